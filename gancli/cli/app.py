@@ -1,0 +1,93 @@
+"""The app, its global options and the one error boundary."""
+
+import os
+import sys
+from itertools import pairwise
+from typing import Annotated
+
+import typer
+
+import gancli
+from gancli.cli import data, evaluate, interpolate, sample, train, zoo
+from gancli.errors import GancliError
+
+app = typer.Typer(
+    name="gancli",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, sample and judge generative adversarial networks.",
+    epilog="Start with [bold]gancli train digits[/bold]: a minute on a laptop, no download.",
+)
+app.command()(train.train)
+app.command()(sample.sample)
+app.command()(interpolate.interpolate)
+app.command()(evaluate.evaluate)
+app.add_typer(data.app, name="data")
+app.add_typer(zoo.app, name="zoo")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gancli {gancli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code an error arose.")] = False,
+) -> None:
+    pass
+
+
+def _report(message: str, hint: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"\nhint: {hint}", file=sys.stderr)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 something failed, 2 the user's input was at fault, 130 Ctrl-C."""
+    # An option whose value may be left out is beyond typer: a bare --resume becomes --resume= (the newest run).
+    given = [*(sys.argv[1:] if args is None else args), "-"]
+    arguments = [
+        "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise(given)
+    ]
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="gancli")
+    except typer.TyperException as error:
+        code = getattr(error, "exit_code", 2)
+        tell = getattr(error, "format_message", None)
+        if message := tell() if tell else str(error):
+            words = [word for word in arguments if not word.startswith("-")][:1]
+            command = " ".join(["gancli", *(word for word in words if word in _commands()), "--help"])
+            _report(message[:1].lower() + message[1:].rstrip("."), f"{command} lists what there is")
+    except GancliError as error:
+        if "--traceback" in arguments:
+            raise
+        _report(error.message, error.hint)
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has left: nothing more to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if "--traceback" in arguments:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        _report(
+            f"{(error.strerror or str(error)).lower()}{where}", "check the path, its permissions and the disk's room"
+        )
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _commands() -> set[str]:
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return names | {group.name for group in app.registered_groups if group.name}

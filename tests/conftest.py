@@ -1,0 +1,42 @@
+"""Fixtures for every test: an isolated home, and the command line run in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder and an empty cache; nothing of the machine's user is seen or touched."""
+    monkeypatch.setenv("GANCLI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """``run_cli("sample", "--help")`` runs the command and gives exit code, standard output, standard error."""
+    from gancli.cli import console, main
+
+    def run(*arguments: object) -> Result:
+        console.talk.cache_clear()
+        console.screen.cache_clear()
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Result(int(leaving.value.code or 0), out, err)
+
+    return run
