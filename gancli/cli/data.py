@@ -1,0 +1,190 @@
+"""``gancli data``: what there is to learn from, and how it looks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancli.cli.console import say, screen
+
+if TYPE_CHECKING:
+    from gancli.data import Dataset
+
+app = typer.Typer(no_args_is_help=True, help="Data sets by name, folder or zip.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are looked for first.")]
+# Of the files left out, so many are named; the others are counted.
+_NAMED = 10
+
+
+@app.command("list")
+def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """The data sets that have a name, and which of them are on this machine.
+
+    Examples:
+
+    gancli data list
+
+    gancli data list --json
+    """
+    from rich.table import Table
+
+    from gancli.data.names import DATASETS
+    from gancli.data.places import present
+
+    found: list[dict[str, Any]] = [
+        {
+            "name": facts.name,
+            "size": list(facts.size),
+            "channels": facts.channels,
+            "classes": len(facts.classes),
+            "images": dict(facts.images),
+            "here": present(facts, data_dir),
+            "needs": list(facts.extra),
+            "licence": facts.licence or None,
+        }
+        for facts in DATASETS.values()
+    ]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("name", "size", "channels", "classes", "train", "test", "here"):
+        table.add_column(heading, justify="left" if heading in ("name", "here") else "right", no_wrap=True)
+    for row in found:
+        height, width = row["size"]
+        counts = [f"{row['images'][split]:,}" for split in ("train", "test")]
+        classes = str(row["classes"] or "none")
+        here = "yes" if row["here"] else "no"
+        table.add_row(row["name"], f"{height}x{width}", str(row["channels"]), classes, *counts, here)
+    screen().print(table)
+    say(
+        "a folder or a zip of images serves as well; gancli data show NAME looks inside, and downloads what is not here"
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, or a folder or zip of images.")],
+    data_dir: DataDir = None,
+    split: Annotated[str, typer.Option(metavar="train|test", help="Which part of it.")] = "train",
+    size: Annotated[
+        str | None, typer.Option(metavar="S|HxW", help="Resize to this.", show_default="the data's own")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="1 grey, 3 colour.", show_default="the data's own")] = None,
+    fit: Annotated[str, typer.Option(metavar="crop|pad|stretch", help="How other shapes are made to fit.")] = "crop",
+    background: Annotated[str, typer.Option(metavar="COLOUR", help="Below transparency, around padding.")] = "white",
+    grid: Annotated[str, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = "8x8",
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The picture.", show_default="NAME.png")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Number, shape and classes of the images, the files left out, and a picture of some.
+
+    Examples:
+
+    gancli data show digits
+
+    gancli data show mnist --split test --out test.png
+
+    gancli data show photos/ --size 64x48 --fit pad --background black
+    """
+    from gancli.data.names import parse_size
+    from gancli.rendering.layout import parse_grid
+
+    columns, rows = parse_grid(grid)
+    wanted = parse_size(size) if size is not None else None
+    if out is not None:
+        _check(out)
+
+    from gancli.cli.progress import progress_bar
+    from gancli.data import load
+
+    with progress_bar() as progress:
+        dataset = load(
+            name,
+            split=split,
+            size=wanted,
+            channels=channels,
+            fit=fit,
+            background=background,
+            data_dir=data_dir,
+            progress=progress,
+        )
+    picture = _save_picture(dataset, out, columns, rows)
+    if as_json:
+        print(json.dumps(_facts(dataset, picture), indent=2))
+    else:
+        _print(dataset, picture, own_size=size is None)
+
+
+def _check(out: Path) -> None:
+    from gancli.errors import UsageError
+    from gancli.files import check_file
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out '{out}' is not a PNG", "name a file that ends in .png")
+    check_file(out)
+
+
+def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int) -> Path:
+    import torch
+
+    from gancli.rendering.images import save_grid
+    from gancli.rendering.layout import file_stem
+
+    count = min(columns * rows, len(dataset.images))
+    # Spread over the whole set: folders come sorted by class.
+    chosen = torch.arange(count) * len(dataset.images) // count
+    path = out if out is not None else Path(f"{file_stem(dataset.name)}.png")
+    save_grid(dataset.images[chosen], path, columns=columns)
+    return path
+
+
+def _facts(dataset: Dataset, picture: Path) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "split": dataset.split,
+        "images": len(dataset.images),
+        "shape": list(dataset.images.shape[1:]),
+        "classes": _counts(dataset),
+        "fingerprint": dataset.fingerprint,
+        "skipped": [{"name": one.name, "reason": one.reason} for one in dataset.skipped],
+        "picture": str(picture),
+    }
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    if dataset.labels is None:
+        return {}
+    counts = dataset.labels.bincount(minlength=len(dataset.classes)).tolist()
+    return dict(zip(dataset.classes, counts, strict=True))
+
+
+def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
+    from gancli.data.decoding import LONGEST_SIDE
+    from gancli.data.names import DATASETS
+
+    channels, height, width = dataset.images.shape[1:]
+    counts = _counts(dataset)
+    shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
+    more = f", and {len(counts) - 20} more" if len(counts) > 20 else ""
+    lines = {
+        "name": dataset.name,
+        "split": dataset.split,
+        "images": f"{len(dataset.images):,}",
+        "shape": f"{height}x{width}, {'grey' if channels == 1 else 'colour'}",
+        "classes": f"{len(counts)}: {shown}{more}" if counts else "none",
+        "fingerprint": dataset.fingerprint,
+        "picture": str(picture),
+    }
+    for key, value in lines.items():
+        print(f"{key:12} {value}")
+    if own_size and dataset.name not in DATASETS and max(height, width) == LONGEST_SIDE:
+        say(f"larger images come with {LONGEST_SIDE} pixels on the longer side unless --size says otherwise")
+    for one in dataset.skipped[:_NAMED]:
+        say(f"left out {one.name}: {one.reason}")
+    if len(dataset.skipped) > _NAMED:
+        say(f"left out {len(dataset.skipped) - _NAMED:,} more; --json names them all")

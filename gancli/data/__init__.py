@@ -1,0 +1,24 @@
+"""Data sets by name, folder or zip, as uint8 tensors.
+
+>>> from gancli.data import load
+>>> load("digits").images.shape
+torch.Size([1442, 1, 8, 8])
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from gancli.data.names import DATASETS, Facts, describe
+
+__all__ = ["DATASETS", "Dataset", "Facts", "Skipped", "describe", "load"]
+
+if TYPE_CHECKING:
+    from gancli.data.loading import Dataset, Skipped, load
+
+
+def __getattr__(name: str) -> Any:
+    # Resolved on first use, so that lists of names and help do not pay for torch.
+    if name in ("Dataset", "Skipped", "load"):
+        from gancli.data import loading
+
+        return getattr(loading, name)
+    raise AttributeError(f"module 'gancli.data' has no attribute {name!r}")

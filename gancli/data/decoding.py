@@ -1,0 +1,148 @@
+"""Many image files -> one array, on all cores, straight into the cache."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gancli.data import cache
+from gancli.data.files import Source
+from gancli.data.pixels import BadImageError, decode, probe
+from gancli.data.prepared import Prepared, Progress, Skipped, View
+from gancli.errors import UsageError
+
+T = TypeVar("T")
+
+#: Folders of photographs come at this many pixels on their longer side unless a size is asked for.
+LONGEST_SIDE = 64
+_CHUNK = 64
+
+
+def prepare(
+    source: Source,
+    names: Sequence[str],
+    labels: Sequence[int] | None,
+    classes: tuple[str, ...],
+    view: View,
+    progress: Progress,
+    title: str,
+) -> Prepared:
+    """The named images of a source in the wanted view, from the cache when nothing has changed since.
+
+    Raises:
+        UsageError: none of the images can be read.
+    """
+    wanted = (view.size, view.channels, view.fit, view.background)
+    slot = cache.digest(str(source.path), title, wanted)
+    key = cache.digest(cache.FORMAT, source.stamp(), list(names), labels, classes)
+    if made := cache.find(slot, key):
+        return made
+    with _strict_about_bombs():
+        size, channels, bad = _measure(source, names, view, progress)
+        good = [index for index, name in enumerate(names) if name not in bad]
+        draft = cache.Draft(slot, key, (max(len(good), 1), channels, *size))
+        try:
+            kept = _decode(source, names, good, draft.pixels, view, bad, progress)
+            if not kept:
+                name, reason = next(iter(bad.items()))
+                raise UsageError(
+                    f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
+                    "is it a folder or a zip of images?",
+                )
+            targets = None if labels is None else torch.tensor([labels[index] for index in kept])
+            skipped = tuple(Skipped(name, bad[name]) for name in sorted(bad))
+            return draft.keep(len(kept), targets, classes, skipped)
+        finally:
+            draft.discard()
+
+
+@contextmanager
+def _strict_about_bombs() -> Generator[None]:
+    with warnings.catch_warnings():
+        # What PIL finds odd about a file ends either as an image or as a reason to leave it out.
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _measure(
+    source: Source, names: Sequence[str], view: View, progress: Progress
+) -> tuple[tuple[int, int], int, dict[str, str]]:
+    """Size and number of channels, the data's own where the view leaves them open, and the files without a header."""
+    bad: dict[str, str] = {}
+    if view.size is not None and view.channels is not None:
+        return view.size, view.channels, bad
+    grey_background = len(set(view.background)) == 1
+    sizes: Counter[tuple[int, int]] = Counter()
+    colour = False
+
+    def look(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
+        try:
+            with source.open(names[index]) as file:
+                return names[index], probe(file)
+        except BadImageError as error:
+            return names[index], str(error)
+
+    for name, found in _in_parallel(look, range(len(names)), progress, "reading sizes"):
+        if isinstance(found, str):
+            bad[name] = found
+            continue
+        size, grey, transparent = found
+        sizes[size] += 1
+        colour |= not grey or (transparent and not grey_background)
+    own = max(sizes, key=lambda size: (sizes[size], size), default=(LONGEST_SIDE, LONGEST_SIDE))
+    shrink = min(1.0, LONGEST_SIDE / max(own))
+    capped = max(1, round(own[0] * shrink)), max(1, round(own[1] * shrink))
+    return view.size or capped, view.channels or (3 if colour else 1), bad
+
+
+def _decode(
+    source: Source,
+    names: Sequence[str],
+    good: Sequence[int],
+    pixels: np.ndarray,
+    view: View,
+    bad: dict[str, str],
+    progress: Progress,
+) -> list[int]:
+    """Fill ``pixels`` from the front, without gaps; returns which names its rows are."""
+    channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
+
+    def work(row: int) -> tuple[int, str]:
+        try:
+            with source.open(names[good[row]]) as file:
+                pixels[row] = decode(file, size, channels, view.fit, view.background)
+            return row, ""
+        except BadImageError as error:
+            return row, str(error)
+
+    kept: list[int] = []
+    for row, reason in _in_parallel(work, range(len(good)), progress, "decoding"):
+        if reason:
+            bad[names[good[row]]] = reason
+            continue
+        if row != len(kept):
+            pixels[len(kept)] = pixels[row]
+        kept.append(good[row])
+    return kept
+
+
+def _in_parallel(work: Callable[[int], T], indices: Sequence[int], progress: Progress, what: str) -> Iterator[T]:
+    """``work(i)`` for each i on all cores, results in order; PIL lets go of Python's lock while it decodes."""
+    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        done = 0
+        for results in pool.map(lambda chunk: [work(index) for index in chunk], chunks):
+            yield from results
+            done += len(results)
+            progress(what, done, len(indices))
+    finally:
+        pool.shutdown(cancel_futures=True)

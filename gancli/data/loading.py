@@ -1,0 +1,95 @@
+"""``load``: one way into every data set, whatever its name or place."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from torch import Tensor
+
+from gancli.data import folder, named
+from gancli.data.names import DATASETS, LARGEST_SIDE, SPLITS
+from gancli.data.pixels import parse_colour, parse_fit
+from gancli.data.prepared import Prepared, Progress, Skipped, View, fingerprint_of
+from gancli.errors import UsageError, nearest
+
+__all__ = ["Dataset", "Progress", "Skipped", "load"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images of one split, ready to be indexed in batches.
+
+    Args:
+        name: "mnist", or the folder's or the zip's name.
+        split: "train" or "test".
+        images: uint8 (N, C, H, W); resident, or backed by a memory map when too large for that.
+        labels: int64 (N,), or None.
+        classes: names of the classes, () when unlabelled.
+        fingerprint: 16 hex digits of the SHA-256 over shape, pixels and labels.
+        skipped: files left out, with the reason.
+    """
+
+    name: str
+    split: str
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    skipped: tuple[Skipped, ...]
+
+
+def load(
+    name: str,
+    *,
+    split: str = "train",
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: str = "crop",
+    background: str = "white",
+    data_dir: Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Dataset:
+    """A data set by name, or the images of a folder or a zip.
+
+    Args:
+        name: a name of :data:`gancli.data.DATASETS`, or a path.
+        split: "train" or "test".
+        size: (height, width); None is the data's own: for a folder its most common size, at most 64 a side.
+        channels: 1 or 3; None is the data's own: for a folder 1 when every image is grey, else 3.
+        fit: how an image of another shape is brought to ``size``: "crop", "pad" or "stretch".
+        background: the colour below transparent pixels and around padded images.
+        data_dir: where named sets are looked for first, and downloaded to.
+        progress: called with what is being done, how much of it is done, and of how much (0: unknown).
+
+    Raises:
+        UsageError: an unknown name, split or option, a folder without images, an extra that is not installed.
+        GancliError: a download that failed, a damaged file of a named set.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"unknown split '{split}'", nearest(split, SPLITS))
+    if channels not in (None, 1, 3):
+        raise UsageError(f"images have 1 or 3 channels, not {channels}", "1 is grey, 3 is colour")
+    if size is not None and not all(1 <= side <= LARGEST_SIDE for side in size):
+        raise UsageError(f"{size[0]}x{size[1]} is not an image size", f"each side lies from 1 to {LARGEST_SIDE}")
+    view = View(size, channels, parse_fit(fit), parse_colour(background))
+    report = progress or (lambda what, done, total: None)
+    if name in DATASETS:
+        return _dataset(name, split, named.load(DATASETS[name], split, view, data_dir, report))
+    path = Path(name).expanduser()
+    # An empty name would be the current folder.
+    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+        raise UsageError(f"there is no data set '{name}'", _what_else(name))
+    return _dataset(folder.title(path), split, folder.load(path, split, view, report))
+
+
+def _what_else(name: str) -> str:
+    if "/" not in name and (close := get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.6)):
+        return f"did you mean '{close[0]}'?"
+    return "a folder or a zip of images, or a name that 'gancli data list' shows"
+
+
+def _dataset(name: str, split: str, made: Prepared) -> Dataset:
+    fingerprint = made.fingerprint or fingerprint_of(made.images, made.labels)
+    return Dataset(name, split, made.images, made.labels, made.classes, fingerprint, made.skipped)

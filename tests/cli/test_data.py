@@ -1,0 +1,202 @@
+"""``gancli data``: list and show."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gancli
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared(monkeypatch):
+    monkeypatch.delenv("GANCLI_DATA", raising=False)
+
+
+@pytest.fixture
+def photos(home) -> Path:
+    """Three classes of one shade each, and a broken file."""
+    for shade, name in ((10, "ant"), (100, "bee"), (200, "cat")):
+        (home / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (90, 120), (shade, shade, i)).save(home / "photos" / name / f"{i}.png")
+    (home / "photos" / "bee" / "9.png").write_bytes(b"broken")
+    return home / "photos"
+
+
+def test_list(run_cli):
+    result = run_cli("data", "list")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0].split() == ["name", "size", "channels", "classes", "train", "test", "here"]
+    assert lines[1].split() == ["digits", "8x8", "1", "10", "1,438", "359", "yes"]
+    assert lines[2].split() == ["mnist", "28x28", "1", "10", "60,000", "10,000", "no"]
+    assert len(lines) == 20
+    assert result.err == (
+        "a folder or a zip of images serves as well; gancli data show NAME looks inside, "
+        "and downloads what is not here\n"
+    )
+
+
+def test_list_as_json(run_cli, home):
+    for split in ("train", "test"):
+        (home / "data").mkdir(exist_ok=True)
+        (home / "data" / {"train": "usps.bz2", "test": "usps.t.bz2"}[split]).write_bytes(b"")
+    result = run_cli("data", "list", "--json", "--data-dir", home / "data")
+    rows = {row["name"]: row for row in json.loads(result.out)}
+    assert (result.code, result.err) == (0, "")
+    assert rows["svhn"] == {
+        "name": "svhn",
+        "size": [32, 32],
+        "channels": 3,
+        "classes": 10,
+        "images": {"train": 73257, "test": 26032},
+        "here": False,
+        "needs": ["scipy"],
+        "licence": "non-commercial use",
+    }
+    assert [name for name, row in rows.items() if row["here"]] == ["digits", "usps"]
+
+
+def test_show_digits(run_cli, home):
+    result = run_cli("data", "show", "digits")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (
+        "name         digits\n"
+        "split        train\n"
+        "images       1,438\n"
+        "shape        8x8, grey\n"
+        "classes      10: 0 151, 1 161, 2 143, 3 131, 4 147, 5 154, 6 150, 7 136, 8 127, 9 138\n"
+        "fingerprint  64230df7cf272019\n"
+        "picture      digits.png\n"
+    )
+    with Image.open(home / "digits.png") as picture:
+        assert picture.mode == "L"
+        assert len(np.unique(np.asarray(picture))) > 10
+
+
+def test_show_a_folder(run_cli, home, photos):
+    result = run_cli("data", "show", "photos", "--grid", "3x3", "--out", "x/grid.png")
+    assert result.code == 0
+    assert result.out.splitlines()[:5] == [
+        "name         photos",
+        "split        train",
+        "images       9",
+        "shape        64x48, colour",
+        "classes      3: ant 3, bee 3, cat 3",
+    ]
+    assert result.err == (
+        "larger images come with 64 pixels on the longer side unless --size says otherwise\n"
+        "left out bee/9.png: not an image that PIL reads\n"
+    )
+    with Image.open(home / "x" / "grid.png") as picture:
+        assert {10, 100, 200} <= set(np.unique(np.asarray(picture)[:, :, 0]).tolist())
+
+
+def test_show_as_json(run_cli, photos):
+    result = run_cli("data", "show", photos, "--json", "--size", "20x10", "--channels", "1", "--fit", "pad")
+    document = json.loads(result.out)
+    assert (result.code, result.err, len(document.pop("fingerprint"))) == (0, "", 16)
+    assert document == {
+        "name": "photos",
+        "split": "train",
+        "images": 9,
+        "shape": [1, 20, 10],
+        "classes": {"ant": 3, "bee": 3, "cat": 3},
+        "skipped": [{"name": "bee/9.png", "reason": "not an image that PIL reads"}],
+        "picture": "photos.png",
+    }
+
+
+def test_many_files_left_out_are_counted(run_cli, photos):
+    for i in range(15):
+        (photos / "ant" / f"bad{i:02d}.png").write_bytes(b"x")
+    result = run_cli("data", "show", "photos")
+    assert result.err.splitlines()[1:3] == [
+        "left out ant/bad00.png: not an image that PIL reads",
+        "left out ant/bad01.png: not an image that PIL reads",
+    ]
+    assert result.err.splitlines()[-1] == "left out 6 more; --json names them all"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digitz"], "error: there is no data set 'digitz'\n\nhint: did you mean 'digits'?\n"),
+        (
+            ["digits", "--size", "big"],
+            "error: 'big' is not an image size\n\n"
+            "hint: give one side, as in 32, or height x width, as in 32x48; each from 1 to 4096\n",
+        ),
+        (["digits", "--grid", "8"], "error: --grid '8' is not columns x rows\n\nhint: for example: --grid 8x4\n"),
+        (["digits", "--out", "x.jpg"], "error: --out 'x.jpg' is not a PNG\n\nhint: name a file that ends in .png\n"),
+        (["digits", "--split", "tests"], "error: unknown split 'tests'\n\nhint: did you mean 'test'?\n"),
+        (["digits", "--channels", "4"], "error: images have 1 or 3 channels, not 4\n\nhint: 1 is grey, 3 is colour\n"),
+        (["digits", "--fit", "cut"], "error: unknown fit 'cut'\n\nhint: one of: crop, pad, stretch\n"),
+        (
+            ["digits", "--background", "vanilla"],
+            "error: unknown colour 'vanilla'\n\nhint: a name as in white, or a code as in #ff8800\n",
+        ),
+    ],
+)
+def test_faults(run_cli, home, arguments, message):
+    result = run_cli("data", "show", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", message)
+    assert not list(home.glob("*.png"))
+
+
+PROBE = """
+import sys
+from gancli.cli import main
+try:
+    main(["data", "list"])
+except SystemExit as leaving:
+    assert not leaving.code
+heavy = {"torch", "torchvision", "numpy", "PIL"} & set(sys.modules)
+from gancli.data import load
+load("digits", size=(16, 16))
+heavy |= {"torchvision", "scipy", "sympy", "torch._dynamo", "sklearn"} & set(sys.modules)
+print("heavy:", sorted(heavy))
+"""
+
+
+def test_nothing_heavy_is_imported():
+    # Found without being installed as well, as when the tests run in a checkout.
+    environment = os.environ | {"PYTHONPATH": str(Path(gancli.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_a_bar_on_a_terminal_only(run_cli, home, monkeypatch, photos):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    seen = run_cli("data", "show", "photos", "--json")
+    assert "decoding" in seen.err
+    assert "10/10" in seen.err
+    assert json.loads(seen.out)["images"] == 9
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert run_cli("data", "show", "photos", "--json", "--channels", "1").err == ""
+
+
+def test_bars_count_downloads_in_bytes_and_can_be_silent(monkeypatch, capfd):
+    from gancli.cli import console
+    from gancli.cli.progress import progress_bar
+
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    console.talk.cache_clear()
+    with progress_bar(quiet=True) as progress:
+        progress("decoding", 1, 2)
+    assert capfd.readouterr().err == ""
+    with progress_bar() as progress:
+        progress("downloading a[b].gz", 1_500_000, 3_000_000)
+        progress("downloading of unknown length", 10, 0)
+    found = capfd.readouterr()
+    assert "downloading a[b].gz" in found.err
+    assert "1.5/3.0 MB" in found.err
+    assert found.out == ""

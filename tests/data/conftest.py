@@ -1,0 +1,11 @@
+"""Fixtures for the tests of data."""
+
+import pytest
+
+from gancli.data import prepared
+
+
+@pytest.fixture
+def never_resident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every data set counts as larger than the memory."""
+    monkeypatch.setattr(prepared, "resident_limit", lambda: 0)
