@@ -1,0 +1,177 @@
+"""Deep convolutional GAN (Radford, Metz, Chintala 2016, section 3), for any size from 8 pixels up.
+
+The image's sides are halved, rounding up, until the shorter one would fall under 4: 64 gives the paper's four stages
+and a 4x4 base, 28 gives two and 7x7. An odd side is reached by cutting a row or column off the doubled one. With
+``dense``, a fully connected layer stands before the generator's convolutions and after the discriminator's, as in the
+MNIST networks of InfoGAN (Chen et al. 2016, appendix C.1): on small images it learns much faster.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.errors import UsageError
+
+MINIMUM = 8
+Norm = Literal["batch", "none"]
+
+
+def stage_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """(height, width) of the image and of every halving down to the base.
+
+    Raises:
+        UsageError: a side is under 8 pixels.
+    """
+    if min(height, width) < MINIMUM:
+        raise UsageError(
+            f"dcgan needs images of at least {MINIMUM}x{MINIMUM} pixels, these are {height}x{width}",
+            f"choose a larger size, as in --set data.size=[{max(height, MINIMUM)},{max(width, MINIMUM)}], "
+            "or --model gan, which takes any size",
+        )
+    sizes = [(height, width)]
+    while min(sizes[-1]) >= MINIMUM:
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
+    return sizes
+
+
+def _norm(kind: str, features: int, flat: bool = False) -> list[nn.Module]:
+    if kind == "none":
+        return []
+    return [nn.BatchNorm1d(features) if flat else nn.BatchNorm2d(features)]
+
+
+def initialise(network: nn.Module, spread: float) -> None:
+    """Weights N(0, spread), scales of batch norm N(1, spread), biases zero (section 3); 0 leaves PyTorch's own."""
+    if not spread:
+        return
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, spread)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, spread)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class Up(nn.Module):
+    """A transposed convolution that doubles, then cuts to the size wanted."""
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int], bias: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, *size)."""
+        return self.convolution(x)[..., : self.size[0], : self.size[1]]
+
+
+class Generator(nn.Module):
+    """Latents (N, dim) to images (N, C, H, W).
+
+    Args:
+        spec: shape and latent.
+        width: channels of the last hidden layer; each earlier stage has twice as many.
+        most: the largest number of channels.
+        dense: features of a fully connected layer before the convolutions; 0 for none, as in the paper.
+        norm: after every layer but the last.
+        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        output: the last function, which sets the range of pixel values.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 64,
+        most: Width = 1024,
+        dense: Annotated[int, Field(ge=0, le=8192)] = 0,
+        norm: Norm = "batch",
+        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        output: Literal["tanh", "sigmoid"] = "tanh",
+    ) -> None:
+        super().__init__()
+        self.range = RANGES[output]
+        channels, height, image_width = spec.shape
+        sizes = stage_sizes(height, image_width)
+        widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]
+        bias = norm == "none"
+        self.base = (widths[-1], *sizes[-1])
+        features = widths[-1] * sizes[-1][0] * sizes[-1][1]
+        inputs, layers = spec.latent.dim, []
+        if dense:
+            layers += [nn.Linear(inputs, dense, bias=bias), *_norm(norm, dense, flat=True), nn.ReLU()]
+            inputs = dense
+        self.stem = nn.Sequential(*layers, nn.Linear(inputs, features, bias=bias))
+        body: list[nn.Module] = [*_norm(norm, widths[-1]), nn.ReLU()]
+        for stage in range(len(widths) - 1, 0, -1):
+            body += [Up(widths[stage], widths[stage - 1], sizes[stage], bias), *_norm(norm, widths[stage - 1])]
+            body += [nn.ReLU()]
+        self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0], bias=True), squash(output))
+        initialise(self, spread)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, dim) to (N, C, H, W)."""
+        x = self.stem(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        return self.body(x)
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) to logits (N, 1); higher means more real.
+
+    Args:
+        spec: shape of the images.
+        width: channels of the first layer; each later stage has twice as many.
+        most: the largest number of channels.
+        dense: features of a fully connected layer after the convolutions; 0 for none, as in the paper.
+        norm: after every layer but the first and the last.
+        slope: of the leaky ReLU.
+        dropout: probability after each convolution.
+        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 64,
+        most: Width = 1024,
+        dense: Annotated[int, Field(ge=0, le=8192)] = 0,
+        norm: Norm = "batch",
+        slope: Share = 0.2,
+        dropout: Share = 0.0,
+        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+    ) -> None:
+        super().__init__()
+        channels, height, image_width = spec.shape
+        stages = len(stage_sizes(height, image_width)) - 1
+        widths = [channels, *(min(width * 2**stage, most) for stage in range(stages))]
+        layers: list[nn.Module] = []
+        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
+            kind = norm if stage else "none"
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=kind == "none"), *_norm(kind, outputs)]
+            layers += [nn.LeakyReLU(slope), *([nn.Dropout2d(dropout)] if dropout else [])]
+            height, image_width = height // 2, image_width // 2
+        features = widths[-1] * height * image_width
+        layers.append(nn.Flatten())
+        if dense:
+            layers += [nn.Linear(features, dense, bias=norm == "none"), *_norm(norm, dense, flat=True)]
+            layers.append(nn.LeakyReLU(slope))
+            features = dense
+        self.body = nn.Sequential(*layers, nn.Linear(features, 1))
+        initialise(self, spread)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, 1)."""
+        return self.body(images)
+
+
+NETWORKS = {"generator": Generator, "discriminator": Discriminator}

@@ -1,0 +1,127 @@
+"""One way to name a model: a zoo entry, a run folder, a file. Never imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gancli import checkpoint, recipe
+from gancli.errors import UsageError, nearest
+
+MODEL_FILE = "model.safetensors"
+RUNS = Path("runs")
+
+
+def zoo_folder() -> Path:
+    """The zoo: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "_zoo"
+    return inside if inside.is_dir() else package.parent / "zoo"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A zoo model with weights for one data set, or with none yet.
+
+    Attributes:
+        model: the recipe's name.
+        data: the data set; None for a recipe without weights.
+        path: the weights.
+    """
+
+    model: str
+    data: str | None
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """As users type it."""
+        return f"{self.model}/{self.data}" if self.data else self.model
+
+    def header(self) -> dict[str, Any]:
+        """The weights' header; empty without weights."""
+        return checkpoint.read_header(self.path) if self.path else {}
+
+
+def models() -> list[str]:
+    """Names of the zoo's recipes."""
+    return sorted(path.parent.name for path in zoo_folder().glob("*/recipe.toml"))
+
+
+def entries() -> Iterator[Entry]:
+    """Every weights file of the zoo; a model that has none comes once, without data."""
+    for model in models():
+        files = sorted((zoo_folder() / model).glob("*.safetensors"))
+        yield from (Entry(model, path.stem, path) for path in files)
+        if not files:
+            yield Entry(model, None, None)
+
+
+def recipe_table(model: str) -> dict[str, Any]:
+    """The unchecked tables of a zoo recipe, or of a recipe file named by its path.
+
+    Raises:
+        UsageError: no such model.
+    """
+    if model.endswith(".toml"):
+        if not Path(model).is_file():
+            raise UsageError(f"no such file: {model}", "name a recipe's TOML file, or a model of `gancli zoo list`")
+        return recipe.read(Path(model))
+    if model not in models():
+        raise UsageError(f"no model is called '{model}'", nearest(model, models()))
+    return recipe.read(zoo_folder() / model / "recipe.toml")
+
+
+def newest_run(*, unfinished: bool = False) -> Path:
+    """The run folder under ``runs/`` that was written to last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [path.parent for path in RUNS.glob(f"*/{MODEL_FILE}") if not path.parent.name.startswith(".")]
+    if unfinished:
+        found = [folder for folder in found if not (folder / "samples.png").exists()]
+    if not found:
+        kind = "unfinished run" if unfinished else "run"
+        raise UsageError(
+            f"there is no {kind} in {RUNS}{'/' if not str(RUNS).endswith('/') else ''}",
+            "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
+        )
+    return max(found, key=lambda folder: (folder / MODEL_FILE).stat().st_mtime_ns)
+
+
+def find(name: str | None) -> Path:
+    """The weights file that a name stands for.
+
+    Args:
+        name: ``dcgan/mnist``, a run folder, a ``.safetensors`` file; None for the newest run.
+
+    Raises:
+        UsageError: nothing is called so.
+    """
+    if name is None:
+        return newest_run() / MODEL_FILE
+    path = Path(name)
+    if path.is_file():
+        return path
+    if (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    known = {entry.name: entry.path for entry in entries() if entry.path}
+    if name in known:
+        return known[name]
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder without {MODEL_FILE}", "name the folder of a training")
+    if path.suffix == ".safetensors":
+        raise UsageError(f"no such file: {name}", "check the path")
+    of_model = [entry for entry in known if entry.split("/")[0] == name]
+    hint = f"one of: {', '.join(of_model)}" if of_model else nearest(name, known)
+    raise UsageError(f"no model is called '{name}'", f"{hint or 'train one'}; `gancli zoo list` shows all")
+
+
+def label(path: Path) -> str:
+    """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
+    if path.parent.parent.resolve() == zoo_folder():
+        return f"{path.parent.name}/{path.stem}"
+    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem

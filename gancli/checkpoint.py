@@ -1,0 +1,130 @@
+"""Files that outlive the process: safetensors with one JSON document in the header, written whole or not at all.
+
+No pickle: a tree of dicts, lists, numbers, strings and tensors becomes named tensors and one JSON document.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli.errors import GancliError
+from gancli.files import atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KEY = "gancli"
+LARGEST_HEADER = 16 << 20
+"""Bytes of header that are read at most: names, shapes and the JSON document."""
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and header to a temporary name, flush to disk, rename.
+
+    The same content gives the same bytes: all metadata stands under one key, with sorted names.
+    """
+    from safetensors.torch import save_file
+
+    document = json.dumps(header, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(whole, temporary, metadata={KEY: document})
+
+
+def _metadata(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(JSON document under our key, entry by tensor name), read without torch and without the tensors."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > LARGEST_HEADER:
+                raise ValueError(f"its header claims {length:,} bytes")
+            table = json.loads(file.read(length).decode())
+        document = table.pop("__metadata__")[KEY]
+        header = json.loads(document)
+        if not isinstance(header, dict):
+            raise ValueError("its header is not a table")
+    except KeyError:
+        raise GancliError(f"{path} was not written by gancli: its header does not say how to use it") from None
+    except (ValueError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        raise GancliError(f"{path} is not a whole safetensors file: {error}") from None
+    return header, table
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON document of a file, without torch and without reading tensors.
+
+    Raises:
+        GancliError: not a safetensors file, not one of ours, or a header of absurd size.
+    """
+    return _metadata(path)[0]
+
+
+def count_parameters(path: Path) -> int:
+    """Number of values in a file, from its header alone, without torch."""
+    total = 0
+    for entry in _metadata(path)[1].values():
+        size = 1
+        for side in entry["shape"]:
+            size *= side
+        total += size
+    return total
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors, on the CPU, and the JSON document.
+
+    Raises:
+        GancliError: as :func:`read_header`, or offsets that lie.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    header = read_header(path)
+    try:
+        return load_file(path), header
+    except SafetensorError as error:
+        raise GancliError(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def flatten(tree: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:
+    """A tree of dicts, lists, scalars and tensors as named tensors and plain JSON.
+
+    In the JSON a tensor leaves ``{"tensor": name}``. Dict keys may be strings or integers; the latter are marked.
+    """
+    import torch
+
+    if isinstance(tree, torch.Tensor):
+        return {prefix: tree}, {"tensor": prefix}
+    tensors: dict[str, Tensor] = {}
+    if isinstance(tree, Mapping):
+        pairs = []
+        for key, value in tree.items():
+            found, plain = flatten(value, f"{prefix}.{key}" if prefix else str(key))
+            tensors |= found
+            pairs.append([key, plain])
+        return tensors, {"table": pairs}
+    if isinstance(tree, list | tuple):
+        items = []
+        for index, value in enumerate(tree):
+            found, plain = flatten(value, f"{prefix}.{index}")
+            tensors |= found
+            items.append(plain)
+        return tensors, items
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return {}, tree
+    raise TypeError(f"{prefix}: {type(tree).__name__} cannot be saved")
+
+
+def unflatten(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """The tree that :func:`flatten` took apart (tuples come back as lists)."""
+    if isinstance(plain, dict):
+        if "tensor" in plain:
+            return tensors[plain["tensor"]]
+        return {key: unflatten(value, tensors) for key, value in plain["table"]}
+    if isinstance(plain, list):
+        return [unflatten(item, tensors) for item in plain]
+    return plain

@@ -1,0 +1,248 @@
+"""``gancli train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancli.cli.console import say
+from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from gancli.data import Dataset
+    from gancli.recipe import Recipe
+    from gancli.training.plan import Measurement
+
+EPILOG = """
+[bold]Examples[/bold]
+
+gancli train digits
+
+gancli train mnist --minutes 5
+
+gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
+
+gancli train mnist --model dcgan --dry-run
+
+gancli train mnist --resume
+"""
+
+
+def train(
+    data: Annotated[
+        str | None, typer.Argument(help="A data set's name, or a folder or zip of images.", metavar="DATA")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model of the zoo, or a recipe's TOML file.", show_default="quick")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TIME-MODEL-DATA")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Train for so many minutes.", min=0.001)] = None,
+    epochs: Annotated[float | None, typer.Option(help="… or epochs.", min=0.0001)] = None,
+    kimg: Annotated[float | None, typer.Option(help="… or thousands of images.", min=0.0001)] = None,
+    rounds: Annotated[int | None, typer.Option(help="… or rounds.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights, order and noise.", min=0, show_default="0")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a value of the recipe. Repeatable.", metavar="KEY=VALUE")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="[RUN]", help="Go on with this run, or with the newest unfinished one.")
+    ] = None,
+    save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0)] = 30.0,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe, size, speed, time; train nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the files made.")] = False,
+) -> None:
+    """Train a model on images. The same command with the same --out goes on where it stopped, to the bit."""
+    given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
+    training = _training(given, seed, precision)
+    folder = _to_resume(resume, out)
+    if folder is None:
+        if data is None:
+            raise UsageError(
+                "what to train on is missing", "as in `gancli train digits`; `gancli data list` shows more"
+            )
+        stored, table = None, _table(data, model or "quick", training, assignments or [])
+    else:
+        stored = _stored(folder, data, model, training, assignments or [])
+        table = stored.to_dict()
+    dataset, where, recipe, measured = _prepare(stored, table, device, data_dir, dry_run, quiet)
+    if dry_run:
+        _explain(recipe, dataset, where, measured)
+    else:
+        _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, quiet)
+
+
+train.__doc__ = (train.__doc__ or "") + "\n" + EPILOG
+
+
+def _training(given: dict[str, float | None], seed: int | None, precision: str | None) -> dict[str, Any]:
+    """The values of the recipe's training section that have options of their own."""
+    budgets = {unit: value for unit, value in given.items() if value is not None}
+    if len(budgets) > 1:
+        raise UsageError(f"{' and '.join('--' + unit for unit in budgets)} are both a budget", "give one of them")
+    budget = next((f"{value:.10g} {unit}" for unit, value in budgets.items()), None)
+    options = {"budget": budget, "seed": seed, "precision": precision}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _table(data: str, model: str, training: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """The recipe's tables as the command line asks for them, not yet resolved."""
+    from gancli import catalog, recipe
+
+    table = recipe.for_data(catalog.recipe_table(model), data)
+    return recipe.override(recipe.merge(table, {"training": training}), assignments)
+
+
+def _to_resume(resume: str | None, out: Path | None) -> Path | None:
+    """The run that is to go on, if any: the one named, the newest unfinished, or what --out already holds."""
+    from gancli import catalog
+
+    if resume and out is not None and Path(resume) != out:
+        raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
+    if resume is None:
+        return out if out is not None and (out / "state.safetensors").is_file() else None
+    return Path(resume) if resume else out or catalog.newest_run(unfinished=True)
+
+
+def _stored(
+    folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
+) -> Recipe:
+    """The recipe of a run that is to go on; whatever the command line says besides must agree with it."""
+    from gancli import recipe
+    from gancli.training.run import stored_recipe
+
+    stored = stored_recipe(folder)
+    then = stored.to_dict()
+    asked = {
+        "training": {key: value for key, value in training.items() if value != "auto"},
+        "data": {"name": data} if data is not None else {},
+        **({"model": model} if model is not None and not model.endswith(".toml") else {}),
+    }
+    now = recipe.parse(recipe.override(recipe.merge(then, asked), assignments)).to_dict()
+    if changed := recipe.differences(then, now):
+        path, old, new = changed[0]
+        raise UsageError(
+            f"{folder} was trained with {path} = {old!r}, not {new!r}",
+            "leave that out to go on with it, or start a new run with another --out",
+        )
+    return stored
+
+
+def _prepare(
+    stored: Recipe | None,
+    table: dict[str, Any],
+    device: str,
+    data_dir: Path | None,
+    measure_anyway: bool,
+    quiet: bool,
+) -> tuple[Dataset, torch.device, Recipe, Measurement | None]:
+    """Data, device and a recipe with nothing left open."""
+    from gancli.cli.progress import progress_bar
+    from gancli.data import load
+    from gancli.recipe import parse
+    from gancli.training import plan
+
+    recipe = stored or parse(table)
+    where = plan.pick_device(device)
+    with progress_bar(quiet=quiet) as progress:
+        wanted = recipe.data
+        dataset = load(
+            wanted.name,
+            size=wanted.size,
+            channels=wanted.channels,
+            fit=wanted.fit,
+            background=wanted.background,
+            data_dir=data_dir,
+            progress=progress,
+        )
+    for skipped in dataset.skipped[:5] if not quiet else ():
+        say(f"left out {skipped.name}: {skipped.reason}")
+    if len(dataset.skipped) > 5 and not quiet:
+        say(f"left out {len(dataset.skipped) - 5} more; `gancli data show` names them")
+    if stored is not None and not measure_anyway:
+        return dataset, where, stored, None
+    if not quiet:
+        say("measuring this machine for a moment …")
+    recipe = plan.resolve(recipe, dataset.images, where)
+    measured = plan.measure(recipe, dataset.images, where)
+    if recipe.training.rounds is None:
+        recipe = recipe.with_values(training={"rounds": plan.rounds_of(recipe, len(dataset.images), measured)})
+    return dataset, where, recipe, measured
+
+
+def _new_folder(recipe: Recipe) -> Path:
+    import re
+    import time
+
+    from gancli import catalog
+
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(recipe.data.name).stem).strip("-.") or "data"
+    folder = catalog.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.model}-{stem}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{folder.name.rstrip('0123456789')}{number}")
+    return folder
+
+
+def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Measurement | None) -> None:
+    """What ``--dry-run`` prints: a recipe that can be saved and used as it is, with the rest in its comments."""
+    from gancli.cli.display import clock, rate
+    from gancli.training import plan
+
+    assert measured is not None
+    rounds = recipe.training.rounds or 1
+    memory = (measured.weights + measured.activations + dataset.images.nbytes) / 2**20
+    _, reason = plan.pick_precision("auto", where)
+    parameters = ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items())
+    print(recipe.to_toml())
+    print(f"# parameters   {parameters}")
+    print(f"# data         {dataset.name}, {len(dataset.images):,} images {tuple(dataset.images.shape[1:])}")
+    print(f"# device       {where}, {recipe.training.precision}: {reason}")
+    print(
+        f"# memory       {memory:,.0f} MiB and what PyTorch itself takes: weights and moments "
+        f"{measured.weights / 2**20:,.0f}, activations {measured.activations / 2**20:,.0f}, "
+        f"data {dataset.images.nbytes / 2**20:,.0f}"
+    )
+    print(f"# throughput   {rate(measured.images / measured.seconds)} images/s, measured just now")
+    shown = rounds * measured.images
+    print(f"# budget       {rounds:,} rounds, {shown:,} images, {shown / len(dataset.images):,.1f} epochs")
+    print(f"# time         {clock(rounds * measured.seconds)}")
+
+
+def _train(out: Path, recipe: Recipe, dataset: Dataset, where: torch.device, save_every: float, quiet: bool) -> None:
+    """Train, and end by naming the files made."""
+    import shlex
+
+    from gancli.cli.display import display
+    from gancli.cli.interrupt import graceful
+    from gancli.training.run import Interrupted, Run
+
+    run = Run(out, recipe, dataset, where, save_every)
+    if run.finished and (out / "samples.png").exists():
+        raise UsageError(
+            f"{out} is finished: {run.rounds:,} of {run.rounds:,} rounds", "start another with a new --out"
+        )
+    if not quiet:
+        verb = f"resuming at round {run.trainer.rounds:,} of" if run.resumed else "training"
+        say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}): {verb} {run.rounds:,} rounds")
+    try:
+        with graceful() as stop, display(run.rounds, run.trainer.rounds, quiet) as watching:
+            run.train(watching, stop)
+    except Interrupted:
+        say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
+        say(f"go on with: gancli train --resume {shlex.quote(str(out))}")
+        raise typer.Exit(130) from None
+    for name, what in (
+        ("samples.png", "samples"),
+        ("training.gif", "the training as an animation"),
+        ("losses.png", "the losses"),
+        ("model.safetensors", "the model: `gancli sample` takes it"),
+    ):
+        print(f"{out / name}  {what}" if not quiet else out / name)

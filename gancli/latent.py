@@ -1,0 +1,283 @@
+"""What goes into a generator: seeds, the latents that they stand for, and paths between latents.
+
+A generator takes named inputs: ``generator(**spec.from_seeds(range(64)))``. Today the one input is ``z``; callers that
+pass the whole dictionary on need no change when a model also takes labels or codes.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from gancli.errors import GancliError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Generator, Tensor
+
+Inputs = dict[str, "Tensor"]
+Distribution = Literal["normal", "uniform"]
+Method = Literal["auto", "slerp", "lerp"]
+
+# torch's CPU generator keeps the low 32 bits of a seed: above this limit two seeds would be one image.
+MAX_SEED = 2**32 - 1
+MAX_SEEDS = 10_000_000
+MAX_DIM = 65536
+_EXAMPLE = "seeds are whole numbers and ranges, such as 7 or 0-63 or 0-9,42,100-109"
+
+
+class Seeds(Sequence[int]):
+    """Many seeds in little room: a sequence of integers kept as ranges, so that 0-9999999 costs nothing."""
+
+    def __init__(self, ranges: Iterable[range]) -> None:
+        joined: list[range] = []
+        for part in filter(None, ranges):
+            if part.step != 1:
+                raise ValueError("seeds are kept as ranges of step 1")
+            if joined and joined[-1].stop == part.start:
+                part = range(joined.pop().start, part.stop)
+            joined.append(part)
+        self.ranges = tuple(joined)
+        self._ends = tuple(accumulate(map(len, joined)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[int]:
+        for part in self.ranges:
+            yield from part
+
+    def __contains__(self, seed: object) -> bool:
+        return any(seed in part for part in self.ranges)
+
+    @overload
+    def __getitem__(self, where: int) -> int: ...
+    @overload
+    def __getitem__(self, where: slice) -> Seeds: ...
+    def __getitem__(self, where: int | slice) -> int | Seeds:
+        if isinstance(where, slice):
+            positions = range(len(self))[where]
+            if positions.step != 1:
+                return Seeds(range(self[i], self[i] + 1) for i in positions)
+            return Seeds(self._between(positions.start, positions.stop))
+        position = range(len(self))[where]
+        part = bisect_right(self._ends, position)
+        return self.ranges[part][position - self._ends[part]]
+
+    def _between(self, start: int, stop: int) -> Iterator[range]:
+        """The ranges that hold the positions from ``start`` up to ``stop``."""
+        for number in range(bisect_right(self._ends, start), len(self.ranges)):
+            part = self.ranges[number]
+            first = self._ends[number] - len(part)
+            if first >= stop:
+                return
+            yield part[max(start - first, 0) : stop - first]
+
+    def repeated(self) -> int | None:
+        """A seed that occurs twice, or None."""
+        parts = sorted(self.ranges, key=lambda part: part.start)
+        return next((later.start for earlier, later in pairwise(parts) if later.start < earlier.stop), None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Seeds) and self.ranges == other.ranges
+
+    def __hash__(self) -> int:
+        return hash(self.ranges)
+
+    def __str__(self) -> str:
+        return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in self.ranges)
+
+    def __repr__(self) -> str:
+        return f"Seeds({str(self)!r})"
+
+
+def parse_seeds(text: str, *, option: str = "--seeds") -> Seeds:
+    """Read ``0-63,100,7``: single seeds and ranges with both ends, in the order in which they are written.
+
+    Args:
+        text: what the user typed.
+        option: the name of the option, for messages.
+
+    Raises:
+        UsageError: not a list of whole numbers in [0, 2**32), a range that runs backwards, or more than ten million.
+    """
+    ranges: list[range] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
+        if not found:
+            raise UsageError(_fault(part.strip(), text, option), _EXAMPLE)
+        first, last = (_seed(digits, option) for digits in (found[1], found[2] or found[1]))
+        if last < first:
+            raise UsageError(f"{option} '{part.strip()}' runs backwards", f"write it as {last}-{first}")
+        ranges.append(range(first, last + 1))
+    total = sum(map(len, ranges))
+    if total > MAX_SEEDS:
+        raise UsageError(
+            f"{option} '{_short(text)}' names {total:,} seeds; at most {MAX_SEEDS:,} go in one command",
+            "make them in several commands, such as 0-9999999 and then 10000000-19999999",
+        )
+    return Seeds(ranges)
+
+
+def _fault(part: str, text: str, option: str) -> str:
+    if not text.strip():
+        return f"{option} is empty"
+    if not part:
+        return f"{option} '{_short(text)}' has nothing on one side of a comma"
+    if re.fullmatch(r"-[0-9]+", part):
+        return f"{option} '{_short(part)}': a seed is never negative"
+    return f"{option} '{_short(part)}' is not a whole number or a range of whole numbers"
+
+
+def _seed(digits: str, option: str) -> int:
+    if len(digits.lstrip("0")) > 10 or int(digits) > MAX_SEED:
+        raise UsageError(f"{option} '{_short(digits)}' is too large", f"seeds go from 0 to {MAX_SEED}")
+    return int(digits)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+@dataclass(frozen=True)
+class LatentSpec:
+    """The latent that a generator takes.
+
+    Args:
+        dim: the length of the vector z, 1 to 65536.
+        distribution: what z is drawn from, "normal" for N(0, 1) or "uniform" for U(-1, 1).
+
+    Raises:
+        GancliError: a value outside these bounds.
+    """
+
+    dim: int
+    distribution: Distribution = "normal"
+
+    def __post_init__(self) -> None:
+        if type(self.dim) is not int or not 1 <= self.dim <= MAX_DIM:
+            raise GancliError(f"latent dim {self.dim!r} is not a whole number from 1 to {MAX_DIM}")
+        if self.distribution not in ("normal", "uniform"):
+            raise GancliError(f"latent distribution {self.distribution!r} is unknown", "one of: normal, uniform")
+
+    def from_seeds(self, seeds: Sequence[int]) -> Inputs:
+        """The inputs that seeds stand for: {"z": float32 (N, dim)}, always drawn on the CPU.
+
+        Every row has a generator of its own, so that one seed is one latent: alone, in any batch, for any device.
+
+        Raises:
+            UsageError: a seed outside [0, 2**32).
+        """
+        import torch
+
+        z = torch.empty(len(seeds), self.dim)
+        generator = torch.Generator()
+        for row, seed in zip(z, seeds, strict=True):
+            if not 0 <= index(seed) <= MAX_SEED:
+                raise UsageError(f"seed {seed} is out of range", f"seeds go from 0 to {MAX_SEED}")
+            self._fill(row, generator.manual_seed(index(seed)))
+        return {"z": z}
+
+    def draw(self, n: int, generator: Generator, device: torch.device | str | None = None) -> Inputs:
+        """Fresh inputs for training: {"z": float32 (n, dim)}, drawn where the generator lives, then moved."""
+        import torch
+
+        z = self._fill(torch.empty(n, self.dim, device=generator.device), generator)
+        return {"z": z if device is None else z.to(device)}
+
+    def _fill(self, z: Tensor, generator: Generator) -> Tensor:
+        if self.distribution == "uniform":
+            return z.uniform_(-1, 1, generator=generator)
+        return z.normal_(generator=generator)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, as it stands in a model's header."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LatentSpec:
+        """Read :meth:`to_dict` back.
+
+        Raises:
+            GancliError: not a table, an unknown or a missing key, a wrong type, a value out of bounds.
+        """
+        if not isinstance(values, Mapping):
+            raise GancliError(f"the latent specification is {type(values).__name__}, not a table")
+        if unknown := sorted(str(key) for key in values if key not in ("dim", "distribution")):
+            raise GancliError(
+                f"the latent specification has an unknown key {unknown[0]!r}", "one of: dim, distribution"
+            )
+        if "dim" not in values:
+            raise GancliError("the latent specification has no 'dim'")
+        return cls(**values)
+
+
+def path(
+    spec: LatentSpec, keyframes: Sequence[int], frames: int, *, method: Method = "auto", loop: bool = False
+) -> Inputs:
+    """Inputs along a path through the latents of some seeds: {"z": float32 (T, dim)} on the CPU.
+
+    Each segment from one keyframe to the next takes ``frames`` steps, and every keyframe is there exactly once: K
+    keyframes give T = (K - 1) * frames + 1, or K * frames with ``loop``, where the last segment leads back to the first
+    keyframe without repeating it.
+
+    Args:
+        spec: the model's latent.
+        keyframes: two or more seeds.
+        frames: steps a segment, at least 1.
+        method: "slerp" follows the great circle (Shoemake 1985, "Animating rotation with quaternion curves", section
+            3.3), which keeps the length that normal latents have; "lerp" goes straight, which keeps uniform latents in
+            their cube; "auto" chooses by the distribution.
+        loop: return to the first keyframe.
+
+    Raises:
+        UsageError: fewer than two keyframes, no frames, or slerp on uniform latents.
+    """
+    import torch
+
+    if len(keyframes) < 2:
+        raise UsageError(f"a path needs two seeds or more, not {len(keyframes)}", "for example: --seeds 3,14,15")
+    if frames < 1:
+        raise UsageError(f"a segment needs one frame or more, not {frames}")
+    if method == "slerp" and spec.distribution == "uniform":
+        raise UsageError("slerp leaves the cube that this model's uniform latents fill", "use lerp, or auto")
+    z = spec.from_seeds(keyframes)["z"].double()
+    following = z.roll(-1, dims=0)
+    if not loop:
+        z, following, last = z[:-1], following[:-1], z[-1:]
+    t = torch.arange(frames, dtype=torch.float64)[:, None] / frames
+    between = _slerp if method != "lerp" and spec.distribution == "normal" else _lerp
+    # Segment by segment, so that double precision and the formula's terms never stand for the whole path.
+    segments = [between(a, b, t).float() for a, b in zip(z, following, strict=True)]
+    return {"z": torch.cat(segments if loop else [*segments, last.float()])}
+
+
+def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    return (1 - t) * a + t * b
+
+
+def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, with w the angle between a and b (..., dim)."""
+    import torch
+    from torch.nn.functional import normalize
+
+    cosine = (normalize(a, dim=-1) * normalize(b, dim=-1)).sum(-1, keepdim=True).clamp(-1, 1)
+    angle = cosine.acos()
+    sine = angle.sin()
+    # Latents on one line have no great circle between them, or no single one.
+    aligned = sine < 1e-6
+    sine = torch.where(aligned, 1.0, sine)
+    arc = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
+    return torch.where(aligned, _lerp(a, b, t), arc)
+
+
+def batches(inputs: Inputs, size: int) -> Iterator[Inputs]:
+    """The same inputs in pieces of at most ``size`` rows."""
+    n = len(next(iter(inputs.values())))
+    for start in range(0, n, size):
+        yield {name: values[start : start + size] for name, values in inputs.items()}

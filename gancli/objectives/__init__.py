@@ -1,0 +1,1 @@
+"""The maths of training: losses, penalties, who plays against whom."""

@@ -1,0 +1,88 @@
+"""Names to code: which architectures, objectives, losses, penalties and optimizers there are.
+
+A family is a file of ``gancli/architectures/`` or ``gancli/objectives/``: to add one, add the file. Names are listed
+from the file names, so that listing imports no torch; code is imported when it is asked for. Other packages and tests
+add theirs with :func:`add`. Nothing that a file says can name a module to import: names are looked up, never imported.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from gancli.errors import GancliError, UsageError, nearest
+
+# Kinds whose members are files, and kinds whose members are entries of one table.
+_FOLDERS = {"architecture": "architectures", "objective": "objectives"}
+_TABLES = {
+    "loss": ("gancli.objectives.base", "LOSSES"),
+    "term": ("gancli.objectives.base", "TERMS"),
+    "optimizer": ("gancli.training.optimizers", "OPTIMIZERS"),
+}
+_added: dict[tuple[str, str], Any] = {}
+
+
+@cache
+def _files(folder: str) -> tuple[str, ...]:
+    paths = (Path(__file__).parent / folder).glob("*.py")
+    return tuple(sorted(path.stem.replace("_", "-") for path in paths if path.stem not in ("__init__", "base")))
+
+
+def _table(kind: str) -> dict[str, Any]:
+    module, table = _TABLES[kind]
+    return getattr(import_module(module), table)
+
+
+def names(kind: str) -> list[str]:
+    """All registered names of a kind; architectures and objectives without importing torch."""
+    own = _files(_FOLDERS[kind]) if kind in _FOLDERS else _table(kind)
+    return sorted({*own, *(name for of, name in _added if of == kind)})
+
+
+def get(kind: str, name: str) -> Any:
+    """The code behind a name: a table of networks for an architecture, else a class or function.
+
+    Raises:
+        UsageError: no such name; the hint is the nearest one.
+    """
+    if (kind, name) in _added:
+        return _added[kind, name]
+    if name not in names(kind):
+        raise UsageError(f"no {kind} is called '{name}'", nearest(name, names(kind)))
+    if kind in _FOLDERS:
+        module = import_module(f"gancli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
+        return module.NETWORKS if kind == "architecture" else module.OBJECTIVE
+    return _table(kind)[name]
+
+
+def add(kind: str, name: str, code: Any) -> None:
+    """Register code of another package under a new name.
+
+    Args:
+        kind: ``architecture`` (a dict from role to network class), ``objective``, ``loss``, ``term`` or ``optimizer``.
+        name: the name that recipes use.
+        code: what :func:`get` returns for it.
+
+    Raises:
+        GancliError: the name is taken.
+    """
+    if name in names(kind):
+        raise GancliError(f"the {kind} '{name}' exists already", "choose another name")
+    _added[kind, name] = code
+
+
+def options(code: Callable[..., Any]) -> type[BaseModel]:
+    """The options that a component takes, as a pydantic model: its keyword-only parameters with types and defaults."""
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(code, eval_str=True).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[parameter.name] = (parameter.annotation, default)
+    config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True, allow_inf_nan=False)
+    return create_model(getattr(code, "__name__", "Options"), __config__=config, **fields)

@@ -1,0 +1,58 @@
+"""Optimizers by name, and the fall of their rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from gancli import registry
+from gancli.recipe import Optimizer
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def adam(
+    parameters: Iterable[nn.Parameter],
+    lr: float,
+    fused: bool,
+    *,
+    betas: tuple[Beta, Beta] = (0.9, 0.999),
+    eps: Annotated[float, Field(gt=0)] = 1e-8,
+) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba 2015, algorithm 1)."""
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
+
+
+def rmsprop(
+    parameters: Iterable[nn.Parameter],
+    lr: float,
+    fused: bool,
+    *,
+    alpha: Beta = 0.99,
+    eps: Annotated[float, Field(gt=0)] = 1e-8,
+) -> torch.optim.Optimizer:
+    """RMSprop (Hinton, lecture 6e of the 2012 course)."""
+    return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps)
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": adam, "rmsprop": rmsprop}
+
+
+def build(section: Optimizer, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+    """The optimizer of one player."""
+    make: Any = registry.get("optimizer", section.name)
+    return make(parameters, section.lr, device.type in ("cpu", "cuda"), **section.options)
+
+
+def rate_factor(progress: float, decay: float) -> float:
+    """Factor on every rate: 1, then over the last ``decay`` of the budget linearly down to 0.
+
+    Args:
+        progress: share of the budget that is done, 0 to 1.
+        decay: share of the budget over which the rate falls; 0 for a constant rate.
+    """
+    return 1.0 if decay == 0 else min(1.0, (1 - progress) / decay)

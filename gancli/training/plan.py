@@ -1,0 +1,165 @@
+"""Before round one: device, precision, and how many rounds a budget is. What is decided here is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancli.errors import UsageError
+from gancli.recipe import Recipe
+from gancli.training.trainer import Trainer
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that a user asked for; ``auto`` is the fastest there is.
+
+    Raises:
+        UsageError: unknown, or not on this machine.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise UsageError(f"no device is called '{name}'", f"one of: {', '.join(DEVICES)}")
+    if not there[kind]:
+        raise UsageError(f"this machine has no usable {kind} device", "leave --device out, or choose cpu")
+    return torch.device(name)
+
+
+def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
+    """(precision, the reason in words). ``auto`` goes by what the hardware multiplies natively, so that the same
+    machine always decides alike."""
+    if asked != "auto":
+        return asked, "as asked"
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = device.type == "cpu" and _cpu_has_bf16()
+    if native:
+        return "bf16", f"this {device.type} multiplies bf16 natively"
+    return "fp32", f"this {device.type} does not multiply bf16 natively"
+
+
+def _cpu_has_bf16() -> bool:
+    from torch import cpu
+
+    features: Any = getattr(cpu, "get_capabilities", dict)()
+    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
+
+
+def resolve(recipe: Recipe, images: Tensor, device: torch.device) -> Recipe:
+    """The recipe with the images' shape and the precision filled in; the budget is still open."""
+    _, channels, height, width = images.shape
+    precision, _ = pick_precision(recipe.training.precision, device)
+    return recipe.with_values(data={"size": [height, width], "channels": channels}, training={"precision": precision})
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a few real rounds cost on this machine.
+
+    Attributes:
+        seconds: a round.
+        images: real images a round.
+        parameters: by network.
+        weights: bytes of weights, gradients, optimizer moments and average.
+        activations: bytes that a step keeps for its backward pass.
+    """
+
+    seconds: float
+    images: int
+    parameters: dict[str, int]
+    weights: int
+    activations: int
+
+
+def images_a_round(trainer: Trainer) -> int:
+    """Real images that one round draws."""
+    return sum(player.steps * trainer.settings.batch for player in trainer.players if player.real)
+
+
+def measure(recipe: Recipe, images: Tensor, device: torch.device, *, seconds: float = 3.0) -> Measurement:
+    """Train a throwaway copy for a moment. The training that follows starts from its own seed, untouched by this."""
+    trial = recipe.with_values(training={"rounds": 1_000_000})
+    trainer = Trainer(trial, images, device)
+    with _saved_bytes() as kept:
+        trainer.round()
+    trainer.round()
+    _wait(device)
+    # The median of short spans: another program that takes the machine for a moment must not plan the whole run.
+    spans: list[float] = []
+    start = time.perf_counter()
+    while len(spans) < 3 or (time.perf_counter() - start < seconds and len(spans) < 200):
+        begin = time.perf_counter()
+        trainer.round()
+        _wait(device)
+        spans.append(time.perf_counter() - begin)
+    parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
+    return Measurement(
+        seconds=sorted(spans)[len(spans) // 2],
+        images=images_a_round(trainer),
+        parameters=parameters,
+        weights=_state_bytes(trainer),
+        activations=kept[0],
+    )
+
+
+def rounds_of(recipe: Recipe, count: int, measurement: Measurement) -> int:
+    """A budget in rounds.
+
+    Args:
+        recipe: with its budget in words.
+        count: images in the data set, which an epoch shows once.
+        measurement: for a budget in minutes, and images a round.
+    """
+    number, unit = recipe.training.budget.split()
+    amount = float(number)
+    a_round = {
+        "rounds": 1.0,
+        "minutes": measurement.seconds / 60,
+        "epochs": measurement.images / count,
+        "kimg": measurement.images / 1000,
+    }[unit]
+    return max(1, round(amount / a_round))
+
+
+def _state_bytes(trainer: Trainer) -> int:
+    weights = [p for network in trainer.networks.values() for p in network.parameters()]
+    moments = [
+        value
+        for optimizer in trainer.optimizers.values()
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, Tensor)
+    ]
+    average = list(trainer.average.parameters()) if trainer.average is not None else []
+    return sum(t.nbytes for t in [*weights, *weights, *moments, *average])
+
+
+@contextmanager
+def _saved_bytes() -> Generator[list[int]]:
+    """Counts the bytes that autograd keeps for the backward passes within."""
+    total = [0]
+
+    def pack(tensor: Tensor) -> Tensor:
+        total[0] += 0 if isinstance(tensor, torch.nn.Parameter) else tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield total
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

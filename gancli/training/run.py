@@ -1,0 +1,294 @@
+"""A run: the folder that a training leaves, made so that it is whole at every moment.
+
+==================== ==================================================================================
+``recipe.toml``      the resolved recipe, every default written out
+``state.safetensors``  everything that the next round depends on
+``model.safetensors``  what is published: the generator, and all that sampling needs
+``metrics.jsonl``    one line about once a second
+``samples/``         a grid of the same seeds as it goes
+``samples.png``      the last of them
+``training.gif``     all of them
+``losses.png``       the plot of ``metrics.jsonl``
+==================== ==================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+import gancli
+from gancli import checkpoint
+from gancli.data import Dataset
+from gancli.errors import GancliError, UsageError
+from gancli.files import atomic
+from gancli.model import to_uint8
+from gancli.recipe import Recipe, parse, read
+from gancli.rendering.animation import save_animation
+from gancli.rendering.images import save_grid
+from gancli.rendering.plots import save_losses
+from gancli.training.plan import images_a_round
+from gancli.training.trainer import Trainer
+
+FRAMES = 60
+"""Sample grids over a run: dense at the start, where pictures change fastest."""
+
+
+class Reporter(Protocol):
+    """Who watches a training; every method returns at once."""
+
+    def row(self, values: dict[str, float]) -> None:
+        """About once a second: the line that goes to ``metrics.jsonl``."""
+        ...
+
+    def pictures(self, images: Tensor) -> None:
+        """Current samples, uint8 (N, C, H, W)."""
+        ...
+
+
+class Interrupted(Exception):
+    """The training was asked to stop, and has saved its state."""
+
+
+class Run:
+    """One run folder and the training in it.
+
+    Args:
+        folder: new, or one that an earlier training left.
+        recipe: resolved, with rounds.
+        dataset: what to train on.
+        device: where.
+        save_every: seconds between saves: at most this much work is lost when the process is killed.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, dataset: Dataset, device: torch.device, save_every: float = 30.0
+    ) -> None:
+        self.folder, self.recipe, self.dataset = folder, recipe, dataset
+        self.trainer = Trainer(recipe, dataset.images, device)
+        self.rounds = recipe.training.rounds or 1
+        self.seconds, self.save_every = 0.0, save_every
+        self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
+        self.resumed = (folder / "state.safetensors").exists()
+        if self.resumed:
+            self._load()
+        else:
+            self._create()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent."""
+        return self.trainer.rounds >= self.rounds
+
+    def train(self, reporter: Reporter, stop: Callable[[], bool] = lambda: False) -> None:
+        """Train to the end of the budget, saving as it goes.
+
+        Args:
+            reporter: is told of progress.
+            stop: asked after every round; true ends the training with its state saved.
+
+        Raises:
+            Interrupted: ``stop`` said so.
+            GancliError: a loss is no longer a number; the last healthy state is on disk.
+        """
+        told = saved = time.perf_counter()
+        start, last = told - self.seconds, self.trainer.rounds
+        while not self.finished:
+            self.trainer.round()
+            now, done, halt = time.perf_counter(), self.trainer.rounds, stop()
+            if now - told >= 1 or self.finished or halt:
+                self._row(reporter, now - start, (done - last) / max(now - told, 1e-9))
+                told, last = now, done
+            if done in self.frames:
+                self._sample(reporter)
+            if now - saved >= self.save_every or halt:
+                self.seconds = now - start
+                self._row(reporter, now - start, 0) if done != last else None
+                self.save()
+                saved = time.perf_counter()
+            if halt and not self.finished:
+                raise Interrupted
+        self.seconds = time.perf_counter() - start
+        self._sample(reporter)
+        self.save()
+        self._finish()
+
+    def save(self) -> None:
+        """Write state and model, each whole or not at all."""
+        tensors, plain = checkpoint.flatten(self.trainer.state())
+        header = {
+            "kind": "state",
+            "gancli": gancli.__version__,
+            "recipe": self.recipe.to_dict(),
+            "state": plain,
+            "seconds": round(self.seconds, 3),
+            "machine": machine(self.trainer.device),
+            "dataset": self._dataset(),
+        }
+        checkpoint.write(self.folder / "state.safetensors", tensors, header)
+        checkpoint.write(self.folder / "model.safetensors", *self.published())
+
+    def published(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and header of the file that needs nothing beside it."""
+        trainer = self.trainer
+        header = {
+            "kind": "model",
+            "gancli": gancli.__version__,
+            "recipe": self.recipe.to_dict(),
+            "network": trainer.objective.published,
+            "latent": trainer.spec.latent.to_dict(),
+            "dataset": self._dataset(),
+            "ema": trainer.average is not None,
+            "images": trainer.rounds * images_a_round(trainer),
+            "rounds": trainer.rounds,
+        }
+        return trainer.published.state_dict(), header
+
+    def _dataset(self) -> dict[str, Any]:
+        data = self.dataset
+        return {
+            "name": data.name,
+            "split": data.split,
+            "fingerprint": data.fingerprint,
+            "images": len(data.images),
+            "classes": list(data.classes),
+        }
+
+    def _create(self) -> None:
+        """Make the folder whole under a temporary name, then give it its own."""
+        folder = self.folder
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            (self.folder / "samples").mkdir()
+            (self.folder / "recipe.toml").write_text(self.recipe.to_toml(), encoding="utf-8")
+            (self.folder / "metrics.jsonl").touch()
+            self.save()
+            self.folder.chmod(0o755)
+            with suppress(OSError):
+                folder.rmdir()  # an empty folder that the user made
+            self.folder.rename(folder)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self.folder = folder
+
+    def _load(self) -> None:
+        tensors, header = checkpoint.read(self.folder / "state.safetensors")
+        if header["dataset"]["fingerprint"] != self.dataset.fingerprint:
+            raise UsageError(
+                f"the data set '{self.dataset.name}' is not the one that {self.folder} was trained on: "
+                f"fingerprint {self.dataset.fingerprint[:16]}, not {header['dataset']['fingerprint'][:16]}",
+                "bring the old data back, or start a new run with another --out",
+            )
+        try:
+            self.trainer.load_state(checkpoint.unflatten(header["state"], tensors))
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise GancliError(
+                f"{self.folder / 'state.safetensors'} does not fit its recipe: {str(error).splitlines()[0]}",
+                "start a new run with another --out",
+            ) from error
+        self.seconds = float(header["seconds"])
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget what was written after the state that the training goes on from."""
+        path, done = self.folder / "metrics.jsonl", self.trainer.rounds
+        rows = [row for row in read_metrics(path) if row["round"] <= done]
+        with atomic(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        for picture in (self.folder / "samples").glob("*.png"):
+            if picture.stem.isdigit() and int(picture.stem) > done:
+                picture.unlink()
+
+    def _row(self, reporter: Reporter, seconds: float, rate: float) -> None:
+        means, trainer = self.trainer.means(), self.trainer
+        images = trainer.rounds * images_a_round(trainer)
+        row: dict[str, float] = {
+            "round": trainer.rounds,
+            "images": images,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(rate * images_a_round(trainer), 1),
+            **{name: round(value, 6) for name, value in means.items()},
+        }
+        if bad := [name for name, value in means.items() if not math.isfinite(value)]:
+            raise GancliError(
+                f"training diverged: {bad[0]} is {means[bad[0]]} in round {trainer.rounds}; "
+                f"{self.folder} holds the last healthy state",
+                "start anew with a smaller rate, as in --set optimizer.generator.lr=1e-4",
+            )
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        reporter.row(row)
+
+    def samples(self) -> Tensor:
+        """The run's fixed seeds as images, uint8 (N, C, H, W)."""
+        inputs = self.trainer.spec.latent.from_seeds(range(self.recipe.training.samples))
+        return to_uint8(self.trainer.sample(inputs), self.trainer.generator.range)
+
+    def _sample(self, reporter: Reporter) -> None:
+        images = self.samples()
+        save_grid(images, self.folder / "samples" / f"{self.trainer.rounds:08d}.png")
+        reporter.pictures(images)
+
+    def _finish(self) -> None:
+        """The pictures that sum up a run."""
+        save_grid(self.samples(), self.folder / "samples.png")
+        save_losses(read_metrics(self.folder / "metrics.jsonl"), self.folder / "losses.png")
+        save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
+
+
+def _frames(folder: Path) -> Tensor:
+    """The sample grids of a run in order, uint8 (N, C, H, W)."""
+    import numpy as np
+    from PIL import Image
+
+    pictures = []
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as image:
+            pixels = torch.from_numpy(np.array(image))
+        pictures.append(pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1))
+    return torch.stack(pictures)
+
+
+def machine(device: torch.device) -> str:
+    """What a training time is worth: the device, and for a CPU its kind and the threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a ``metrics.jsonl``; a last line that a dying process left half written is left out."""
+    rows = []
+    with suppress(FileNotFoundError):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("round"), int)]
+
+
+def stored_recipe(folder: Path) -> Recipe:
+    """The resolved recipe of a run.
+
+    Raises:
+        UsageError: the folder is no run.
+    """
+    if not (folder / "state.safetensors").exists():
+        raise UsageError(f"{folder} is not a run: it has no state.safetensors", "name the folder of a training")
+    return parse(read(folder / "recipe.toml"))

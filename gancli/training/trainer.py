@@ -1,0 +1,222 @@
+"""The training itself: networks, players, optimizers and the average of the generator, one round at a time.
+
+This loop knows no algorithm. What is lost, by whom, how often and what happens afterwards is the objective's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from gancli import registry
+from gancli.architectures.base import build, spec_of
+from gancli.errors import UsageError, nearest
+from gancli.objectives.base import Objective, Player, Turn
+from gancli.recipe import Ema, Recipe
+from gancli.training import optimizers
+from gancli.training.feed import Feed
+
+
+class Trainer:
+    """One training in memory.
+
+    Args:
+        recipe: resolved: data size and channels, precision and rounds are set.
+        images: uint8 (N, C, H, W).
+        device: where to train.
+
+    Raises:
+        UsageError: the recipe's parts do not fit together.
+    """
+
+    def __init__(self, recipe: Recipe, images: Tensor, device: torch.device) -> None:
+        self.recipe, self.device, self.settings = recipe, device, recipe.training
+        self.spec = spec_of(recipe)
+        torch.manual_seed(self.settings.seed)
+        self.networks = nn.ModuleDict({name: build(recipe, name) for name in recipe.networks})
+        self.networks.to(device).to(memory_format=torch.channels_last)
+        make: Any = registry.get("objective", recipe.objective.name)
+        if missing := [name for name in make.networks_needed if name not in self.networks]:
+            raise UsageError(
+                f"objective '{recipe.objective.name}' needs networks.{missing[0]}",
+                f"the recipe has {', '.join(sorted(self.networks))}",
+            )
+        self.objective: Objective = make(self.networks, **recipe.objective.options)
+        self.objective.to(device)
+        self.players = tuple(self.objective.players)
+        self.optimizers = {player.name: self._optimizer(player) for player in self.players}
+        if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
+            raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
+        self.average = self._average(self.settings.ema) if self.settings.ema else None
+        self.noise = torch.Generator(device).manual_seed(self.settings.seed)
+        self.feed = Feed(
+            images, self.settings.batch, self.settings.seed, device, self.generator.range, recipe.data.mirror
+        )
+        self.rounds = 0
+        self._totals: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    @property
+    def generator(self) -> Any:
+        """The network that turns inputs into images, as it is being trained."""
+        return self.networks[self.objective.published]
+
+    @property
+    def published(self) -> Any:
+        """The generator that is sampled and saved: the average, or the plain one where the recipe has none."""
+        return self.average.module if self.average is not None else self.generator
+
+    def round(self) -> None:
+        """One round: every player in turn. Waits for nothing on the device."""
+        self._set_rates()
+        turn = Turn(draw=self._draw, round=self.rounds)
+        with self._precision():
+            self.objective.begin(turn)
+        for player in self.players:
+            with self._only(player):
+                for _ in range(player.steps):
+                    self._step(player, turn)
+        if self.average is not None:
+            self.average.update_parameters(self.generator)
+        self.rounds += 1
+
+    def _step(self, player: Player, turn: Turn) -> None:
+        turn.real = self.feed.next() if player.real else None
+        optimizer = self.optimizers[player.name]
+        with self._precision():
+            outcome = player.play(turn)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(outcome.losses.values())).sum().backward()
+        optimizer.step()
+        if player.after is not None:
+            player.after()
+        for name, value in outcome.losses.items():
+            self._note(f"loss/{name}", value)
+        for name, value in outcome.shown.items():
+            self._note(name, value)
+
+    def _note(self, name: str, value: Tensor) -> None:
+        value = value.detach()
+        self._totals[name] = self._totals[name] + value if name in self._totals else value
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss and shown value since the last call; the one place that waits for the device."""
+        if not self._totals:
+            return {}
+        values = torch.stack([total.float() for total in self._totals.values()]).tolist()
+        means = {name: value / self._counts[name] for name, value in zip(self._totals, values, strict=True)}
+        self._totals, self._counts = {}, {}
+        return means
+
+    @torch.inference_mode()
+    def sample(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Images (N, C, H, W) of the published generator in its own range; the training goes on untouched."""
+        network = self.published
+        training = network.training
+        network.eval()
+        try:
+            return network(**{name: value.to(self.device) for name, value in inputs.items()}).float()
+        finally:
+            network.train(training)
+
+    def _draw(self) -> dict[str, Tensor]:
+        return self.spec.latent.draw(self.settings.batch, self.noise, self.device)
+
+    def _optimizer(self, player: Player) -> torch.optim.Optimizer:
+        section = self.recipe.optimizer.get(player.name)
+        if section is None:
+            raise UsageError(f"the recipe has no optimizer.{player.name}", f"add [optimizer.{player.name}] to it")
+        parameters = [p for name in player.networks for p in self.networks[name].parameters()]
+        return optimizers.build(section, parameters, self.device)
+
+    def _set_rates(self) -> None:
+        progress = self.rounds / (self.settings.rounds or 1)
+        factor = optimizers.rate_factor(progress, self.settings.rate_decay)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.optimizer[name].lr * factor
+
+    def _average(self, ema: Ema) -> AveragedModel:
+        """The average after Karras et al. (2020b, appendix B): half-life in images, shorter at the start."""
+        batch = self.settings.batch
+
+        def mix(averaged: Any, current: Any, count: Any) -> None:
+            half_life = ema.kimg * 1000
+            if ema.rampup is not None:
+                half_life = min(half_life, float(count) * batch * ema.rampup)
+            weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
+            if averaged[0].is_floating_point():
+                torch._foreach_lerp_(averaged, current, weight)
+            else:
+                torch._foreach_copy_(averaged, current)
+
+        return AveragedModel(self.generator, multi_avg_fn=mix, use_buffers=True)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+
+    @contextmanager
+    def _only(self, player: Player) -> Generator[None]:
+        """Every network but the player's is frozen: its weights take no gradient, gradients pass through it."""
+        others = [network for name, network in self.networks.items() if name not in player.networks]
+        for network in others:
+            network.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for network in others:
+                network.requires_grad_(True)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next round depends on."""
+        state: dict[str, Any] = {
+            "rounds": self.rounds,
+            "drawn": self.feed.drawn,
+            "networks": self.networks.state_dict(),
+            "objective": _own_state(self.objective, self.networks),
+            "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "random": {"noise": self.noise.get_state(), "cpu": torch.get_rng_state()},
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.device.type == "cuda":
+            state["random"]["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state`, to the bit on the same device and number of threads."""
+        self.rounds, self.feed.drawn = state["rounds"], state["drawn"]
+        self.networks.load_state_dict(state["networks"])
+        self.objective.load_state_dict(state["objective"], strict=False)
+        for name, optimizer in self.optimizers.items():
+            _match_layout(optimizer, state["optimizer"][name])
+            optimizer.load_state_dict(state["optimizer"][name])
+        self.noise.set_state(state["random"]["noise"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+
+
+def _own_state(objective: Objective, networks: nn.ModuleDict) -> dict[str, Tensor]:
+    """An objective's state without that of the networks that it plays with."""
+    shared = {id(value) for value in networks.state_dict(keep_vars=True).values()}
+    return {
+        name: value.detach() for name, value in objective.state_dict(keep_vars=True).items() if id(value) not in shared
+    }
+
+
+def _match_layout(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Give saved moments the memory layout of their parameters: fused kernels walk both in step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in saved["state"].items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameters[index].shape and value.dim() > 1:
+                moments[name] = torch.empty_like(parameters[index], requires_grad=False).copy_(value)

@@ -1,0 +1,207 @@
+"""``gancli train`` as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancli import checkpoint
+
+SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
+SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
+
+
+def test_training_ends_by_naming_the_files_made(run_cli, home: Path) -> None:
+    result = run_cli("train", "digits", "--rounds", 5, "--out", "r", *SMALL)
+    assert result.code == 0
+    names = [line.split()[0] for line in result.out.splitlines()]
+    assert names == ["r/samples.png", "r/training.gif", "r/losses.png", "r/model.safetensors"]
+    assert all((home / name).is_file() for name in names)
+    assert "quick on digits (cpu, fp32): training 5 rounds" in result.err
+    assert "round 5/5" in result.err
+    assert "\x1b" not in result.err + result.out
+
+
+def test_quiet_says_only_the_files(run_cli) -> None:
+    result = run_cli("train", "digits", "--rounds", 2, "--out", "r", "--quiet", *SMALL)
+    assert result.err == ""
+    assert result.out.splitlines()[0] == "r/samples.png"
+
+
+def test_without_out_a_run_has_time_model_and_data_in_its_name(run_cli, home: Path) -> None:
+    assert run_cli("train", "digits", "--rounds", 1, "-q", *SMALL).code == 0
+    (folder,) = (home / "runs").iterdir()
+    assert folder.name.endswith("-quick-digits")
+
+
+def test_the_same_command_again_goes_on_and_then_says_it_is_done(run_cli, home: Path) -> None:
+    command = ["train", "digits", "--rounds", 4, "--out", "r", *SMALL]
+    assert run_cli(*command).code == 0
+    again = run_cli(*command)
+    assert again.code == 2
+    assert again.err == ("error: r is finished: 4 of 4 rounds\n\nhint: start another with a new --out\n")
+
+
+def test_a_run_with_other_settings_is_refused_by_name(run_cli) -> None:
+    assert run_cli("train", "digits", "--rounds", 2, "--out", "r", "-q", *SMALL).code == 0
+    other = run_cli("train", "digits", "--out", "r", "--set", "latent.dim=7")
+    assert other.code == 2
+    assert other.err == (
+        "error: r was trained with latent.dim = 6, not 7\n\n"
+        "hint: leave that out to go on with it, or start a new run with another --out\n"
+    )
+    assert "r was trained with model = 'quick', not 'gan'" in run_cli("train", "--resume", "r", "--model", "gan").err
+
+
+def test_two_identical_trainings_give_identical_files(run_cli, home: Path) -> None:
+    for name in ("a", "b"):
+        assert run_cli("train", "digits", "--rounds", 20, "--out", name, "-q", *SMALL).code == 0
+    assert (home / "a/model.safetensors").read_bytes() == (home / "b/model.safetensors").read_bytes()
+
+
+def test_dry_run_prints_a_recipe_that_is_toml_and_trains_nothing(run_cli, home: Path) -> None:
+    result = run_cli("train", "digits", "--minutes", 2, "--dry-run", *SMALL, "--set", "optimizer.generator.lr=3e-4")
+    assert result.code == 0
+    shown = tomllib.loads(result.out)
+    assert shown["optimizer"]["generator"]["lr"] == 3e-4
+    assert shown["training"]["budget"] == "2 minutes"
+    assert shown["training"]["rounds"] > 100
+    assert shown["data"] == {
+        "name": "digits",
+        "size": [8, 8],
+        "channels": 1,
+        "fit": "crop",
+        "background": "white",
+        "mirror": False,
+    }
+    facts = [line.split()[1] for line in result.out.splitlines() if line.startswith("# ")]
+    assert facts == ["parameters", "data", "device", "memory", "throughput", "budget", "time"]
+    assert not list(home.glob("runs*"))
+
+
+def test_what_a_dry_run_prints_is_a_recipe_to_train_with(run_cli, home: Path) -> None:
+    shown = run_cli("train", "digits", "--rounds", 3, "--dry-run", *SMALL).out
+    (home / "mine.toml").write_text(shown)
+    assert run_cli("train", "digits", "--model", "mine.toml", "--out", "a", "-q").code == 0
+    assert run_cli("train", "digits", "--rounds", 3, "--out", "b", "-q", *SMALL).code == 0
+    assert (home / "a/model.safetensors").read_bytes() == (home / "b/model.safetensors").read_bytes()
+
+
+ERRORS = {
+    "no data": (
+        ["train"],
+        "what to train on is missing",
+        "as in `gancli train digits`; `gancli data list` shows more",
+    ),
+    "unknown model": (["train", "digits", "--model", "dcgn"], "no model is called 'dcgn'", "did you mean 'dcgan'?"),
+    "no such recipe": (
+        ["train", "digits", "--model", "x.toml"],
+        "no such file: x.toml",
+        "name a recipe's TOML file, or a model of `gancli zoo list`",
+    ),
+    "two budgets": (
+        ["train", "digits", "--minutes", 1, "--kimg", 2],
+        "--minutes and --kimg are both a budget",
+        "give one of them",
+    ),
+    "unknown key": (
+        ["train", "digits", "--set", "optimizer.generator.rate=1"],
+        "the recipe has a fault:\n  optimizer.generator.rate = 1: unknown key, did you mean 'name'?",
+        "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
+    ),
+    "no value": (
+        ["train", "digits", "--set", "latent.dim"],
+        "--set takes KEY=VALUE, not 'latent.dim'",
+        "as in --set optimizer.generator.lr=2e-4",
+    ),
+    "no run to resume": (
+        ["train", "digits", "--resume"],
+        "there is no unfinished run in runs/",
+        "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
+    ),
+    "not a run": (
+        ["train", "--resume", "nowhere"],
+        "nowhere is not a run: it has no state.safetensors",
+        "name the folder of a training",
+    ),
+    "two runs": (
+        ["train", "--resume", "a", "--out", "b"],
+        "--resume a and --out b are two runs",
+        "give one of them",
+    ),
+    "too small for dcgan": (
+        ["train", "digits", "--model", "dcgan", "--set", "data.size=[7,8]"],
+        "dcgan needs images of at least 8x8 pixels, these are 7x8",
+        "choose a larger size, as in --set data.size=[8,8], or --model gan, which takes any size",
+    ),
+    "unknown device": (
+        ["train", "digits", "--device", "tpu"],
+        "no device is called 'tpu'",
+        "one of: auto, cpu, cuda, mps",
+    ),
+    "unknown option": (
+        ["train", "digits", "--epoch", "3"],
+        "no such option: --epoch (Possible options: --epochs)",
+        "gancli train --help lists what there is",
+    ),
+    "not a number": (
+        ["train", "digits", "--minutes", "x"],
+        "invalid value for '--minutes': 'x' is not a valid float",
+        "gancli train --help lists what there is",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(run_cli, home: Path, name: str) -> None:
+    command, message, hint = ERRORS[name]
+    result = run_cli(*command)
+    talk = result.err.removeprefix("measuring this machine for a moment …\n")
+    assert talk == f"error: {message}\n\nhint: {hint}\n"
+    assert result.code == 2
+    assert result.out == ""
+    assert not list(home.glob("r*"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there(run_cli) -> None:
+    result = run_cli("train", "digits", "--device", "cuda")
+    assert result.err == ("error: this machine has no usable cuda device\n\nhint: leave --device out, or choose cpu\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
+def test_ctrl_c_saves_says_how_to_go_on_and_the_rest_is_the_same(home: Path, run_cli) -> None:
+    command = [sys.executable, "-m", "gancli", "train", "digits", "--rounds", "400", *SMALL, "--out", "r"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as child:
+        while not (home / "r/metrics.jsonl").exists() or not (home / "r/metrics.jsonl").read_text():
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        assert child.stderr is not None
+        talk = child.stderr.read()
+    assert child.returncode == 130
+    rounds = checkpoint.read_header(home / "r/state.safetensors")["state"]["table"][0][1]
+    assert 0 < rounds < 400
+    assert talk.endswith(f"stopped at round {rounds} of 400; saved in r\ngo on with: gancli train --resume r\n")
+    assert run_cli("train", "--resume", "r", "-q").code == 0
+    assert run_cli("train", "digits", "--rounds", 400, *SMALL, "--out", "whole", "-q").code == 0
+    assert (home / "r/model.safetensors").read_bytes() == (home / "whole/model.safetensors").read_bytes()
+
+
+def test_a_bare_resume_takes_the_newest_unfinished_run(home: Path, run_cli) -> None:
+    assert run_cli("train", "digits", "--rounds", 3, "-q", *SMALL, "--out", "runs/old").code == 0
+    (home / "runs/old/samples.png").unlink()
+    result = run_cli("train", "--resume")
+    assert result.code == 0
+    assert "resuming at round 3 of 3" in result.err
+    assert json.loads((home / "runs/old/metrics.jsonl").read_text().splitlines()[-1])["round"] == 3
+    assert "no unfinished run" in run_cli("train", "digits", "--resume").err

@@ -1,0 +1,63 @@
+"""Losses and penalties against values worked out by hand, in float64."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gancli import registry
+from gancli.objectives.base import r1
+
+REAL = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
+FAKE = torch.tensor([[0.5], [-3.0]], dtype=torch.float64)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+CROSS_ENTROPY = (
+    -(math.log(sigmoid(2)) + math.log(sigmoid(-1))) / 2 - (math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))) / 2
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "d", "g"),
+    [
+        ("non-saturating", CROSS_ENTROPY, -(math.log(sigmoid(0.5)) + math.log(sigmoid(-3))) / 2),
+        ("minimax", CROSS_ENTROPY, (math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))) / 2),
+        ("least-squares", (1 + 4) / 4 + (0.25 + 9) / 4, (0.25 + 16) / 4),
+    ],
+)
+def test_losses(name: str, d: float, g: float) -> None:
+    loss = registry.get("loss", name)()
+    assert loss.d(REAL, FAKE).item() == pytest.approx(d, rel=1e-12)
+    assert loss.g(FAKE).item() == pytest.approx(g, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+def test_every_loss_is_finite_and_has_gradients_at_extreme_logits(name: str) -> None:
+    loss = registry.get("loss", name)()
+    real, fake = torch.tensor([[1e4], [-1e4]]), torch.tensor([[1e4], [-1e4]], requires_grad=True)
+    total = loss.d(real, fake) + loss.g(fake)
+    total.backward()
+    assert torch.isfinite(total)
+    assert torch.isfinite(fake.grad).all()
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+def test_every_loss_prefers_the_right_order(name: str) -> None:
+    loss = registry.get("loss", name)()
+    high, low = torch.full((4, 1), 0.9), torch.full((4, 1), 0.1)
+    assert loss.d(high, low) < loss.d(low, high)
+    assert loss.g(high) < loss.g(low)
+
+
+def test_r1_of_a_linear_discriminator_is_half_its_squared_weights() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 1, dtype=torch.float64))
+    x = torch.randn(5, 1, 2, 3, dtype=torch.float64)
+    expected = 0.5 * network[1].weight.square().sum()
+    torch.testing.assert_close(r1(network, x, x), expected)
+    r1(network, x, x).backward()
+    torch.testing.assert_close(network[1].weight.grad, network[1].weight.detach())

@@ -1,0 +1,200 @@
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gancli.errors import GancliError, UsageError
+from gancli.latent import LatentSpec, Seeds, batches, parse_seeds, path
+
+EXAMPLE = "seeds are whole numbers and ranges, such as 7 or 0-63 or 0-9,42,100-109"
+
+
+def test_seeds_come_in_the_order_written():
+    assert list(parse_seeds("0-3,100, 7,7")) == [0, 1, 2, 3, 100, 7, 7]
+
+
+def test_many_seeds_take_no_room():
+    seeds = parse_seeds("0-9999999")
+    assert len(seeds) == 10_000_000
+    assert seeds.ranges == (range(10_000_000),)
+    assert seeds[9_999_000:].ranges == (range(9_999_000, 10_000_000),)
+    assert (seeds[-1], 123 in seeds, -1 in seeds) == (9_999_999, True, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), max_size=6), st.slices(60))
+def test_seeds_behave_as_the_list_of_them(parts, where):
+    ranges = [range(start, start + length) for start, length in parts]
+    seeds, plain = Seeds(ranges), [seed for part in ranges for seed in part]
+    assert list(seeds) == plain
+    assert len(seeds) == len(plain)
+    assert list(seeds[where]) == plain[where]
+    assert [seeds[i] for i in range(-len(plain), len(plain))] == plain + plain
+    assert (seeds.repeated() is None) == (len(set(plain)) == len(plain))
+    if plain:
+        assert parse_seeds(str(seeds)) == seeds
+        assert hash(parse_seeds(str(seeds))) == hash(seeds)
+    with pytest.raises(IndexError):
+        seeds[len(plain)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("", "--seeds is empty", EXAMPLE),
+        ("a", "--seeds 'a' is not a whole number or a range of whole numbers", EXAMPLE),
+        ("1.5", "--seeds '1.5' is not a whole number or a range of whole numbers", EXAMPLE),
+        ("1-2-3", "--seeds '1-2-3' is not a whole number or a range of whole numbers", EXAMPLE),
+        ("-1", "--seeds '-1': a seed is never negative", EXAMPLE),
+        ("1,,2", "--seeds '1,,2' has nothing on one side of a comma", EXAMPLE),
+        ("5-3", "--seeds '5-3' runs backwards", "write it as 3-5"),
+        ("4294967296", "--seeds '4294967296' is too large", "seeds go from 0 to 4294967295"),
+        ("9" * 5000, f"--seeds '{'9' * 37}...' is too large", "seeds go from 0 to 4294967295"),
+        (
+            "0-9999999,3",
+            "--seeds '0-9999999,3' names 10,000,001 seeds; at most 10,000,000 go in one command",
+            "make them in several commands, such as 0-9999999 and then 10000000-19999999",
+        ),
+    ],
+)
+def test_faulty_seeds(text, message, hint):
+    with pytest.raises(UsageError) as error:
+        parse_seeds(text)
+    assert (error.value.message, error.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize("dim", [1, 3, 128])
+def test_one_seed_is_one_latent_alone_and_in_a_batch(distribution, dim):
+    spec = LatentSpec(dim, distribution)
+    together = spec.from_seeds(parse_seeds("0-30,4294967295"))["z"]
+    assert together.shape == (32, dim)
+    assert together.dtype == torch.float32
+    assert torch.equal(spec.from_seeds([7])["z"][0], together[7])
+    assert torch.equal(spec.from_seeds([2**32 - 1])["z"][0], together[31])
+    assert len(together.unique(dim=0)) == 32
+
+
+def test_latents_of_a_seed_stay_what_they_were():
+    # Values drawn once: pictures of a seed must not change between releases.
+    assert LatentSpec(3).from_seeds([0])["z"][0].tolist() == pytest.approx([1.5409961, -0.2934289, -2.1787894])
+
+
+def test_distributions():
+    normal = LatentSpec(64).from_seeds(range(500))["z"]
+    assert abs(normal.mean()) < 0.02
+    assert abs(normal.std() - 1) < 0.02
+    uniform = LatentSpec(64, "uniform").from_seeds(range(500))["z"]
+    assert uniform.min() >= -1
+    assert uniform.max() < 1
+    assert abs(uniform.std() - 1 / math.sqrt(3)) < 0.01
+
+
+def test_seeds_out_of_range_have_no_latent():
+    for seed in (-1, 2**32):
+        with pytest.raises(UsageError, match=rf"^seed {seed} is out of range$"):
+            LatentSpec(2).from_seeds([seed])
+
+
+def test_draw_follows_its_generator():
+    spec = LatentSpec(5, "uniform")
+    first = spec.draw(4, torch.Generator().manual_seed(3))["z"]
+    assert first.shape == (4, 5)
+    assert torch.equal(first, spec.draw(4, torch.Generator().manual_seed(3), "cpu")["z"])
+    assert first.abs().max() <= 1
+
+
+def test_spec_survives_json():
+    spec = LatentSpec(100, "uniform")
+    assert LatentSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert LatentSpec.from_dict({"dim": 2}) == LatentSpec(2, "normal")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "the latent specification is list, not a table"),
+        ({}, "the latent specification has no 'dim'"),
+        ({"dim": 2, "labels": 3}, "the latent specification has an unknown key 'labels'"),
+        ({"dim": 0}, "latent dim 0 is not a whole number from 1 to 65536"),
+        ({"dim": 65537}, "latent dim 65537 is not a whole number from 1 to 65536"),
+        ({"dim": True}, "latent dim True is not a whole number from 1 to 65536"),
+        ({"dim": 2.0}, "latent dim 2.0 is not a whole number from 1 to 65536"),
+        ({"dim": 2, "distribution": "cauchy"}, "latent distribution 'cauchy' is unknown"),
+        ({"dim": 2, "distribution": []}, "latent distribution [] is unknown"),
+    ],
+)
+def test_faulty_specs(values, message):
+    with pytest.raises(GancliError) as error:
+        LatentSpec.from_dict(values)
+    assert error.value.message == message
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize(("loop", "length"), [(False, 9), (True, 12)])
+def test_every_keyframe_is_on_the_path_once(distribution, loop, length):
+    spec = LatentSpec(16, distribution)
+    z = path(spec, [3, 14, 15], 4, loop=loop)["z"]
+    assert z.shape == (length, 16)
+    assert z.dtype == torch.float32
+    assert torch.equal(z[[0, 4, 8]], spec.from_seeds([3, 14, 15])["z"])
+    assert len(z.unique(dim=0)) == length
+
+
+def test_slerp_turns_at_an_even_pace_in_the_plane():
+    spec = LatentSpec(64)
+    z = path(spec, [1, 2], 10)["z"].double()
+    directions = z / z.norm(dim=1, keepdim=True)
+    # The directions of a and b are at an angle w; with equal lengths the steps would be w / 10 each.
+    a, b = spec.from_seeds([1, 2])["z"].double()
+    angle = torch.acos(a @ b / (a.norm() * b.norm()))
+    expected = (torch.sin(0.7 * angle) * a + torch.sin(0.3 * angle) * b) / torch.sin(angle)
+    assert torch.allclose(z[3], expected, atol=1e-6)
+    assert (directions @ a / a.norm()).diff().max() < 0
+    assert z.norm(dim=1).min() > 0.95 * min(a.norm(), b.norm())
+    straight = path(spec, [1, 2], 10, method="lerp")["z"]
+    assert torch.allclose(straight[3].double(), 0.7 * a + 0.3 * b, atol=1e-6)
+    assert straight.norm(dim=1).min() < 0.85 * min(a.norm(), b.norm())
+
+
+@pytest.mark.parametrize("dim", [1, 4])
+def test_latents_on_one_line_are_joined_straight(dim):
+    z = path(LatentSpec(dim), [5, 5], 4)["z"]
+    assert torch.allclose(z, z[:1].expand(5, dim))
+    assert path(LatentSpec(1), [0, 1], 2)["z"].isfinite().all()
+
+
+def test_uniform_latents_stay_in_their_cube():
+    spec = LatentSpec(8, "uniform")
+    assert torch.equal(path(spec, [0, 1], 6)["z"], path(spec, [0, 1], 6, method="lerp")["z"])
+    assert path(spec, range(40), 6)["z"].abs().max() <= 1
+    with pytest.raises(UsageError, match=r"^slerp leaves the cube that this model's uniform latents fill$"):
+        path(spec, [0, 1], 6, method="slerp")
+
+
+def test_faulty_paths():
+    with pytest.raises(UsageError, match=r"^a path needs two seeds or more, not 1$"):
+        path(LatentSpec(2), [1], 3)
+    with pytest.raises(UsageError, match=r"^a segment needs one frame or more, not 0$"):
+        path(LatentSpec(2), [1, 2], 0)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 20), st.integers(1, 30))
+def test_batches_are_the_same_rows(n, size):
+    inputs = {"z": torch.arange(n)[:, None], "y": torch.arange(n)}
+    pieces = list(batches(inputs, size))
+    assert all(len(piece["z"]) <= size for piece in pieces)
+    for name, values in inputs.items():
+        assert torch.equal(torch.cat([piece[name] for piece in pieces]), values)
+
+
+def test_seeds_are_read_without_torch():
+    code = "import sys, gancli.latent as l; l.parse_seeds('0-9'); sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

@@ -1,0 +1,40 @@
+"""Names to code."""
+
+import pytest
+
+from gancli import registry
+from gancli.errors import GancliError, UsageError
+
+
+@pytest.mark.parametrize("kind", ["architecture", "objective", "loss", "term", "optimizer"])
+def test_every_name_leads_to_documented_code(kind: str) -> None:
+    assert registry.names(kind)
+    for name in registry.names(kind):
+        code = registry.get(kind, name)
+        for part in code.values() if isinstance(code, dict) else [code]:
+            assert part.__doc__
+
+
+def test_an_unknown_name_has_a_nearest_one() -> None:
+    with pytest.raises(UsageError) as refused:
+        registry.get("loss", "non-saturatin")
+    assert refused.value.message == "no loss is called 'non-saturatin'"
+    assert refused.value.hint == "did you mean 'non-saturating'?"
+
+
+def test_a_taken_name_is_refused() -> None:
+    with pytest.raises(GancliError, match="the architecture 'dcgan' exists already"):
+        registry.add("architecture", "dcgan", {})
+
+
+@pytest.mark.parametrize("name", ["base", "__init__", "os", "../recipe", "dcgan.Generator", ""])
+def test_a_name_from_a_file_imports_nothing(name: str) -> None:
+    with pytest.raises(UsageError, match="no architecture is called"):
+        registry.get("architecture", name)
+
+
+def test_options_are_the_keyword_only_parameters() -> None:
+    def make(first: int, *, width: int, name: str = "x") -> None: ...
+
+    schema = registry.options(make)
+    assert schema.model_validate({"width": 3}).model_dump() == {"width": 3, "name": "x"}

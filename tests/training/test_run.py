@@ -1,0 +1,162 @@
+"""Run folders: whole at every moment, and the same bytes whatever happened on the way."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny import Silent, run, tiny
+
+from gancli import checkpoint, recipe
+from gancli.errors import GancliError, UsageError
+from gancli.training.run import Interrupted, read_metrics, stored_recipe
+
+MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
+MADE |= {"state.safetensors"}
+
+
+def test_a_run_leaves_everything_it_promises(tmp_path) -> None:
+    reporter = Silent()
+    run(tmp_path / "r", tiny(12)).train(reporter)
+    assert {path.name for path in (tmp_path / "r").iterdir()} == MADE
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    rows = read_metrics(tmp_path / "r" / "metrics.jsonl")
+    assert rows == reporter.rows
+    assert rows[-1]["round"] == 12
+    assert rows[-1]["images"] == 12 * 12
+    assert {"loss/discriminator", "loss/generator", "probability/real", "probability/fake"} <= set(rows[-1])
+    header = checkpoint.read_header(tmp_path / "r" / "model.safetensors")
+    assert header["dataset"]["name"] == "digits"
+    assert header["recipe"] == tomllib.loads((tmp_path / "r" / "recipe.toml").read_text())
+    assert header["images"] == 144
+    assert header["ema"] is True
+    with Image.open(tmp_path / "r" / "training.gif") as animation:
+        assert animation.n_frames > 1
+    for name in ("samples.png", "losses.png"):
+        with Image.open(tmp_path / "r" / name) as picture:
+            assert min(picture.size) > 100
+
+
+def test_stopped_and_resumed_is_the_same_as_undisturbed(tmp_path) -> None:
+    run(tmp_path / "whole", tiny(9)).train(Silent())
+    count = 0
+
+    def stop() -> bool:
+        nonlocal count
+        count += 1
+        return count == 4
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", tiny(9)).train(Silent(), stop)
+    assert checkpoint.read_header(tmp_path / "parts" / "model.safetensors")["rounds"] == 4
+    rest = run(tmp_path / "parts", tiny(9))
+    assert rest.resumed
+    assert rest.trainer.rounds == 4
+    rest.train(Silent())
+    for name in ("model.safetensors", "samples.png", "training.gif"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    rounds = [row["round"] for row in read_metrics(tmp_path / "parts" / "metrics.jsonl")]
+    assert rounds == sorted(set(rounds))
+
+
+def test_what_was_written_after_the_saved_state_is_forgotten(tmp_path) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path / "r", tiny(9)).train(Silent(), lambda: True)
+    metrics = tmp_path / "r" / "metrics.jsonl"
+    with metrics.open("a") as file:
+        file.write(json.dumps({"round": 7, "images": 84}) + '\n{"round": 8, "ima')
+    (tmp_path / "r" / "samples" / "00000007.png").write_bytes(b"x")
+    run(tmp_path / "r", tiny(9))
+    assert [row["round"] for row in read_metrics(metrics)] == [1]
+    assert [path.name for path in (tmp_path / "r" / "samples").iterdir()] == ["00000001.png"]
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "thesis.txt").write_text("three years")
+    with pytest.raises(UsageError) as refused:
+        run(tmp_path / "r", tiny())
+    assert refused.value.message == f"{tmp_path / 'r'} exists and is not a run"
+    assert refused.value.hint == "name a new folder with --out"
+    assert (tmp_path / "r" / "thesis.txt").read_text() == "three years"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_divergence_keeps_the_last_healthy_state(tmp_path) -> None:
+    one = run(tmp_path / "r", tiny(50))
+    before = (tmp_path / "r" / "state.safetensors").read_bytes()
+    with torch.no_grad():
+        next(one.trainer.generator.parameters()).fill_(float("nan"))
+    with pytest.raises(GancliError) as stopped:
+        one.train(Silent(), lambda: True)
+    assert stopped.value.message == (
+        f"training diverged: loss/discriminator is nan in round 1; {tmp_path / 'r'} holds the last healthy state"
+    )
+    assert (tmp_path / "r" / "state.safetensors").read_bytes() == before
+
+
+def test_other_data_is_refused(tmp_path) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path / "r", tiny()).train(Silent(), lambda: True)
+    path = tmp_path / "r" / "state.safetensors"
+    tensors, header = checkpoint.read(path)
+    header["dataset"]["fingerprint"] = "0" * 64
+    checkpoint.write(path, tensors, header)
+    with pytest.raises(UsageError, match="the data set 'digits' is not the one that"):
+        run(tmp_path / "r", tiny())
+
+
+def test_a_state_that_does_not_fit_its_recipe(tmp_path) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path / "r", tiny()).train(Silent(), lambda: True)
+    with pytest.raises(GancliError, match=r"state\.safetensors does not fit its recipe"):
+        run(tmp_path / "r", tiny(networks={"generator": {"width": 5}}))
+
+
+def test_the_stored_recipe_is_the_resolved_one(tmp_path) -> None:
+    made = tiny()
+    run(tmp_path / "r", made)
+    assert stored_recipe(tmp_path / "r") == made
+    with pytest.raises(UsageError, match="is not a run: it has no state"):
+        stored_recipe(tmp_path)
+
+
+CHILD = """
+import sys, torch
+sys.path.insert(0, {here!r})
+torch.set_num_threads(1)
+from pathlib import Path
+from tiny import Silent, tiny
+from gancli.data import load
+from gancli.training.run import Run
+Run(Path(sys.argv[1]), tiny({rounds}), load("digits"), torch.device("cpu"), save_every=0.05).train(Silent())
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.35, 1.1])
+def test_killed_at_any_moment_and_resumed_is_the_same(tmp_path, delay: float) -> None:
+    """SIGKILL while it trains and saves, several times over; the last attempt is left to finish."""
+    rounds = 150
+    run(tmp_path / "whole", tiny(rounds)).train(Silent())
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", CHILD.format(here=here, rounds=rounds), str(tmp_path / "r")]
+    with subprocess.Popen(command) as child:
+        while not (tmp_path / "r" / "state.safetensors").exists():
+            assert child.poll() is None
+            time.sleep(0.01)
+        time.sleep(delay)
+        child.send_signal(signal.SIGKILL)
+    checkpoint.read(tmp_path / "r" / "state.safetensors")
+    checkpoint.read(tmp_path / "r" / "model.safetensors")
+    recipe.parse(recipe.read(tmp_path / "r" / "recipe.toml"))
+    rest = run(tmp_path / "r", tiny(rounds))
+    if not rest.finished:
+        rest.train(Silent())
+    for name in ("model.safetensors", "samples.png"):
+        assert (tmp_path / "r" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -1,0 +1,185 @@
+"""One round at a time: exactness, averages, rates, frozen networks."""
+
+import copy
+
+import pytest
+import torch
+from tiny import tiny, trainer
+
+from gancli import catalog, checkpoint
+from gancli.errors import UsageError
+from gancli.training import plan
+from gancli.training.feed import Feed
+from gancli.training.optimizers import rate_factor
+
+
+def tensors(state) -> dict[str, torch.Tensor]:
+    return checkpoint.flatten(state)[0]
+
+
+def same(a, b) -> bool:
+    a, b = tensors(a), tensors(b)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("model", catalog.models())
+def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> None:
+    whole = trainer(tiny(8, model))
+    for _ in range(4):
+        whole.round()
+    flat, plain = checkpoint.flatten(whole.state())
+    checkpoint.write(tmp_path / "s.safetensors", flat, {"state": plain})
+    for _ in range(4):
+        whole.round()
+    torch.manual_seed(12345)  # whatever else happened in between must not matter
+    rest = trainer(tiny(8, model))
+    read, header = checkpoint.read(tmp_path / "s.safetensors")
+    rest.load_state(checkpoint.unflatten(header["state"], read))
+    for _ in range(4):
+        rest.round()
+    assert same(whole.state(), rest.state())
+
+
+def test_another_seed_is_another_training() -> None:
+    a, b = (trainer(tiny(training={"seed": seed})) for seed in (0, 1))
+    assert not same(a.state(), b.state())
+
+
+def test_sampling_in_between_changes_nothing() -> None:
+    quiet, watched = trainer(tiny()), trainer(tiny())
+    for _ in range(3):
+        quiet.round()
+        watched.round()
+        watched.sample(watched.spec.latent.from_seeds(range(5)))
+        watched.means()
+    assert same(quiet.state(), watched.state())
+
+
+def test_the_average_follows_its_formula() -> None:
+    """After the first round it is a copy; then every tensor moves by 1 - 0.5 ** (batch / half-life)."""
+    one = trainer(tiny(training={"ema": {"kimg": 0.05, "rampup": None}, "batch": 12}))
+    one.round()
+    average, generator = one.average.module.state_dict(), one.generator.state_dict()
+    assert all(torch.equal(average[name], generator[name]) for name in generator)
+    before = copy.deepcopy(average)
+    one.round()
+    weight = 1 - 0.5 ** (12 / 50)
+    for name, value in one.generator.state_dict().items():
+        expected = torch.lerp(before[name], value, weight) if value.is_floating_point() else value
+        torch.testing.assert_close(one.average.module.state_dict()[name], expected)
+
+
+def test_a_player_trains_its_own_networks_and_no_other() -> None:
+    one = trainer(tiny())
+    for player in one.players:
+        with one._only(player):
+            trained = {name for name, network in one.networks.items() if next(network.parameters()).requires_grad}
+        assert trained == set(player.networks)
+    assert all(p.requires_grad for p in one.networks.parameters())
+
+
+@pytest.mark.parametrize(
+    ("progress", "decay", "factor"),
+    [(0, 0, 1), (0.99, 0, 1), (0.2, 0.5, 1), (0.5, 0.5, 1), (0.75, 0.5, 0.5), (1, 0.5, 0), (0.9, 1, 0.1)],
+)
+def test_rates_fall_at_the_end(progress: float, decay: float, factor: float) -> None:
+    assert rate_factor(progress, decay) == pytest.approx(factor)
+
+
+def test_rates_reach_the_optimizers() -> None:
+    one = trainer(tiny(4, training={"rate_decay": 0.5}))
+    seen = []
+    for _ in range(4):
+        one.round()
+        seen.append(one.optimizers["generator"].param_groups[0]["lr"])
+    assert seen == pytest.approx([2e-3, 2e-3, 2e-3, 1e-3])
+
+
+def test_means_are_over_the_rounds_since_the_last_call() -> None:
+    one, single = trainer(tiny()), trainer(tiny())
+    parts = []
+    for _ in range(3):
+        one.round()
+        single.round()
+        parts.append(single.means())
+    means = one.means()
+    assert one.means() == {}
+    assert set(means) == {"loss/discriminator", "loss/generator", "probability/real", "probability/fake"}
+    for name, value in means.items():
+        assert value == pytest.approx(sum(part[name] for part in parts) / 3, rel=1e-5)
+
+
+def test_the_feed_shows_every_image_once_an_epoch() -> None:
+    images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
+    feed = Feed(images, 4, 0, torch.device("cpu"), (0.0, 255.0))
+    seen = torch.cat([feed.next().flatten() for _ in range(5)]).int().tolist()
+    assert sorted(seen[:10]) == list(range(10))
+    assert sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+
+
+def test_the_feed_goes_on_from_a_count() -> None:
+    images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
+    a, b = (Feed(images, 4, 7, torch.device("cpu"), (-1.0, 1.0), mirror=True) for _ in range(2))
+    batches = [a.next() for _ in range(6)]
+    b.drawn = 12
+    assert torch.equal(b.next(), batches[3])
+    assert batches[0].min() >= -1
+
+
+def test_a_batch_larger_than_the_data_takes_several_epochs() -> None:
+    feed = Feed(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), 8, 0, torch.device("cpu"), (0.0, 1.0))
+    assert feed.next().shape == (8, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"optimizer": {"critic": {"name": "adam", "lr": 1.0}}}, "optimizer.critic belongs to no player"),
+        (
+            {"objective": {"order": ["generator", "generator"]}},
+            "objective.order = ['generator', 'generator']: each side plays once",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_together(sections: dict, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        trainer(tiny(**sections))
+    assert refused.value.message == message
+
+
+def test_budgets_become_rounds() -> None:
+    one = plan.Measurement(seconds=0.5, images=100, parameters={}, weights=0, activations=0)
+    for budget, rounds in (("7 rounds", 7), ("2 minutes", 240), ("3 epochs", 30), ("2.5 kimg", 25), ("0.001 kimg", 1)):
+        assert plan.rounds_of(tiny(training={"budget": budget}), 1000, one) == rounds
+
+
+def test_measuring_leaves_no_trace() -> None:
+    made = tiny()
+    fresh = trainer(made)
+    images = fresh.feed.images
+    plan.measure(made, images, torch.device("cpu"), seconds=0.1)
+    assert same(fresh.state(), trainer(made).state())
+
+
+def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(plan, "_cpu_has_bf16", lambda: True)
+    assert plan.pick_precision("auto", cpu) == ("bf16", "this cpu multiplies bf16 natively")
+    monkeypatch.setattr(plan, "_cpu_has_bf16", lambda: False)
+    assert plan.pick_precision("auto", cpu)[0] == "fp32"
+    assert plan.pick_precision("bf16", cpu) == ("bf16", "as asked")
+
+
+def test_bf16_trains() -> None:
+    one = trainer(tiny(training={"precision": "bf16"}))
+    for _ in range(3):
+        one.round()
+    assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in one.networks.parameters())
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(UsageError) as refused:
+        plan.pick_device("tpu")
+    assert refused.value.message == "no device is called 'tpu'"
+    assert refused.value.hint == "one of: auto, cpu, cuda, mps"
