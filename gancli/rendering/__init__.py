@@ -1,0 +1,1 @@
+"""Tensors to pictures: PNG, animations, plots, the terminal."""

@@ -1,0 +1,100 @@
+"""Curves of a training, as PNG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli import files
+from gancli.errors import GancliError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours can be told apart by colour-blind readers; the style of the line repeats the difference.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_STYLES = ("-", "--", "-.", ":")
+Row = Mapping[str, Any]
+
+
+def save_losses(rows: Sequence[Row], path: Path | str) -> None:
+    """Draw losses and, where there are any, the discriminator's probabilities, against the images seen.
+
+    Args:
+        rows: entries of metrics.jsonl: "images", "loss/*" and "probability/*"; what is missing or not finite is a gap.
+        path: the PNG to write; the same rows give the same bytes.
+
+    Raises:
+        GancliError: no row holds a loss.
+        UsageError: a place that cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    losses, probabilities = _names(rows, "loss/"), _names(rows, "probability/")
+    if not losses:
+        raise GancliError("there is no loss to draw", "train for a while first")
+    figure = Figure(figsize=(9, 6 if probabilities else 4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    ratios = [3, 2][: 1 + bool(probabilities)]
+    panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+    _curves(panels[0], rows, losses, "loss")
+    if probabilities:
+        _curves(panels[1], rows, probabilities, "judged real")
+        panels[1].axhline(0.5, color="0.6", linewidth=1, zorder=1)
+        panels[1].set_ylim(-0.02, 1.02)
+    panels[-1].set_xlabel("images seen (thousands)")
+    with files.atomic(Path(path)) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _names(rows: Sequence[Row], prefix: str) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row if name.startswith(prefix)))
+
+
+def _number(value: Any) -> float:
+    number = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if number else math.nan
+
+
+def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) -> None:
+    images = [_number(row.get("images")) / 1000 for row in rows]
+    for place, name in enumerate(names):
+        values = [_number(row.get(name)) for row in rows]
+        colour = _COLOURS[place % len(_COLOURS)]
+        smooth = _running_mean(values)
+        if smooth is not values:
+            panel.plot(images, values, color=colour, linewidth=0.7, alpha=0.3)
+        panel.plot(
+            images,
+            smooth,
+            color=colour,
+            linestyle=_STYLES[place % len(_STYLES)],
+            linewidth=1.6,
+            # A single row would be a line without length.
+            marker="o" if len(rows) < 3 else None,
+            label=name.partition("/")[2],
+        )
+    panel.set_ylabel(label)
+    panel.grid(color="0.9", linewidth=0.8)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, borderaxespad=0.2, handlelength=3)
+    panel.margins(x=0.02)
+
+
+def _running_mean(values: Sequence[float]) -> Sequence[float]:
+    """The mean over a sliding 40th of many values, leaving out gaps; few values stay themselves."""
+    if len(values) < 80:
+        return values
+    import numpy as np
+
+    known = np.isfinite(values)
+    sums = np.cumsum([0.0, *np.where(known, values, 0)])
+    counts = np.cumsum([0, *known])
+    places = np.arange(len(values))
+    half = len(values) // 80
+    first, last = np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))
+    inside = counts[last] - counts[first]
+    return np.where(inside > 0, (sums[last] - sums[first]) / np.maximum(inside, 1), np.nan).tolist()

@@ -1,0 +1,162 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gancli.latent import LatentSpec
+
+
+class Fake:
+    """A model that shows the first number of z as a shade."""
+
+    name = "dcgan/mnist"
+    shape = (1, 28, 28)
+    latent = LatentSpec(8)
+
+    def generate(self, inputs):
+        assert len(inputs["z"]) <= 300
+        shade = (inputs["z"][:, 0] * 40 + 128).round().clamp(0, 255).byte()
+        return shade[:, None, None, None].repeat(1, *self.shape)
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch):
+    asked = []
+
+    def load(name=None, *, device="auto"):
+        asked.append((name, device))
+        return Fake()
+
+    monkeypatch.setattr("gancli.model.load", load)
+    return asked
+
+
+def shade(seed):
+    return int(Fake().generate(LatentSpec(8).from_seeds([seed]))[0, 0, 0, 0])
+
+
+def shown(path):
+    """The frames of an animation, uint8 (T, H, W)."""
+    frames = []
+    with Image.open(path) as image:
+        for place in range(image.n_frames):
+            image.seek(place)
+            # Pillow joins equal frames: the delay says how many there were.
+            count = round(image.info["duration"] / 40) if "duration" in image.info else 1
+            frames += [np.array(image.convert("L"))] * count
+    return torch.from_numpy(np.stack(frames))
+
+
+def test_a_walk_as_gif(run_cli, loaded):
+    result = run_cli("interpolate", "zoo/x", "--seeds", "3,14,15", "--device", "cpu", "--fps", "25")
+    assert (result.code, result.out, result.err) == (0, "dcgan-mnist-walk.gif\n", "61 frames of dcgan/mnist\n")
+    frames = shown("dcgan-mnist-walk.gif")
+    assert frames.shape == (61, 140, 140)
+    assert [int(frame[0, 0]) for frame in frames[::30]] == [shade(3), shade(14), shade(15)]
+    assert loaded == [("zoo/x", "cpu")]
+
+
+def test_a_loop_in_small_batches(run_cli):
+    arguments = ["--seeds", "3,14", "--loop", "--frames", "5", "--batch", "3", "--scale", "1", "--out", "a.webp"]
+    result = run_cli("interpolate", *arguments, "--fps", "25", "--json")
+    made = {"model": "dcgan/mnist", "out": "a.webp", "seeds": [[3, 14]], "frames": 10}
+    assert (result.code, json.loads(result.out), result.err) == (0, made, "")
+    frames = shown("a.webp")
+    assert frames.shape == (10, 28, 28)
+    assert (int(frames[0, 0, 0]), int(frames[5, 0, 0])) == (shade(3), shade(14))
+
+
+def test_walks_side_by_side(run_cli):
+    arguments = ["--seeds", "0-3,10-13", "--grid", "2x2", "--frames", "4", "--batch", "6", "--fps", "25"]
+    assert run_cli("interpolate", *arguments).code == 0
+    frames = shown("dcgan-mnist-walk.gif")
+    assert frames.shape == (5, 118, 118)
+    places = [(30, 30), (30, 90), (90, 30), (90, 90)]
+    assert [int(frames[0][place]) for place in places] == [shade(0), shade(2), shade(10), shade(12)]
+    assert [int(frames[4][place]) for place in places] == [shade(1), shade(3), shade(11), shade(13)]
+
+
+def test_a_strip_has_a_row_a_walk(run_cli):
+    assert run_cli("interpolate", "--seeds", "0-3", "--grid", "1x2", "--out", "strip.png").code == 0
+    with Image.open("strip.png") as image:
+        assert image.size == (9 * 58 + 2, 2 * 58 + 2)
+        pixels = np.array(image)
+    assert [int(pixels[y, x]) for y in (30, 90) for x in (30, 8 * 58 + 30)] == [shade(seed) for seed in range(4)]
+
+
+@pytest.mark.parametrize("method", ["auto", "slerp", "lerp"])
+def test_methods(run_cli, method):
+    assert run_cli("interpolate", "--seeds", "0,1", "--method", method, "--out", "a.apng").code == 0
+    assert len(shown("a.apng")) >= 2
+
+
+def test_slerp_on_a_uniform_latent(run_cli, home, monkeypatch):
+    monkeypatch.setattr(Fake, "latent", LatentSpec(8, "uniform"))
+    result = run_cli("interpolate", "--seeds", "0,1", "--method", "slerp")
+    assert result.code == 2
+    assert result.err == (
+        "error: slerp leaves the cube that this model's uniform latents fill\n\nhint: use lerp, or auto\n"
+    )
+    assert list(home.iterdir()) == []
+    assert run_cli("interpolate", "--seeds", "0,1").code == 0
+
+
+def test_a_gif_that_cannot_be_so_fast(run_cli):
+    result = run_cli("interpolate", "--seeds", "0,1", "--fps", "60")
+    assert result.err == "note: a GIF shows at most 50 frames a second, not 60\n31 frames of dcgan/mnist\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        ([], "missing option '--seeds'", "gancli interpolate --help lists what there is"),
+        (["--seeds", "3"], "a walk needs two seeds or more, not 1", "give 2 seeds or more, such as 0-1"),
+        (
+            ["--seeds", "0-3", "--grid", "2x2"],
+            "each of 4 walks needs two seeds or more, not 1",
+            "give 8 seeds or more, such as 0-7",
+        ),
+        (
+            ["--seeds", "0-6", "--grid", "2x2"],
+            "7 seeds cannot be shared out evenly over 4 walks",
+            "4 walks of two seeds take 8 seeds, of three 12",
+        ),
+        (
+            ["--seeds", "0-9999999"],
+            "299,999,971 images are too many for one walk, which takes at most 50,000",
+            "take fewer seeds or fewer --frames",
+        ),
+        (
+            ["--seeds", "1,2", "--out", "a.avi"],
+            "--out 'a.avi' names no kind of animation",
+            "end it in .gif, .webp, .apng, .mp4 or .png",
+        ),
+        (["--seeds", "1,2", "--out", ""], "--out is empty", "name a file, such as walk.gif"),
+        (
+            ["--seeds", "1,2", "--out", "a.png", "--fps", "3"],
+            "--fps 3 means nothing to the strip 'a.png'",
+            "leave it out, or name an animation",
+        ),
+        (
+            ["--seeds", "1,2", "--fps", "0"],
+            "0 frames a second cannot be shown",
+            "choose a rate from 0.1 to 240",
+        ),
+    ],
+)
+def test_faults_are_told_before_a_model_is_loaded(run_cli, home, loaded, arguments, message, hint):
+    result = run_cli("interpolate", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
+    assert loaded == []
+    assert list(home.iterdir()) == []
+
+
+def test_a_strip_of_too_many_pixels(run_cli):
+    result = run_cli("interpolate", "--seeds", "0-999", "--out", "a.png")
+    assert result.code == 2
+    assert result.err == (
+        "error: a grid of 7993 x 1 images would have 463596 x 60 pixels, too many for one picture\n"
+        "\nhint: show fewer images at once\n"
+    )

@@ -1,0 +1,191 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gancli.latent import LatentSpec
+
+
+class Fake:
+    """A model whose images tell their seed: the mean of z decides the shade."""
+
+    name = "dcgan/mnist"
+    shape = (1, 28, 28)
+    latent = LatentSpec(4)
+
+    def generate(self, inputs):
+        shade = (inputs["z"].mean(1) * 40 + 128).round().clamp(0, 255).byte()
+        return shade[:, None, None, None].repeat(1, *self.shape)
+
+    def images(self, seeds, batch=256):
+        for start in range(0, len(seeds), batch):
+            yield self.generate(self.latent.from_seeds(seeds[start : start + batch]))
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch):
+    asked = []
+
+    def load(name=None, *, device="auto"):
+        asked.append((name, device))
+        return Fake()
+
+    monkeypatch.setattr("gancli.model.load", load)
+    return asked
+
+
+def shades(seeds):
+    return [int(image[0, 0, 0]) for image in Fake().generate(LatentSpec(4).from_seeds(seeds))]
+
+
+def cells(path, columns, rows, step=58):
+    with Image.open(path) as image:
+        assert image.size == (columns * step + 2, rows * step + 2)
+        pixels = np.array(image)
+    return [int(pixels[row * step + 30, column * step + 30]) for row in range(rows) for column in range(columns)]
+
+
+def test_64_images_in_a_grid(run_cli, home, loaded):
+    result = run_cli("sample")
+    assert (result.code, result.out, result.err) == (0, "dcgan-mnist.png\n", "64 images of dcgan/mnist\n")
+    assert cells("dcgan-mnist.png", 8, 8) == shades(range(64))
+    assert loaded == [(None, "auto")]
+    assert [path.name for path in home.iterdir()] == ["dcgan-mnist.png"]
+
+
+def test_chosen_seeds_in_a_chosen_grid(run_cli, loaded):
+    result = run_cli("sample", "x", "--seeds", "0-3,100,7", "--grid", "3x2", "--out", "a/b.png", "--device", "cpu")
+    assert (result.code, result.out) == (0, "a/b.png\n")
+    assert cells("a/b.png", 3, 2) == shades([0, 1, 2, 3, 100, 7])
+    assert loaded == [("x", "cpu")]
+
+
+def test_a_grid_decides_how_many(run_cli):
+    assert run_cli("sample", "--grid", "3x2").err == "6 images of dcgan/mnist\n"
+    assert cells("dcgan-mnist.png", 3, 2) == shades(range(6))
+
+
+def test_one_image(run_cli):
+    assert run_cli("sample", "-n", "1", "--batch", "7").err == "1 image of dcgan/mnist\n"
+
+
+@pytest.mark.parametrize("out", ["many", "many.v2/"])
+def test_a_folder_of_images(run_cli, home, out):
+    assert run_cli("sample", "-n", "70", "--batch", "32", "--out", out).code == 0
+    paths = sorted((home / out).iterdir())
+    assert [path.name for path in paths] == [f"seed{seed:07d}.png" for seed in range(70)]
+    for path, shade in zip(paths, shades(range(70)), strict=True):
+        with Image.open(path) as image:
+            assert image.size == (28, 28)
+            assert image.getextrema() == (shade, shade)
+
+
+def test_an_archive_of_images_and_json(run_cli):
+    result = run_cli("sample", "--seeds", "5-6,9", "--out", "x.ZIP", "--json")
+    assert json.loads(result.out) == {"model": "dcgan/mnist", "out": "x.ZIP", "seeds": "5-6,9", "images": 3}
+    assert result.err == ""
+    with zipfile.ZipFile("x.ZIP") as archive:
+        assert archive.namelist() == ["seed0000005.png", "seed0000006.png", "seed0000009.png"]
+        with Image.open(BytesIO(archive.read("seed0000009.png"))) as image:
+            assert image.getpixel((0, 0)) == shades([9])[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["-n", "3", "--seeds", "1"], "-n 3 and --seeds '1' both choose the images", "give one of them"),
+        (
+            ["--seeds", "5-3"],
+            "--seeds '5-3' runs backwards",
+            "write it as 3-5",
+        ),
+        (
+            ["--grid", "3x3", "-n", "8"],
+            "--grid 3x3 has 9 cells, but there are 8 seeds",
+            "choose 9 seeds, or leave out --grid",
+        ),
+        (
+            ["-n", "10001"],
+            "10,001 images are too many for one picture, which shows at most 10,000",
+            "name a folder or a .zip for one PNG a seed, such as --out images.zip",
+        ),
+        (
+            ["-n", "10000001", "--out", "d"],
+            "-n '0-10000000' names 10,000,001 seeds; at most 10,000,000 go in one command",
+            "make them in several commands, such as 0-9999999 and then 10000000-19999999",
+        ),
+        (
+            ["--out", "a.jpg"],
+            "--out 'a.jpg' ends in '.jpg'",
+            "end it in .png for one grid, in .zip for an archive, or in / for a folder",
+        ),
+        (["--out", ""], "--out is empty", "name a .png, a .zip or a folder"),
+        (
+            ["--out", "a.zip", "--grid", "8x8"],
+            "--grid lays out one picture, but 'a.zip' takes one PNG a seed",
+            "leave out one of the two",
+        ),
+        (
+            ["--out", "d", "--seeds", "1-5,3"],
+            "seed 3 is named twice, and its file can be there once",
+            "name every seed once",
+        ),
+        (["--out", "full.png"], "'full.png' is a folder, not a file", "name a file, such as samples.png"),
+        (["--out", "taken"], "'taken' is not a folder: a file is in the way", "name another place"),
+    ],
+)
+def test_faults_are_told_before_a_model_is_loaded(run_cli, home, loaded, arguments, message, hint):
+    (home / "full.png").mkdir()
+    (home / "taken").write_text("")
+    result = run_cli("sample", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
+    assert loaded == []
+    assert sorted(path.name for path in home.iterdir()) == ["full.png", "taken"]
+
+
+def test_a_grid_of_too_many_pixels_is_told_before_it_is_made(run_cli, monkeypatch):
+    monkeypatch.setattr(Fake, "shape", (3, 512, 512))
+    result = run_cli("sample", "-n", "900")
+    assert result.code == 2
+    assert result.err == (
+        "error: a grid of 30 x 30 images would have 15422 x 15422 pixels, too many for one picture\n"
+        "\nhint: show fewer images at once\n"
+    )
+
+
+HEAVY = ("torchvision", "torch._dynamo", "matplotlib", "scipy")
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from gancli import cli, model
+import test_sample
+model.load = lambda name=None, *, device="auto": test_sample.Fake()
+for arguments in (["sample"], ["sample", "-n", "3", "--out", "d"], ["interpolate", "--seeds", "1,2", "--frames", "2"]):
+    try:
+        cli.main(arguments)
+    except SystemExit as leaving:
+        assert leaving.code == 0, leaving.code
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def test_sampling_imports_nothing_heavy(home):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["dcgan-mnist.png", "d", "dcgan-mnist-walk.gif", "[]"]
+
+
+def test_seeds_survive_inference_mode(run_cli, monkeypatch):
+    monkeypatch.setattr(Fake, "generate", torch.inference_mode()(Fake.generate))
+    assert run_cli("sample", "-n", "3").code == 0
+    assert run_cli("sample", "-n", "3", "--out", "d").code == 0
+    assert run_cli("interpolate", "--seeds", "1-4", "--grid", "2x1", "--frames", "2").code == 0
