@@ -1,0 +1,137 @@
+"""``gancli evaluate``: how good a model is, with the floor beside every figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gancli.cli.console import say, screen
+from gancli.cli.progress import progress_bar
+from gancli.cli.sample import Device, ModelName
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gancli.evaluation.report import Report
+
+
+def evaluate(
+    model: ModelName = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="The data set to compare with; the model's own unless given.", show_default=False
+        ),
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(metavar="NAMES", help="Which figures, with commas between.")
+    ] = "fid,kid,precision,recall",
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            "-n",
+            metavar="N",
+            help="How many images to generate; as many as are held out, at most 10,000, unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    seed_start: Annotated[int, typer.Option(metavar="SEED", help="The first seed.")] = 0,
+    extractor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The feature extractor; the one that knows the data unless given.", show_default=False
+        ),
+    ] = None,
+    device: Device = "auto",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Judge a model against images that it has not seen: FID, KID, precision, recall.
+
+    Beside each figure stands the floor: what real training images get against the same held-out images.
+
+    Examples:
+    gancli evaluate dcgan/mnist
+    gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
+    gancli evaluate runs/mine --data mnist --json > report.json
+    """
+    from gancli import model as models
+    from gancli.evaluation import report
+
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    subject = models.load(model, device=device)
+    with progress_bar() as progress:
+        found = report.evaluate(
+            subject,
+            data,
+            names,
+            images,
+            extractor=extractor,
+            seed_start=seed_start,
+            data_dir=data_dir,
+            progress=progress,
+        )
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        _show(found)
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+
+
+def _show(report: Report) -> None:
+    """The figures, what the extractor reads in the images, and the protocol."""
+    protocol, put = report.protocol, screen().print
+    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
+    put()
+    put(_figures(report))
+    put()
+    put(_classes(report))
+    put()
+    facts = {
+        "extractor": f"{protocol.extractor}, {protocol.extractor_sha256[:16]}",
+        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "images": f"{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
+        f"{protocol.floor_images:,} training for the floor",
+        "seeds": protocol.seeds,
+        "weights": {True: "running average", False: "as trained", None: "unknown"}[protocol.ema],
+        "resize": protocol.resize,
+        "colour": protocol.colour,
+    }
+    for name, value in facts.items():
+        put(f"{name:<11}{value}", markup=False, soft_wrap=True)
+
+
+def _table(*heads: str) -> Table:
+    """A plain table: names to the left, numbers to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for position, head in enumerate(heads):
+        table.add_column(head, justify="right" if position else "left", no_wrap=True)
+    return table
+
+
+def _figures(report: Report) -> Table:
+    from gancli.evaluation.metrics import METRICS
+
+    table = _table("metric", "generated", "floor", "better")
+    for result in report.results:
+        metric = METRICS[result.metric]
+        values = (f"{value:.{metric.digits}f}" for value in (result.value, result.floor))
+        table.add_row(metric.title, *values, result.better)
+    return table
+
+
+def _classes(report: Report) -> Table:
+    """Percent of the images that are read as each class, and percent that are read with confidence."""
+    table = _table("class %", *report.class_names, "confident")
+    for name, read in (("generated", report.generated), ("held out", report.real)):
+        table.add_row(name, *(f"{100 * share:.1f}" for share in read.classes), f"{100 * read.confident:.1f}")
+    return table

@@ -1,0 +1,125 @@
+"""``gancli zoo``: the models that come with gancli."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancli.cli.console import screen
+from gancli.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from gancli.catalog import Entry
+
+app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    """What a list says of one entry, from recipe and file header alone."""
+    from gancli import catalog, checkpoint
+
+    header, table = entry.header(), catalog.recipe_table(entry.model)
+    results = {r["metric"]: r for r in header.get("evaluation", {}).get("results", [])}
+    fid = results.get("fid", {})
+    return {
+        "name": entry.name,
+        "model": entry.model,
+        "data": entry.data,
+        "parameters": checkpoint.count_parameters(entry.path) if entry.path else None,
+        "fid": fid.get("value"),
+        "floor": fid.get("floor"),
+        "summary": table.get("summary", ""),
+    }
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """All models, with their data and measured score.
+
+    Examples:
+
+    gancli zoo list
+
+    gancli zoo list --json
+    """
+    from rich.table import Table
+
+    from gancli import catalog
+
+    rows = [_facts(entry) for entry in catalog.entries()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("model")
+    table.add_column("parameters", justify="right")
+    table.add_column("FID", justify="right")
+    table.add_column("floor", justify="right")
+    table.add_column("what it is", overflow="fold")
+    for row in rows:
+        figures = [f"{row[key]:.2f}" if row[key] is not None else "" for key in ("fid", "floor")]
+        size = f"{row['parameters']:,}" if row["parameters"] else "no weights"
+        table.add_row(row["name"], size, *figures, row["summary"])
+    screen().print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Such as dcgan/mnist or dcgan.", metavar="NAME")], as_json: AsJson = False
+) -> None:
+    """One model: its recipe, its data, and what was measured.
+
+    Examples:
+
+    gancli zoo show dcgan/mnist
+
+    gancli zoo show quick --json
+    """
+    from gancli import catalog, recipe
+
+    known = {entry.name: entry for entry in catalog.entries()}
+    if name in catalog.models() and name not in known:
+        weights = [entry for entry in known if entry.startswith(f"{name}/")]
+        card: dict[str, Any] = {"name": name, "weights": weights, "recipe": catalog.recipe_table(name)}
+    elif name in known:
+        entry = known[name]
+        header = entry.header()
+        table = header.get("recipe") or catalog.recipe_table(entry.model)
+        card = {**_facts(entry), **{k: v for k, v in header.items() if k != "recipe"}, "recipe": table}
+    else:
+        raise UsageError(f"no model is called '{name}'", nearest(name, [*known, *catalog.models()]))
+    if as_json:
+        print(json.dumps(card, indent=2))
+        return
+    import tomli_w
+
+    for key, value in card.items():
+        if key not in ("recipe", "evaluation", "kind") and not isinstance(value, dict):
+            print(f"{key:<12} {', '.join(value) if isinstance(value, list) else value}")
+    for result in card.get("evaluation", {}).get("results", []):
+        floor = f" (real images: {result['floor']:.4g})" if result.get("floor") is not None else ""
+        print(f"{result['metric']:<12} {result['value']:.4g}{floor}")
+    table = card["recipe"]
+    whole = recipe.parse(table, components=False).to_dict() if "datasets" not in table else table
+    print("\n" + tomli_w.dumps(whole), end="")
+
+
+@app.command()
+def add(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+) -> None:
+    """Put a run's model into the zoo of this checkout: evaluate it as stored, draw its samples, write its card.
+
+    Examples:
+
+    gancli zoo add runs/mine
+    """
+    from gancli import publish
+
+    for path in publish.add(run, data_dir=data_dir):
+        print(path)

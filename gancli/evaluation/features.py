@@ -1,0 +1,85 @@
+"""Images -> features, and what a classifier reads in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gancli.evaluation.extractors import Classifier, Extractor
+
+BATCH = 250
+"""More at a time is slower on a CPU: the first layers no longer fit its cache."""
+CONFIDENT = 0.9
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor sees in N images.
+
+    Attributes:
+        values: float32 (N, D).
+        classes: int64 (N,), the class it would say.
+        confidence: float32 (N,), the probability that it gives that class.
+    """
+
+    values: Tensor
+    classes: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How readable a set of images is.
+
+    Attributes:
+        classes: share of the images that are taken for each class.
+        confident: share of the images whose class has a probability above 0.9.
+    """
+
+    classes: tuple[float, ...]
+    confident: float
+
+
+def prepare(images: Tensor, extractor: Extractor) -> Tensor:
+    """uint8 (N, C, H, W) -> what an extractor takes: float32 (N, 1, *size) in [0, 1].
+
+    Colour becomes luma (ITU-R 601-2); other sizes are resized, bicubic with antialiasing (Parmar et al. 2022, "On
+    aliased resizing and surprising subtleties in GAN evaluation").
+    """
+    pixels = images.float()
+    if images.shape[1] == 3:
+        pixels = (pixels * pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    if tuple(images.shape[2:]) != extractor.size:
+        pixels = F.interpolate(pixels, extractor.size, mode="bicubic", antialias=True).clamp_(0, 255)
+    return (pixels / 255).contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def extract(
+    batches: Iterable[Tensor], network: Classifier, extractor: Extractor, step: Callable[[int], None] | None = None
+) -> Features:
+    """The features of batches of uint8 images (N, C, H, W); ``step`` hears after each batch how many are done."""
+    values, classes, confidence = [], [], []
+    done = 0
+    for images in batches:
+        features, logits = network(prepare(images, extractor))
+        top = logits.softmax(1).max(1)
+        values.append(features)
+        classes.append(top.indices)
+        confidence.append(top.values)
+        done += len(images)
+        if step is not None:
+            step(done)
+    return Features(torch.cat(values), torch.cat(classes), torch.cat(confidence))
+
+
+def readout(features: Features, classes: int) -> Readout:
+    """Shares of the classes, and of images that are read with confidence."""
+    counts = torch.bincount(features.classes, minlength=classes)
+    confident = (features.confidence > CONFIDENT).double().mean()
+    return Readout(tuple((counts.double() / len(features.classes)).tolist()), float(confident))

@@ -1,0 +1,131 @@
+"""Metrics: pure functions of real and generated features, both float32 (N, D); the arithmetic is torch-fidelity's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from gancli.errors import UsageError, nearest
+
+KID_SUBSETS = 100
+KID_SUBSET_SIZE = 1000
+NEIGHBOURS = 3
+BLOCK = 250
+"""Rows of a matrix of distances that are in memory at a time."""
+SMALLEST = NEIGHBOURS + 1
+"""Images a side without which a metric is not defined: a sample and its neighbours."""
+SAMPLES_PER_FEATURE = 10
+"""Below this, the covariance that FID takes is mostly noise."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named figure.
+
+    Attributes:
+        name: how reports and ``--metrics`` call it.
+        title: how the table heads it.
+        better: which direction is good.
+        digits: decimals in the table.
+        measure: (real, generated) -> figures by name, this one among them: some come two in one pass.
+    """
+
+    name: str
+    title: str
+    better: Literal["lower", "higher"]
+    digits: int
+    measure: Callable[[Tensor, Tensor], dict[str, float]]
+
+
+def fid(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """Fréchet distance between the Gaussians fitted to both sets of features.
+
+    |m - m_g|^2 + tr(C + C_g - 2 (C C_g)^(1/2)), with means m and covariances C: Heusel et al. 2017, "GANs trained by a
+    two time-scale update rule converge to a local Nash equilibrium", equation 6. Biased upwards when images are few.
+    """
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    # In float32 the means alone would be off in the fourth digit.
+    statistics = [fid_features_to_statistics(features.double()) for features in (generated, real)]
+    return {"fid": fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]}
+
+
+def kid(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, the mean over 100 random subsets of 1000.
+
+    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4; unbiased, so that small negative values are right where
+    the sets are alike. A side with fewer images than a subset makes the subsets as small as itself.
+    """
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    size = min(KID_SUBSET_SIZE, len(real), len(generated))
+    # Every subset is the whole set where neither side has images to leave out.
+    subsets = 1 if size == len(real) == len(generated) else KID_SUBSETS
+    figures = kid_features_to_metric(
+        generated,
+        real,
+        kid_subsets=subsets,
+        kid_subset_size=size,
+        kid_kernel="poly",
+        kid_kernel_poly_degree=3,
+        kid_kernel_poly_gamma=None,
+        kid_kernel_poly_coef0=1,
+        rng_seed=0,
+        verbose=False,
+    )
+    return {"kid": figures[KEY_METRIC_KID_MEAN]}
+
+
+def precision_recall(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """How much of the generated set is realistic, and how much of the real set is covered.
+
+    A set's manifold is the union of balls around its features, each reaching to the third nearest neighbour. Precision
+    is the share of generated features inside the real manifold, recall the share of real features inside the generated
+    one: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", equations
+    1 and 2.
+    """
+    from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+    # The order matters: torch-fidelity's first set is the generated one.
+    figures = prc_features_to_metric(
+        generated, real, prc_neighborhood=NEIGHBOURS, prc_batch_size=BLOCK, save_cpu_ram=True, verbose=False
+    )
+    return {"precision": figures[KEY_METRIC_PRECISION], "recall": figures[KEY_METRIC_RECALL]}
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("fid", "FID", "lower", 3, fid),
+        Metric("kid", "KID", "lower", 5, kid),
+        Metric("precision", "precision", "higher", 3, precision_recall),
+        Metric("recall", "recall", "higher", 3, precision_recall),
+    )
+}
+
+
+def choose(names: Iterable[str]) -> tuple[Metric, ...]:
+    """The metrics of these names, each once, in the order in which they are named.
+
+    Raises:
+        UsageError: an unknown name, or none at all.
+    """
+    chosen = tuple(dict.fromkeys(names))
+    for name in chosen:
+        if name not in METRICS:
+            raise UsageError(f"unknown metric '{name}'", nearest(name, METRICS))
+    if not chosen:
+        raise UsageError("no metric was named", f"one or more of: {', '.join(METRICS)}")
+    return tuple(METRICS[name] for name in chosen)
+
+
+def measure(metrics: Sequence[Metric], real: Tensor, generated: Tensor) -> dict[str, float]:
+    """All figures by name; what one pass gives for two metrics is computed once."""
+    figures: dict[str, float] = {}
+    for metric in metrics:
+        if metric.name not in figures:
+            figures |= metric.measure(real, generated)
+    return {metric.name: figures[metric.name] for metric in metrics}

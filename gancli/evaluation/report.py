@@ -1,0 +1,262 @@
+"""``evaluate``: one model, one data set, figures with the floor beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
+
+import torch
+
+import gancli
+from gancli.data import describe, load
+from gancli.errors import GancliError, UsageError
+from gancli.evaluation.extractors import find, for_data
+from gancli.evaluation.features import BATCH, Features, Progress, Readout, extract, readout
+from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
+from gancli.evaluation.protocol import Protocol
+from gancli.latent import MAX_SEED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gancli.data import Dataset
+    from gancli.evaluation.extractors import Classifier, Extractor
+    from gancli.evaluation.metrics import Metric
+
+IMAGES = 10_000
+MOST_IMAGES = 100_000
+SPLIT = "test"
+
+
+class Subject(Interface):
+    """What can be judged: :class:`gancli.model.Model`, or anything with these five."""
+
+    @property
+    def name(self) -> str:
+        """How the report calls it."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of its images."""
+        ...
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """What its file says of itself."""
+        ...
+
+    @property
+    def data_name(self) -> str | None:
+        """The data set that it was trained on."""
+        ...
+
+    def images(self, seeds: Sequence[int], batch: int) -> Iterable[Tensor]:
+        """One image a seed, in batches of uint8 (N, C, H, W)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure.
+
+    Attributes:
+        metric: its name.
+        value: of the generated images against the held-out ones.
+        floor: of real training images against the held-out ones: no model can be expected to do better.
+        better: "lower" or "higher".
+    """
+
+    metric: str
+    value: float
+    floor: float
+    better: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        model: the model's name.
+        protocol: what the figures depend on.
+        results: one a metric, in the order asked for.
+        class_names: the classes that the extractor knows.
+        generated: what it reads in the generated images.
+        real: what it reads in the held-out images.
+        warnings: reasons to be careful with the figures.
+    """
+
+    model: str
+    protocol: Protocol
+    results: tuple[Result, ...]
+    class_names: tuple[str, ...]
+    generated: Readout
+    real: Readout
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "model": self.model,
+            "protocol": self.protocol.to_dict(),
+            "results": [asdict(result) for result in self.results],
+            "classes": {
+                "names": list(self.class_names),
+                "generated": list(self.generated.classes),
+                "real": list(self.real.classes),
+            },
+            "confident": {"generated": self.generated.confident, "real": self.real.confident},
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    model: Subject,
+    data: str | None = None,
+    metrics: Iterable[str] = tuple(METRICS),
+    images: int | None = None,
+    *,
+    extractor: str | None = None,
+    seed_start: int = 0,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge a model against the held-out split of a data set.
+
+    Args:
+        model: a model from :func:`gancli.load`.
+        data: the data set; None is the one that the model was trained on.
+        metrics: names from :data:`gancli.evaluation.metrics.METRICS`.
+        images: how many to generate; None is as many as are held out, at most 10,000. On the real side stand as many,
+            or all there are.
+        extractor: the extractor's name; None is the one that knows the data.
+        seed_start: the first seed.
+        data_dir: where data sets lie.
+        progress: called with what is being done, how much of it is done, and of how much.
+
+    Raises:
+        UsageError: an unknown metric, extractor or data set, no extractor for the data, a number out of range.
+        GancliError: missing weights, too few held-out images.
+    """
+    report = progress or (lambda what, done, total: None)
+    chosen = choose(metrics)
+    data = data or model.data_name
+    if data is None:
+        raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
+    spec = find(extractor) if extractor else for_data(data)
+    network, digest = spec.load()
+    held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
+    seeds = _seeds(seed_start, _count(images, held_out, training))
+
+    def see(what: str, batches: Iterable[Tensor], total: int) -> Features:
+        return extract(batches, network, spec, lambda done: report(what, done, total))
+
+    fake = see("generated images", model.images(seeds, BATCH), len(seeds))
+    real, floor = (see(f"{part.split} images", *_some(part.images, len(seeds))) for part in (held_out, training))
+    report("metrics", 0, 2)
+    values = measure(chosen, real.values, fake.values)
+    report("metrics", 1, 2)
+    floors = measure(chosen, real.values, floor.values)
+    report("metrics", 2, 2)
+
+    real_shape = tuple(held_out.images.shape[1:])
+    protocol = Protocol(
+        extractor=spec.name,
+        extractor_sha256=digest,
+        data=data,
+        data_fingerprint=held_out.fingerprint,
+        split=SPLIT,
+        real_images=len(real.values),
+        generated_images=len(fake.values),
+        floor_images=len(floor.values),
+        seeds=f"{seeds[0]}-{seeds[-1]}",
+        resize=_resize(model.shape, real_shape, spec),
+        colour=_colour(model.shape, real_shape),
+        ema=_ema(model.header),
+        gancli=gancli.__version__,
+    )
+    return Report(
+        model=model.name,
+        protocol=protocol,
+        results=tuple(Result(m.name, values[m.name], floors[m.name], m.better) for m in chosen),
+        class_names=_class_names(spec, network),
+        generated=readout(fake, network.head.out_features),
+        real=readout(real, network.head.out_features),
+        warnings=_warnings(chosen, protocol, spec),
+    )
+
+
+def _count(images: int | None, held_out: Dataset, training: Dataset) -> int:
+    """How many images to generate."""
+    if images is not None and not SMALLEST <= images <= MOST_IMAGES:
+        raise UsageError(f"cannot judge by {images:,} images", f"from {SMALLEST} to {MOST_IMAGES:,} can be generated")
+    for part in (held_out, training):
+        if (there := len(part.images)) < SMALLEST:
+            raise GancliError(f"'{part.name}' has {there} images in its {part.split} split; metrics take {SMALLEST}")
+    return images or min(IMAGES, len(held_out.images))
+
+
+def _seeds(start: int, count: int) -> range:
+    if not 0 <= start <= MAX_SEED + 1 - count:
+        raise UsageError(f"{count:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
+    return range(start, start + count)
+
+
+def _some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
+    """Batches of ``count`` images, always the same and from anywhere in the set, or of all; and how many they are.
+
+    Test sets are not in random order (the first half of MNIST's is easier than the second): the first ones will not do.
+    """
+    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count].sort().values
+    return (images[part] for part in index.split(BATCH)), len(index)
+
+
+def _resize(fake: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:
+    """Which side was resized from what; both go through the same filter."""
+    height, width = extractor.size
+    changes = [
+        f"{side} {shape[1]}x{shape[2]} to {height}x{width}"
+        for side, shape in (("generated", fake), ("real", real))
+        if shape[1:] != extractor.size
+    ]
+    return f"{', '.join(changes)}, bicubic, antialiased" if changes else "none"
+
+
+def _colour(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
+    sides = [side for side, shape in (("generated", fake), ("real", real)) if shape[0] == 3]
+    return f"{' and '.join(sides)} RGB to luma" if sides else "none"
+
+
+def _ema(header: Mapping[str, Any]) -> bool | None:
+    """Whether the weights are a running average, as the recipe in the header says it."""
+    recipe = header.get("recipe")
+    if not isinstance(recipe, Mapping) or not isinstance(training := recipe.get("training"), Mapping):
+        return None
+    return training.get("ema") is not None
+
+
+def _class_names(extractor: Extractor, network: Classifier) -> tuple[str, ...]:
+    facts = describe(extractor.datasets[0])
+    return facts.classes if facts else tuple(map(str, range(network.head.out_features)))
+
+
+def _warnings(chosen: Sequence[Metric], protocol: Protocol, extractor: Extractor) -> tuple[str, ...]:
+    found = []
+    fewest = min(protocol.real_images, protocol.generated_images)
+    if fewest < SAMPLES_PER_FEATURE * extractor.features and any(metric.name == "fid" for metric in chosen):
+        found.append(
+            f"{fewest} images are few for {extractor.features} features: FID is biased upwards, so compare it only "
+            f"with the floor and with figures from as many images"
+        )
+    if protocol.real_images != protocol.generated_images:
+        found.append(
+            f"{protocol.generated_images:,} generated images stand against {protocol.real_images:,} real ones: "
+            f"precision and recall are not comparable with figures from equal numbers"
+        )
+    if protocol.data not in extractor.datasets:
+        found.append(f"{extractor.name} was not trained on '{protocol.data}': its features may miss what matters there")
+    return tuple(found)

@@ -1,0 +1,144 @@
+"""``gancli evaluate``, through the command line."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gancli import model as models
+from gancli.data import load
+
+FEW = (
+    "warning: 359 images are few for 64 features: FID is biased upwards, so compare it only with the floor and with "
+    "figures from as many images\n"
+)
+
+
+class Planted:
+    """Training images of the digits in place of a generator's."""
+
+    name, shape, data_name = "planted[x]/digits", (1, 8, 8), "digits"
+
+    def __init__(self) -> None:
+        self.header: dict[str, Any] = {"recipe": {"training": {"ema": {"kimg": 10}}}}
+        self.stock = load("digits").images
+
+    def images(self, seeds: Sequence[int], batch: int) -> Iterator[Tensor]:
+        for part in torch.as_tensor(list(seeds)).split(batch):
+            yield self.stock[part % len(self.stock)]
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
+    """Puts the planted model in place of any that is named; gives what was asked for."""
+    names: list[tuple[str | None, str]] = []
+
+    def find(name: str | None = None, *, device: str = "auto") -> Planted:
+        names.append((name, device))
+        return Planted()
+
+    monkeypatch.setattr(models, "load", find)
+    return names
+
+
+def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], asked: list[Any]) -> None:
+    result = run_cli("evaluate", "some/model", "--device", "cpu")
+    assert (result.code, result.err) == (0, FEW)
+    assert asked == [("some/model", "cpu")]
+    lines = result.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "planted[x]/digits against digits, test split"
+    assert lines[2].split() == ["metric", "generated", "floor", "better"]
+    rows = [line.split() for line in lines[3:7]]
+    assert [row[0] for row in rows] == ["FID", "KID", "precision", "recall"]
+    assert [row[3] for row in rows] == ["lower", "lower", "higher", "higher"]
+    assert lines[8].split() == ["class", "%", *"0123456789", "confident"]
+    assert [line.split()[0] for line in lines[9:11]] == ["generated", "held"]
+    assert lines[12].startswith("extractor  digits-cnn, ")
+    assert lines[13].startswith("data       digits, test split, ")
+    assert lines[14:] == [
+        "images     359 generated, 359 held out, 359 training for the floor",
+        "seeds      0-358",
+        "weights    running average",
+        "resize     none",
+        "colour     none",
+    ]
+
+
+def test_without_a_model_the_newest_run_is_judged(run_cli: Callable[..., Any], asked: list[Any]) -> None:
+    assert run_cli("evaluate", "--metrics", "kid").code == 0
+    assert asked == [(None, "auto")]
+
+
+def test_json_is_one_document_and_nothing_else(run_cli: Callable[..., Any]) -> None:
+    result = run_cli("evaluate", "m", "--json", "--metrics", "recall, fid", "-n", "50", "--seed-start", "3")
+    assert result.code == 0
+    document = json.loads(result.out)
+    assert document["model"] == "planted[x]/digits"
+    assert [one["metric"] for one in document["results"]] == ["recall", "fid"]
+    assert document["protocol"]["seeds"] == "3-52"
+    assert document["protocol"]["ema"] is True
+    assert result.err == f"warning: {document['warnings'][0]}\n"
+
+
+def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
+    result = run_cli("evaluate", "m", "--images", "1200", "--metrics", "kid")
+    assert "images     1,200 generated, 359 held out, 1,200 training for the floor\n" in result.out
+    assert result.err == (
+        "warning: 1,200 generated images stand against 359 real ones: precision and recall are not comparable with "
+        "figures from equal numbers\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--metrics", "kidd"], "error: unknown metric 'kidd'\n\nhint: did you mean 'kid'?\n"),
+        (
+            ["--metrics", ","],
+            "error: no metric was named\n\nhint: one or more of: fid, kid, precision, recall\n",
+        ),
+        (
+            ["--data", "fashion-mnist"],
+            "error: no extractor knows 'fashion-mnist'\n\nhint: mnist-cnn knows mnist and qmnist; digits-cnn knows "
+            "digits; --extractor NAME takes one of them all the same\n",
+        ),
+        (
+            ["--data", "nowhere", "--extractor", "digits-cnn"],
+            "error: there is no data set 'nowhere'\n\nhint: a folder or a zip of images, or a name that "
+            "'gancli data list' shows\n",
+        ),
+        (["--extractor", "digit-cnn"], "error: unknown extractor 'digit-cnn'\n\nhint: did you mean 'digits-cnn'?\n"),
+        (["-n", "2"], "error: cannot judge by 2 images\n\nhint: from 4 to 100,000 can be generated\n"),
+        (
+            ["--seed-start", "-5"],
+            "error: 359 seeds from -5 on leave the range\n\nhint: seeds go from 0 to 4294967295\n",
+        ),
+    ],
+)
+def test_faults_are_named(run_cli: Callable[..., Any], arguments: list[str], error: str) -> None:
+    result = run_cli("evaluate", "m", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", error)
+
+
+def test_missing_weights_are_a_failure_and_not_the_users_fault(
+    run_cli: Callable[..., Any], home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gancli.evaluation import extractors
+
+    monkeypatch.setattr(extractors, "WEIGHTS", home)
+    result = run_cli("evaluate", "m")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"error: the weights of the extractor 'digits-cnn' are missing: {home}/digits-cnn.safetensors\n\nhint: install "
+        "gancli again, or train it anew: python -m gancli.evaluation.train_extractor digits-cnn\n"
+    )
+
+
+def test_help_shows_examples(run_cli: Callable[..., Any]) -> None:
+    result = run_cli("evaluate", "--help")
+    assert result.code == 0
+    assert "gancli evaluate dcgan/mnist --metrics fid,kid -n 2000" in result.out

@@ -1,0 +1,44 @@
+"""``gancli zoo``."""
+
+import json
+
+import pytest
+
+from gancli import catalog
+
+
+def test_list_names_every_model(run_cli) -> None:
+    result = run_cli("zoo", "list")
+    assert result.code == 0
+    assert result.err == ""
+    assert max(map(len, result.out.splitlines())) <= 80
+    for entry in catalog.entries():
+        assert entry.name in result.out
+
+
+def test_list_as_json(run_cli) -> None:
+    rows = json.loads(run_cli("zoo", "list", "--json").out)
+    assert [row["name"] for row in rows] == [entry.name for entry in catalog.entries()]
+    assert all(row["parameters"] > 0 and row["fid"] > 0 for row in rows if row["data"])
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalog.entries()] + catalog.models())
+def test_show(run_cli, name: str) -> None:
+    result = run_cli("zoo", "show", name)
+    assert result.code == 0
+    assert name in result.out
+    assert "[optimizer.generator]" in result.out
+    assert json.loads(run_cli("zoo", "show", name, "--json").out)["name"] == name
+
+
+def test_an_unknown_name(run_cli) -> None:
+    result = run_cli("zoo", "show", "dcgan/minst")
+    assert result.code == 2
+    assert result.err == "error: no model is called 'dcgan/minst'\n\nhint: did you mean 'dcgan/mnist'?\n"
+
+
+def test_only_finished_runs_are_added(run_cli, home) -> None:
+    (home / "r").mkdir()
+    result = run_cli("zoo", "add", "r")
+    assert result.code == 2
+    assert result.err == "error: r is not a finished run\n\nhint: finish it: gancli train --resume r\n"

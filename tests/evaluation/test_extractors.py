@@ -1,0 +1,160 @@
+"""The shipped classifiers: frozen, as good as they claim, and careful with what they are given."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancli.checkpoint import read_header
+from gancli.data import DATASETS, load
+from gancli.data.places import present
+from gancli.errors import GancliError, UsageError
+from gancli.evaluation import extractors, train_extractor
+from gancli.evaluation.extractors import EXTRACTORS, digest, find, for_data
+from gancli.evaluation.features import extract, prepare, readout
+from gancli.evaluation.train_extractor import accuracy
+
+# Figures measured with other weights compare with nothing: a change of these is a new extractor under a new name.
+FROZEN = {
+    "mnist-cnn": ("09b1882e864c57b0b853cd1cb4dec1b4afb6fba1c1e573f43d3cca85329d2c07", 0.994),
+    "digits-cnn": ("3027fa694950cab17ece06c78716e1d31107a36da4a7e2e05dacd89f45963bd0", 0.985),
+}
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_weights_are_the_frozen_ones_and_stand_alone(name: str) -> None:
+    network, found = EXTRACTORS[name].load()
+    assert found == FROZEN[name][0]
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    header = read_header(EXTRACTORS[name].file)
+    assert header["extractor"] == name
+    assert header["epochs"] == train_extractor.EPOCHS[name]
+    assert header["accuracy"] >= FROZEN[name][1]
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_accuracy_on_the_held_out_split(name: str) -> None:
+    spec = EXTRACTORS[name]
+    if not present(DATASETS[spec.datasets[0]]):
+        pytest.skip(f"{spec.datasets[0]} is not on this machine: name its folder with GANCLI_DATA")
+    held_out = load(spec.datasets[0], split="test")
+    assert held_out.labels is not None
+    found = accuracy(spec.load()[0], held_out.images.float() / 255, held_out.labels)
+    assert found >= FROZEN[name][1]
+    assert found == pytest.approx(read_header(spec.file)["accuracy"], abs=2 / len(held_out.images))
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_features_have_the_declared_shape_and_do_not_depend_on_the_batch(name: str) -> None:
+    spec = EXTRACTORS[name]
+    network, _ = spec.load()
+    images = torch.randint(0, 256, (10, 1, *spec.size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    steps: list[int] = []
+    found = extract(images.split(4), network, spec, steps.append)
+    assert steps == [4, 8, 10]
+    assert found.values.shape == (10, spec.features)
+    assert found.values.dtype == torch.float32
+    torch.testing.assert_close(found.values, extract([images], network, spec).values)
+    assert bool(((found.confidence >= 0.1) & (found.confidence <= 1)).all())
+
+
+def test_colour_becomes_luma_and_sizes_are_brought_to_the_extractors() -> None:
+    spec = EXTRACTORS["mnist-cnn"]
+    grey = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
+    assert torch.equal(prepare(grey, spec), grey.float() / 255)
+    torch.testing.assert_close(prepare(grey.expand(-1, 3, -1, -1), spec), grey.float() / 255)
+    red = torch.zeros(1, 3, 28, 28, dtype=torch.uint8)
+    red[:, 0] = 255
+    torch.testing.assert_close(prepare(red, spec), torch.full((1, 1, 28, 28), 0.299))
+    edge = torch.zeros(1, 1, 64, 48, dtype=torch.uint8)
+    edge[..., 24:] = 255
+    small = prepare(edge, spec)
+    assert small.shape == (1, 1, 28, 28)
+    assert 0 <= float(small.min()) < 0.01
+    assert 0.99 < float(small.max()) <= 1
+
+
+def test_antialiasing_keeps_the_mean_of_a_fine_pattern() -> None:
+    stripes = torch.zeros(1, 1, 56, 56, dtype=torch.uint8)
+    stripes[..., ::2] = 255
+    inner = prepare(stripes, EXTRACTORS["mnist-cnn"])[..., 4:-4]
+    torch.testing.assert_close(inner, torch.full_like(inner, 0.5), atol=0.02, rtol=0)
+
+
+def test_readout_counts_classes_and_confidence() -> None:
+    spec = EXTRACTORS["digits-cnn"]
+    held_out = load("digits", split="test")
+    assert held_out.labels is not None
+    read = readout(extract([held_out.images[held_out.labels == 7]], spec.load()[0], spec), 10)
+    assert len(read.classes) == 10
+    assert sum(read.classes) == pytest.approx(1)
+    assert read.classes[7] > 0.95
+    assert 0.5 < read.confident <= 1
+
+
+def test_an_extractor_is_found_by_name_and_by_data() -> None:
+    assert find("digits-cnn") is EXTRACTORS["digits-cnn"]
+    assert for_data("qmnist") is EXTRACTORS["mnist-cnn"]
+    assert all(name in DATASETS for spec in EXTRACTORS.values() for name in spec.datasets)
+
+
+def test_unknown_names_say_what_there_is() -> None:
+    with pytest.raises(UsageError) as error:
+        find("mnist-cn")
+    assert (error.value.message, error.value.hint) == ("unknown extractor 'mnist-cn'", "did you mean 'mnist-cnn'?")
+    with pytest.raises(UsageError) as error:
+        for_data("cifar10")
+    assert error.value.message == "no extractor knows 'cifar10'"
+    assert error.value.hint == (
+        "mnist-cnn knows mnist and qmnist; digits-cnn knows digits; --extractor NAME takes one of them all the same"
+    )
+
+
+def test_missing_and_foreign_weights_are_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors, "WEIGHTS", home)
+    spec = EXTRACTORS["digits-cnn"]
+    hint = "install gancli again, or train it anew: python -m gancli.evaluation.train_extractor digits-cnn"
+    with pytest.raises(GancliError) as error:
+        spec.load()
+    assert error.value.message == f"the weights of the extractor 'digits-cnn' are missing: {spec.file}"
+    assert error.value.hint == hint
+    spec.file.write_bytes(Path(extractors.__file__).with_name("weights").joinpath("mnist-cnn.safetensors").read_bytes())
+    with pytest.raises(GancliError) as error:
+        spec.load()
+    assert error.value.message == f"{spec.file} does not hold the extractor 'digits-cnn'"
+    assert error.value.hint == hint
+
+
+def test_the_digest_sees_values_types_shapes_and_names() -> None:
+    base = {"a": torch.zeros(2, 3), "b": torch.ones(1)}
+    assert digest(base) == digest({"b": torch.ones(1), "a": torch.zeros(2, 3)})
+    others = [
+        {"a": torch.zeros(3, 2), "b": torch.ones(1)},
+        {"a": torch.zeros(2, 3, dtype=torch.int32), "b": torch.ones(1)},
+        {"a": torch.zeros(2, 3), "c": torch.ones(1)},
+        {"a": torch.zeros(2, 3), "b": torch.zeros(1)},
+    ]
+    assert len({digest(base), *map(digest, others)}) == 5
+
+
+def test_the_training_script_writes_a_file_that_loads(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = home / "digits-cnn.safetensors"
+    monkeypatch.setattr("sys.argv", ["train_extractor", "digits-cnn", "--epochs", "2", "--out", str(out)])
+    train_extractor.main()
+    assert "epoch 2/2: test accuracy" in capsys.readouterr().out
+    monkeypatch.setattr(extractors, "WEIGHTS", home)
+    _, found = EXTRACTORS["digits-cnn"].load()
+    assert found != FROZEN["digits-cnn"][0]
+    assert read_header(out)["epochs"] == 2
+
+
+def test_augmentation_moves_images_a_little_and_repeats() -> None:
+    images = load("digits").images[:32].float() / 255
+    first, again = (train_extractor.augment(images, torch.Generator().manual_seed(3), (8, 8)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert first.shape == images.shape
+    assert not torch.equal(first, images)
+    assert float((first - images).abs().mean()) < 0.2

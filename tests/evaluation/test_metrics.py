@@ -1,0 +1,136 @@
+"""Every metric against an oracle of our own, written from the paper and not from the library that computes it."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from gancli.errors import UsageError
+from gancli.evaluation.metrics import METRICS, choose, fid, kid, measure, precision_recall
+
+
+def features(n: int, dim: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Tensor:
+    """Correlated, non-negative features, as a ReLU leaves them."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(dim, dim, generator=torch.Generator().manual_seed(99)) / dim**0.5
+    return (torch.randn(n, dim, generator=generator) @ mixing * scale + shift).relu()
+
+
+def fid_oracle(real: Tensor, generated: Tensor) -> float:
+    (m, c), (n, d) = [(x.double().mean(0).numpy(), np.cov(x.double().numpy(), rowvar=False)) for x in (real, generated)]
+    return float(((m - n) ** 2).sum() + np.trace(c + d - 2 * np.real(scipy.linalg.sqrtm(c @ d))))
+
+
+def kid_oracle(real: Tensor, generated: Tensor) -> float:
+    """The unbiased estimator, pair by pair."""
+    x, y = real.double().tolist(), generated.double().tolist()
+
+    def k(a: list[float], b: list[float]) -> float:
+        return (sum(p * q for p, q in zip(a, b, strict=True)) / len(a) + 1) ** 3
+
+    within = [sum(k(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j) for s in (x, y)]
+    across = sum(k(a, b) for a in x for b in y)
+    return within[0] / (len(x) * (len(x) - 1)) + within[1] / (len(y) * (len(y) - 1)) - 2 * across / (len(x) * len(y))
+
+
+def covered_oracle(points: Tensor, centres: Tensor) -> float:
+    """Share of the points that lie in a ball around a centre which reaches to its third nearest neighbour."""
+    p, c = points.double().numpy(), centres.double().numpy()
+    radii = [sorted(np.linalg.norm(one - np.delete(c, i, axis=0), axis=1))[2] for i, one in enumerate(c)]
+    return float(np.mean([any(np.linalg.norm(one - c, axis=1) <= radii) for one in p]))
+
+
+@pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (2000, 2000, 64), (500, 700, 128)])
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_fid_is_the_frechet_distance(n: int, m: int, dim: int, shift: float) -> None:
+    real, generated = features(n, dim, 1), features(m, dim, 2, shift=shift, scale=1.2)
+    assert fid(real, generated)["fid"] == pytest.approx(fid_oracle(real, generated), rel=1e-5)
+
+
+def test_fid_of_gaussians_moved_apart_is_the_square_of_the_way() -> None:
+    real = features(1000, 8, 1)
+    assert fid(real, real + 2.0)["fid"] == pytest.approx(8 * 4.0, rel=1e-5)
+    assert fid(real, real)["fid"] == pytest.approx(0, abs=1e-6)
+
+
+def test_fid_survives_a_set_without_spread() -> None:
+    real = features(300, 32, 1)
+    same = real[:1].expand(300, -1)
+    expected = float((real.double().mean(0) - same[0].double()).square().sum() + real.double().var(0).sum())
+    assert fid(real, same)["fid"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_kid_is_the_unbiased_estimator(shift: float) -> None:
+    real, generated = features(60, 16, 1), features(60, 16, 2, shift=shift)
+    assert kid(real, generated)["kid"] == pytest.approx(kid_oracle(real, generated), rel=1e-4, abs=1e-6)
+
+
+def test_kid_of_sides_of_different_size_averages_subsets_of_the_smaller() -> None:
+    real, generated = features(60, 16, 1, shift=0.4), features(300, 16, 2)
+    # Subsets of 60 out of 300 scatter around the estimate from all.
+    assert kid(real, generated)["kid"] == pytest.approx(kid_oracle(real, generated), rel=0.05)
+
+
+def test_kid_of_more_images_than_a_subset_is_the_same_every_time() -> None:
+    real, generated = features(1200, 16, 1), features(1100, 16, 2, shift=0.5)
+    torch.manual_seed(1)
+    first = kid(real, generated)
+    np.random.seed(5)
+    assert kid(real, generated) == first
+    x, y = real.double().numpy(), generated.double().numpy()
+    xx, yy, xy = ((a @ b.T / 16 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    whole = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]
+    assert first["kid"] == pytest.approx(sum(whole) - 2 * xy.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize(("n", "m"), [(150, 150), (90, 260), (600, 300)])
+def test_precision_and_recall_are_the_shares_inside_the_other_manifold(n: int, m: int) -> None:
+    real, generated = features(n, 12, 1), features(m, 12, 2, shift=0.15, scale=0.6)
+    expected = {"precision": covered_oracle(generated, real), "recall": covered_oracle(real, generated)}
+    assert expected["precision"] != expected["recall"]
+    assert precision_recall(real, generated) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_narrow_set_has_precision_and_a_wide_one_has_recall() -> None:
+    real = features(400, 12, 1)
+    narrow = precision_recall(real, real[:1] + 1e-3 * features(400, 12, 3))
+    wide = precision_recall(real, torch.cat([real[:200], features(200, 12, 2, shift=20.0)]))
+    assert narrow["precision"] == 1.0
+    assert narrow["recall"] < 0.02
+    assert wide["recall"] > 0.8
+    assert wide["precision"] == pytest.approx(0.5)
+
+
+def test_metrics_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    measure(choose(METRICS), features(50, 8, 1), features(50, 8, 2))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_measure_gives_the_metrics_asked_for_in_that_order() -> None:
+    found = measure(choose(["recall", "fid", "recall"]), features(50, 8, 1), features(50, 8, 2))
+    assert list(found) == ["recall", "fid"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message", "hint"),
+    [
+        (["fdi"], "unknown metric 'fdi'", "did you mean 'fid'?"),
+        (["x"], "unknown metric 'x'", "one of: fid, kid, precision, recall"),
+        ([], "no metric was named", "one or more of: fid, kid, precision, recall"),
+    ],
+)
+def test_unknown_names_are_refused(names: list[str], message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as error:
+        choose(names)
+    assert (error.value.message, error.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_gives_the_figure_of_its_name(name: str) -> None:
+    metric = METRICS[name]
+    found = metric.measure(features(50, 8, 1), features(50, 8, 2))[name]
+    assert isinstance(found, float)
+    assert np.isfinite(found)
+    assert metric.better in ("lower", "higher")

@@ -1,0 +1,137 @@
+"""Loading and sampling: one seed is one image, and nothing but a whole model is loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import gancli
+from gancli import catalog, checkpoint
+from gancli.errors import GancliError, UsageError
+from gancli.model import to_uint8
+
+ENTRIES = [entry for entry in catalog.entries() if entry.path]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_weights_file_of_the_zoo(entry: catalog.Entry) -> None:
+    """Loads strictly, samples what its stored picture shows, is small, tells what was measured."""
+    import numpy as np
+    from PIL import Image
+
+    from gancli.rendering.images import save_grid
+
+    assert entry.path is not None
+    assert entry.path.stat().st_size < 5_000_000
+    model = gancli.load(entry.name, device="cpu")
+    images = model.sample(seeds=range(64))
+    assert images.shape == (64, *model.shape)
+    assert images.dtype == torch.uint8
+    assert model.name == entry.name
+    save_grid(images, Path("again.png"))
+    with Image.open("again.png") as again, Image.open(entry.path.with_suffix(".png")) as stored:
+        drift = np.abs(np.asarray(again, dtype=float) - np.asarray(stored, dtype=float))
+    assert drift.mean() < 0.5  # another machine rounds differently, here and there by a shade
+    header = model.header
+    assert {result["metric"] for result in header["evaluation"]["results"]} >= {"fid", "kid", "precision", "recall"}
+    assert header["recipe"]["model"] == entry.model
+    card = (entry.path.parent / "README.md").read_text()
+    for result in header["evaluation"]["results"]:
+        assert f"{result['value']:.4g}" in card
+
+
+def test_there_are_weights_for_every_model_and_both_data_sets() -> None:
+    assert {entry.name for entry in ENTRIES} >= {
+        f"{m}/{d}" for m in ("gan", "dcgan", "quick") for d in ("mnist", "digits")
+    }
+
+
+@pytest.fixture
+def model() -> "gancli.Model":
+    return gancli.load("dcgan/mnist", device="cpu")
+
+
+def test_a_seed_is_the_same_image_alone_and_in_any_batch(model) -> None:
+    together = model.sample(seeds=range(40), batch=40)
+    split = model.sample(seeds=range(40), batch=7)
+    alone = model.sample(seeds=[17])
+    assert (together.int() - split.int()).abs().max() <= 1
+    assert (together[17].int() - alone[0].int()).abs().max() <= 1
+
+
+def test_latents_are_the_seeds_latents(model) -> None:
+    z = model.latent.from_seeds([3, 4])["z"]
+    assert (model.sample(z=z).int() - model.sample(seeds=[3, 4]).int()).abs().max() <= 1
+
+
+def test_sampling_leaves_the_callers_random_numbers_alone(model) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    model.sample(seeds=range(3))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_no_seeds_no_images(model) -> None:
+    assert model.sample(seeds=[]).shape == (0, 1, 28, 28)
+
+
+def test_sample_takes_seeds_or_latents(model) -> None:
+    with pytest.raises(UsageError, match="sample takes either seeds or z"):
+        model.sample()
+    with pytest.raises(UsageError, match=r"z has shape \(2, 3\)"):
+        model.sample(z=torch.zeros(2, 3))
+
+
+def test_to_uint8_rounds_and_cuts() -> None:
+    images = torch.tensor([-1.2, -1.0, 0.0, 0.999, 1.0, 3.0]).view(1, 1, 2, 3)
+    assert to_uint8(images, (-1.0, 1.0)).flatten().tolist() == [0, 0, 128, 255, 255, 255]
+
+
+def changed(path: Path, change) -> Path:
+    tensors, header = checkpoint.read(catalog.find("dcgan/digits"))
+    tensors, header = dict(tensors), json.loads(json.dumps(header))
+    change(tensors, header)
+    checkpoint.write(path, tensors, header)
+    return path
+
+
+FORGED = {
+    "a tensor is missing": (
+        lambda t, h: t.pop("body.2.convolution.weight"),
+        "does not fit its own recipe: see its tensor",
+    ),
+    "a tensor too many": (
+        lambda t, h: t.update(more=torch.ones(1)),
+        "does not fit its own recipe: see its tensor 'more'",
+    ),
+    "another shape": (lambda t, h: h["recipe"]["networks"]["generator"].update(width=8), "does not fit its own recipe"),
+    "no recipe": (lambda t, h: h.pop("recipe"), "is not a model of gancli: its header has no recipe"),
+    "no latent": (lambda t, h: h.pop("latent"), "is not a model of gancli: its header has no latent"),
+    "unknown code": (
+        lambda t, h: h["recipe"]["networks"]["generator"].update(architecture="os.system"),
+        "no architecture is called 'os.system'",
+    ),
+    "unknown network": (lambda t, h: h.update(network="critic"), "publishes the network 'critic'"),
+    "terabytes": (
+        lambda t, h: h["recipe"]["networks"]["generator"].update(dense=8192, width=8192, most=8192),
+        "does not fit its own recipe",
+    ),
+    "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "format = 2: should be 1"),
+    "half of a latent": (lambda t, h: h["latent"].update(dim=-3), "latent dim -3 is not a whole number"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_models_are_refused(name: str, tmp_path: Path) -> None:
+    change, message = FORGED[name]
+    with pytest.raises(GancliError) as refused:
+        gancli.load(changed(tmp_path / "x.safetensors", change), device="cpu")
+    assert message in refused.value.message
+
+
+def test_the_package_offers_what_it_promises() -> None:
+    assert gancli.load is not None
+    assert gancli.GancliError is GancliError
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = gancli.nothing
