@@ -17,6 +17,8 @@ def graceful() -> Generator[Callable[[], bool]]:
     def press(_signal: int, _frame: FrameType | None) -> None:
         nonlocal pressed
         if pressed:
+            if os.isatty(2):
+                os.write(2, b"\x1b[?25h\n")  # the live display has hidden the cursor
             os._exit(130)
         pressed = True
 

@@ -17,48 +17,55 @@ if TYPE_CHECKING:
     from gancli.recipe import Recipe
     from gancli.training.plan import Measurement
 
-EPILOG = """
-[bold]Examples[/bold]
-
-gancli train digits
-
-gancli train mnist --minutes 5
-
-gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
-
-gancli train mnist --model dcgan --dry-run
-
-gancli train mnist --resume
-"""
-
 
 def train(
     data: Annotated[
         str | None, typer.Argument(help="A data set's name, or a folder or zip of images.", metavar="DATA")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A model of the zoo, or a recipe's TOML file.", show_default="quick")
+        str | None,
+        typer.Option(metavar="MODEL", help="A model of the zoo, or a recipe's TOML file.", show_default="quick"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TIME-MODEL-DATA")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Train for so many minutes.", min=0.001)] = None,
-    epochs: Annotated[float | None, typer.Option(help="… or epochs.", min=0.0001)] = None,
-    kimg: Annotated[float | None, typer.Option(help="… or thousands of images.", min=0.0001)] = None,
-    rounds: Annotated[int | None, typer.Option(help="… or rounds.", min=1)] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides weights, order and noise.", min=0, show_default="0")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/TIME-MODEL-DATA")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Train for so many minutes.", min=0.001, metavar="N")] = None,
+    epochs: Annotated[float | None, typer.Option(help="… or epochs.", min=0.0001, metavar="N")] = None,
+    kimg: Annotated[float | None, typer.Option(help="… or thousands of images.", min=0.0001, metavar="N")] = None,
+    rounds: Annotated[int | None, typer.Option(help="… or rounds.", min=1, metavar="N")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Decides weights, order and noise.", min=0, max=2**32 - 1, metavar="N", show_default="0"),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.", show_default="auto")
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe. Repeatable.", metavar="KEY=VALUE")
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="[RUN]", help="Go on with this run, or with the newest unfinished one.")
     ] = None,
-    save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0)] = 30.0,
+    save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0, metavar="SECONDS")] = 30.0,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe, size, speed, time; train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the files made.")] = False,
 ) -> None:
-    """Train a model on images. The same command with the same --out goes on where it stopped, to the bit."""
+    """Train a model on images. The same command with the same --out goes on where it stopped, to the bit.
+
+    Examples:
+
+    gancli train digits
+
+    gancli train mnist --minutes 5
+
+    gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
+
+    gancli train mnist --model dcgan --dry-run
+
+    gancli train --resume
+    """
     given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     training = _training(given, seed, precision)
     folder = _to_resume(resume, out)
@@ -76,9 +83,6 @@ def train(
         _explain(recipe, dataset, where, measured)
     else:
         _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, quiet)
-
-
-train.__doc__ = (train.__doc__ or "") + "\n" + EPILOG
 
 
 def _training(given: dict[str, float | None], seed: int | None, precision: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from gancli import files
 from gancli.errors import GancliError, UsageError
@@ -23,6 +24,8 @@ MAX_GRID_PIXELS = 2**27
 MAX_SIDE = 65535
 # The shade of the lines between cells and of cells without an image.
 BACKGROUND = 255
+# From this factor on, an image is enlarged smoothly.
+SMOOTH = 4
 _CHUNK = 64
 
 Pictures = list[tuple[str, bytes]]
@@ -53,8 +56,13 @@ def default_scale(height: int, width: int, near: int = 64) -> int:
 
 
 def enlarge(images: Tensor, scale: int) -> Tensor:
-    """Every pixel ``scale`` times as wide and as high (nearest neighbour): (N, C, H, W) to (N, C, H*s, W*s)."""
-    return images if scale == 1 else images.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+    """(N, C, H, W) to (N, C, H*s, W*s): every pixel a square, or bicubic where squares would hide the shape.
+
+    An image of 8x8 pixels shown as 64 squares is a pattern; smoothed, it is the digit that it was scanned from.
+    """
+    if scale < SMOOTH:
+        return images if scale == 1 else images.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+    return interpolate(images.float(), scale_factor=scale, mode="bicubic").round_().clamp_(0, 255).byte()
 
 
 def grid_size(
@@ -84,7 +92,7 @@ def arrange(
     Args:
         images: uint8 (N, C, H, W).
         columns: cells in a row; the square root of N, rounded up, unless given. An unfinished last row is filled.
-        scale: whole factor of enlargement, nearest neighbour.
+        scale: whole factor of enlargement; see :func:`enlarge`.
         gap: pixels between cells and around all of them; 0 for none.
         background: the value of the pixels that show no image, in every channel.
 

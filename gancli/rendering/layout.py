@@ -22,7 +22,7 @@ def parse_grid(text: str) -> tuple[int, int]:
     if columns * rows > MAX_GRID:
         raise UsageError(
             f"--grid {columns}x{rows} has {columns * rows:,} cells; one picture shows at most {MAX_GRID:,}",
-            "name a folder or a .zip with --out for one PNG a seed",
+            "choose a smaller grid; `gancli sample` also writes one PNG a seed: name a folder or a .zip with --out",
         )
     return columns, rows
 

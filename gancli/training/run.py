@@ -270,7 +270,8 @@ def machine(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    facts = getattr(torch.cpu, "get_capabilities", dict)()
+    return f"{facts.get('cpu_name') or platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

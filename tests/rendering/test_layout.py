@@ -23,7 +23,10 @@ def test_too_many_cells():
     with pytest.raises(UsageError) as error:
         parse_grid("101x100")
     assert error.value.message == "--grid 101x100 has 10,100 cells; one picture shows at most 10,000"
-    assert error.value.hint == "name a folder or a .zip with --out for one PNG a seed"
+    assert (
+        error.value.hint
+        == "choose a smaller grid; `gancli sample` also writes one PNG a seed: name a folder or a .zip with --out"
+    )
 
 
 @pytest.mark.parametrize(
