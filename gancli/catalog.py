@@ -9,6 +9,7 @@ from typing import Any
 
 from gancli import checkpoint, recipe
 from gancli.errors import UsageError, nearest
+from gancli.files import check_folder
 
 MODEL_FILE = "model.safetensors"
 RUNS = Path("runs")
@@ -90,6 +91,17 @@ def newest_run(*, unfinished: bool = False) -> Path:
             "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
         )
     return max(found, key=lambda folder: (folder / MODEL_FILE).stat().st_mtime_ns)
+
+
+def check_new(folder: Path) -> None:
+    """Make sure, before any long work, that a run can be made here.
+
+    Raises:
+        UsageError: something else is there already, or the place cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
+    check_folder(folder.parent)
 
 
 def find(name: str | None) -> Path:

@@ -173,12 +173,14 @@ def _with_components(table: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     table = dict(table)
     for path, section, (kind, key), known in _components(table):
         try:
-            code = registry.get(kind, str(section.get(key)))
+            code = registry.get(kind, section[key])
         except UsageError as error:
-            faults.append(f"{'.'.join(path)}.{key} = {section.get(key)!r}: {error.message}; {error.hint}")
+            faults.append(f"{'.'.join(path)}.{key} = {section[key]!r}: {error.message}; {error.hint}")
             continue
         if kind == "architecture":
             role = section.get("role") or path[-1]
+            if not isinstance(role, str):
+                continue
             if role not in code:
                 faults.append(f"{'.'.join(path)}.role = {role!r}: '{section[key]}' has {', '.join(sorted(code))}")
                 continue
@@ -205,9 +207,9 @@ def _components(
         if isinstance(table.get(name), Mapping):
             table[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in table[name].items()}
             for part, section in table[name].items():
-                if isinstance(section, dict) and key in section:
+                if isinstance(section, dict) and isinstance(section.get(key), str):
                     yield (name, part), section, (kind, key), list(schema.model_fields)
-    if isinstance(table.get("objective"), Mapping) and "name" in table["objective"]:
+    if isinstance(table.get("objective"), Mapping) and isinstance(table["objective"].get("name"), str):
         table["objective"] = dict(table["objective"])
         yield ("objective",), table["objective"], ("objective", "name"), list(Objective.model_fields)
 
@@ -223,6 +225,8 @@ def _faults(
             yield f"{where} = {fault['input']!r}: unknown key, {nearest(path[-1], known)}"
         elif fault["type"] == "missing":
             yield f"{where}: missing"
+        elif fault["type"] in ("model_type", "dict_type"):
+            yield f"{where} = {fault['input']!r}: should be a table, as in {where}.KEY=VALUE"
         else:
             message = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             yield f"{where} = {fault['input']!r}: should be {message}"

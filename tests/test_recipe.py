@@ -80,6 +80,13 @@ def test_unknown_names_of_components_have_a_nearest_one() -> None:
     assert "did you mean 'adam'?" in refused.value.message
 
 
+@pytest.mark.parametrize("path", ["data", "networks", "networks.generator", "training", "optimizer.generator"])
+def test_a_value_where_a_table_belongs(path: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(recipe.override(table(), [f"{path}=3"]))
+    assert refused.value.message == f"the recipe has a fault:\n  {path} = 3: should be a table, as in {path}.KEY=VALUE"
+
+
 def test_a_role_that_a_family_does_not_have() -> None:
     with pytest.raises(UsageError, match="'encoder': 'dcgan' has discriminator, generator"):
         recipe.parse(recipe.override(table(), ["networks.generator.role=encoder"]))
@@ -106,8 +113,8 @@ def test_override_never_fails_otherwise(value: str) -> None:
 
 
 def test_a_data_set_has_its_own_values() -> None:
-    assert recipe.parse(table(data="digits")).training.batch == 64
-    assert recipe.parse(table(data="mnist")).training.batch == 128
+    assert recipe.parse(table("gan", "digits")).training.batch == 64
+    assert recipe.parse(table("gan", "mnist")).training.batch == 128
 
 
 def test_recipes_are_frozen() -> None:

@@ -66,6 +66,8 @@ def train(
 
     gancli train --resume
     """
+    from gancli.catalog import check_new
+
     given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     training = _training(given, seed, precision)
     folder = _to_resume(resume, out)
@@ -75,6 +77,8 @@ def train(
                 "what to train on is missing", "as in `gancli train digits`; `gancli data list` shows more"
             )
         stored, table = None, _table(data, model or "quick", training, assignments or [])
+        if out is not None and not dry_run:
+            check_new(out)
     else:
         stored = _stored(folder, data, model, training, assignments or [])
         table = stored.to_dict()

@@ -59,23 +59,43 @@ def prepare(images: Tensor, extractor: Extractor) -> Tensor:
     return (pixels / 255).contiguous(memory_format=torch.channels_last)
 
 
-@torch.inference_mode()
-def extract(
-    batches: Iterable[Tensor], network: Classifier, extractor: Extractor, step: Callable[[int], None] | None = None
-) -> Features:
-    """The features of batches of uint8 images (N, C, H, W); ``step`` hears after each batch how many are done."""
-    values, classes, confidence = [], [], []
-    done = 0
-    for images in batches:
-        features, logits = network(prepare(images, extractor))
-        top = logits.softmax(1).max(1)
-        values.append(features)
-        classes.append(top.indices)
-        confidence.append(top.values)
-        done += len(images)
-        if step is not None:
-            step(done)
-    return Features(torch.cat(values), torch.cat(classes), torch.cat(confidence))
+@dataclass(frozen=True)
+class Reader:
+    """An extractor at work.
+
+    Attributes:
+        extractor: which one.
+        network: its network, on the device that computes.
+        digest: of the network's weights.
+        progress: called with what is being read, how many images are done, and of how many.
+    """
+
+    extractor: Extractor
+    network: Classifier
+    digest: str
+    progress: Progress = lambda what, done, total: None
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.network.head.weight.device
+
+    @torch.inference_mode()
+    def read(self, what: str, batches: Iterable[Tensor], total: int) -> Features:
+        """The features, on the CPU, of ``total`` images in batches of uint8 (N, C, H, W)."""
+        values, classes, confidence = [], [], []
+        done = 0
+        for images in batches:
+            # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                features, logits = self.network(prepare(images.cpu(), self.extractor).to(self.device))
+            top = logits.softmax(1).max(1)
+            values.append(features.cpu())
+            classes.append(top.indices.cpu())
+            confidence.append(top.values.cpu())
+            done += len(images)
+            self.progress(what, done, total)
+        return Features(torch.cat(values), torch.cat(classes), torch.cat(confidence))
 
 
 def readout(features: Features, classes: int) -> Readout:

@@ -1,4 +1,8 @@
-"""Metrics: pure functions of real and generated features, both float32 (N, D); the arithmetic is torch-fidelity's."""
+"""Metrics: pure functions of real and generated features, both float32 (N, D).
+
+FID and KID are torch-fidelity's. Its precision and recall takes distances one by one, and twice those between the sets:
+here they come from matrix products, each once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from gancli.errors import UsageError, nearest
@@ -15,6 +20,8 @@ KID_SUBSET_SIZE = 1000
 NEIGHBOURS = 3
 BLOCK = 250
 """Rows of a matrix of distances that are in memory at a time."""
+ROUNDING = 1e-6
+"""Squared distances below this share of the squared lengths are the rounding of float32: the features are the same."""
 SMALLEST = NEIGHBOURS + 1
 """Images a side without which a metric is not defined: a sample and its neighbours."""
 SAMPLES_PER_FEATURE = 10
@@ -65,8 +72,9 @@ def kid(real: Tensor, generated: Tensor) -> dict[str, float]:
     # Every subset is the whole set where neither side has images to leave out.
     subsets = 1 if size == len(real) == len(generated) else KID_SUBSETS
     figures = kid_features_to_metric(
-        generated,
-        real,
+        # The small difference of large means: float32 would leave two or three digits of a small KID.
+        generated.double(),
+        real.double(),
         kid_subsets=subsets,
         kid_subset_size=size,
         kid_kernel="poly",
@@ -87,20 +95,40 @@ def precision_recall(real: Tensor, generated: Tensor) -> dict[str, float]:
     one: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", equations
     1 and 2.
     """
-    from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+    # Distances keep more digits when the features lie around the origin.
+    centre = real.mean(0)
+    real, generated = real - centre, generated - centre
+    real_radii, generated_radii = _radii(real), _radii(generated)
+    realistic, covered = [], torch.zeros(len(real), dtype=torch.bool)
+    for part, radii in zip(generated.split(BLOCK), generated_radii.split(BLOCK), strict=True):
+        distances = _distances(part, real)
+        realistic.append((distances <= real_radii).any(1))
+        covered |= (distances <= radii[:, None]).any(0)
+    return {"precision": float(torch.cat(realistic).double().mean()), "recall": float(covered.double().mean())}
 
-    # The order matters: torch-fidelity's first set is the generated one.
-    figures = prc_features_to_metric(
-        generated, real, prc_neighborhood=NEIGHBOURS, prc_batch_size=BLOCK, save_cpu_ram=True, verbose=False
-    )
-    return {"precision": figures[KEY_METRIC_PRECISION], "recall": figures[KEY_METRIC_RECALL]}
+
+def _distances(rows: Tensor, columns: Tensor) -> Tensor:
+    """Squared distances (N, M) of features (N, D) and (M, D); exactly 0 between the same ones."""
+    lengths = rows.square().sum(1, keepdim=True) + columns.square().sum(1)
+    squares = torch.addmm(lengths, rows, columns.T, alpha=-2)
+    return squares.masked_fill_(squares < ROUNDING * lengths, 0)
+
+
+def _radii(features: Tensor) -> Tensor:
+    """Squared distance (N,) of each of the features (N, D) to its third nearest neighbour, itself not counted."""
+    found = []
+    for start, part in zip(range(0, len(features), BLOCK), features.split(BLOCK), strict=True):
+        distances = _distances(part, features)
+        distances.diagonal(start).fill_(torch.inf)
+        found.append(distances.topk(NEIGHBOURS, largest=False).values[:, -1])
+    return torch.cat(found)
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("fid", "FID", "lower", 3, fid),
-        Metric("kid", "KID", "lower", 5, kid),
+        Metric("fid", "FID", "lower", 4, fid),
+        Metric("kid", "KID", "lower", 6, kid),
         Metric("precision", "precision", "higher", 3, precision_recall),
         Metric("recall", "recall", "higher", 3, precision_recall),
     )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
-import torch
-
 import gancli
 from gancli.data import describe, load
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation.extractors import find, for_data
-from gancli.evaluation.features import BATCH, Features, Progress, Readout, extract, readout
+from gancli.evaluation.features import BATCH, Progress, Reader, Readout, readout
 from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
 from gancli.evaluation.protocol import Protocol
+from gancli.evaluation.reference import reference
 from gancli.latent import MAX_SEED
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from gancli.data import Dataset
@@ -32,7 +32,7 @@ SPLIT = "test"
 
 
 class Subject(Interface):
-    """What can be judged: :class:`gancli.model.Model`, or anything with these five."""
+    """What can be judged: :class:`gancli.model.Model`, or anything with these six."""
 
     @property
     def name(self) -> str:
@@ -42,6 +42,11 @@ class Subject(Interface):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of its images."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; features are computed there too."""
         ...
 
     @property
@@ -142,52 +147,37 @@ def evaluate(
         UsageError: an unknown metric, extractor or data set, no extractor for the data, a number out of range.
         GancliError: missing weights, too few held-out images.
     """
-    report = progress or (lambda what, done, total: None)
     chosen = choose(metrics)
-    data = data or model.data_name
-    if data is None:
-        raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
+    data = _data(model, data)
     spec = find(extractor) if extractor else for_data(data)
     network, digest = spec.load()
+    reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
     held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
     seeds = _seeds(seed_start, _count(images, held_out, training))
+    protocol = _protocol(model, data, reader, held_out, training, seeds)
 
-    def see(what: str, batches: Iterable[Tensor], total: int) -> Features:
-        return extract(batches, network, spec, lambda done: report(what, done, total))
-
-    fake = see("generated images", model.images(seeds, BATCH), len(seeds))
-    real, floor = (see(f"{part.split} images", *_some(part.images, len(seeds))) for part in (held_out, training))
-    report("metrics", 0, 2)
-    values = measure(chosen, real.values, fake.values)
-    report("metrics", 1, 2)
-    floors = measure(chosen, real.values, floor.values)
-    report("metrics", 2, 2)
-
-    real_shape = tuple(held_out.images.shape[1:])
-    protocol = Protocol(
-        extractor=spec.name,
-        extractor_sha256=digest,
-        data=data,
-        data_fingerprint=held_out.fingerprint,
-        split=SPLIT,
-        real_images=len(real.values),
-        generated_images=len(fake.values),
-        floor_images=len(floor.values),
-        seeds=f"{seeds[0]}-{seeds[-1]}",
-        resize=_resize(model.shape, real_shape, spec),
-        colour=_colour(model.shape, real_shape),
-        ema=_ema(model.header),
-        gancli=gancli.__version__,
-    )
+    real = reference(protocol, held_out, training, chosen, reader)
+    fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
+    reader.progress("metrics", 0, 1)
+    values = measure(chosen, real.real.values, fake.values)
+    reader.progress("metrics", 1, 1)
     return Report(
         model=model.name,
         protocol=protocol,
-        results=tuple(Result(m.name, values[m.name], floors[m.name], m.better) for m in chosen),
+        results=tuple(Result(m.name, values[m.name], real.floors[m.name], m.better) for m in chosen),
         class_names=_class_names(spec, network),
         generated=readout(fake, network.head.out_features),
-        real=readout(real, network.head.out_features),
+        real=readout(real.real, network.head.out_features),
         warnings=_warnings(chosen, protocol, spec),
     )
+
+
+def _data(model: Subject, data: str | None) -> str:
+    """The data set to compare with."""
+    name = data or model.data_name
+    if name is None:
+        raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
+    return name
 
 
 def _count(images: int | None, held_out: Dataset, training: Dataset) -> int:
@@ -206,13 +196,25 @@ def _seeds(start: int, count: int) -> range:
     return range(start, start + count)
 
 
-def _some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
-    """Batches of ``count`` images, always the same and from anywhere in the set, or of all; and how many they are.
-
-    Test sets are not in random order (the first half of MNIST's is easier than the second): the first ones will not do.
-    """
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count].sort().values
-    return (images[part] for part in index.split(BATCH)), len(index)
+def _protocol(
+    model: Subject, data: str, reader: Reader, held_out: Dataset, training: Dataset, seeds: range
+) -> Protocol:
+    real_shape = tuple(held_out.images.shape[1:])
+    return Protocol(
+        extractor=reader.extractor.name,
+        extractor_sha256=reader.digest,
+        data=data,
+        data_fingerprint=held_out.fingerprint,
+        split=held_out.split,
+        real_images=min(len(seeds), len(held_out.images)),
+        generated_images=len(seeds),
+        floor_images=min(len(seeds), len(training.images)),
+        seeds=f"{seeds[0]}-{seeds[-1]}",
+        resize=_resize(model.shape, real_shape, reader.extractor),
+        colour=_colour(model.shape, real_shape),
+        ema=_ema(model.header),
+        gancli=gancli.__version__,
+    )
 
 
 def _resize(fake: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 import gancli
-from gancli import checkpoint
+from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
@@ -168,9 +168,7 @@ class Run:
     def _create(self) -> None:
         """Make the folder whole under a temporary name, then give it its own."""
         folder = self.folder
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        catalog.check_new(folder)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             (self.folder / "samples").mkdir()

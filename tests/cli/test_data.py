@@ -34,7 +34,7 @@ def test_list(run_cli):
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0].split() == ["name", "size", "channels", "classes", "train", "test", "here"]
-    assert lines[1].split() == ["digits", "8x8", "1", "10", "1,438", "359", "yes"]
+    assert lines[1].split() == ["digits", "8x8", "1", "10", "1,442", "355", "yes"]
     assert lines[2].split() == ["mnist", "28x28", "1", "10", "60,000", "10,000", "no"]
     assert len(lines) == 20
     assert result.err == (
@@ -69,10 +69,10 @@ def test_show_digits(run_cli, home):
     assert result.out == (
         "name         digits\n"
         "split        train\n"
-        "images       1,438\n"
+        "images       1,442\n"
         "shape        8x8, grey\n"
-        "classes      10: 0 151, 1 161, 2 143, 3 131, 4 147, 5 154, 6 150, 7 136, 8 127, 9 138\n"
-        "fingerprint  64230df7cf272019\n"
+        "classes      10: 0 143, 1 146, 2 142, 3 147, 4 145, 5 146, 6 145, 7 144, 8 140, 9 144\n"
+        "fingerprint  3711e337279e9bed\n"
         "picture      digits.png\n"
     )
     with Image.open(home / "digits.png") as picture:

