@@ -33,6 +33,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
         save_file(whole, temporary, metadata={KEY: document})
+        temporary.chmod(0o644)  # safetensors keeps its files from everyone else
 
 
 def _metadata(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -65,7 +65,7 @@ def command(header: dict[str, Any]) -> str:
 def write_card(model: str) -> Path:
     """Write ``zoo/MODEL/README.md`` from the recipe and the headers of the weights beside it."""
     table = catalog.recipe_table(model)
-    parts = [f"# {model}", f"{table['summary'][:1].upper()}{table['summary'][1:]}. {table['paper']}."]
+    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in (table["summary"], table["paper"]))]
     parts.append("All values are in [recipe.toml](recipe.toml). Figures were measured on the weights as stored.")
     for entry in catalog.entries():
         if entry.model == model and entry.path is not None:
@@ -87,8 +87,8 @@ def _section(name: str, path: Path) -> list[str]:
         f"## {name}",
         f"![samples of {name}, seeds 0 to 63]({path.stem}.png)",
         f"{checkpoint.count_parameters(path):,} values, {path.stat().st_size / 1e6:.1f} MB. Trained on "
-        f"{header['images']:,} images in {header['rounds']:,} rounds{time}; the average of the weights is stored: "
-        f"{'yes' if header['ema'] else 'no, as in the paper'}.",
+        f"{header['images']:,} images in {header['rounds']:,} rounds{time}. What is stored is "
+        f"{'the running average of the weights' if header['ema'] else 'the generator as trained, without averaging'}.",
         "\n".join(rows),
         f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
         f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run.",

@@ -1,7 +1,7 @@
 """Deep convolutional GAN (Radford, Metz, Chintala 2016, section 3), for any size from 8 pixels up.
 
-The image's sides are halved, rounding up, until the shorter one would fall under 4: 64 gives the paper's four stages
-and a 4x4 base, 28 gives two and 7x7. An odd side is reached by cutting a row or column off the doubled one. With
+The image's sides are halved, rounding up, until the shorter one would fall under ``base``: 64 gives the paper's four
+stages down to 4x4, 28 gives three. An odd side is reached by cutting a row or column off the doubled one. With
 ``dense``, a fully connected layer stands before the generator's convolutions and after the discriminator's, as in the
 MNIST networks of InfoGAN (Chen et al. 2016, appendix C.1): on small images it learns much faster.
 """
@@ -22,8 +22,11 @@ MINIMUM = 8
 Norm = Literal["batch", "none"]
 
 
-def stage_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """(height, width) of the image and of every halving down to the base.
+Base = Annotated[int, Field(ge=4, le=64)]
+
+
+def stage_sizes(height: int, width: int, base: int = 4) -> list[tuple[int, int]]:
+    """(height, width) of the image and of every halving, at least one, with no side under ``base`` after the first.
 
     Raises:
         UsageError: a side is under 8 pixels.
@@ -35,9 +38,10 @@ def stage_sizes(height: int, width: int) -> list[tuple[int, int]]:
             "or --model gan, which takes any size",
         )
     sizes = [(height, width)]
-    while min(sizes[-1]) >= MINIMUM:
-        height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
+    half = ((height + 1) // 2, (width + 1) // 2)
+    while len(sizes) == 1 or min(half) >= base:
+        sizes.append(half)
+        half = ((half[0] + 1) // 2, (half[1] + 1) // 2)
     return sizes
 
 
@@ -81,6 +85,7 @@ class Generator(nn.Module):
         spec: shape and latent.
         width: channels of the last hidden layer; each earlier stage has twice as many.
         most: the largest number of channels.
+        base: the shortest side that the convolutions may start from.
         dense: features of a fully connected layer before the convolutions; 0 for none, as in the paper.
         norm: after every layer but the last.
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
@@ -93,6 +98,7 @@ class Generator(nn.Module):
         *,
         width: Width = 64,
         most: Width = 1024,
+        base: Base = 4,
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
@@ -101,7 +107,7 @@ class Generator(nn.Module):
         super().__init__()
         self.range = RANGES[output]
         channels, height, image_width = spec.shape
-        sizes = stage_sizes(height, image_width)
+        sizes = stage_sizes(height, image_width, base)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]
         bias = norm == "none"
         self.base = (widths[-1], *sizes[-1])
@@ -131,6 +137,7 @@ class Discriminator(nn.Module):
         spec: shape of the images.
         width: channels of the first layer; each later stage has twice as many.
         most: the largest number of channels.
+        base: the shortest side that the convolutions may end at.
         dense: features of a fully connected layer after the convolutions; 0 for none, as in the paper.
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
@@ -144,6 +151,7 @@ class Discriminator(nn.Module):
         *,
         width: Width = 64,
         most: Width = 1024,
+        base: Base = 4,
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
         slope: Share = 0.2,
@@ -152,7 +160,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, image_width = spec.shape
-        stages = len(stage_sizes(height, image_width)) - 1
+        stages = len(stage_sizes(height, image_width, base)) - 1
         widths = [channels, *(min(width * 2**stage, most) for stage in range(stages))]
         layers: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):

@@ -60,11 +60,18 @@ def test_an_image_does_not_depend_on_its_batch(family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "stages"),
-    [((64, 64), [64, 32, 16, 8, 4]), ((28, 28), [28, 14, 7]), ((8, 8), [8, 4]), ((30, 30), [30, 15, 8, 4])],
+    ("size", "base", "stages"),
+    [
+        ((64, 64), 4, [64, 32, 16, 8, 4]),
+        ((28, 28), 4, [28, 14, 7, 4]),
+        ((28, 28), 7, [28, 14, 7]),
+        ((8, 8), 4, [8, 4]),
+        ((8, 8), 7, [8, 4]),
+        ((30, 50), 4, [30, 15, 8, 4]),
+    ],
 )
-def test_dcgan_halves_to_its_base(size: tuple[int, int], stages: list[int]) -> None:
-    assert [height for height, _ in stage_sizes(*size)] == stages
+def test_dcgan_halves_to_its_base(size: tuple[int, int], base: int, stages: list[int]) -> None:
+    assert [height for height, _ in stage_sizes(*size, base)] == stages
 
 
 def test_dcgan_at_64_is_the_papers() -> None:
