@@ -10,7 +10,7 @@ START, END = "<!-- models: written by `uv run python docs/tables.py` -->\n", "<!
 
 def table() -> str:
     """One line a weights file."""
-    rows = ["| model | what it is | parameters | FID (floor) | precision, recall (floor) |", "|---|---|--:|--:|--:|"]
+    rows = ["| model | what it is | values | FID (floor) | precision, recall (floor) |", "|---|---|--:|--:|--:|"]
     for entry in catalog.entries():
         if entry.path is None:
             continue
@@ -18,7 +18,7 @@ def table() -> str:
         fid, precision, recall = (results[name] for name in ("fid", "precision", "recall"))
         rows.append(
             f"| [`{entry.name}`](zoo/{entry.model}/README.md) | {catalog.recipe_table(entry.model)['summary']} "
-            f"| {checkpoint.count_parameters(entry.path):,} | {fid['value']:.3f} ({fid['floor']:.3f}) "
+            f"| {checkpoint.count_parameters(entry.path):,} | {fid['value']:.4f} ({fid['floor']:.4f}) "
             f"| {precision['value']:.2f}, {recall['value']:.2f} ({precision['floor']:.2f}, {recall['floor']:.2f}) |"
         )
     return "\n".join(rows) + "\n"

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gancli import checkpoint, recipe
-from gancli.errors import UsageError, nearest
+from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
 
 MODEL_FILE = "model.safetensors"
+STATE_FILE = "state.safetensors"
 RUNS = Path("runs")
 
 
@@ -75,19 +76,35 @@ def recipe_table(model: str) -> dict[str, Any]:
     return recipe.read(zoo_folder() / model / "recipe.toml")
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a run whose budget is spent, by state and model; false where they cannot be read."""
+    try:
+        headers = [checkpoint.read_header(folder / name) for name in (STATE_FILE, MODEL_FILE)]
+        return all(header["rounds"] >= header["recipe"]["training"]["rounds"] for header in headers)
+    except (GancliError, OSError, KeyError, TypeError):
+        return False
+
+
 def newest_run(*, unfinished: bool = False) -> Path:
     """The run folder under ``runs/`` that was written to last.
+
+    Args:
+        unfinished: look only at runs whose budget is not spent.
 
     Raises:
         UsageError: there is none.
     """
     found = [path.parent for path in RUNS.glob(f"*/{MODEL_FILE}") if not path.parent.name.startswith(".")]
     if unfinished:
-        found = [folder for folder in found if not (folder / "samples.png").exists()]
+        found = [folder for folder in found if not is_finished(folder)]
+        if not found:
+            raise UsageError(
+                f"there is no unfinished run in {RUNS}/",
+                "name one, as in `gancli train --resume runs/NAME`, or start one: `gancli train digits`",
+            )
     if not found:
-        kind = "unfinished run" if unfinished else "run"
         raise UsageError(
-            f"there is no {kind} in {RUNS}{'/' if not str(RUNS).endswith('/') else ''}",
+            f"there is no run in {RUNS}/",
             "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
         )
     return max(found, key=lambda folder: (folder / MODEL_FILE).stat().st_mtime_ns)
@@ -118,12 +135,13 @@ def find(name: str | None) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    if (path / MODEL_FILE).is_file():
+    # An empty name would be the current folder.
+    if name and (path / MODEL_FILE).is_file():
         return path / MODEL_FILE
     known = {entry.name: entry.path for entry in entries() if entry.path}
     if name in known:
         return known[name]
-    if path.is_dir():
+    if name and path.is_dir():
         raise UsageError(f"{name} is a folder without {MODEL_FILE}", "name the folder of a training")
     if path.suffix == ".safetensors":
         raise UsageError(f"no such file: {name}", "check the path")

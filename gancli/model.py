@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gancli import catalog, checkpoint
 from gancli.architectures.base import build, spec_of
+from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError
 from gancli.latent import LatentSpec
 from gancli.recipe import Recipe, parse
@@ -37,19 +38,26 @@ class Model:
 
     def __init__(self, path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.path, self.name, self.header = path, name, dict(header)
-        self.recipe: Recipe = parse(_part(header, "recipe", dict, path))
-        spec = spec_of(self.recipe)
-        self.shape, self.latent = spec.shape, LatentSpec.from_dict(_part(header, "latent", dict, path))
-        network = _part(header, "network", str, path)
-        if network not in self.recipe.networks:
-            raise GancliError(f"{path} publishes the network '{network}', which its recipe does not have")
-        self.generator: Any = _assemble(self.recipe, network, tensors, path)
+        if header.get("format") != 1 or header.get("kind") != "model":
+            raise GancliError(f"{path} is not a model of this version of gancli", "name a model.safetensors")
+        try:
+            # Only its networks matter here: how they were trained may be beyond this version.
+            self.recipe: Recipe = parse(_part(header, "recipe", dict), components=False)
+            spec = spec_of(self.recipe)
+            self.shape, self.latent = spec.shape, spec.latent
+            if LatentSpec.from_dict(_part(header, "latent", dict)) != spec.latent:
+                raise GancliError("its latent is not its recipe's")
+            first, *_ = _part(header, "networks", list) or [None]
+            if first not in self.recipe.networks:
+                raise GancliError(f"it publishes the network {first!r}, which its recipe does not have")
+            self.generator: Any = _assemble(self.recipe, first, tensors)
+        except GancliError as error:
+            raise GancliError(f"{path} is not a whole model: {error.message}") from None
 
     @property
     def data_name(self) -> str | None:
         """The data set that it was trained on."""
-        name = self.header.get("dataset", {}).get("name")
-        return name if isinstance(name, str) else None
+        return self.recipe.data.name or None
 
     @property
     def device(self) -> torch.device:
@@ -105,32 +113,33 @@ def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
         GancliError: no such model, or a file that is not one.
     """
     path = catalog.find(None if name is None else str(name))
+    where = pick_device(device)
     tensors, header = checkpoint.read(path)
-    model = Model(path, catalog.label(path), header, tensors)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"the device '{device}' cannot be used: {reason}", "leave --device out") from None
+    return Model(path, catalog.label(path), header, tensors).to(where)
 
 
-def _part(header: Mapping[str, Any], key: str, kind: type, path: Path) -> Any:
+def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:
     value = header.get(key)
     if not isinstance(value, kind):
-        raise GancliError(f"{path} is not a model of gancli: its header has no {key}")
+        raise GancliError(f"its header has no {key}")
     return value
 
 
-def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The named network with the weights of the file, which must fit exactly; half precision becomes single."""
     network = build(recipe, name, blank=True)
+    if not hasattr(network, "range"):
+        raise GancliError(f"its network '{name}' makes no images")
+    own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
     wanted = network.state_dict()
-    missing, spare = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
-    wrong = sorted(key for key in set(wanted) & set(tensors) if wanted[key].shape != tensors[key].shape)
-    if fault := [*missing, *spare, *wrong]:
-        raise GancliError(f"{path} does not fit its own recipe: see its tensor '{fault[0]}'")
-    weights = {key: tensors[key].to(value.dtype) for key, value in wanted.items()}
-    network.load_state_dict(weights, assign=True)
+    faults = sorted(set(wanted) ^ set(own))
+    faults += sorted(key for key in set(wanted) & set(own) if not _fits(own[key], wanted[key]))
+    if faults:
+        raise GancliError(f"its tensor '{name}.{faults[0]}' does not fit its recipe")
+    network.load_state_dict({key: own[key].to(value.dtype) for key, value in wanted.items()}, assign=True)
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _fits(value: Tensor, wanted: Tensor) -> bool:
+    alike = value.shape == wanted.shape and value.is_floating_point() == wanted.is_floating_point()
+    return alike and not value.is_complex() and bool(torch.isfinite(value).all())

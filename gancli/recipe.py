@@ -7,22 +7,44 @@ against the signature of the code behind the name. All faults are reported at on
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from gancli import faults as words
 from gancli import registry
-from gancli.errors import UsageError, nearest
+from gancli.errors import UsageError
 
 FORMAT = 1
 """Version of the recipe's layout; a reader refuses a newer one."""
 
 UNITS = ("minutes", "epochs", "kimg", "rounds")
 Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+Part = Annotated[str, words.matching("[a-z][a-z0-9_]{0,63}", "small letters, digits and _, a letter first, at most 64")]
+"""The name of a network or of a player; it becomes part of file names and of tensor names."""
+
+Model = Annotated[
+    str,
+    words.matching("[a-z0-9][a-z0-9._-]{0,63}", "small letters, digits and . _ -, no sign first, at most 64"),
+]
+"""What a model is called; it becomes part of folder names."""
+
+Budget = Annotated[
+    str,
+    words.matching(
+        rf"(?=[0-9.]*[1-9])[0-9]{{1,12}}(\.[0-9]{{1,12}})? ({'|'.join(UNITS)})",
+        f"a number above 0 and one of {', '.join(UNITS)}, as in '5 minutes'",
+    ),
+]
+FileName = Annotated[
+    str,
+    words.matching(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,4096}", "a name without line breaks and control characters"),
+]
 
 
 class _Table(BaseModel):
@@ -42,9 +64,11 @@ class _Component(BaseModel):
 class Data(_Table):
     """Which images, and how they become tensors."""
 
-    name: str = Field("", description="a data set's name, or the path of a folder or zip of images")
+    name: FileName = Field("", description="a data set's name, or the path of a folder or zip of images")
     size: tuple[Side, Side] | None = Field(None, description="(height, width) in pixels; the data's own if absent")
-    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 colour; the data's own if absent")
+    channels: Annotated[Literal[1, 3], BeforeValidator(words.whole)] | None = Field(
+        None, description="1 grey, 3 colour; the data's own if absent"
+    )
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how an image of another shape is fitted")
     background: str = Field("white", description="what transparent pixels and padding show")
     mirror: bool = Field(False, description="show every image mirrored half of the time")
@@ -81,8 +105,8 @@ class Ema(_Table):
     """The running average of the generator's weights, which is what gets published."""
 
     kimg: Annotated[float, Field(gt=0)] = Field(10.0, description="half-life in thousands of images")
-    rampup: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        0.05, description="the half-life is at most this share of the images seen so far"
+    rampup: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="the half-life is at most this share of the images seen so far; 0 for no such limit"
     )
 
 
@@ -90,7 +114,7 @@ class Training(_Table):
     """How long, how fast, from which seed."""
 
     batch: Annotated[int, Field(ge=2, le=65536)] = Field(128, description="images a step")
-    budget: str = Field("5 minutes", description="how long: a number of minutes, epochs, kimg or rounds")
+    budget: Budget = Field("5 minutes", description="how long: a number of minutes, epochs, kimg or rounds")
     rounds: Annotated[int, Field(ge=1)] | None = Field(None, description="the budget in rounds, set before round one")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="decides weights, order and noise")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic of the networks")
@@ -104,15 +128,15 @@ class Training(_Table):
 class Recipe(_Table):
     """The whole document; see the field descriptions of its sections."""
 
-    format: Literal[1] = FORMAT
-    model: str = Field(description="what the field calls it")
+    format: Annotated[Literal[1], BeforeValidator(words.whole)] = FORMAT
+    model: Model = Field(description="what the field calls it")
     summary: str = ""
     paper: str = ""
     data: Data = Data()
     latent: Latent = Latent()
-    networks: dict[str, Network]
+    networks: Annotated[dict[Part, Network], Field(max_length=16)]
     objective: Objective
-    optimizer: dict[str, Optimizer]
+    optimizer: Annotated[dict[Part, Optimizer], Field(max_length=16)]
     training: Training = Training()
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,55 +168,55 @@ def parse(table: Mapping[str, Any], *, components: bool = True) -> Recipe:
     Raises:
         UsageError: listing every fault with its path, its value and the nearest known name.
     """
+    words.refuse(list(words.unwritable(table)))
     faults: list[str] = []
-    recipe: Recipe | None = None
     try:
-        recipe = Recipe.model_validate(table)
+        registry.validate(Recipe, table)
     except ValidationError as error:
-        faults += _faults(error, Recipe, ())
-    if recipe is not None and not re.fullmatch(r"\d+(\.\d+)? (minutes|epochs|kimg|rounds)", recipe.training.budget):
-        faults.append(
-            f"training.budget = {recipe.training.budget!r}: a number and one of {', '.join(UNITS)}, as in '5 minutes'"
-        )
+        faults += words.of(error, Recipe)
     table = dict(table)
     if components:
         table, found = _with_components(table)
         faults += found
-    if faults:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise UsageError(
-            f"the recipe has {count}:\n" + "\n".join(f"  {fault}" for fault in faults),
-            "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
-        )
-    return Recipe.model_validate(table)
+    words.refuse(faults)
+    return registry.validate(Recipe, table)
 
 
 def _with_components(table: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Every component's section with its defaults written out, and the faults found on the way."""
+    """Every component's section with its defaults written out, and the faults found on the way.
+
+    A component may have a static method ``faults(options, table)`` that yields further faults, each as
+    ``path = value: what is wrong``. ``options`` are those of its options that are right by themselves (all of them,
+    defaults included, when none is wrong), ``table`` is the whole recipe, of which nothing is certain.
+    """
     faults: list[str] = []
     table = dict(table)
     for path, section, (kind, key), known in _components(table):
+        where = words.dotted(path)
         try:
             code = registry.get(kind, section[key])
         except UsageError as error:
-            faults.append(f"{'.'.join(path)}.{key} = {section[key]!r}: {error.message}; {error.hint}")
+            faults.append(f"{where}.{key} = {words.shown(section[key])}: {error.message}; {error.hint}")
             continue
         if kind == "architecture":
             role = section.get("role") or path[-1]
             if not isinstance(role, str):
                 continue
             if role not in code:
-                faults.append(f"{'.'.join(path)}.role = {role!r}: '{section[key]}' has {', '.join(sorted(code))}")
+                faults.append(f"{where}.role = {words.shown(role)}: '{section[key]}' has {', '.join(sorted(code))}")
                 continue
             code = code[role]
         schema = registry.options(code)
         given = {name: value for name, value in section.items() if name not in known}
         try:
-            resolved = schema.model_validate(given).model_dump(mode="json", exclude_none=True)
+            right = registry.validate(schema, given).model_dump(mode="json", exclude_none=True)
+            section |= right
         except ValidationError as error:
-            faults += _faults(error, schema, path, known)
-            continue
-        section |= resolved
+            faults += words.of(error, schema, path, known)
+            wrong = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+            right = {name: value for name, value in given.items() if name not in wrong}
+        if check := getattr(code, "faults", None):
+            faults += check(right, table)
     return table, faults
 
 
@@ -214,36 +238,7 @@ def _components(
         yield ("objective",), table["objective"], ("objective", "name"), list(Objective.model_fields)
 
 
-def _faults(
-    error: ValidationError, schema: type[BaseModel], prefix: tuple[str, ...], more: Sequence[str] = ()
-) -> Iterator[str]:
-    for fault in error.errors(include_url=False):
-        path = (*prefix, *(str(part) for part in fault["loc"]))
-        where = ".".join(path)
-        if fault["type"] == "extra_forbidden":
-            known = [*_fields(schema, fault["loc"][:-1]), *more]
-            yield f"{where} = {fault['input']!r}: unknown key, {nearest(path[-1], known)}"
-        elif fault["type"] == "missing":
-            yield f"{where}: missing"
-        elif fault["type"] in ("model_type", "dict_type"):
-            yield f"{where} = {fault['input']!r}: should be a table, as in {where}.KEY=VALUE"
-        else:
-            message = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-            yield f"{where} = {fault['input']!r}: should be {message}"
-
-
-def _fields(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
-    """Known keys of the table at a path of a schema."""
-    for part in path:
-        field = schema.model_fields.get(str(part))
-        if field is None:
-            return []
-        choices = (field.annotation, *getattr(field.annotation, "__args__", ()))
-        inner = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
-        if not inner:
-            return []
-        schema = inner[0]
-    return list(schema.model_fields)
+_WHOLE = "look at zoo/quick/recipe.toml for a whole recipe"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -255,16 +250,34 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > 1 << 20:
             raise UsageError(f"{path} is larger than a recipe can be", "name a recipe's TOML file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", "look at zoo/quick/recipe.toml for a whole recipe") from error
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UsageError(f"{path} nests its lists too deeply", _WHOLE) from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
+        raise UsageError(f"{path} is not TOML: {error}", _WHOLE) from error
+    words.refuse(list(words.unwritable(table)))
+    return table
 
 
 def for_data(table: Mapping[str, Any], data: str) -> dict[str, Any]:
-    """A recipe's tables for one data set: its ``[datasets.NAME]`` part, if any, laid over the rest."""
+    """A recipe's tables for one data set: its ``[datasets.NAME]`` part, if any, laid over the rest.
+
+    Raises:
+        UsageError: there is something else where a table belongs.
+    """
     own = {key: value for key, value in table.items() if key != "datasets"}
-    merged = merge(own, table.get("datasets", {}).get(data, {}))
-    return merge(merged, {"data": {"name": data}})
+    variants = _tables("datasets", table.get("datasets", {}))
+    variant = _tables(f"datasets.{words.dotted([data])}", variants.get(data, {}))
+    for part in (own, variant):
+        for section in ("data", "training"):  # the command line lays its own over these
+            _tables(section, part.get(section, {}))
+    return merge(merge(own, variant), {"data": {"name": data}})
+
+
+def _tables(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        words.refuse([words.not_a_table(where, value)])
+    return value
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,7 +293,7 @@ def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, 
     """Tables with ``section.key=value`` assignments applied; a value is TOML, or else a plain string.
 
     Raises:
-        UsageError: an assignment without ``=`` or without a key.
+        UsageError: an assignment without ``=`` or without a key, or one that is nested too deeply.
     """
     merged = dict(table)
     for text in assignments:
@@ -288,16 +301,28 @@ def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, 
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
             raise UsageError(f"--set takes KEY=VALUE, not '{text}'", "as in --set optimizer.generator.lr=2e-4")
-        try:
-            parsed = tomllib.loads(f"value = {value}")
-            leaf = parsed["value"] if len(parsed) == 1 else value
-        except tomllib.TOMLDecodeError:
-            leaf = value
+        if len(keys) > words.DEEPEST:
+            raise UsageError(
+                f"--set {words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
+                "as in --set optimizer.generator.lr=2e-4",
+            )
+        leaf = _value(value)
         tree: dict[str, Any] = {keys[-1]: leaf}
         for key in reversed(keys[:-1]):
             tree = {key: tree}
         merged = merge(merged, tree)
     return merged
+
+
+def _value(text: str) -> Any:
+    """TOML, or else the text itself."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except RecursionError:
+        raise UsageError(f"--set: {words.shown(text)} nests its lists too deeply", "write fewer brackets") from None
+    except ValueError:  # not TOML, or a number of thousands of digits
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:

@@ -8,11 +8,12 @@ add theirs with :func:`add`. Nothing that a file says can name a module to impor
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -26,6 +27,7 @@ _TABLES = {
     "optimizer": ("gancli.training.optimizers", "OPTIMIZERS"),
 }
 _added: dict[tuple[str, str], Any] = {}
+Schema = TypeVar("Schema", bound=BaseModel)
 
 
 @cache
@@ -54,7 +56,7 @@ def get(kind: str, name: str) -> Any:
     if (kind, name) in _added:
         return _added[kind, name]
     if name not in names(kind):
-        raise UsageError(f"no {kind} is called '{name}'", nearest(name, names(kind)))
+        raise UsageError(f"no {kind} is called {name[:64]!r}", nearest(name[:64], names(kind)))
     if kind in _FOLDERS:
         module = import_module(f"gancli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
         return module.NETWORKS if kind == "architecture" else module.OBJECTIVE
@@ -78,7 +80,10 @@ def add(kind: str, name: str, code: Any) -> None:
 
 
 def options(code: Callable[..., Any]) -> type[BaseModel]:
-    """The options that a component takes, as a pydantic model: its keyword-only parameters with types and defaults."""
+    """The options that a component takes, as a pydantic model: its keyword-only parameters with types and defaults.
+
+    :func:`validate` holds a recipe's values against it.
+    """
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(code, eval_str=True).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
@@ -86,3 +91,13 @@ def options(code: Callable[..., Any]) -> type[BaseModel]:
             fields[parameter.name] = (parameter.annotation, default)
     config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True, allow_inf_nan=False)
     return create_model(getattr(code, "__name__", "Options"), __config__=config, **fields)
+
+
+def validate(schema: type[Schema], values: Mapping[str, Any]) -> Schema:
+    """Values as a schema wants them, by the rules of JSON: a list serves as a tuple and a whole number as a float, but
+    ``true`` and ``1.0`` are no whole numbers and ``"5"`` is no number.
+
+    Raises:
+        pydantic.ValidationError: with all faults.
+    """
+    return schema.model_validate_json(json.dumps(values), strict=True)

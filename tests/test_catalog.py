@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from gancli import catalog
+from gancli import catalog, checkpoint
 from gancli.errors import UsageError
 
 
-def run_folder(path: Path, age: int, finished: bool = True) -> Path:
+def run_folder(path: Path, age: int, rounds: object = 5, published: int = 5) -> Path:
+    """A run of five rounds of which so many are done, in its state and in its model."""
     path.mkdir(parents=True)
-    file = path / catalog.MODEL_FILE
-    file.touch()
-    os.utime(file, (1_000_000 - age, 1_000_000 - age))
-    if finished:
-        (path / "samples.png").touch()
+    for name, done in ((catalog.STATE_FILE, rounds), (catalog.MODEL_FILE, published)):
+        checkpoint.write(path / name, {}, {"rounds": done, "recipe": {"training": {"rounds": 5}}})
+        os.utime(path / name, (1_000_000 - age, 1_000_000 - age))
     return path
 
 
@@ -33,8 +32,35 @@ def test_names_files_folders_and_nothing(home: Path) -> None:
 
 def test_the_newest_unfinished_run(home: Path) -> None:
     run_folder(home / "runs/done", 1)
-    run_folder(home / "runs/half", 20, finished=False)
+    run_folder(home / "runs/half", 20, rounds=4)
+    (home / "runs/half/samples.png").touch()
     assert catalog.newest_run(unfinished=True) == Path("runs/half")
+    assert catalog.newest_run() == Path("runs/done")
+
+
+def test_there_is_no_unfinished_run(home: Path) -> None:
+    run_folder(home / "runs/done", 1)
+    with pytest.raises(UsageError) as refused:
+        catalog.newest_run(unfinished=True)
+    assert (refused.value.message, refused.value.hint) == (
+        "there is no unfinished run in runs/",
+        "name one, as in `gancli train --resume runs/NAME`, or start one: `gancli train digits`",
+    )
+
+
+def test_finished_is_what_state_and_model_say(home: Path) -> None:
+    assert catalog.is_finished(run_folder(home / "done", 0))
+    assert not catalog.is_finished(run_folder(home / "half", 0, rounds=4))
+    assert not catalog.is_finished(run_folder(home / "model-behind", 0, published=4))
+    assert not catalog.is_finished(run_folder(home / "not-a-number", 0, rounds="5"))
+    assert not catalog.is_finished(run_folder(home / "silent", 0, rounds=None))
+    (run_folder(home / "cut", 0) / catalog.STATE_FILE).write_bytes(b"cut")
+    (run_folder(home / "bare", 0) / catalog.STATE_FILE).unlink()
+    for name in ("cut", "bare", "nowhere"):
+        assert not catalog.is_finished(home / name), name
+
+
+WITH_WEIGHTS = sorted(entry.name for entry in catalog.entries() if entry.path)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +77,18 @@ def test_the_newest_unfinished_run(home: Path) -> None:
             "no model is called 'dcgan'",
             "one of: dcgan/digits, dcgan/mnist; `gancli zoo list` shows all",
         ),
+        (
+            "",
+            "no model is called ''",
+            f"one of: {', '.join(WITH_WEIGHTS)}; `gancli zoo list` shows all",
+        ),
         ("x.safetensors", "no such file: x.safetensors", "check the path"),
         ("empty", "empty is a folder without model.safetensors", "name the folder of a training"),
     ],
 )
 def test_what_nothing_is_called(home: Path, name: str | None, message: str, hint: str) -> None:
     (home / "empty").mkdir()
+    (home / catalog.MODEL_FILE).touch()  # which an empty name, the current folder, must not find
     with pytest.raises(UsageError) as refused:
         catalog.find(name)
     assert (refused.value.message, refused.value.hint) == (message, hint)

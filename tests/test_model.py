@@ -96,29 +96,41 @@ def changed(path: Path, change) -> Path:
     return path
 
 
+def generator(header) -> dict:
+    return header["recipe"]["networks"]["generator"]
+
+
+WEIGHT = "generator.body.2.convolution.weight"
 FORGED = {
-    "a tensor is missing": (
-        lambda t, h: t.pop("body.2.convolution.weight"),
-        "does not fit its own recipe: see its tensor",
-    ),
+    "a tensor is missing": (lambda t, h: t.pop(WEIGHT), f"its tensor '{WEIGHT}' does not fit its recipe"),
     "a tensor too many": (
-        lambda t, h: t.update(more=torch.ones(1)),
-        "does not fit its own recipe: see its tensor 'more'",
+        lambda t, h: t.update({"generator.more": torch.ones(1)}),
+        "its tensor 'generator.more' does not fit its recipe",
     ),
-    "another shape": (lambda t, h: h["recipe"]["networks"]["generator"].update(width=8), "does not fit its own recipe"),
-    "no recipe": (lambda t, h: h.pop("recipe"), "is not a model of gancli: its header has no recipe"),
-    "no latent": (lambda t, h: h.pop("latent"), "is not a model of gancli: its header has no latent"),
+    "another shape": (lambda t, h: generator(h).update(width=8), "does not fit its recipe"),
+    "not a number": (lambda t, h: t.update({WEIGHT: t[WEIGHT] * float("nan")}), "does not fit its recipe"),
+    "complex": (lambda t, h: t.update({WEIGHT: t[WEIGHT].to(torch.complex64)}), "does not fit its recipe"),
+    "whole numbers": (lambda t, h: t.update({WEIGHT: t[WEIGHT].int()}), "does not fit its recipe"),
+    "no recipe": (lambda t, h: h.pop("recipe"), "its header has no recipe"),
+    "no latent": (lambda t, h: h.pop("latent"), "its header has no latent"),
+    "another latent": (lambda t, h: h["latent"].update(dim=7), "its latent is not its recipe's"),
+    "half of a latent": (lambda t, h: h["latent"].update(dim=-3), "latent dim -3 is not a whole number"),
     "unknown code": (
-        lambda t, h: h["recipe"]["networks"]["generator"].update(architecture="os.system"),
+        lambda t, h: generator(h).update(architecture="os.system"),
         "no architecture is called 'os.system'",
     ),
-    "unknown network": (lambda t, h: h.update(network="critic"), "publishes the network 'critic'"),
-    "terabytes": (
-        lambda t, h: h["recipe"]["networks"]["generator"].update(dense=8192, width=8192, most=8192),
-        "does not fit its own recipe",
+    "an option of another type": (lambda t, h: generator(h).update(width="wide"), "networks.generator.width = 'wide'"),
+    "unknown role": (lambda t, h: generator(h).update(role="thief"), "'dcgan' has no thief"),
+    "a network that makes no images": (
+        lambda t, h: h.update(networks=["discriminator"]),
+        "its network 'discriminator' makes no images",
     ),
+    "unknown network": (lambda t, h: h.update(networks=["critic"]), "it publishes the network 'critic'"),
+    "no network": (lambda t, h: h.update(networks=[]), "it publishes the network None"),
+    "terabytes": (lambda t, h: generator(h).update(dense=8192, width=8192, most=8192), "does not fit its recipe"),
     "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "format = 2: should be 1"),
-    "half of a latent": (lambda t, h: h["latent"].update(dim=-3), "latent dim -3 is not a whole number"),
+    "a format of tomorrow": (lambda t, h: h.update(format=2), "is not a model of this version of gancli"),
+    "a state": (lambda t, h: h.update(kind="state"), "is not a model of this version of gancli"),
 }
 
 
@@ -128,6 +140,16 @@ def test_forged_models_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(GancliError) as refused:
         gancli.load(changed(tmp_path / "x.safetensors", change), device="cpu")
     assert message in refused.value.message
+    assert refused.value.message.startswith(f"{tmp_path / 'x.safetensors'} is not a ")
+
+
+def test_a_model_trained_by_what_this_version_does_not_know_is_sampled_all_the_same(tmp_path: Path) -> None:
+    def change(tensors, header) -> None:
+        header["recipe"]["objective"] = {"name": "of-tomorrow"}
+        header["recipe"]["optimizer"]["generator"]["name"] = "of-tomorrow"
+
+    path = changed(tmp_path / "x.safetensors", change)
+    assert gancli.load(path, device="cpu").sample(seeds=[1]).shape == (1, 1, 8, 8)
 
 
 def test_the_package_offers_what_it_promises() -> None:

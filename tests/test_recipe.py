@@ -48,14 +48,16 @@ def test_all_faults_are_listed_at_once_with_path_value_and_nearest_name() -> Non
     with pytest.raises(UsageError) as refused:
         recipe.parse(wrong)
     assert refused.value.message == (
-        "the recipe has 7 faults:\n"
-        "  latent.dim = 'many': should be a valid integer, unable to parse string as an integer\n"
+        "the recipe has 8 faults:\n"
+        "  latent.dim = 'many': should be a whole number\n"
         "  training.batch = 1: should be greater than or equal to 2\n"
+        "  training.budget = 'soon': should be a number above 0 and one of minutes, epochs, kimg, rounds, "
+        "as in '5 minutes'\n"
         "  training.bacth = 64: unknown key, did you mean 'batch'?\n"
         "  networks.generator.widht = 8: unknown key, did you mean 'width'?\n"
         "  networks.discriminator.slope = 2.5: should be less than 1\n"
         "  optimizer.generator.betas.1: missing\n"
-        "  objective.loss = 5: should be a valid string"
+        "  objective.loss = 5: should be text"
     )
     assert refused.value.exit_code == 2
 
@@ -65,7 +67,8 @@ def test_one_fault_alone() -> None:
         recipe.parse(recipe.override(table(), ["training.budget=soon"]))
     assert refused.value.message == (
         "the recipe has a fault:\n"
-        "  training.budget = 'soon': a number and one of minutes, epochs, kimg, rounds, as in '5 minutes'"
+        "  training.budget = 'soon': should be a number above 0 and one of minutes, epochs, kimg, rounds, "
+        "as in '5 minutes'"
     )
 
 
@@ -134,3 +137,194 @@ def test_differences_name_the_path() -> None:
         ("a.c", 2, 3),
         ("d", None, 4),
     ]
+
+
+def refusal(*assignments: str) -> list[str]:
+    """The lines of the refusal of the quick recipe with some values changed, without the first."""
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(recipe.override(table(), assignments))
+    first, *lines = refused.value.message.split("\n")
+    assert first == f"the recipe has {'a fault' if len(lines) == 1 else f'{len(lines)} faults'}:"
+    return [line.removeprefix("  ") for line in lines]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", ".hidden", "-x", "Big", "a b", "", "a" * 65, "x\\n"])
+def test_a_model_name_cannot_lead_out_of_its_folder(name: str) -> None:
+    (line,) = refusal(f'model = "{name}"')
+    assert line.startswith("model = ")
+    assert line.endswith(": should be small letters, digits and . _ -, no sign first, at most 64")
+
+
+@pytest.mark.parametrize("section", ["networks", "optimizer"])
+def test_names_of_networks_and_players(section: str) -> None:
+    wrong = table()
+    wrong[section]["../Evil\x1b"] = wrong[section]["generator"] | (
+        {"role": "generator"} if section == "networks" else {}
+    )
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(wrong)
+    assert (
+        f"  {section}.'../Evil\\x1b': the name should be small letters, digits and _, a letter first, at most 64"
+        in refused.value.message.split("\n")
+    )
+
+
+def test_at_most_sixteen_networks() -> None:
+    wrong = table()
+    wrong["networks"] |= {f"n{i}": wrong["networks"]["generator"] | {"role": "generator"} for i in range(15)}
+    with pytest.raises(UsageError, match=r"networks = \{.*: should be no longer than 16 entries"):
+        recipe.parse(wrong)
+
+
+def test_the_ramp_of_the_average_can_be_turned_off_and_stays_off() -> None:
+    parsed = recipe.parse(recipe.override(table(), ["training.ema.rampup=0"]))
+    again = recipe.parse(tomllib.loads(parsed.to_toml()))
+    assert again.training.ema is not None
+    assert again.training.ema.rampup == 0
+
+
+@pytest.mark.parametrize(
+    "budget", ["0 minutes", "1١ minutes", "0.00 epochs", "-1 kimg", "5 hours", "5", "١ minutes", "5 minutes\\n"]
+)
+def test_a_budget_is_above_zero_and_has_a_unit(budget: str) -> None:
+    (line,) = refusal(f'training.budget="{budget}"')
+    assert line.endswith(": should be a number above 0 and one of minutes, epochs, kimg, rounds, as in '5 minutes'")
+
+
+@pytest.mark.parametrize("budget", ["5 minutes", "0.5 epochs", "10 kimg", "100 rounds", "0.001 minutes"])
+def test_budgets(budget: str) -> None:
+    assert recipe.parse(recipe.override(table(), [f"training.budget={budget}"])).training.budget == budget
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"datasets": 3}, "datasets"),
+        ({"datasets": {"digits": 3}}, "datasets.digits"),
+        ({"data": 3}, "data"),
+        ({"training": 3}, "training"),
+    ],
+)
+def test_no_table_where_a_data_set_has_its_own_values(wrong: dict, where: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        recipe.for_data(wrong, "digits")
+    assert (
+        refused.value.message == f"the recipe has a fault:\n  {where} = 3: should be a table, as in {where}.KEY=VALUE"
+    )
+
+
+def test_override_refuses_a_deep_key_and_a_deep_value() -> None:
+    with pytest.raises(UsageError, match="a key has at most 16 parts, not 3000"):
+        recipe.override({}, [f"{'.'.join('a' * 3000)}=1"])
+    with pytest.raises(UsageError, match="nests its lists too deeply"):
+        recipe.override({}, [f"a={'[' * 5000}{']' * 5000}"])
+    (line,) = refusal(f"latent.dim={'[' * 30}{']' * 30}")
+    assert line == "latent.dim.0…: more than 16 tables and lists within each other"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"a = {'[' * 5000}{']' * 5000}", "nests its lists too deeply"),
+        (f"{'.'.join('a' * 3000)} = 1", "more than 16 tables and lists"),
+        (f"a = {'9' * 5000}", "is not TOML: Exceeds the limit"),
+        (f"a = 0x{'f' * 5000}", "a: should be a whole number of at most 64 bits"),
+        ("a = 1979-05-27", "a = '1979-05-27': should be text, a number, true or false, a list or a table"),
+    ],
+    ids=["lists", "keys", "number", "hexadecimal", "date"],
+)
+def test_a_hostile_file(tmp_path, text: str, says: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=says):
+        recipe.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a\udcff", r"data.name = 'a\udcff': should be Unicode text"),
+        ("a\nb", r"data.name = 'a\nb': should be a name without line breaks and control characters"),
+        ("a\x1b[2J", r"data.name = 'a\x1b[2J': should be a name without line breaks and control characters"),
+    ],
+)
+def test_a_data_name_that_no_recipe_can_hold(name: str, line: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(table(data=name))
+    assert refused.value.message == f"the recipe has a fault:\n  {line}"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("latent.dim=true", "latent.dim = True: should be a whole number"),
+        ("latent.dim=1e3", "latent.dim = 1000.0: should be a whole number"),
+        ('latent.dim="5"', "latent.dim = '5': should be a whole number"),
+        ("data.channels=true", "data.channels = True: should be a whole number"),
+        ("data.mirror=1", "data.mirror = 1: should be true or false"),
+        ("networks.generator.width=true", "networks.generator.width = True: should be a whole number"),
+        ('networks.discriminator.slope="0.2"', "networks.discriminator.slope = '0.2': should be a number"),
+        ("optimizer.generator.lr=nan", "optimizer.generator.lr = nan: should be a finite number"),
+        ("optimizer.generator.betas=3", "optimizer.generator.betas = 3: should be a list"),
+        ('objective.penalties.r1.weight="5"', "objective.penalties.r1.weight = '5': should be a number"),
+        ("data.size=[1,2,3]", "data.size = [1, 2, 3]: should be no longer than 2 entries"),
+        ("objective.steps.genrator=2", "objective.steps.genrator: the name should be 'discriminator' or 'generator'"),
+        ("training.precision=fp8", "training.precision = 'fp8': should be 'auto', 'fp32' or 'bf16'"),
+    ],
+)
+def test_wrong_types(assignment: str, line: str) -> None:
+    assert refusal(assignment) == [line]
+
+
+def test_whole_numbers_serve_as_floats_and_lists_as_tuples() -> None:
+    parsed = recipe.parse(recipe.override(table(), ["optimizer.generator.lr=1", "data.size=[28,28]"]))
+    assert parsed.optimizer["generator"].lr == 1.0
+    assert parsed.data.size == (28, 28)
+    assert recipe.parse(table()).optimizer["generator"].options["betas"] == [0.5, 0.99]
+
+
+def test_faults_that_only_the_objective_knows_come_with_the_others() -> None:
+    wrong = recipe.override(
+        table(),
+        [
+            "latent.dim=0",
+            "objective.loss=lsq",
+            "objective.penalties.r2.weight=1",
+            "objective.order=['generator']",
+            "objective.reuse_fake=5",
+            "optimizer.critic={name='adam', lr=1e-3}",
+        ],
+    )
+    del wrong["optimizer"]["generator"]
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(wrong)
+    assert refused.value.message.split("\n") == [
+        "the recipe has 7 faults:",
+        "  latent.dim = 0: should be greater than or equal to 1",
+        "  objective.reuse_fake = 5: should be true or false",
+        "  objective.loss = 'lsq': no loss is called 'lsq'; one of: least-squares, minimax, non-saturating",
+        "  objective.penalties.r2: no term is called 'r2'; did you mean 'r1'?",
+        "  objective.order = ['generator']: each side plays once, as in ['discriminator', 'generator']",
+        "  optimizer.generator: missing",
+        "  optimizer.critic: belongs to no player, one of: discriminator, generator",
+    ]
+
+
+def test_a_million_faults_are_counted_not_listed() -> None:
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(table() | {f"x{i}": 1 for i in range(1000)})
+    lines = refused.value.message.split("\n")
+    assert lines[0] == "the recipe has 1000 faults:"
+    assert lines[-1] == "  … and 980 more"
+    assert len(lines) == 22
+
+
+def test_a_perceptron_of_endless_layers_is_refused_in_few_words() -> None:
+    wrong = table("gan")
+    wrong["networks"]["generator"]["hidden"] = [1] * 400_000
+    with pytest.raises(UsageError) as refused:
+        recipe.parse(wrong)
+    assert refused.value.message == (
+        "the recipe has a fault:\n"
+        "  networks.generator.hidden = [1, 1, 1, 1, 1, 1, 1, 1, ...]: should be no longer than 64 entries"
+    )

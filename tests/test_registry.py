@@ -38,3 +38,16 @@ def test_options_are_the_keyword_only_parameters() -> None:
 
     schema = registry.options(make)
     assert schema.model_validate({"width": 3}).model_dump() == {"width": 3, "name": "x"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"width": "5"}, {"width": True}, {"width": 5.0}, {"width": 5, "rate": "1"}, {"width": 5, "rate": True}]
+)
+def test_values_are_held_against_options_strictly(wrong: dict) -> None:
+    def make(*, width: int, rate: float = 1, pair: tuple[float, float] = (0, 1)) -> None: ...
+
+    schema = registry.options(make)
+    right = registry.validate(schema, {"width": 5, "rate": 1, "pair": [1, 2]}).model_dump()
+    assert right == {"width": 5, "rate": 1.0, "pair": (1.0, 2.0)}
+    with pytest.raises(ValueError, match=r"valid (integer|number)"):
+        registry.validate(schema, wrong)

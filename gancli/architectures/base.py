@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -70,14 +70,24 @@ def build(recipe: Recipe, name: str, *, blank: bool = False) -> nn.Module:
         UsageError: the family cannot serve this shape, or the network would be absurdly large.
     """
     network = recipe.networks[name]
-    make: Any = registry.get("architecture", network.architecture)[network.role or name]
+    roles, role = registry.get("architecture", network.architecture), network.role or name
+    if role not in roles:
+        raise UsageError(
+            f"networks.{name}: '{network.architecture}' has no {role}", f"it has {', '.join(sorted(roles))}"
+        )
+    make: Any = roles[role]
     spec = spec_of(recipe)
+    try:
+        options = registry.options(make).model_validate(network.options).model_dump()
+    except ValidationError as error:
+        where = ".".join(["networks", name, *map(str, error.errors()[0]["loc"])])
+        raise UsageError(f"{where} = {error.errors()[0]['input']!r} cannot be", "see the network's own file") from None
     with torch.device("meta"), _Blank():
-        hollow = make(spec, **network.options)
+        hollow = make(spec, **options)
     size = sum(parameter.numel() for parameter in hollow.parameters())
     if size > LARGEST:
         raise UsageError(f"{name} would have {size:,} parameters", "choose a smaller width or image size")
-    return hollow if blank else make(spec, **network.options)
+    return hollow if blank else make(spec, **options)
 
 
 class _Blank(TorchFunctionMode):

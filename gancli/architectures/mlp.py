@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+
+Hidden = Annotated[list[Width], Field(max_length=64)]
 
 
 def _layers(sizes: list[int], slope: float, dropout: float) -> list[nn.Module]:
@@ -24,7 +27,7 @@ class Generator(nn.Module):
 
     Args:
         spec: shape and latent.
-        hidden: features of the hidden layers.
+        hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
         output: the last function, which sets the range of pixel values.
@@ -34,7 +37,7 @@ class Generator(nn.Module):
         self,
         spec: Spec,
         *,
-        hidden: list[Width] = [256, 512, 1024],  # noqa: B006 (read, never written)
+        hidden: Hidden = [256, 512, 1024],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.0,
         output: Literal["tanh", "sigmoid"] = "tanh",
@@ -55,7 +58,7 @@ class Discriminator(nn.Module):
 
     Args:
         spec: shape of the images.
-        hidden: features of the hidden layers.
+        hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
     """
@@ -64,7 +67,7 @@ class Discriminator(nn.Module):
         self,
         spec: Spec,
         *,
-        hidden: list[Width] = [1024, 512, 256],  # noqa: B006 (read, never written)
+        hidden: Hidden = [1024, 512, 256],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.3,
     ) -> None:

@@ -53,7 +53,10 @@ def _report(message: str, hint: str) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 something failed, 2 the user's input was at fault, 130 Ctrl-C."""
     # An option whose value may be left out is beyond typer: a bare --resume becomes --resume= (the newest run).
-    given = [*(sys.argv[1:] if args is None else args), "-"]
+    words = sys.argv[1:] if args is None else args
+    # Read here and not by typer, which would take it before the command only.
+    traceback = "--traceback" in words
+    given = [*(word for word in words if word != "--traceback"), "-"]
     arguments = [
         "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise(given)
     ]
@@ -63,11 +66,11 @@ def main(args: list[str] | None = None) -> None:
         code = getattr(error, "exit_code", 2)
         tell = getattr(error, "format_message", None)
         if message := tell() if tell else str(error):
-            words = [word for word in arguments if not word.startswith("-")][:1]
-            command = " ".join(["gancli", *(word for word in words if word in _commands()), "--help"])
+            first = [word for word in arguments if not word.startswith("-")][:1]
+            command = " ".join(["gancli", *(word for word in first if word in _commands()), "--help"])
             _report(message[:1].lower() + message[1:].rstrip("."), f"{command} lists what there is")
     except GancliError as error:
-        if "--traceback" in arguments:
+        if traceback:
             raise
         _report(error.message, error.hint)
         code = error.exit_code
@@ -78,12 +81,18 @@ def main(args: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        if "--traceback" in arguments:
+        if traceback:
             raise
         where = f": {error.filename}" if error.filename else ""
         _report(
             f"{(error.strerror or str(error)).lower()}{where}", "check the path, its permissions and the disk's room"
         )
+        code = 1
+    except Exception as error:  # such as memory that ran out: still one line, and not a page of the program's inside
+        if traceback:
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+        _report(f"an unexpected fault: {what}", "run it again with --traceback to see where it arose")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -13,7 +13,11 @@ from gancli.cli.console import say, screen
 if TYPE_CHECKING:
     from gancli.data import Dataset
 
-app = typer.Typer(no_args_is_help=True, help="Data sets by name, folder or zip.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Data sets by name, folder or zip.",
+    epilog="Example: [bold]gancli data show digits[/bold]",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are looked for first.")]
 # Of the files left out, so many are named; the others are counted.

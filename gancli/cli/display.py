@@ -39,8 +39,7 @@ class Display(AbstractContextManager["Display"]):
 
     def row(self, values: dict[str, float]) -> None:
         """Take a line of metrics."""
-        # A row written when a training stops has no rate or losses of its own: the last known ones stand.
-        self.values |= {key: value for key, value in values.items() if key != "images_per_second" or value}
+        self.values |= values
 
     def pictures(self, images: Tensor) -> None:
         """Take current samples."""

@@ -123,6 +123,8 @@ def _check(chosen: Seeds, cells: tuple[int, int] | None, many: bool, path: Path 
             f"{len(chosen):,} images are too many for one picture, which shows at most {MAX_GRID:,}",
             "name a folder or a .zip for one PNG a seed, such as --out images.zip",
         )
+    if path and many and (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
     if path:
         (check_folder if many and path.suffix.lower() != ".zip" else check_file)(path)
 

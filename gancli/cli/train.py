@@ -103,8 +103,16 @@ def _table(data: str, model: str, training: dict[str, Any], assignments: list[st
     """The recipe's tables as the command line asks for them, not yet resolved."""
     from gancli import catalog, recipe
 
-    table = recipe.for_data(catalog.recipe_table(model), data)
+    table = recipe.for_data(catalog.recipe_table(model), _place(data))
     return recipe.override(recipe.merge(table, {"training": training}), assignments)
+
+
+def _place(data: str) -> str:
+    """A data set's name as it is; a path from the root, so that a run goes on from any folder."""
+    from gancli.data import DATASETS
+
+    path = Path(data)
+    return data if data in DATASETS or not path.exists() else str(path.resolve())
 
 
 def _to_resume(resume: str | None, out: Path | None) -> Path | None:
@@ -129,7 +137,7 @@ def _stored(
     then = stored.to_dict()
     asked = {
         "training": {key: value for key, value in training.items() if value != "auto"},
-        "data": {"name": data} if data is not None else {},
+        "data": {"name": _place(data)} if data is not None else {},
         **({"model": model} if model is not None and not model.endswith(".toml") else {}),
     }
     now = recipe.parse(recipe.override(recipe.merge(then, asked), assignments)).to_dict()
@@ -153,11 +161,12 @@ def _prepare(
     """Data, device and a recipe with nothing left open."""
     from gancli.cli.progress import progress_bar
     from gancli.data import load
+    from gancli.device import pick_device
     from gancli.recipe import parse
     from gancli.training import plan
 
     recipe = stored or parse(table)
-    where = plan.pick_device(device)
+    where = pick_device(device)
     with progress_bar(quiet=quiet) as progress:
         wanted = recipe.data
         dataset = load(
@@ -192,11 +201,8 @@ def _new_folder(recipe: Recipe) -> Path:
 
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(recipe.data.name).stem).strip("-.") or "data"
     folder = catalog.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.model}-{stem}"
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = folder.with_name(f"{folder.name.rstrip('0123456789')}{number}")
-    return folder
+    names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
+    return folder if not folder.exists() else next(name for name in names if not name.exists())
 
 
 def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Measurement | None) -> None:
@@ -207,7 +213,8 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     assert measured is not None
     rounds = recipe.training.rounds or 1
     memory = (measured.weights + measured.activations + dataset.images.nbytes) / 2**20
-    _, reason = plan.pick_precision("auto", where)
+    natural, reason = plan.pick_precision("auto", where)
+    reason = reason if natural == recipe.training.precision else "as asked"
     parameters = ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items())
     print(recipe.to_toml())
     print(f"# parameters   {parameters}")
@@ -233,13 +240,12 @@ def _train(out: Path, recipe: Recipe, dataset: Dataset, where: torch.device, sav
     from gancli.training.run import Interrupted, Run
 
     run = Run(out, recipe, dataset, where, save_every)
-    if run.finished and (out / "samples.png").exists():
-        raise UsageError(
-            f"{out} is finished: {run.rounds:,} of {run.rounds:,} rounds", "start another with a new --out"
-        )
     if not quiet:
-        verb = f"resuming at round {run.trainer.rounds:,} of" if run.resumed else "training"
-        say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}): {verb} {run.rounds:,} rounds")
+        done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"
+        verb = f"finished, {done}" if run.finished else f"resuming at {done}"
+        verb = verb if run.resumed else f"training {run.rounds:,} rounds"
+        say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}): {verb}")
+        say(run.note) if run.note else None
     try:
         with graceful() as stop, display(run.rounds, run.trainer.rounds, quiet) as watching:
             run.train(watching, stop)

@@ -14,7 +14,9 @@ from gancli.errors import UsageError, nearest
 if TYPE_CHECKING:
     from gancli.catalog import Entry
 
-app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.")
+app = typer.Typer(
+    no_args_is_help=True, help="The models that come with gancli.", epilog="Example: [bold]gancli zoo list[/bold]"
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -29,7 +31,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "model": entry.model,
         "data": entry.data,
-        "parameters": checkpoint.count_parameters(entry.path) if entry.path else None,
+        "values": checkpoint.count_parameters(entry.path) if entry.path else None,
         "fid": fid.get("value"),
         "floor": fid.get("floor"),
         "summary": table.get("summary", ""),
@@ -56,13 +58,13 @@ def list_(as_json: AsJson = False) -> None:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("model")
-    table.add_column("parameters", justify="right")
+    table.add_column("values", justify="right")
     table.add_column("FID", justify="right")
     table.add_column("floor", justify="right")
     table.add_column("what it is", overflow="fold")
     for row in rows:
-        figures = [f"{row[key]:.2f}" if row[key] is not None else "" for key in ("fid", "floor")]
-        size = f"{row['parameters']:,}" if row["parameters"] else "no weights"
+        figures = [f"{row[key]:.4f}" if row[key] is not None else "" for key in ("fid", "floor")]
+        size = f"{row['values']:,}" if row["values"] else "no weights"
         table.add_row(row["name"], size, *figures, row["summary"])
     screen().print(table)
 
@@ -91,7 +93,7 @@ def show(
         table = header.get("recipe") or catalog.recipe_table(entry.model)
         card = {**_facts(entry), **{k: v for k, v in header.items() if k != "recipe"}, "recipe": table}
     else:
-        raise UsageError(f"no model is called '{name}'", nearest(name, [*known, *catalog.models()]))
+        raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalog.models()}))
     if as_json:
         print(json.dumps(card, indent=2))
         return
@@ -120,6 +122,9 @@ def add(
     gancli zoo add runs/mine
     """
     from gancli import publish
+    from gancli.cli.progress import progress_bar
 
-    for path in publish.add(run, data_dir=data_dir):
+    with progress_bar() as progress:
+        made = list(publish.add(run, data_dir=data_dir, progress=progress))
+    for path in made:
         print(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import re
 import stat
@@ -12,6 +13,8 @@ from typing import BinaryIO, Protocol
 
 from gancli.data.pixels import BadImageError
 from gancli.errors import UsageError
+
+log = logging.getLogger("gancli")
 
 LARGEST_FILE = 256 * 2**20
 MOST_FILES = 5_000_000
@@ -47,14 +50,23 @@ def _hidden(name: str) -> bool:
 
 
 class Folder:
-    """The regular files below a folder, sorted by name; links to files are followed, links to folders are not."""
+    """The regular files below a folder, sorted by name; links to files are followed, links to folders are not.
+
+    A folder inside it that cannot be read is left out with a warning.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._files: dict[str, tuple[int, int]] = {}
         pending = [(self.path, "")]
         while pending:
-            pending += self._scan(*pending.pop())
+            folder, prefix = pending.pop()
+            try:
+                pending += self._scan(folder, prefix)
+            except OSError as error:
+                if not prefix:
+                    raise
+                log.warning("left out the folder '%s': %s", folder, (error.strerror or str(error)).lower())
         self.names = sorted(self._files)
 
     def _scan(self, folder: Path, prefix: str) -> list[tuple[Path, str]]:

@@ -148,11 +148,13 @@ def evaluate(
         GancliError: missing weights, too few held-out images.
     """
     chosen = choose(metrics)
-    data = _data(model, data)
+    own, data = not data, data or _own_data(model)
     spec = find(extractor) if extractor else for_data(data)
     network, digest = spec.load()
     reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
     held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
+    if own:
+        _check_own(model, data, training)
     seeds = _seeds(seed_start, _count(images, held_out, training))
     protocol = _protocol(model, data, reader, held_out, training, seeds)
 
@@ -172,12 +174,26 @@ def evaluate(
     )
 
 
-def _data(model: Subject, data: str | None) -> str:
-    """The data set to compare with."""
-    name = data or model.data_name
-    if name is None:
+def _own_data(model: Subject) -> str:
+    """What the model was trained on, as the training was told: a folder by its path, since its title is no name."""
+    name = _section(model.header, "data").get("name") or model.data_name
+    if not isinstance(name, str):
         raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
     return name
+
+
+def _check_own(model: Subject, data: str, training: Dataset) -> None:
+    """Refuse a data set that only has the name of the one that the model was trained on."""
+    dataset, how = model.header.get("dataset"), _section(model.header, "data")
+    then = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
+    # Images that the training resized or fitted in a way of its own have another fingerprint here in any case.
+    alike = tuple(training.images.shape[1:]) == tuple(model.shape)
+    alike = alike and (how.get("fit", "crop"), how.get("background", "white")) == ("crop", "white")
+    if alike and then is not None and then != training.fingerprint:
+        raise UsageError(
+            f"'{model.name}' was trained on other images than the data set '{data}' here",
+            "--data NAME says what to compare with",
+        )
 
 
 def _count(images: int | None, held_out: Dataset, training: Dataset) -> int:
@@ -235,10 +251,15 @@ def _colour(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
 
 def _ema(header: Mapping[str, Any]) -> bool | None:
     """Whether the weights are a running average, as the recipe in the header says it."""
+    training = _section(header, "training")
+    return training.get("ema") is not None if training else None
+
+
+def _section(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of the recipe in a header; empty where there is none."""
     recipe = header.get("recipe")
-    if not isinstance(recipe, Mapping) or not isinstance(training := recipe.get("training"), Mapping):
-        return None
-    return training.get("ema") is not None
+    section = recipe.get(name) if isinstance(recipe, Mapping) else None
+    return section if isinstance(section, Mapping) else {}
 
 
 def _class_names(extractor: Extractor, network: Classifier) -> tuple[str, ...]:

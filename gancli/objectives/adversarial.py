@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from gancli import registry
-from gancli.errors import UsageError
+from gancli.errors import UsageError, nearest
+from gancli.faults import dotted, shown
 from gancli.objectives.base import Loss, Objective, Outcome, Player, Turn
 
 Side = Literal["discriminator", "generator"]
+SIDES = ["discriminator", "generator"]
 
 
 class Penalty(BaseModel):
@@ -40,7 +42,7 @@ class Adversarial(Objective):
         penalties: on the discriminator, by name.
     """
 
-    networks_needed = ("generator", "discriminator")
+    networks_needed: ClassVar[Mapping[str, str]] = {"generator": "generator", "discriminator": "discriminator"}
 
     def __init__(
         self,
@@ -64,6 +66,26 @@ class Adversarial(Objective):
             (name, registry.get("term", name), Penalty.model_validate(penalty)) for name, penalty in penalties.items()
         ]
         self._fake: Tensor | None = None
+
+    @staticmethod
+    def faults(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
+        """What the types of a recipe's options do not tell: unknown names, and optimizers of nobody."""
+        loss = options.get("loss", "non-saturating")
+        names = [("loss", f"objective.loss = {shown(loss)}", loss)]
+        names += [("term", f"objective.penalties.{dotted([name])}", name) for name in options.get("penalties", {})]
+        for kind, where, name in names:
+            try:
+                registry.get(kind, name)
+            except UsageError as error:
+                yield f"{where}: {error.message}; {error.hint}"
+        if sorted(order := options.get("order", SIDES)) != sorted(SIDES):
+            yield f"objective.order = {shown(order)}: each side plays once, as in {SIDES}"
+        given = table.get("optimizer")
+        if isinstance(given, Mapping):
+            yield from (f"optimizer.{side}: missing" for side in SIDES if side not in given)
+            idle = (name for name in given if name not in SIDES)
+            for name in idle:
+                yield f"optimizer.{dotted([name])}: belongs to no player, {nearest(name[:64], SIDES)}"
 
     @property
     def players(self) -> Sequence[Player]:
@@ -95,15 +117,17 @@ class Adversarial(Objective):
             if turn.round % how.interval == 0:
                 losses[name] = penalty(self.discriminator, turn.images, fake) * (how.weight * how.interval)
         shown = {
-            "probability/real": real_logits.detach().sigmoid().mean(),
-            "probability/fake": fake_logits.detach().sigmoid().mean(),
+            "probability/real": self.loss.probability(real_logits.detach()).mean(),
+            "probability/fake": self.loss.probability(fake_logits.detach()).mean(),
         }
         return Outcome(losses, shown)
 
     def deceive(self, turn: Turn) -> Outcome:
         """The generator's step."""
-        fake = self._fake if self._fake is not None else self.generator(**turn.draw())
-        self._fake = None  # a second step of the round must not go back through a graph that is spent
+        # A second step of the round must not go back through a graph that is spent: it makes fakes of its own.
+        fresh = self._fake is None or not self._fake.requires_grad
+        fake = self.generator(**turn.draw()) if fresh else self._fake
+        self._fake = fake.detach() if self.reuse_fake else None
         return Outcome({"generator": self.loss.g(self.discriminator(fake).float())})
 
 

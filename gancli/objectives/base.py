@@ -6,9 +6,9 @@ Logits are unbounded and a higher one means "more real", everywhere.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,10 @@ class Loss(Protocol):
         """The generator's loss."""
         ...
 
+    def probability(self, logits: Tensor) -> Tensor:
+        """How real the discriminator holds an image, 0 to 1."""
+        ...
+
 
 class NonSaturating:
     """Cross entropy; the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3)."""
@@ -37,6 +41,10 @@ class NonSaturating:
     def g(self, fake: Tensor) -> Tensor:
         """-E[log D(G(z))]."""
         return F.softplus(-fake).mean()
+
+    def probability(self, logits: Tensor) -> Tensor:
+        """D(x)."""
+        return logits.sigmoid()
 
 
 class Minimax(NonSaturating):
@@ -58,6 +66,10 @@ class LeastSquares:
         """E[(D(G(z)) - 1)^2] / 2."""
         return 0.5 * (fake - 1).square().mean()
 
+    def probability(self, logits: Tensor) -> Tensor:
+        """The targets are 0 and 1 themselves."""
+        return logits.clamp(0, 1)
+
 
 LOSSES: dict[str, Callable[[], Loss]] = {
     "non-saturating": NonSaturating,
@@ -78,26 +90,39 @@ def r1(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 TERMS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {"r1": r1}
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Real data.
+
+    Attributes:
+        images: (N, C, H, W) in the generator's range.
+        labels: int64 (N,); None for data without classes.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+
+
 @dataclass
 class Turn:
     """What a player's step works on.
 
     Attributes:
         draw: fresh generator inputs for one batch, each call anew.
-        real: images (N, C, H, W) in the generator's range; None for a player that asks for none.
+        batch: real data; None for a player that asks for none.
         round: rounds finished before this one.
     """
 
     draw: Callable[[], dict[str, Tensor]]
-    real: Tensor | None = None
+    batch: Batch | None = None
     round: int = 0
 
     @property
     def images(self) -> Tensor:
         """The real images of a player that asked for them."""
-        if self.real is None:
+        if self.batch is None:
             raise RuntimeError("this player did not ask for real images")
-        return self.real
+        return self.batch.images
 
 
 @dataclass
@@ -116,7 +141,7 @@ class Player:
         name: also names its section under ``optimizer``.
         networks: the networks that it trains; all others are frozen during its step.
         play: one step's losses.
-        steps: steps a round.
+        steps: steps a round, or the number for each round (pre-training, a side that rests).
         real: whether each step takes a fresh batch of real images.
         after: called after each step, for example to clip weights.
     """
@@ -124,9 +149,13 @@ class Player:
     name: str
     networks: tuple[str, ...]
     play: Callable[[Turn], Outcome]
-    steps: int = 1
+    steps: int | Callable[[int], int] = 1
     real: bool = True
     after: Callable[[], None] | None = None
+
+    def steps_in(self, number: int) -> int:
+        """Steps in the round of that number."""
+        return self.steps if isinstance(self.steps, int) else self.steps(number)
 
 
 class Objective(nn.Module):
@@ -135,11 +164,14 @@ class Objective(nn.Module):
     A subclass takes the networks by name first and its recipe options as keyword-only parameters.
     """
 
-    networks_needed: tuple[str, ...] = ()
-    """Names that the recipe's ``networks`` must hold."""
+    networks_needed: ClassVar[Mapping[str, str]] = {}
+    """Names that the recipe's ``networks`` must hold, and the role that each plays in its architecture."""
 
     published: str = "generator"
-    """The network that turns inputs into images and is what a run publishes."""
+    """The network that turns inputs into images; it is averaged, and it is what samples are drawn from."""
+
+    also_published: tuple[str, ...] = ()
+    """Other networks that inference needs, such as an encoder."""
 
     @property
     @abstractmethod

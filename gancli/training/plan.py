@@ -1,4 +1,4 @@
-"""Before round one: device, precision, and how many rounds a budget is. What is decided here is stored."""
+"""Before round one: precision, and how many rounds a budget is. What is decided here is stored."""
 
 from __future__ import annotations
 
@@ -11,28 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli.errors import UsageError
 from gancli.recipe import Recipe
 from gancli.training.trainer import Trainer
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that a user asked for; ``auto`` is the fastest there is.
-
-    Raises:
-        UsageError: unknown, or not on this machine.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
-    kind = name.split(":")[0]
-    if kind not in there:
-        raise UsageError(f"no device is called '{name}'", f"one of: {', '.join(DEVICES)}")
-    if not there[kind]:
-        raise UsageError(f"this machine has no usable {kind} device", "leave --device out, or choose cpu")
-    return torch.device(name)
 
 
 def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
@@ -83,8 +63,8 @@ class Measurement:
 
 
 def images_a_round(trainer: Trainer) -> int:
-    """Real images that one round draws."""
-    return sum(player.steps * trainer.settings.batch for player in trainer.players if player.real)
+    """Real images that the first round draws."""
+    return sum(player.steps_in(0) * trainer.settings.batch for player in trainer.players if player.real)
 
 
 def measure(recipe: Recipe, images: Tensor, device: torch.device, *, seconds: float = 3.0) -> Measurement:

@@ -20,7 +20,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,8 +38,10 @@ from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.plots import save_losses
-from gancli.training.plan import images_a_round
 from gancli.training.trainer import Trainer
+
+FORMAT = 1
+"""Version of the layout of state and model files."""
 
 FRAMES = 60
 """Sample grids over a run: dense at the start, where pictures change fastest."""
@@ -76,9 +78,9 @@ class Run:
         self, folder: Path, recipe: Recipe, dataset: Dataset, device: torch.device, save_every: float = 30.0
     ) -> None:
         self.folder, self.recipe, self.dataset = folder, recipe, dataset
-        self.trainer = Trainer(recipe, dataset.images, device)
+        self.trainer = Trainer(recipe, dataset.images, device, dataset.labels)
         self.rounds = recipe.training.rounds or 1
-        self.seconds, self.save_every = 0.0, save_every
+        self.seconds, self.save_every, self.note = 0.0, save_every, ""
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
         self.resumed = (folder / "state.safetensors").exists()
         if self.resumed:
@@ -102,38 +104,46 @@ class Run:
             Interrupted: ``stop`` said so.
             GancliError: a loss is no longer a number; the last healthy state is on disk.
         """
-        told = saved = time.perf_counter()
-        start, last = told - self.seconds, self.trainer.rounds
+        started = told = saved = time.perf_counter()
+        before, last = self.seconds, self.trainer.rounds
         while not self.finished:
             self.trainer.round()
             now, done, halt = time.perf_counter(), self.trainer.rounds, stop()
-            if now - told >= 1 or self.finished or halt:
-                self._row(reporter, now - start, (done - last) / max(now - told, 1e-9))
+            self.seconds = before + now - started
+            save = halt or now - saved >= self.save_every or self.finished
+            if save or now - told >= 1:
+                self._row(reporter, (done - last) / max(now - told, 1e-9))
                 told, last = now, done
-            if done in self.frames:
+            if done in self.frames or self.finished:
                 self._sample(reporter)
-            if now - saved >= self.save_every or halt:
-                self.seconds = now - start
-                self._row(reporter, now - start, 0) if done != last else None
+            if save:
                 self.save()
                 saved = time.perf_counter()
             if halt and not self.finished:
                 raise Interrupted
-        self.seconds = time.perf_counter() - start
-        self._sample(reporter)
-        self.save()
-        self._finish()
+        if not (self.folder / "samples.png").exists():
+            self._finish()
 
     def save(self) -> None:
-        """Write state and model, each whole or not at all."""
+        """Write state and model, each whole or not at all.
+
+        Raises:
+            GancliError: a weight is no longer a number; what was saved before stays.
+        """
         tensors, plain = checkpoint.flatten(self.trainer.state())
+        if sick := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
+            raise self._diverged(f"{sick[0]} is not finite")
         header = {
+            "format": FORMAT,
             "kind": "state",
             "gancli": gancli.__version__,
+            "rounds": self.trainer.rounds,
             "recipe": self.recipe.to_dict(),
             "state": plain,
             "seconds": round(self.seconds, 3),
             "machine": machine(self.trainer.device),
+            "device": self.trainer.device.type,
+            "threads": torch.get_num_threads(),
             "dataset": self._dataset(),
         }
         checkpoint.write(self.folder / "state.safetensors", tensors, header)
@@ -141,19 +151,25 @@ class Run:
 
     def published(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and header of the file that needs nothing beside it."""
-        trainer = self.trainer
+        trainer, objective = self.trainer, self.trainer.objective
+        networks = {objective.published: trainer.published}
+        networks |= {name: trainer.networks[name] for name in objective.also_published}
+        recipe = self.recipe.to_dict()
+        recipe["data"]["name"] = self.dataset.name  # a model that is passed on tells no path of this machine
         header = {
+            "format": FORMAT,
             "kind": "model",
             "gancli": gancli.__version__,
-            "recipe": self.recipe.to_dict(),
-            "network": trainer.objective.published,
+            "recipe": recipe,
+            "networks": list(networks),
             "latent": trainer.spec.latent.to_dict(),
             "dataset": self._dataset(),
             "ema": trainer.average is not None,
-            "images": trainer.rounds * images_a_round(trainer),
+            "images": trainer.feed.drawn,
             "rounds": trainer.rounds,
         }
-        return trainer.published.state_dict(), header
+        tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
+        return tensors, header
 
     def _dataset(self) -> dict[str, Any]:
         data = self.dataset
@@ -185,21 +201,31 @@ class Run:
         self.folder = folder
 
     def _load(self) -> None:
-        tensors, header = checkpoint.read(self.folder / "state.safetensors")
-        if header["dataset"]["fingerprint"] != self.dataset.fingerprint:
+        path = self.folder / "state.safetensors"
+        tensors, header = checkpoint.read(path)
+        if header.get("format") != FORMAT:
+            raise GancliError(f"{path} has the format {header.get('format')!r}, not {FORMAT}", "start a new run")
+        try:
+            fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
+            if fingerprint == self.dataset.fingerprint:
+                self.trainer.load_state(checkpoint.unflatten(header["state"], tensors))
+        except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise GancliError(
+                f"{path} does not fit its recipe: {str(error).splitlines()[0]}", "start a new run with another --out"
+            ) from error
+        if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.folder} was trained on: "
-                f"fingerprint {self.dataset.fingerprint[:16]}, not {header['dataset']['fingerprint'][:16]}",
+                f"fingerprint {self.dataset.fingerprint}, not {fingerprint[:16]}",
                 "bring the old data back, or start a new run with another --out",
             )
-        try:
-            self.trainer.load_state(checkpoint.unflatten(header["state"], tensors))
-        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise GancliError(
-                f"{self.folder / 'state.safetensors'} does not fit its recipe: {str(error).splitlines()[0]}",
-                "start a new run with another --out",
-            ) from error
-        self.seconds = float(header["seconds"])
+        here = (self.trainer.device.type, torch.get_num_threads())
+        there = (header.get("device"), header.get("threads"))
+        if here != there:
+            self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
+            self.note += "the rest will differ in the last bits"
+        for left in self.folder.glob(".*.part"):
+            left.unlink()
         self._trim()
 
     def _trim(self) -> None:
@@ -212,25 +238,26 @@ class Run:
             if picture.stem.isdigit() and int(picture.stem) > done:
                 picture.unlink()
 
-    def _row(self, reporter: Reporter, seconds: float, rate: float) -> None:
+    def _row(self, reporter: Reporter, rate: float) -> None:
         means, trainer = self.trainer.means(), self.trainer
-        images = trainer.rounds * images_a_round(trainer)
         row: dict[str, float] = {
             "round": trainer.rounds,
-            "images": images,
-            "seconds": round(seconds, 3),
-            "images_per_second": round(rate * images_a_round(trainer), 1),
+            "images": trainer.feed.drawn,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(rate * trainer.feed.drawn / trainer.rounds, 3),
             **{name: round(value, 6) for name, value in means.items()},
         }
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
-            raise GancliError(
-                f"training diverged: {bad[0]} is {means[bad[0]]} in round {trainer.rounds}; "
-                f"{self.folder} holds the last healthy state",
-                "start anew with a smaller rate, as in --set optimizer.generator.lr=1e-4",
-            )
+            raise self._diverged(f"{bad[0]} is {means[bad[0]]}")
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         reporter.row(row)
+
+    def _diverged(self, what: str) -> GancliError:
+        return GancliError(
+            f"training diverged: {what} in round {self.trainer.rounds}; {self.folder} holds the last healthy state",
+            "start anew with a smaller rate, as in --set optimizer.generator.lr=1e-4",
+        )
 
     def samples(self) -> Tensor:
         """The run's fixed seeds as images, uint8 (N, C, H, W)."""
@@ -239,27 +266,39 @@ class Run:
 
     def _sample(self, reporter: Reporter) -> None:
         images = self.samples()
-        save_grid(images, self.folder / "samples" / f"{self.trainer.rounds:08d}.png")
+        save_grid(_fitted(images, FRAME), self.folder / "samples" / f"{self.trainer.rounds:08d}.png")
         reporter.pictures(images)
 
     def _finish(self) -> None:
-        """The pictures that sum up a run."""
-        save_grid(self.samples(), self.folder / "samples.png")
+        """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
         save_losses(read_metrics(self.folder / "metrics.jsonl"), self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
+        save_grid(_fitted(self.samples(), PICTURE), self.folder / "samples.png")
 
 
-def _frames(folder: Path) -> Tensor:
-    """The sample grids of a run in order, uint8 (N, C, H, W)."""
+FRAME, PICTURE = 1024, 4096
+"""The longer side, in pixels, that the grids of a training and its last one keep under."""
+
+
+def _fitted(images: Tensor, side: int) -> Tensor:
+    """Images made smaller where a square grid of them would be larger than ``side`` pixels."""
+    cell = side // math.ceil(math.sqrt(len(images)))
+    height, width = images.shape[2:]
+    if max(height, width) <= cell:
+        return images
+    size = [max(1, edge * cell // max(height, width)) for edge in (height, width)]
+    return torch.nn.functional.interpolate(images.float(), size, mode="area").round_().byte()
+
+
+def _frames(folder: Path) -> Iterator[Tensor]:
+    """The sample grids of a run in order, uint8 (C, H, W)."""
     import numpy as np
     from PIL import Image
 
-    pictures = []
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as image:
             pixels = torch.from_numpy(np.array(image))
-        pictures.append(pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1))
-    return torch.stack(pictures)
+        yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def machine(device: torch.device) -> str:

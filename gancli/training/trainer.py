@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from gancli import registry
@@ -29,23 +29,21 @@ class Trainer:
         recipe: resolved: data size and channels, precision and rounds are set.
         images: uint8 (N, C, H, W).
         device: where to train.
+        labels: int64 (N,), or None.
 
     Raises:
         UsageError: the recipe's parts do not fit together.
     """
 
-    def __init__(self, recipe: Recipe, images: Tensor, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, images: Tensor, device: torch.device, labels: Tensor | None = None) -> None:
         self.recipe, self.device, self.settings = recipe, device, recipe.training
         self.spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
-        self.networks = nn.ModuleDict({name: build(recipe, name) for name in recipe.networks})
-        self.networks.to(device).to(memory_format=torch.channels_last)
         make: Any = registry.get("objective", recipe.objective.name)
-        if missing := [name for name in make.networks_needed if name not in self.networks]:
-            raise UsageError(
-                f"objective '{recipe.objective.name}' needs networks.{missing[0]}",
-                f"the recipe has {', '.join(sorted(self.networks))}",
-            )
+        _check_networks(recipe, make)
+        self.networks = {name: build(recipe, name).to(device) for name in recipe.networks}
+        for network in self.networks.values():
+            network.to(memory_format=torch.channels_last)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
@@ -55,7 +53,7 @@ class Trainer:
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.feed = Feed(
-            images, self.settings.batch, self.settings.seed, device, self.generator.range, recipe.data.mirror
+            images, labels, self.settings.batch, self.settings.seed, device, self.generator.range, recipe.data.mirror
         )
         self.rounds = 0
         self._totals: dict[str, Tensor] = {}
@@ -79,14 +77,14 @@ class Trainer:
             self.objective.begin(turn)
         for player in self.players:
             with self._only(player):
-                for _ in range(player.steps):
+                for _ in range(player.steps_in(self.rounds)):
                     self._step(player, turn)
         if self.average is not None:
             self.average.update_parameters(self.generator)
         self.rounds += 1
 
     def _step(self, player: Player, turn: Turn) -> None:
-        turn.real = self.feed.next() if player.real else None
+        turn.batch = self.feed.next() if player.real else None
         optimizer = self.optimizers[player.name]
         with self._precision():
             outcome = player.play(turn)
@@ -125,6 +123,12 @@ class Trainer:
         finally:
             network.train(training)
 
+    def _terms(self) -> dict[str, Tensor]:
+        """The objective's own state, without that of the networks that it plays with."""
+        shared = {id(v) for network in self.networks.values() for v in network.state_dict(keep_vars=True).values()}
+        own = self.objective.state_dict(keep_vars=True).items()
+        return {name: value.detach() for name, value in own if id(value) not in shared}
+
     def _draw(self) -> dict[str, Tensor]:
         return self.spec.latent.draw(self.settings.batch, self.noise, self.device)
 
@@ -148,7 +152,7 @@ class Trainer:
 
         def mix(averaged: Any, current: Any, count: Any) -> None:
             half_life = ema.kimg * 1000
-            if ema.rampup is not None:
+            if ema.rampup:
                 half_life = min(half_life, float(count) * batch * ema.rampup)
             weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
             if averaged[0].is_floating_point():
@@ -165,21 +169,22 @@ class Trainer:
     def _only(self, player: Player) -> Generator[None]:
         """Every network but the player's is frozen: its weights take no gradient, gradients pass through it."""
         others = [network for name, network in self.networks.items() if name not in player.networks]
-        for network in others:
-            network.requires_grad_(False)
+        frozen = [p for network in others for p in network.parameters() if p.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
         try:
             yield
         finally:
-            for network in others:
-                network.requires_grad_(True)
+            for parameter in frozen:
+                parameter.requires_grad_(True)
 
     def state(self) -> dict[str, Any]:
         """Everything that the next round depends on."""
         state: dict[str, Any] = {
             "rounds": self.rounds,
             "drawn": self.feed.drawn,
-            "networks": self.networks.state_dict(),
-            "objective": _own_state(self.objective, self.networks),
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "objective": self._terms(),
             "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "random": {"noise": self.noise.get_state(), "cpu": torch.get_rng_state()},
         }
@@ -192,8 +197,13 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`, to the bit on the same device and number of threads."""
         self.rounds, self.feed.drawn = state["rounds"], state["drawn"]
-        self.networks.load_state_dict(state["networks"])
-        self.objective.load_state_dict(state["objective"], strict=False)
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        terms = self._terms()
+        if terms.keys() != state["objective"].keys():
+            raise KeyError("the objective's terms")
+        for name, value in terms.items():
+            value.copy_(state["objective"][name])
         for name, optimizer in self.optimizers.items():
             _match_layout(optimizer, state["optimizer"][name])
             optimizer.load_state_dict(state["optimizer"][name])
@@ -205,12 +215,17 @@ class Trainer:
             torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
 
 
-def _own_state(objective: Objective, networks: nn.ModuleDict) -> dict[str, Tensor]:
-    """An objective's state without that of the networks that it plays with."""
-    shared = {id(value) for value in networks.state_dict(keep_vars=True).values()}
-    return {
-        name: value.detach() for name, value in objective.state_dict(keep_vars=True).items() if id(value) not in shared
-    }
+def _check_networks(recipe: Recipe, objective: Any) -> None:
+    """The recipe has the networks that the objective plays with, in their roles, and no other."""
+    needed = objective.networks_needed
+    if missing := sorted(set(needed) - set(recipe.networks)):
+        has = ", ".join(sorted(recipe.networks))
+        raise UsageError(f"objective '{recipe.objective.name}' needs networks.{missing[0]}", f"the recipe has {has}")
+    if idle := sorted(set(recipe.networks) - set(needed)):
+        raise UsageError(f"networks.{idle[0]} plays no part in '{recipe.objective.name}'", "leave it out")
+    for name, role in needed.items():
+        if (recipe.networks[name].role or name) != role:
+            raise UsageError(f"networks.{name} has the role '{recipe.networks[name].role or name}'", f"it plays {role}")
 
 
 def _match_layout(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

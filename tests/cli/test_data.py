@@ -29,6 +29,23 @@ def photos(home) -> Path:
     return home / "photos"
 
 
+def test_help_shows_an_example(run_cli):
+    assert "Example: gancli data show digits" in run_cli("data", "--help").out
+
+
+def test_an_unreadable_folder_among_others_is_left_out(run_cli, photos, monkeypatch, caplog):
+    def scan(folder, real=os.scandir):
+        if Path(folder).name == "bee":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr("gancli.data.files.os.scandir", scan)
+    result = run_cli("data", "show", photos, "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["classes"] == {"ant": 3, "cat": 3}
+    assert caplog.messages == [f"left out the folder '{photos / 'bee'}': permission denied"]
+
+
 def test_list(run_cli):
     result = run_cli("data", "list")
     assert result.code == 0

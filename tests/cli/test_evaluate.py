@@ -124,6 +124,37 @@ def test_faults_are_named(run_cli: Callable[..., Any], arguments: list[str], err
     assert (result.code, result.out, result.err) == (2, "", error)
 
 
+def test_a_folder_with_the_title_of_a_named_set_is_not_that_set(
+    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = Planted()
+    planted.header = {"recipe": {"data": {"name": "old/digits"}}}
+    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto": planted)
+    result = run_cli("evaluate", "m", "--extractor", "digits-cnn")
+    assert result.code == 2
+    assert result.err.startswith("error: there is no data set 'old/digits'\n")
+    assert run_cli("evaluate", "m", "--data", "digits", "--metrics", "fid", "-n", "20").code == 0
+
+
+def test_other_images_under_the_same_name_are_noticed(
+    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = Planted()
+    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto": planted)
+    planted.header["dataset"] = {"name": "digits", "fingerprint": load("digits").fingerprint}
+    assert run_cli("evaluate", "m", "--metrics", "fid", "-n", "20").code == 0
+    planted.header["dataset"] = {"name": "digits", "fingerprint": "0123456789abcdef"}
+    result = run_cli("evaluate", "m", "--metrics", "fid", "-n", "20")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "error: 'planted[x]/digits' was trained on other images than the data set 'digits' here\n\n"
+        "hint: --data NAME says what to compare with\n"
+    )
+    assert run_cli("evaluate", "m", "--metrics", "fid", "-n", "20", "--data", "digits").code == 0
+    planted.header["recipe"] = {"data": {"fit": "pad"}}
+    assert run_cli("evaluate", "m", "--metrics", "fid", "-n", "20").code == 0
+
+
 def test_missing_weights_are_a_failure_and_not_the_users_fault(
     run_cli: Callable[..., Any], home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gancli.cli import main
+from gancli.errors import UsageError
 from gancli.latent import LatentSpec
 
 
@@ -149,6 +151,55 @@ def test_faults_are_told_before_a_model_is_loaded(run_cli, home, loaded, argumen
     assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
     assert loaded == []
     assert sorted(path.name for path in home.iterdir()) == ["full.png", "taken"]
+
+
+def test_a_run_folder_is_not_filled_with_images(run_cli, home, loaded):
+    (home / "runs/mine").mkdir(parents=True)
+    (home / "runs/mine/state.safetensors").touch()
+    result = run_cli("sample", "--out", "runs/mine/")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "error: --out 'runs/mine' is a run folder\n\nhint: name another folder, such as mine-images\n"
+    )
+    assert loaded == []
+    assert [path.name for path in (home / "runs/mine").iterdir()] == ["state.safetensors"]
+
+
+MEMORY = "error: an unexpected fault: RuntimeError: out of memory\n\n"
+MEMORY += "hint: run it again with --traceback to see where it arose\n"
+
+
+def test_what_nobody_foresaw_is_one_line(run_cli, monkeypatch):
+    def load(name=None, *, device="auto"):
+        raise RuntimeError("out of memory\nand two pages more")
+
+    monkeypatch.setattr("gancli.model.load", load)
+    result = run_cli("sample", "dcgan/mnist")
+    assert (result.code, result.out, result.err) == (1, "", MEMORY)
+
+
+def test_a_fault_without_words_is_named(run_cli, monkeypatch):
+    def load(name=None, *, device="auto"):
+        raise MemoryError
+
+    monkeypatch.setattr("gancli.model.load", load)
+    assert run_cli("sample", "dcgan/mnist").err.startswith("error: an unexpected fault: MemoryError\n")
+
+
+@pytest.mark.parametrize("words", [["--traceback", "sample", "x"], ["sample", "x", "--traceback"]])
+@pytest.mark.parametrize("fault", [UsageError("no"), OSError(28, "no room"), RuntimeError("out of memory")])
+def test_a_traceback_can_be_asked_for_anywhere_on_the_line(monkeypatch, words, fault):
+    def load(name=None, *, device="auto"):
+        raise fault
+
+    monkeypatch.setattr("gancli.model.load", load)
+    with pytest.raises(type(fault)) as raised:
+        main(words)
+    assert raised.value is fault
+
+
+def test_help_tells_of_the_traceback(run_cli):
+    assert "--traceback" in run_cli("--help").out
 
 
 def test_a_grid_of_too_many_pixels_is_told_before_it_is_made(run_cli, monkeypatch):

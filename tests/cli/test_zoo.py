@@ -19,7 +19,7 @@ def test_list_names_every_model(run_cli) -> None:
 def test_list_as_json(run_cli) -> None:
     rows = json.loads(run_cli("zoo", "list", "--json").out)
     assert [row["name"] for row in rows] == [entry.name for entry in catalog.entries()]
-    assert all(row["parameters"] > 0 and row["fid"] > 0 for row in rows if row["data"])
+    assert all(row["values"] > 0 and row["fid"] > 0 for row in rows if row["data"])
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalog.entries()] + catalog.models())
@@ -29,6 +29,36 @@ def test_show(run_cli, name: str) -> None:
     assert name in result.out
     assert "[optimizer.generator]" in result.out
     assert json.loads(run_cli("zoo", "show", name, "--json").out)["name"] == name
+
+
+def test_list_tells_small_scores_apart(run_cli) -> None:
+    listed = {line.split()[0]: line.split()[1:4] for line in run_cli("zoo", "list").out.splitlines()[1:]}
+    for entry in catalog.entries():
+        if entry.path is not None:
+            fid = entry.header()["evaluation"]["results"][0]
+            assert listed[entry.name][1:] == [f"{fid['value']:.4f}", f"{fid['floor']:.4f}"]
+
+
+def test_the_columns_say_what_is_counted(run_cli) -> None:
+    assert run_cli("zoo", "list").out.splitlines()[0].split() == [
+        "model",
+        "values",
+        "FID",
+        "floor",
+        "what",
+        "it",
+        "is",
+    ]
+
+
+def test_help_shows_an_example(run_cli) -> None:
+    assert "Example: gancli zoo list" in run_cli("zoo", "--help").out
+
+
+def test_an_unknown_name_names_each_known_one_once(run_cli) -> None:
+    names = {entry.name for entry in catalog.entries()} | set(catalog.models())
+    hint = f"one of: {', '.join(sorted(names))}"
+    assert run_cli("zoo", "show", "xxxxxxxx").err == f"error: no model is called 'xxxxxxxx'\n\nhint: {hint}\n"
 
 
 def test_an_unknown_name(run_cli) -> None:

@@ -5,21 +5,27 @@ encoders and four networks all find their place.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
-from tiny import tiny, trainer
+from tiny import Silent, run, tiny, trainer
 from torch import Tensor, nn
 
+import gancli
 from gancli import checkpoint, recipe, registry
 from gancli.architectures.base import Spec
+from gancli.data import load
+from gancli.errors import UsageError
 from gancli.objectives.base import Objective, Outcome, Player, Turn
+from gancli.training.trainer import Trainer
 
 
 class Wgan(Objective):
     """Arjovsky et al. 2017, algorithm 1: five critic steps, clipped weights."""
 
-    networks_needed = ("generator", "critic")
+    networks_needed: ClassVar = {"generator": "generator", "critic": "discriminator"}
 
     def __init__(self, networks: Mapping[str, nn.Module], *, clip: float = 0.01) -> None:
         super().__init__()
@@ -62,7 +68,8 @@ class Encoder(nn.Module):
 class Vae(Objective):
     """Kingma and Welling 2014: one player, two networks; the mean of the KL terms is kept as a term with state."""
 
-    networks_needed = ("generator", "encoder")
+    networks_needed: ClassVar = {"generator": "generator", "encoder": "encoder"}
+    also_published = ("encoder",)
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -98,7 +105,12 @@ class Translator(nn.Module):
 class Cycle(Objective):
     """Zhu et al. 2017: two players, four networks; here both domains are the data, one of them inverted."""
 
-    networks_needed = ("forth", "back", "judge_a", "judge_b")
+    networks_needed: ClassVar = {
+        "forth": "translator",
+        "back": "translator",
+        "judge_a": "discriminator",
+        "judge_b": "discriminator",
+    }
     published = "forth"
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
@@ -188,17 +200,19 @@ def test_a_variant_trains_and_resumes_to_the_bit(plugins, name: str, tmp_path) -
         assert rest.feed.drawn == 4 * 5 * 12
 
 
+FIRST = ["discriminator", "generator"]
+
+
 def test_reusing_fakes_gives_the_generator_the_discriminators_fakes() -> None:
-    """In float64 and with plain steps: one round by hand, on one set of fakes."""
     drawn = []
-    for reuse in (True, False):
-        one = trainer(tiny(objective={"reuse_fake": reuse}))
+    for reuse, order in ((True, FIRST), (False, FIRST), (True, FIRST[::-1]), (False, FIRST[::-1])):
+        one = trainer(tiny(objective={"reuse_fake": reuse, "order": order}))
         original = one._draw
         calls = []
         one._draw = lambda original=original, calls=calls: calls.append(1) or original()
         one.round()
         drawn.append(len(calls))
-    assert drawn == [1, 2]
+    assert drawn == [1, 2, 1, 2]
 
 
 def test_a_penalty_with_an_interval_is_weighted_up() -> None:
@@ -209,3 +223,57 @@ def test_a_penalty_with_an_interval_is_weighted_up() -> None:
         one.round()
         seen.append("loss/r1" in one.means())
     assert seen == [True, False, False, True]
+
+
+def test_steps_may_differ_from_round_to_round() -> None:
+    """A discriminator that trains alone at first: three steps in round 0, one afterwards; the generator rests once."""
+    one = trainer(tiny())
+    judge, deceive = one.players
+    one.players = (
+        replace(judge, steps=lambda number: 3 if number == 0 else 1),
+        replace(deceive, steps=lambda number: int(number > 0)),
+    )
+    before = {name: value.clone() for name, value in one.generator.state_dict().items() if "weight" in name}
+    one.round()
+    assert one.feed.drawn == 3 * 12
+    assert all(torch.equal(before[name], one.generator.state_dict()[name]) for name in before)
+    one.round()
+    assert one.feed.drawn == 4 * 12
+    assert not all(torch.equal(before[name], one.generator.state_dict()[name]) for name in before)
+
+
+def test_labels_reach_the_players(plugins) -> None:
+    one = Trainer(tiny(), load("digits").images, torch.device("cpu"), load("digits").labels)
+    seen = []
+    judge, deceive = one.players
+    one.players = (replace(judge, play=lambda turn: seen.append(turn.batch.labels) or judge.play(turn)), deceive)
+    one.round()
+    assert seen[0].shape == (12,)
+
+
+def test_a_vae_publishes_its_encoder_and_is_sampled_by_its_generator(plugins, tmp_path) -> None:
+    base = tiny(2).to_dict()
+    made = recipe.parse({**base, **VARIANTS["vae"], "model": "vae", "objective": {"name": "vae"}})
+    run(tmp_path / "r", made).train(Silent())
+    tensors, header = checkpoint.read(tmp_path / "r" / "model.safetensors")
+    assert header["networks"] == ["generator", "encoder"]
+    assert {name.split(".")[0] for name in tensors} == {"generator", "encoder"}
+    assert gancli.load(tmp_path / "r", device="cpu").sample(seeds=[1, 2]).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ({"critic": JUDGE}, "networks.critic plays no part in 'adversarial'"),
+        (
+            {"generator": {"architecture": "mlp", "role": "discriminator"}},
+            "networks.generator has the role 'discriminator'",
+        ),
+    ],
+)
+def test_networks_and_objective_must_agree(networks: dict, message: str) -> None:
+    table = tiny(model="gan").to_dict()
+    made = recipe.parse({**table, "networks": {**table["networks"], **networks}})
+    with pytest.raises(UsageError) as refused:
+        trainer(made)
+    assert refused.value.message == message

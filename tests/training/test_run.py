@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny import Silent, run, tiny
+from tiny import CPU, Silent, run, tiny
 
 from gancli import checkpoint, recipe
+from gancli.data import load
 from gancli.errors import GancliError, UsageError
-from gancli.training.run import Interrupted, read_metrics, stored_recipe
+from gancli.training.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
 
 MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
 MADE |= {"state.safetensors"}
@@ -160,3 +161,62 @@ def test_killed_at_any_moment_and_resumed_is_the_same(tmp_path, delay: float) ->
         rest.train(Silent())
     for name in ("model.safetensors", "samples.png"):
         assert (tmp_path / "r" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path) -> None:
+    one = run(tmp_path / "r", tiny(50))
+    before = (tmp_path / "r" / "state.safetensors").read_bytes()
+    with torch.no_grad():
+        next(one.trainer.published.parameters()).fill_(float("inf"))
+    with pytest.raises(GancliError, match=r"training diverged: average\.module\..* is not finite in round 0"):
+        one.save()
+    assert (tmp_path / "r" / "state.safetensors").read_bytes() == before
+
+
+def test_a_finished_run_makes_missing_pictures_and_nothing_else(tmp_path) -> None:
+    run(tmp_path / "r", tiny(3)).train(Silent())
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir() if path.is_file()}
+    for name in ("samples.png", "training.gif"):
+        (tmp_path / "r" / name).unlink()
+    again = run(tmp_path / "r", tiny(3))
+    assert again.finished
+    again.train(Silent())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir() if path.is_file()} == before
+
+
+def test_large_images_make_frames_that_fit(tmp_path) -> None:
+    images = torch.randint(0, 256, (64, 3, 300, 200), dtype=torch.uint8)
+    assert _fitted(images, 1024).shape == (64, 3, 128, 85)
+    assert _fitted(images, 4096) is images
+
+
+def test_every_save_has_a_row_with_a_rate(tmp_path) -> None:
+    one = Run(tmp_path / "r", tiny(4), load("digits"), CPU, save_every=0)
+    reporter = Silent()
+    one.train(reporter)
+    assert [row["round"] for row in reporter.rows] == [1, 2, 3, 4]
+    assert all(row["images_per_second"] > 0 for row in reporter.rows)
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path) -> None:
+    run(tmp_path / "r", tiny())
+    (tmp_path / "r" / ".state.safetensors.0123.part").write_bytes(b"half")
+    assert run(tmp_path / "r", tiny()).resumed
+    assert not list((tmp_path / "r").glob(".*"))
+
+
+def test_going_on_with_other_threads_is_said(tmp_path) -> None:
+    run(tmp_path / "r", tiny())
+    torch.set_num_threads(2)
+    note = run(tmp_path / "r", tiny()).note
+    assert note == ("saved on cpu with 1 threads, going on with cpu and 2: the rest will differ in the last bits")
+
+
+@pytest.mark.parametrize("damage", ["dataset", "seconds", "state"])
+def test_a_forged_state_is_refused(tmp_path, damage: str) -> None:
+    run(tmp_path / "r", tiny())
+    path = tmp_path / "r" / "state.safetensors"
+    tensors, header = checkpoint.read(path)
+    checkpoint.write(path, tensors, {**header, damage: ["x"]})
+    with pytest.raises(GancliError, match="does not fit its recipe"):
+        run(tmp_path / "r", tiny())

@@ -1,0 +1,177 @@
+"""The words for what is wrong with a recipe: where, what stands there, what should."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from reprlib import Repr
+from typing import Any
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+
+from gancli.errors import UsageError, nearest
+
+DEEPEST = 16
+"""Tables and lists within each other, at most."""
+
+MOST = 20
+"""Faults that are listed; a file from a stranger may hold a million."""
+
+_short = Repr()
+_short.maxstring, _short.maxother, _short.maxlist, _short.maxdict, _short.maxlevel = 80, 80, 8, 4, 3
+
+# What should stand there, by pydantic's name of the fault.
+_WORDS = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "finite_number": "a finite number",
+    "literal_error": "{expected}",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "greater than or equal to {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "less than or equal to {le}",
+    "string_too_long": "at most {max_length} characters",
+    "too_long": "no longer than {max_length} entries",
+    "too_short": "no shorter than {min_length} entries",
+    "value_error": "{error}",
+}
+
+
+def shown(value: Any) -> str:
+    """A value as Python writes it, shortened where it is long; nothing in it reaches a terminal raw."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "…"
+
+
+def dotted(path: Iterable[Any]) -> str:
+    """``section.key``; a key that is no plain word is quoted."""
+    return ".".join(str(key) if re.fullmatch(r"[\w-]{1,64}", str(key)) else shown(str(key)) for key in path)
+
+
+def not_a_table(where: str, value: Any) -> str:
+    """The fault of a value where a table belongs."""
+    return f"{where} = {shown(value)}: should be a table, as in {where}.KEY=VALUE"
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """All faults as one error, if there are any.
+
+    Raises:
+        UsageError: with a line for each of the first :data:`MOST`.
+    """
+    if not faults:
+        return
+    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+    more = [f"  … and {len(faults) - MOST} more"] if len(faults) > MOST else []
+    raise UsageError(
+        "\n".join([f"the recipe has {count}:", *(f"  {fault}" for fault in faults[:MOST]), *more]),
+        "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
+    )
+
+
+def matching(pattern: str, demand: str) -> AfterValidator:
+    """A check of text whose fault says in words what is asked for."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(demand)
+        return text
+
+    return AfterValidator(check)
+
+
+def whole(value: Any) -> Any:
+    """A check for whole numbers that a Literal lists."""
+    # Python holds True and 1.0 for 1, and so does a Literal.
+    if isinstance(value, bool | float):
+        raise ValueError("a whole number")
+    return value
+
+
+def unwritable(value: Any, path: tuple[Any, ...] = ()) -> Iterator[str]:
+    """Faults of what no recipe file could hold: dates, broken Unicode, numbers beyond 64 bits, too deep a nest."""
+    where = dotted(path)
+    if len(path) > DEEPEST:
+        yield f"{dotted(path[:3])}…: more than {DEEPEST} tables and lists within each other"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not _unicode(key):
+                yield f"{dotted((*path, key))}: the key should be Unicode text"
+            else:
+                yield from unwritable(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from unwritable(inner, (*path, index))
+    elif isinstance(value, str):
+        if not _unicode(value):
+            yield f"{where} = {shown(value)}: should be Unicode text"
+    elif isinstance(value, int):
+        if abs(value) >= 2**63:
+            yield f"{where}: should be a whole number of at most 64 bits"
+    elif value is not None and not isinstance(value, float):
+        yield f"{where} = {shown(str(value))}: should be text, a number, true or false, a list or a table"
+
+
+def _unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def of(
+    error: ValidationError, schema: type[BaseModel], prefix: tuple[str, ...] = (), more: Sequence[str] = ()
+) -> Iterator[str]:
+    """What a schema found, in words.
+
+    Args:
+        error: the finding.
+        schema: the schema that was asked.
+        prefix: path of the table that it was asked about.
+        more: keys that are known there besides the schema's.
+    """
+    for count, fault in enumerate(error.errors(include_url=False)):
+        loc = fault["loc"]
+        named = bool(loc) and loc[-1] == "[key]"
+        where, value = dotted((*prefix, *(loc[:-1] if named else loc))), shown(fault["input"])
+        if count >= MOST:
+            yield where  # counted, not shown
+        elif fault["type"] == "extra_forbidden":
+            known = [*_fields(schema, loc[:-1]), *more]
+            yield f"{where} = {value}: unknown key, {nearest(str(loc[-1])[:64], known)}"
+        elif fault["type"] == "missing":
+            yield f"{where}: missing"
+        elif fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
+            yield not_a_table(where, fault["input"])
+        else:
+            yield f"{where}{'' if named else f' = {value}'}: {'the name ' if named else ''}{_demand(fault)}"
+
+
+def _demand(fault: Mapping[str, Any]) -> str:
+    """``should be …`` for one finding."""
+    if words := _WORDS.get(fault["type"]):
+        return "should be " + words.format(**{key: _plain(bound) for key, bound in fault.get("ctx", {}).items()})
+    # A type of fault that only another package's component can have.
+    return "should " + re.sub(r"^\w+ should ", "", fault["msg"]) if " should " in fault["msg"] else "is not valid"
+
+
+def _plain(bound: Any) -> str:
+    return str(bound).removesuffix(".0") if isinstance(bound, float) else str(bound)
+
+
+def _fields(schema: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    """Known keys of the table at a path of a schema."""
+    for part in islice(path, DEEPEST):
+        field = schema.model_fields.get(str(part))
+        if field is None:
+            return []
+        choices = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        inner = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+        if not inner:
+            return []
+        schema = inner[0]
+    return list(schema.model_fields)

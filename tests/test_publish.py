@@ -1,0 +1,163 @@
+"""From a run to a zoo entry: all of it, or nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gancli import catalog, checkpoint, model, publish
+from gancli.errors import GancliError, UsageError
+
+RECIPE = """
+model = "tiny"
+summary = "a small one"
+paper = "by nobody"
+
+[latent]
+dim = 6
+
+[networks]
+generator = { architecture = "dcgan", width = 4, dense = 8 }
+discriminator = { architecture = "dcgan", width = 4, dense = 8 }
+
+[objective]
+name = "adversarial"
+loss = "non-saturating"
+
+[optimizer]
+generator = { name = "adam", lr = 1e-3 }
+discriminator = { name = "adam", lr = 1e-3 }
+
+[training]
+batch = 12
+"""
+
+
+@pytest.fixture
+def zoo(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A zoo of one recipe, without weights."""
+    folder = home / "zoo"
+    (folder / "tiny").mkdir(parents=True)
+    (folder / "tiny/recipe.toml").write_text(RECIPE)
+    monkeypatch.setattr(catalog, "zoo_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def run(zoo: Path, run_cli: Callable[..., Any]) -> Path:
+    result = run_cli("train", "digits", "--model", "tiny", "--rounds", 2, "--seed", 3, "--out", "r", "-q")
+    assert result.code == 0, result.err
+    return Path("r")
+
+
+def files(zoo: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(zoo)): path.read_bytes() for path in zoo.rglob("*") if path.is_file()}
+
+
+def change_model(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    tensors, header = checkpoint.read(run / catalog.MODEL_FILE)
+    change(header)
+    checkpoint.write(run / catalog.MODEL_FILE, tensors, header)
+
+
+def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: Callable[..., Any]) -> None:
+    result = run_cli("zoo", "add", run)
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
+        str(zoo / "tiny" / name) for name in ("digits.png", "digits.safetensors", "README.md")
+    ]
+    assert set(files(zoo)) == {f"tiny/{n}" for n in ("recipe.toml", "digits.png", "digits.safetensors", "README.md")}
+    header = checkpoint.read_header(zoo / "tiny/digits.safetensors")
+    assert header["evaluation"]["model"] == "tiny/digits"
+    assert [row["metric"] for row in header["evaluation"]["results"]] == ["fid", "kid", "precision", "recall"]
+    card = (zoo / "tiny/README.md").read_text()
+    assert "gancli train digits --model tiny --rounds 2 --seed 3\n" in card
+    assert "values, " in card
+    assert torch.equal(model.load("tiny/digits").sample(seeds=[7]), model.load("r").sample(seeds=[7]))
+
+
+def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise GancliError("no images")
+
+    (zoo / "tiny/digits.safetensors").write_bytes(b"a good entry")
+    before = files(zoo)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "evaluate", fail)
+        with pytest.raises(GancliError, match="no images"):
+            list(publish.add(run))
+    assert files(zoo) == before
+    monkeypatch.setattr(publish, "save_grid", fail)
+    with pytest.raises(GancliError, match="no images"):
+        list(publish.add(run))
+    assert files(zoo) == before
+    assert [path.name for path in (zoo / "tiny").iterdir() if path.is_dir()] == []
+
+
+def test_a_recipe_that_is_no_longer_the_zoos_is_refused(zoo: Path, run: Path) -> None:
+    (zoo / "tiny/recipe.toml").write_text(RECIPE.replace("batch = 12", "batch = 16"))
+    with pytest.raises(UsageError) as refused:
+        list(publish.add(run))
+    assert (refused.value.message, refused.value.hint) == (
+        "the zoo's recipe has changed since: training.batch is 16 there, and was 12 in this run",
+        "train it anew with the recipe as it is now",
+    )
+    assert set(files(zoo)) == {"tiny/recipe.toml"}
+
+
+def test_an_unfinished_run_is_refused(zoo: Path, run: Path) -> None:
+    change_model(run, lambda header: header.update(rounds=1))
+    with pytest.raises(UsageError) as refused:
+        list(publish.add(run))
+    assert (refused.value.message, refused.value.hint) == (
+        "r is not a finished run",
+        "finish it: gancli train --resume r",
+    )
+
+
+def test_only_models_and_data_that_everyone_has_are_published(zoo: Path, run: Path) -> None:
+    change_model(run, lambda header: header["recipe"]["data"].update(name="photos/mnist"))
+    with pytest.raises(UsageError, match=r"^'photos/mnist' is not a data set by name$"):
+        list(publish.add(run))
+    change_model(run, lambda header: header["recipe"].update(model="mine"))
+    with pytest.raises(UsageError, match=r"^the zoo has no model 'mine'$"):
+        list(publish.add(run))
+
+
+def test_large_weights_are_halved_and_larger_ones_refused(
+    zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (run / catalog.MODEL_FILE).stat().st_size
+    values = checkpoint.count_parameters(run / catalog.MODEL_FILE)
+    monkeypatch.setattr(publish, "LARGEST", publish.ROOM + whole - values // 2)
+    *_, _ = publish.add(run)
+    tensors, _ = checkpoint.read(zoo / "tiny/digits.safetensors")
+    assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
+    (zoo / "tiny/digits.safetensors").unlink()
+    before = files(zoo)
+    monkeypatch.setattr(publish, "LARGEST", 1000)
+    with pytest.raises(UsageError, match=r"^the weights take 0\.\d MB in half precision, and the zoo ships at most"):
+        list(publish.add(run))
+    assert files(zoo) == before
+
+
+def test_a_part_of_a_data_set_has_no_folder_of_its_own(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Judged:
+        def to_dict(self) -> dict[str, Any]:
+            protocol = {"generated_images": 1, "real_images": 1, "split": "test", "extractor": "e", "resize": "none"}
+            return {"protocol": protocol, "results": []}
+
+    change_model(run, lambda header: header["recipe"]["data"].update(name="emnist/letters"))
+    monkeypatch.setattr(publish, "evaluate", lambda stored, **_: Judged())
+    made = list(publish.add(run))
+    assert [path.name for path in made] == ["emnist-letters.png", "emnist-letters.safetensors", "README.md"]
+    assert "gancli train emnist/letters --model tiny" in made[-1].read_text()
+
+
+@pytest.mark.parametrize("entry", [entry for entry in catalog.entries() if entry.path], ids=lambda entry: entry.name)
+def test_the_zoos_weights_are_of_the_zoos_recipes(entry: catalog.Entry) -> None:
+    """Then the command on the card makes this model."""
+    found = publish.changes(entry.header())
+    assert [change for change in found if change[0] not in publish.DECIDED] == []
