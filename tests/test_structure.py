@@ -12,7 +12,8 @@ PACKAGE = ROOT / "gancli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": 0, "device": 1, "faults": 1, "files": 1, "registry": 1, "recipe": 2, "latent": 1, "checkpoint": 2, "catalog": 3,
+    "errors": 0, "device": 1, "faults": 1, "files": 1,
+    "registry": 1, "recipe": 2, "latent": 1, "checkpoint": 2, "catalog": 3,
     "data": 2, "architectures": 3, "rendering": 2, "objectives": 3, "model": 4, "evaluation": 5, "training": 5,
     "publish": 6, "cli": 7,
 }  # fmt: skip
