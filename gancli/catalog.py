@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancli import checkpoint, recipe
+from gancli import checkpoint
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
 
@@ -70,10 +71,12 @@ def recipe_table(model: str) -> dict[str, Any]:
     if model.endswith(".toml"):
         if not Path(model).is_file():
             raise UsageError(f"no such file: {model}", "name a recipe's TOML file, or a model of `gancli zoo list`")
-        return recipe.read(Path(model))
+        from gancli.recipe import read  # a stranger's file; pydantic takes a while to import
+
+        return read(Path(model))
     if model not in models():
         raise UsageError(f"no model is called '{model}'", nearest(model, models()))
-    return recipe.read(zoo_folder() / model / "recipe.toml")
+    return tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))
 
 
 def is_finished(folder: Path) -> bool:

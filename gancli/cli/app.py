@@ -14,11 +14,11 @@ from gancli.errors import GancliError
 app = typer.Typer(
     name="gancli",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # half of the time to start went into rich's help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, sample and judge generative adversarial networks.",
-    epilog="Start with [bold]gancli train digits[/bold]: a minute on a laptop, no download.",
+    epilog="Start with `gancli train digits`: a minute on a laptop, no download.",
 )
 app.command()(train.train)
 app.command()(sample.sample)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help="Data sets by name, folder or zip.",
-    epilog="Example: [bold]gancli data show digits[/bold]",
+    epilog="Example: gancli data show digits",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are looked for first.")]
@@ -28,11 +28,10 @@ _NAMED = 10
 def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """The data sets that have a name, and which of them are on this machine.
 
+    \b
     Examples:
-
-    gancli data list
-
-    gancli data list --json
+      gancli data list
+      gancli data list --json
     """
     from rich.table import Table
 
@@ -87,13 +86,11 @@ def show(
 ) -> None:
     """Number, shape and classes of the images, the files left out, and a picture of some.
 
+    \b
     Examples:
-
-    gancli data show digits
-
-    gancli data show mnist --split test --out test.png
-
-    gancli data show photos/ --size 64x48 --fit pad --background black
+      gancli data show digits
+      gancli data show mnist --split test --out test.png
+      gancli data show photos/ --size 64x48 --fit pad --background black
     """
     from gancli.data.names import parse_size
     from gancli.rendering.layout import parse_grid

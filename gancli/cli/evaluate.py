@@ -56,10 +56,11 @@ def evaluate(
 
     Beside each figure stands the floor: what real training images get against the same held-out images.
 
+    \b
     Examples:
-    gancli evaluate dcgan/mnist
-    gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
-    gancli evaluate runs/mine --data mnist --json > report.json
+      gancli evaluate dcgan/mnist
+      gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
+      gancli evaluate runs/mine --data mnist --json > report.json
     """
     from gancli import model as models
     from gancli.evaluation import report

@@ -61,10 +61,11 @@ def interpolate(
 ) -> None:
     """Walk through the latent space from seed to seed, as an animation or as a strip.
 
+    \b
     Examples:
-    gancli interpolate dcgan/mnist --seeds 3,14,15 --loop
-    gancli interpolate dcgan/mnist --seeds 0-15 --grid 2x2 --out walks.webp
-    gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
+      gancli interpolate dcgan/mnist --seeds 3,14,15 --loop
+      gancli interpolate dcgan/mnist --seeds 0-15 --grid 2x2 --out walks.webp
+      gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
     """
     strip = _check(out, fps)
     columns, rows = parse_grid(grid) if grid is not None else (1, 1)

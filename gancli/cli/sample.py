@@ -52,10 +52,11 @@ def sample(
 ) -> None:
     """Make images: one grid, or one PNG a seed.
 
+    \b
     Examples:
-    gancli sample dcgan/mnist
-    gancli sample dcgan/mnist --seeds 0-9,42 --grid 11x1 --out row.png
-    gancli sample dcgan/mnist -n 10000 --out images.zip
+      gancli sample dcgan/mnist
+      gancli sample dcgan/mnist --seeds 0-9,42 --grid 11x1 --out row.png
+      gancli sample dcgan/mnist -n 10000 --out images.zip
     """
     cells = parse_grid(grid) if grid is not None else None
     chosen = _chosen(seeds, n, cells)

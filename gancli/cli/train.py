@@ -54,17 +54,13 @@ def train(
 ) -> None:
     """Train a model on images. The same command with the same --out goes on where it stopped, to the bit.
 
+    \b
     Examples:
-
-    gancli train digits
-
-    gancli train mnist --minutes 5
-
-    gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
-
-    gancli train mnist --model dcgan --dry-run
-
-    gancli train --resume
+      gancli train digits
+      gancli train mnist --minutes 5
+      gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
+      gancli train mnist --model dcgan --dry-run
+      gancli train --resume
     """
     from gancli.catalog import check_new
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.console import screen
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from gancli.catalog import Entry
 
-app = typer.Typer(
-    no_args_is_help=True, help="The models that come with gancli.", epilog="Example: [bold]gancli zoo list[/bold]"
-)
+app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,31 +40,28 @@ def _facts(entry: Entry) -> dict[str, Any]:
 def list_(as_json: AsJson = False) -> None:
     """All models, with their data and measured score.
 
+    \b
     Examples:
-
-    gancli zoo list
-
-    gancli zoo list --json
+      gancli zoo list
+      gancli zoo list --json
     """
-    from rich.table import Table
-
     from gancli import catalog
 
     rows = [_facts(entry) for entry in catalog.entries()]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("model")
-    table.add_column("values", justify="right")
-    table.add_column("FID", justify="right")
-    table.add_column("floor", justify="right")
-    table.add_column("what it is", overflow="fold")
+    lines = [("model", "values", "FID", "floor", "what it is")]
     for row in rows:
-        figures = [f"{row[key]:.4f}" if row[key] is not None else "" for key in ("fid", "floor")]
+        figures = (f"{row[key]:.4f}" if row[key] is not None else "" for key in ("fid", "floor"))
         size = f"{row['values']:,}" if row["values"] else "no weights"
-        table.add_row(row["name"], size, *figures, row["summary"])
-    screen().print(table)
+        lines.append((row["name"], size, *figures, row["summary"]))
+    _, *right = widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:4]
+    indent = sum(widths) + 2 * len(widths)
+    # Laid out by hand: importing rich would double the time that this takes.
+    for name, *figures, summary in lines:
+        cells = [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(figures, right, strict=True)), ""]
+        print("\n".join(textwrap.wrap("  ".join(cells) + summary, 80, subsequent_indent=" " * indent)))
 
 
 @app.command()
@@ -75,11 +70,10 @@ def show(
 ) -> None:
     """One model: its recipe, its data, and what was measured.
 
+    \b
     Examples:
-
-    gancli zoo show dcgan/mnist
-
-    gancli zoo show quick --json
+      gancli zoo show dcgan/mnist
+      gancli zoo show quick --json
     """
     from gancli import catalog, recipe
 
@@ -117,9 +111,9 @@ def add(
 ) -> None:
     """Put a run's model into the zoo of this checkout: evaluate it as stored, draw its samples, write its card.
 
+    \b
     Examples:
-
-    gancli zoo add runs/mine
+      gancli zoo add runs/mine
     """
     from gancli import publish
     from gancli.cli.progress import progress_bar

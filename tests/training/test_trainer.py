@@ -137,17 +137,20 @@ def test_a_batch_larger_than_the_data_takes_several_epochs() -> None:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"optimizer": {"critic": {"name": "adam", "lr": 1.0}}}, "optimizer.critic belongs to no player"),
+        (
+            {"optimizer": {"critic": {"name": "adam", "lr": 1.0}}},
+            "optimizer.critic: belongs to no player, one of: discriminator, generator",
+        ),
         (
             {"objective": {"order": ["generator", "generator"]}},
-            "objective.order = ['generator', 'generator']: each side plays once",
+            "objective.order = ['generator', 'generator']: each side plays once, as in ['discriminator', 'generator']",
         ),
     ],
 )
 def test_parts_that_do_not_fit_together(sections: dict, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         trainer(tiny(**sections))
-    assert refused.value.message == message
+    assert refused.value.message == f"the recipe has a fault:\n  {message}"
 
 
 def test_budgets_become_rounds() -> None:
