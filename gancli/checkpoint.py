@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEY = "gancli"
+FORMAT = 1
+"""Version of the layout of state and model files."""
+
 LARGEST_HEADER = 16 << 20
 """Bytes of header that are read at most: names, shapes and the JSON document."""
 

@@ -38,7 +38,7 @@ class Model:
 
     def __init__(self, path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.path, self.name, self.header = path, name, dict(header)
-        if header.get("format") != 1 or header.get("kind") != "model":
+        if header.get("format") != checkpoint.FORMAT or header.get("kind") != "model":
             raise GancliError(f"{path} is not a model of this version of gancli", "name a model.safetensors")
         try:
             # Only its networks matter here: how they were trained may be beyond this version.

@@ -40,9 +40,6 @@ from gancli.rendering.images import save_grid
 from gancli.rendering.plots import save_losses
 from gancli.training.trainer import Trainer
 
-FORMAT = 1
-"""Version of the layout of state and model files."""
-
 FRAMES = 60
 """Sample grids over a run: dense at the start, where pictures change fastest."""
 
@@ -82,7 +79,7 @@ class Run:
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
-        self.resumed = (folder / "state.safetensors").exists()
+        self.resumed = (folder / catalog.STATE_FILE).exists()
         if self.resumed:
             self._load()
         else:
@@ -134,7 +131,7 @@ class Run:
         if sick := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
             raise self._diverged(f"{sick[0]} is not finite")
         header = {
-            "format": FORMAT,
+            "format": checkpoint.FORMAT,
             "kind": "state",
             "gancli": gancli.__version__,
             "rounds": self.trainer.rounds,
@@ -146,7 +143,7 @@ class Run:
             "threads": torch.get_num_threads(),
             "dataset": self._dataset(),
         }
-        checkpoint.write(self.folder / "state.safetensors", tensors, header)
+        checkpoint.write(self.folder / catalog.STATE_FILE, tensors, header)
         checkpoint.write(self.folder / "model.safetensors", *self.published())
 
     def published(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -157,7 +154,7 @@ class Run:
         recipe = self.recipe.to_dict()
         recipe["data"]["name"] = self.dataset.name  # a model that is passed on tells no path of this machine
         header = {
-            "format": FORMAT,
+            "format": checkpoint.FORMAT,
             "kind": "model",
             "gancli": gancli.__version__,
             "recipe": recipe,
@@ -201,10 +198,12 @@ class Run:
         self.folder = folder
 
     def _load(self) -> None:
-        path = self.folder / "state.safetensors"
+        path = self.folder / catalog.STATE_FILE
         tensors, header = checkpoint.read(path)
-        if header.get("format") != FORMAT:
-            raise GancliError(f"{path} has the format {header.get('format')!r}, not {FORMAT}", "start a new run")
+        if header.get("format") != checkpoint.FORMAT:
+            raise GancliError(
+                f"{path} has the format {header.get('format')!r}, not {checkpoint.FORMAT}", "start a new run"
+            )
         try:
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
@@ -327,6 +326,6 @@ def stored_recipe(folder: Path) -> Recipe:
     Raises:
         UsageError: the folder is no run.
     """
-    if not (folder / "state.safetensors").exists():
+    if not (folder / catalog.STATE_FILE).exists():
         raise UsageError(f"{folder} is not a run: it has no state.safetensors", "name the folder of a training")
     return parse(read(folder / "recipe.toml"))
