@@ -1,15 +1,15 @@
 """What goes into a generator: seeds, the latents that they stand for, and paths between latents.
 
-A generator takes named inputs: ``generator(**spec.from_seeds(range(64)))``. Today the one input is ``z``; callers that
-pass the whole dictionary on need no change when a model also takes labels or codes.
+A generator takes named inputs: ``generator(**spec.from_seeds(range(64)))``. There is always ``z``; a model with classes
+also takes ``y`` and one with codes ``c``, and callers that pass the whole dictionary on need not know.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import accumulate, pairwise
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -151,6 +151,8 @@ class LatentSpec:
     Args:
         dim: the length of the vector z, 1 to 65536.
         distribution: what z is drawn from, "normal" for N(0, 1) or "uniform" for U(-1, 1).
+        classes: number of classes, one of which goes in as a whole number y; 0 for none.
+        codes: number of continuous codes c, each drawn from U(-1, 1); 0 for none.
 
     Raises:
         GancliError: a value outside these bounds.
@@ -158,15 +160,40 @@ class LatentSpec:
 
     dim: int
     distribution: Distribution = "normal"
+    classes: int = 0
+    codes: int = 0
 
     def __post_init__(self) -> None:
         if type(self.dim) is not int or not 1 <= self.dim <= MAX_DIM:
             raise GancliError(f"latent dim {self.dim!r} is not a whole number from 1 to {MAX_DIM}")
         if self.distribution not in ("normal", "uniform"):
             raise GancliError(f"latent distribution {self.distribution!r} is unknown", "one of: normal, uniform")
+        for name, value in (("classes", self.classes), ("codes", self.codes)):
+            if type(value) is not int or not 0 <= value <= MAX_DIM:
+                raise GancliError(f"latent {name} {value!r} is not a whole number from 0 to {MAX_DIM}")
+
+    @property
+    def width(self) -> int:
+        """Values of z, one-hot y and c together, which is what a generator's first layer takes."""
+        return self.dim + self.classes + self.codes
+
+    def join(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """z (N, dim), y (N,) as one-hot and c (N, codes) side by side: (N, width)."""
+        import torch
+        from torch.nn.functional import one_hot
+
+        parts = [z]
+        if self.classes:
+            # A class may also come as weights (N, classes), for what lies between two classes.
+            parts.append((one_hot(y, self.classes) if y.dim() == 1 else y).to(z.dtype))
+        if self.codes:
+            parts.append(c.to(z.dtype))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else z
 
     def from_seeds(self, seeds: Sequence[int]) -> Inputs:
-        """The inputs that seeds stand for: {"z": float32 (N, dim)}, always drawn on the CPU.
+        """The inputs that seeds stand for, always drawn on the CPU.
+
+        {"z": float32 (N, dim)}, with classes also "y": int64 (N,), with codes also "c": float32 (N, codes).
 
         Every row has a generator of its own, so that one seed is one latent: alone, in any batch, for any device.
 
@@ -175,25 +202,40 @@ class LatentSpec:
         """
         import torch
 
-        z = torch.empty(len(seeds), self.dim)
+        inputs = self._empty(len(seeds), torch.device("cpu"))
         generator = torch.Generator()
-        for row, seed in zip(z, seeds, strict=True):
+        for row, seed in enumerate(seeds):
             if not 0 <= index(seed) <= MAX_SEED:
                 raise UsageError(f"seed {seed} is out of range", f"seeds go from 0 to {MAX_SEED}")
-            self._fill(row, generator.manual_seed(index(seed)))
-        return {"z": z}
+            self._fill(
+                {name: values[row : row + 1] for name, values in inputs.items()}, generator.manual_seed(index(seed))
+            )
+        return inputs
 
     def draw(self, n: int, generator: Generator, device: torch.device | str | None = None) -> Inputs:
-        """Fresh inputs for training: {"z": float32 (n, dim)}, drawn where the generator lives, then moved."""
+        """Fresh inputs for training, named as in :meth:`from_seeds`; drawn where the generator lives, then moved."""
+        inputs = self._fill(self._empty(n, generator.device), generator)
+        return inputs if device is None else {name: values.to(device) for name, values in inputs.items()}
+
+    def _empty(self, n: int, device: torch.device) -> Inputs:
         import torch
 
-        z = self._fill(torch.empty(n, self.dim, device=generator.device), generator)
-        return {"z": z if device is None else z.to(device)}
+        inputs = {"z": torch.empty(n, self.dim, device=device)}
+        if self.classes:
+            inputs["y"] = torch.empty(n, dtype=torch.int64, device=device)
+        if self.codes:
+            inputs["c"] = torch.empty(n, self.codes, device=device)
+        return inputs
 
-    def _fill(self, z: Tensor, generator: Generator) -> Tensor:
-        if self.distribution == "uniform":
-            return z.uniform_(-1, 1, generator=generator)
-        return z.normal_(generator=generator)
+    def _fill(self, inputs: Inputs, generator: Generator) -> Inputs:
+        """Draw in place; z comes first, so that a seed's z does not depend on what follows it."""
+        z = inputs["z"]
+        z.uniform_(-1, 1, generator=generator) if self.distribution == "uniform" else z.normal_(generator=generator)
+        if "y" in inputs:
+            inputs["y"].random_(self.classes, generator=generator)
+        if "c" in inputs:
+            inputs["c"].uniform_(-1, 1, generator=generator)
+        return inputs
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as it stands in a model's header."""
@@ -208,9 +250,10 @@ class LatentSpec:
         """
         if not isinstance(values, Mapping):
             raise GancliError(f"the latent specification is {type(values).__name__}, not a table")
-        if unknown := sorted(str(key) for key in values if key not in ("dim", "distribution")):
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(str(key) for key in values if key not in known):
             raise GancliError(
-                f"the latent specification has an unknown key {unknown[0]!r}", "one of: dim, distribution"
+                f"the latent specification has an unknown key {unknown[0]!r}", f"one of: {', '.join(known)}"
             )
         if "dim" not in values:
             raise GancliError("the latent specification has no 'dim'")
@@ -221,6 +264,8 @@ def path(
     spec: LatentSpec, keyframes: Sequence[int], frames: int, *, method: Method = "auto", loop: bool = False
 ) -> Inputs:
     """Inputs along a path through the latents of some seeds: {"z": float32 (T, dim)} on the CPU.
+
+    Classes and codes go straight from one keyframe's to the next: "y" is then weights (T, classes), "c" (T, codes).
 
     Each segment from one keyframe to the next takes ``frames`` steps, and every keyframe is there exactly once: K
     keyframes give T = (K - 1) * frames + 1, or K * frames with ``loop``, where the last segment leads back to the first
@@ -246,15 +291,26 @@ def path(
         raise UsageError(f"a segment needs one frame or more, not {frames}")
     if method == "slerp" and spec.distribution == "uniform":
         raise UsageError("slerp leaves the cube that this model's uniform latents fill", "use lerp, or auto")
-    z = spec.from_seeds(keyframes)["z"].double()
-    following = z.roll(-1, dims=0)
-    if not loop:
-        z, following, last = z[:-1], following[:-1], z[-1:]
+    inputs = spec.from_seeds(keyframes)
+    if "y" in inputs:
+        inputs["y"] = torch.nn.functional.one_hot(inputs["y"], spec.classes)
     t = torch.arange(frames, dtype=torch.float64)[:, None] / frames
-    between = _slerp if method != "lerp" and spec.distribution == "normal" else _lerp
+    round_ = method != "lerp" and spec.distribution == "normal"
+    return {
+        name: _through(values.double(), t, _slerp if name == "z" and round_ else _lerp, loop)
+        for name, values in inputs.items()
+    }
+
+
+def _through(points: Tensor, t: Tensor, between: Callable[[Tensor, Tensor, Tensor], Tensor], loop: bool) -> Tensor:
+    """From point to point, float32 (T, values)."""
+    import torch
+
+    following = points.roll(-1, dims=0)
+    last = [] if loop else [points[-1:].float()]
+    pairs = list(zip(points, following, strict=True))
     # Segment by segment, so that double precision and the formula's terms never stand for the whole path.
-    segments = [between(a, b, t).float() for a, b in zip(z, following, strict=True)]
-    return {"z": torch.cat(segments if loop else [*segments, last.float()])}
+    return torch.cat([between(a, b, t).float() for a, b in (pairs if loop else pairs[:-1])] + last)
 
 
 def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ class Model:
         recipe: what it was trained by.
         latent: what it takes.
         shape: (channels, height, width) of its images.
-        generator: the network, frozen and in evaluation mode.
+        takes: what its generator is called with, "latent" or "source" (images).
+        networks: every network of the file by name, frozen and in evaluation mode.
     """
 
     def __init__(self, path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -47,12 +48,22 @@ class Model:
             self.shape, self.latent = spec.shape, spec.latent
             if LatentSpec.from_dict(_part(header, "latent", dict)) != spec.latent:
                 raise GancliError("its latent is not its recipe's")
-            first, *_ = _part(header, "networks", list) or [None]
-            if first not in self.recipe.networks:
-                raise GancliError(f"it publishes the network {first!r}, which its recipe does not have")
-            self.generator: Any = _assemble(self.recipe, first, tensors)
+            self.takes = header.get("takes", "latent")
+            if self.takes not in ("latent", "source"):
+                raise GancliError(f"it takes {self.takes!r}, which is unknown")
+            names = _part(header, "networks", list)
+            if strange := [name for name in names or [None] if name not in self.recipe.networks]:
+                raise GancliError(f"it publishes the network {strange[0]!r}, which its recipe does not have")
+            self.networks: dict[str, Any] = {name: _assemble(self.recipe, name, tensors) for name in names}
+            if not hasattr(self.generator, "range"):
+                raise GancliError(f"its network '{names[0]}' makes no images")
         except GancliError as error:
             raise GancliError(f"{path} is not a whole model: {error.message}") from None
+
+    @property
+    def generator(self) -> Any:
+        """The network that makes images: the first of the file."""
+        return next(iter(self.networks.values()))
 
     @property
     def data_name(self) -> str | None:
@@ -66,7 +77,8 @@ class Model:
 
     def to(self, device: str | torch.device) -> Model:
         """Move to a device; returns itself."""
-        self.generator.to(device)
+        for network in self.networks.values():
+            network.to(device)
         return self
 
     @torch.inference_mode()
@@ -128,8 +140,6 @@ def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:
 def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The named network with the weights of the file, which must fit exactly; half precision becomes single."""
     network = build(recipe, name, blank=True)
-    if not hasattr(network, "range"):
-        raise GancliError(f"its network '{name}' makes no images")
     own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
     wanted = network.state_dict()
     faults = sorted(set(wanted) ^ set(own))

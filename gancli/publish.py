@@ -35,6 +35,7 @@ DECIDED = {
     "training.precision",
     "training.budget",
     "training.seed",
+    "latent.classes",
 }
 """What a run may have of its own: what a training fills in for itself, and the options of the printed command."""
 
@@ -95,7 +96,8 @@ def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Where a model's recipe differs from the zoo's for its data: (dotted path, the zoo's value, the model's)."""
     stored = recipe.parse(header["recipe"]).to_dict()
     table = recipe.for_data(catalog.recipe_table(stored["model"]), stored["data"]["name"])
-    return recipe.differences(recipe.parse(table).to_dict(), stored)
+    found = recipe.differences(recipe.parse(table).to_dict(), stored)
+    return [change for change in found if change[0] not in recipe.DESCRIPTIVE]
 
 
 def _check_recipe(header: Mapping[str, Any]) -> None:
@@ -136,7 +138,8 @@ def command(header: Mapping[str, Any]) -> str:
 def write_card(model: str) -> Path:
     """Write ``zoo/MODEL/README.md`` from the recipe and the headers of the weights beside it."""
     table = catalog.recipe_table(model)
-    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in (table["summary"], table["paper"]))]
+    told = (table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE)
+    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in told if text)]
     parts.append("All values are in [recipe.toml](recipe.toml). Figures were measured on the weights as stored.")
     for entry in catalog.entries():
         if entry.model == model and entry.path is not None:

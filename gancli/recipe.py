@@ -21,6 +21,9 @@ from gancli.errors import UsageError
 FORMAT = 1
 """Version of the recipe's layout; a reader refuses a newer one."""
 
+DESCRIPTIVE = ("summary", "paper", "teaches")
+"""What a recipe says of itself; it decides nothing."""
+
 UNITS = ("minutes", "epochs", "kimg", "rounds")
 Side = Annotated[int, Field(ge=1, le=4096)]
 
@@ -72,6 +75,9 @@ class Data(_Table):
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how an image of another shape is fitted")
     background: str = Field("white", description="what transparent pixels and padding show")
     mirror: bool = Field(False, description="show every image mirrored half of the time")
+    only_class: FileName | None = Field(None, description="train on one class alone: its name or number")
+    source: FileName = Field("", description="what images are made from: a degradation, a style, or a second folder")
+    paired: bool = Field(True, description="whether a source and the image of its number belong together")
 
 
 class Latent(_Table):
@@ -79,6 +85,10 @@ class Latent(_Table):
 
     dim: Annotated[int, Field(ge=1, le=65536)] = Field(100, description="number of latent values")
     distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or uniform on [-1, 1]")
+    classes: Annotated[int, Field(ge=0, le=65536)] | Literal["data"] = Field(
+        0, description="classes that the generator is told; 'data' for as many as the data has"
+    )
+    codes: Annotated[int, Field(ge=0, le=4096)] = Field(0, description="continuous codes, uniform on [-1, 1]")
 
 
 class Network(_Component):
@@ -99,6 +109,8 @@ class Optimizer(_Component):
 
     name: str = Field(description="the optimizer")
     lr: Annotated[float, Field(gt=0, le=10)] = Field(description="the rate")
+    clip_value: Annotated[float, Field(gt=0)] | None = Field(None, description="every gradient value is clipped to it")
+    decay: Annotated[float, Field(ge=0)] = Field(0.0, description="after t steps the rate is lr / (1 + decay t)")
 
 
 class Ema(_Table):
@@ -123,6 +135,7 @@ class Training(_Table):
     )
     ema: Ema | None = Field(None, description="absent: the plain generator is published")
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
+    columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")
 
 
 class Recipe(_Table):
@@ -132,6 +145,7 @@ class Recipe(_Table):
     model: Model = Field(description="what the field calls it")
     summary: str = ""
     paper: str = ""
+    teaches: str = ""
     data: Data = Data()
     latent: Latent = Latent()
     networks: Annotated[dict[Part, Network], Field(max_length=16)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError
@@ -24,8 +24,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 # A recipe inside a file from a stranger may ask for any network: four billion parameters are nobody's honest wish.
 LARGEST = 4_000_000_000
 
-RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
-"""What a generator's last function makes of its output: (lowest, highest) pixel value."""
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
+"""What a generator's last function makes of its output: (lowest, highest) pixel value; None for numbers, no pixels."""
+
+Output = Literal["tanh", "sigmoid", "linear"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Spec:
 
 def squash(output: str) -> nn.Module:
     """The generator's last function by its name in :data:`RANGES`."""
-    return {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[output]()
+    return {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}[output]()
 
 
 def spec_of(recipe: Recipe) -> Spec:
@@ -54,7 +56,9 @@ def spec_of(recipe: Recipe) -> Spec:
     """
     if recipe.data.size is None or recipe.data.channels is None:
         raise UsageError("the recipe names no image size and channels", "add data.size and data.channels to it")
-    latent = LatentSpec(dim=recipe.latent.dim, distribution=recipe.latent.distribution)
+    if recipe.latent.classes == "data":
+        raise UsageError("the recipe leaves its classes to the data", "give their number, as in latent.classes = 10")
+    latent = LatentSpec(**recipe.latent.model_dump())
     return Spec((recipe.data.channels, *recipe.data.size), latent)
 
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import RANGES, Output, Share, Spec, Width, squash
 from gancli.errors import UsageError
 
 MINIMUM = 8
@@ -102,17 +102,17 @@ class Generator(nn.Module):
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
-        output: Literal["tanh", "sigmoid"] = "tanh",
+        output: Output = "tanh",
     ) -> None:
         super().__init__()
-        self.range = RANGES[output]
+        self.latent, self.range = spec.latent, RANGES[output]
         channels, height, image_width = spec.shape
         sizes = stage_sizes(height, image_width, base)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]
         bias = norm == "none"
         self.base = (widths[-1], *sizes[-1])
         features = widths[-1] * sizes[-1][0] * sizes[-1][1]
-        inputs, layers = spec.latent.dim, []
+        inputs, layers = spec.latent.width, []
         if dense:
             layers += [nn.Linear(inputs, dense, bias=bias), *_norm(norm, dense, flat=True), nn.ReLU()]
             inputs = dense
@@ -124,9 +124,9 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0], bias=True), squash(output))
         initialise(self, spread)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, dim) to (N, C, H, W)."""
-        x = self.stem(z).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+    def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """z (N, dim), with classes y (N,), with codes c (N, codes), to (N, C, H, W)."""
+        x = self.stem(self.latent.join(z, y, c)).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         return self.body(x)
 
 

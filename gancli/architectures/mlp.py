@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import RANGES, Output, Share, Spec, Width, squash
 
 Hidden = Annotated[list[Width], Field(max_length=64)]
 
@@ -40,17 +40,17 @@ class Generator(nn.Module):
         hidden: Hidden = [256, 512, 1024],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.0,
-        output: Literal["tanh", "sigmoid"] = "tanh",
+        output: Output = "tanh",
     ) -> None:
         super().__init__()
-        self.shape, self.range = spec.shape, RANGES[output]
-        sizes = [spec.latent.dim, *hidden]
+        self.shape, self.latent, self.range = spec.shape, spec.latent, RANGES[output]
+        sizes = [spec.latent.width, *hidden]
         last = nn.Linear(sizes[-1], math.prod(spec.shape))
         self.body = nn.Sequential(*_layers(sizes, slope, dropout), last, squash(output))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(N, dim) to (N, C, H, W)."""
-        return self.body(z).view(-1, *self.shape)
+    def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        """z (N, dim), with classes y (N,), with codes c (N, codes), to (N, C, H, W)."""
+        return self.body(self.latent.join(z, y, c)).view(-1, *self.shape)
 
 
 class Discriminator(nn.Module):

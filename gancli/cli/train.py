@@ -182,8 +182,8 @@ def _prepare(
         return dataset, where, stored, None
     if not quiet:
         say("measuring this machine for a moment …")
-    recipe = plan.resolve(recipe, dataset.images, where)
-    measured = plan.measure(recipe, dataset.images, where)
+    recipe = plan.resolve(recipe, dataset, where)
+    measured = plan.measure(recipe, dataset, where)
     if recipe.training.rounds is None:
         recipe = recipe.with_values(training={"rounds": plan.rounds_of(recipe, len(dataset.images), measured)})
     return dataset, where, recipe, measured

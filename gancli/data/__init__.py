@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.data.names import DATASETS, Facts, describe
 
-__all__ = ["DATASETS", "Dataset", "Facts", "Skipped", "describe", "load"]
+__all__ = ["DATASETS", "Dataset", "Facts", "Formula", "Skipped", "describe", "load"]
 
 if TYPE_CHECKING:
-    from gancli.data.loading import Dataset, Skipped, load
+    from gancli.data.loading import Dataset, Formula, Skipped, load
 
 
 def __getattr__(name: str) -> Any:
     # Resolved on first use, so that lists of names and help do not pay for torch.
-    if name in ("Dataset", "Skipped", "load"):
+    if name in ("Dataset", "Formula", "Skipped", "load"):
         from gancli.data import loading
 
         return getattr(loading, name)

@@ -11,10 +11,10 @@ from torch import Tensor
 from gancli.data import folder, named
 from gancli.data.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.pixels import parse_colour, parse_fit
-from gancli.data.prepared import Prepared, Progress, Skipped, View, fingerprint_of
+from gancli.data.prepared import Formula, Prepared, Progress, Skipped, View, fingerprint_of
 from gancli.errors import UsageError, nearest
 
-__all__ = ["Dataset", "Progress", "Skipped", "load"]
+__all__ = ["Dataset", "Formula", "Progress", "Skipped", "load"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Dataset:
         classes: names of the classes, () when unlabelled.
         fingerprint: 16 hex digits of the SHA-256 over shape, pixels and labels.
         skipped: files left out, with the reason.
+        formula: draws the data anew, where they are numbers; ``images`` is then float32 (N, 1, 1, width), an example.
+        sources: uint8 (M, C, H, W), what images are made from, or None.
     """
 
     name: str
@@ -37,7 +39,9 @@ class Dataset:
     labels: Tensor | None
     classes: tuple[str, ...]
     fingerprint: str
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...] = ()
+    formula: Formula | None = None
+    sources: Tensor | None = None
 
 
 def load(

@@ -4,8 +4,9 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from gancli.data.pixels import Fit
 
@@ -29,6 +30,17 @@ class Skipped:
 
     name: str
     reason: str
+
+
+class Formula(Protocol):
+    """Data made by a formula: rows of numbers instead of images."""
+
+    name: str
+    width: int
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Fresh rows: float32 (count, width), decided by the generator alone."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -14,6 +15,7 @@ from gancli.errors import UsageError, nearest
 from gancli.faults import dotted, shown
 from gancli.objectives.base import Loss, Objective, Outcome, Player, Turn
 
+Inputs = dict[str, Tensor]
 Side = Literal["discriminator", "generator"]
 SIDES = ["discriminator", "generator"]
 
@@ -30,15 +32,34 @@ class Penalty(BaseModel):
     interval: Annotated[int, Field(ge=1)] = 1
 
 
+class Rest(BaseModel):
+    """A period in which one side stands still and only the other plays; both rounds belong to it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    side: Side
+    first: Annotated[int, Field(ge=0)]
+    last: Annotated[int, Field(ge=0)]
+
+
 class Adversarial(Objective):
     """Two players and one loss.
 
+    A variant whose discriminator looks at more than the image, or says more than one logit, overrides the hooks at
+    the end of this class.
+
     Args:
         networks: ``generator`` and ``discriminator``.
-        loss: non-saturating, minimax or least-squares.
+        loss: non-saturating, minimax, least-squares, wasserstein or hinge.
         order: who plays first in a round.
         steps: steps a round of each side.
+        pretrain: rounds at the beginning in which only the discriminator plays.
+        rest: later periods in which one side stands still.
         reuse_fake: both sides judge the same fakes, made once a round; otherwise each step makes fresh ones.
+        joint: the discriminator sees real and fake images as one batch, and its loss is the mean over both.
+        still_generator: the discriminator's fakes are made by the generator in evaluation mode.
+        smoothing: real images are labelled 1 - smoothing.
+        input_noise: standard deviation of the noise on every image that the discriminator sees.
+        clip: after each of its steps every parameter of the discriminator is clipped to [-clip, clip]; 0 for none.
         penalties: on the discriminator, by name.
     """
 
@@ -51,7 +72,14 @@ class Adversarial(Objective):
         loss: str = "non-saturating",
         order: list[Side] = ["discriminator", "generator"],  # noqa: B006 (read, never written)
         steps: dict[Side, Annotated[int, Field(ge=1, le=1000)]] = {},  # noqa: B006
+        pretrain: Annotated[int, Field(ge=0)] = 0,
+        rest: list[Rest] = [],  # noqa: B006
         reuse_fake: bool = False,
+        joint: bool = False,
+        still_generator: bool = False,
+        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        input_noise: Annotated[float, Field(ge=0, le=10)] = 0.0,
+        clip: Annotated[float, Field(ge=0)] = 0.0,
         penalties: dict[str, Penalty] = {},  # noqa: B006
     ) -> None:
         super().__init__()
@@ -60,12 +88,15 @@ class Adversarial(Objective):
                 f"objective.order = {order}: each side plays once", "as in order = ['discriminator', 'generator']"
             )
         self.generator, self.discriminator = networks["generator"], networks["discriminator"]
-        self.loss: Loss = registry.get("loss", loss)()
-        self.order, self.steps, self.reuse_fake = order, steps, reuse_fake
+        self.loss: Loss = registry.get("loss", loss)(smoothing)
+        self.order, self.steps, self.pretrain = order, steps, pretrain
+        self.rest = [Rest.model_validate(period) for period in rest]
+        self.reuse_fake, self.joint, self.still_generator = reuse_fake, joint, still_generator
+        self.input_noise, self.clip = input_noise, clip
         self.penalties = [
             (name, registry.get("term", name), Penalty.model_validate(penalty)) for name, penalty in penalties.items()
         ]
-        self._fake: Tensor | None = None
+        self._fake: tuple[Inputs, Tensor] | None = None
 
     @staticmethod
     def faults(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
@@ -78,6 +109,10 @@ class Adversarial(Objective):
                 registry.get(kind, name)
             except UsageError as error:
                 yield f"{where}: {error.message}; {error.hint}"
+        if loss in ("wasserstein", "hinge") and options.get("smoothing"):
+            yield f"objective.smoothing = {options['smoothing']}: '{loss}' has no labels to smooth, leave it out"
+        if options.get("reuse_fake") and options.get("still_generator"):
+            yield "objective.still_generator = true: fakes that are used twice are made in training mode, choose one"
         if sorted(order := options.get("order", SIDES)) != sorted(SIDES):
             yield f"objective.order = {shown(order)}: each side plays once, as in {SIDES}"
         given = table.get("optimizer")
@@ -90,45 +125,124 @@ class Adversarial(Objective):
     @property
     def players(self) -> Sequence[Player]:
         """The two sides in the recipe's order."""
-        sides = {
-            "discriminator": Player(
-                "discriminator", ("discriminator",), self.judge, steps=self.steps.get("discriminator", 1)
-            ),
-            "generator": Player(
-                "generator", ("generator",), self.deceive, steps=self.steps.get("generator", 1), real=False
-            ),
-        }
-        return [sides[side] for side in self.order]
+        after = self._clamp if self.clip else None
+        judge = Player("discriminator", ("discriminator",), self.judge, steps=self._steps("discriminator"), after=after)
+        deceive = Player(
+            "generator", ("generator",), self.deceive, steps=self._steps("generator"), real=self.generator_sees_data
+        )
+        return [{"discriminator": judge, "generator": deceive}[side] for side in self.order]
+
+    def _steps(self, side: Side) -> int | Callable[[int], int]:
+        """Steps a round: a number, or where the side stands still at times, the number for each round."""
+        steps = self.steps.get(side, 1)
+        still = [range(period.first, period.last + 1) for period in self.rest if period.side == side]
+        if side == "generator" and self.pretrain:
+            still.append(range(self.pretrain))
+        return (lambda number: 0 if any(number in period for period in still) else steps) if still else steps
+
+    def _clamp(self) -> None:
+        with torch.no_grad():
+            for parameter in self.discriminator.parameters():
+                parameter.clamp_(-self.clip, self.clip)
 
     def begin(self, turn: Turn) -> None:
         """With ``reuse_fake``, make the round's fakes while the generator still takes gradients."""
-        self._fake = self.generator(**turn.draw()) if self.reuse_fake else None
+        self._fake = None
+        if self.reuse_fake:
+            inputs = self.inputs(turn)
+            self._fake = inputs, self.generator(**inputs)
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminator's step."""
         if self._fake is not None:
-            fake = self._fake.detach()
+            inputs, fake = self._fake[0], self._fake[1].detach()
         else:
-            with torch.no_grad():
-                fake = self.generator(**turn.draw())
-        real_logits, fake_logits = self.discriminator(turn.images).float(), self.discriminator(fake).float()
-        losses = {"discriminator": self.loss.d(real_logits, fake_logits)}
+            with torch.no_grad(), self._stillness():
+                inputs = self.inputs(turn)
+                fake = self.generator(**inputs)
+        seen, about_real, about_fake = turn.images, self.about_real(turn), self.about_fake(inputs)
+        if self.joint:
+            about = {name: torch.cat([value, about_fake[name]]) for name, value in about_real.items()}
+            both = self._look(torch.cat([seen, fake]), about)
+            real_said, fake_said = _halves(both, len(seen))
+        else:
+            real_said, fake_said = self._look(seen, about_real), self._look(fake, about_fake)
+        real, false = self.logits(real_said), self.logits(fake_said)
+        loss = self.loss.d(real, false) * (0.5 if self.joint else 1.0)
+        losses = {"discriminator": loss}
         for name, penalty, how in self.penalties:
             if turn.round % how.interval == 0:
-                losses[name] = penalty(self.discriminator, turn.images, fake) * (how.weight * how.interval)
-        shown = {
-            "probability/real": self.loss.probability(real_logits.detach()).mean(),
-            "probability/fake": self.loss.probability(fake_logits.detach()).mean(),
-        }
-        return Outcome(losses, shown)
+                value = penalty(lambda x: self.logits(self.discriminator(x, **about_real)), seen, fake)
+                losses[name] = value * (how.weight * how.interval)
+        losses |= self.discriminator_terms(turn, real_said, fake_said, inputs)
+        figures = self.loss.shown(real.detach(), false.detach())
+        return Outcome(losses, {**figures, "score/discriminator": -loss.detach()})
 
     def deceive(self, turn: Turn) -> Outcome:
         """The generator's step."""
         # A second step of the round must not go back through a graph that is spent: it makes fakes of its own.
-        fresh = self._fake is None or not self._fake.requires_grad
-        fake = self.generator(**turn.draw()) if fresh else self._fake
-        self._fake = fake.detach() if self.reuse_fake else None
-        return Outcome({"generator": self.loss.g(self.discriminator(fake).float())})
+        if self._fake is not None and self._fake[1].requires_grad:
+            inputs, fake = self._fake
+        else:
+            inputs = self.inputs(turn)
+            fake = self.generator(**inputs)
+        if self.reuse_fake:
+            self._fake = inputs, fake.detach()
+        said = self._look(fake, self.about_fake(inputs))
+        logits = self.logits(said)
+        losses = {"generator": self.loss.g(logits), **self.generator_terms(turn, fake, said, inputs)}
+        return Outcome(losses, self.loss.deceived(logits.detach()))
+
+    def _look(self, images: Tensor, about: Inputs) -> Any:
+        if self.input_noise:
+            images = images + self.input_noise * torch.randn_like(images)
+        return self.discriminator(images, **about)
+
+    @contextmanager
+    def _stillness(self) -> Generator[None]:
+        """The generator in evaluation mode, if the recipe wants the discriminator's fakes made so."""
+        self.generator.train(not self.still_generator)
+        try:
+            yield
+        finally:
+            self.generator.train()
+
+    # What a variant may change.
+
+    generator_sees_data: ClassVar[bool] = False
+    """Whether each step of the generator takes a batch of real data."""
+
+    def inputs(self, turn: Turn) -> Inputs:
+        """What the generator is called with."""
+        return turn.draw()
+
+    def about_real(self, turn: Turn) -> Inputs:
+        """What the discriminator is told about real images, as keyword arguments."""
+        return {}
+
+    def about_fake(self, inputs: Inputs) -> Inputs:
+        """What the discriminator is told about fakes that were made from these inputs."""
+        return {}
+
+    def logits(self, said: Any) -> Tensor:
+        """The real-or-fake logits in what the discriminator returned."""
+        return said.float()
+
+    def discriminator_terms(self, turn: Turn, real_said: Any, fake_said: Any, inputs: Inputs) -> dict[str, Tensor]:
+        """Further losses of the discriminator's step, by name."""
+        return {}
+
+    def generator_terms(self, turn: Turn, fake: Tensor, said: Any, inputs: Inputs) -> dict[str, Tensor]:
+        """Further losses of the generator's step, by name."""
+        return {}
+
+
+def _halves(said: Any, count: int) -> tuple[Any, Any]:
+    """What a discriminator said of real and fake images as one batch, apart again; tuples part by part."""
+    if isinstance(said, Tensor):
+        return said[:count], said[count:]
+    parts = [_halves(part, count) for part in said]
+    return tuple(real for real, _ in parts), tuple(fake for _, fake in parts)
 
 
 OBJECTIVE = Adversarial

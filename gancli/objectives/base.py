@@ -8,43 +8,66 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gancli.errors import UsageError
+
 
 class Loss(Protocol):
-    """Two pure functions of logits of any shape; both give a scalar to be made small."""
+    """Pure functions of logits of any shape. Made with ``smoothing``: real images are labelled 1 - smoothing."""
 
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's loss."""
+        """The discriminator's loss, a scalar to be made small."""
         ...
 
     def g(self, fake: Tensor) -> Tensor:
-        """The generator's loss."""
+        """The generator's loss, a scalar to be made small."""
         ...
 
-    def probability(self, logits: Tensor) -> Tensor:
-        """How real the discriminator holds an image, 0 to 1."""
+    def shown(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What the logits say in figures that a person reads; scalars by name."""
+        ...
+
+    def deceived(self, fake: Tensor) -> dict[str, Tensor]:
+        """How often fakes are taken for real in the generator's step; empty for a critic, which only compares."""
         ...
 
 
 class NonSaturating:
-    """Cross entropy; the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3)."""
+    """Cross entropy; the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3).
+
+    Args:
+        smoothing: the label of real images is 1 - smoothing, of fakes 0 (Salimans et al. 2016, section 3.4).
+    """
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.smoothing = smoothing
 
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
         """-E[log D(x)] - E[log(1 - D(G(z)))] with D = sigmoid(logit), in its stable form."""
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
+        # -(1 - s) log D(x) - s log(1 - D(x)) is softplus(-x) + s x.
+        return (F.softplus(-real) + self.smoothing * real).mean() + F.softplus(fake).mean()
 
     def g(self, fake: Tensor) -> Tensor:
         """-E[log D(G(z))]."""
         return F.softplus(-fake).mean()
 
-    def probability(self, logits: Tensor) -> Tensor:
-        """D(x)."""
-        return logits.sigmoid()
+    def shown(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The mean D(x) and D(G(z)), and how often each falls on the right side of one half."""
+        return _probabilities(real.sigmoid(), fake.sigmoid())
+
+    def deceived(self, fake: Tensor) -> dict[str, Tensor]:
+        """The share with D(G(z)) above one half."""
+        return {"accuracy/adversarial": (fake > 0).float().mean()}
+
+
+def _probabilities(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    right = (real > 0.5).float().mean() + (fake <= 0.5).float().mean()
+    return {"probability/real": real.mean(), "probability/fake": fake.mean(), "accuracy/discriminator": right / 2}
 
 
 class Minimax(NonSaturating):
@@ -56,38 +79,105 @@ class Minimax(NonSaturating):
 
 
 class LeastSquares:
-    """Least squares with targets 1 and 0 (Mao et al. 2017, equation 9: a = 0, b = c = 1)."""
+    """Least squares with targets 1 and 0 (Mao et al. 2017, equation 9: a = 0, b = c = 1).
+
+    Args:
+        smoothing: the target of real images is 1 - smoothing.
+    """
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.target = 1 - smoothing
 
     def d(self, real: Tensor, fake: Tensor) -> Tensor:
         """E[(D(x) - 1)^2] / 2 + E[D(G(z))^2] / 2."""
-        return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+        return 0.5 * ((real - self.target).square().mean() + fake.square().mean())
 
     def g(self, fake: Tensor) -> Tensor:
         """E[(D(G(z)) - 1)^2] / 2."""
         return 0.5 * (fake - 1).square().mean()
 
-    def probability(self, logits: Tensor) -> Tensor:
-        """The targets are 0 and 1 themselves."""
-        return logits.clamp(0, 1)
+    def shown(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The targets are 0 and 1 themselves, so that an output reads as a probability."""
+        return _probabilities(real.clamp(0, 1), fake.clamp(0, 1))
+
+    def deceived(self, fake: Tensor) -> dict[str, Tensor]:
+        """The share with an output nearer to 1 than to 0."""
+        return {"accuracy/adversarial": (fake > 0.5).float().mean()}
 
 
-LOSSES: dict[str, Callable[[], Loss]] = {
+class Wasserstein:
+    """The distance that a critic of bounded slope sees (Arjovsky et al. 2017, equation 2): no sigmoid, no logarithm."""
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        if smoothing:
+            raise UsageError(f"objective.smoothing = {smoothing}: a critic has no labels to smooth", "leave it out")
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E[f(G(z))] - E[f(x)]."""
+        return fake.mean() - real.mean()
+
+    def g(self, fake: Tensor) -> Tensor:
+        """-E[f(G(z))]."""
+        return -fake.mean()
+
+    def shown(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The estimate of the distance, which falls as samples get better."""
+        return {"distance/critic": real.mean() - fake.mean()}
+
+    def deceived(self, fake: Tensor) -> dict[str, Tensor]:
+        """Nothing: a critic's values mean something only against each other."""
+        return {}
+
+
+class Hinge(Wasserstein):
+    """The hinge loss (Lim and Ye 2017, equation 2; Miyato et al. 2018, equation 16)."""
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def shown(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """How often a logit falls on the right side of zero."""
+        return {"accuracy/discriminator": ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2}
+
+    def deceived(self, fake: Tensor) -> dict[str, Tensor]:
+        """The share with a logit above zero."""
+        return {"accuracy/adversarial": (fake > 0).float().mean()}
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
     "non-saturating": NonSaturating,
     "minimax": Minimax,
     "least-squares": LeastSquares,
+    "wasserstein": Wasserstein,
+    "hinge": Hinge,
 }
 
+Score = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) to logits, with whatever else the discriminator looks at held fixed."""
 
-def r1(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+
+def r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """E[|grad D(x)|^2] / 2 on real images (Mescheder et al. 2018, equation 9)."""
+    return 0.5 * _slope(score, real).square().sum(1).mean()
+
+
+def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+    """E[(|grad D(x)| - 1)^2] between real and fake, one epsilon a sample (Gulrajani et al. 2017, equation 3)."""
+    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    return (_slope(score, torch.lerp(fake, real, epsilon)).norm(2, dim=1) - 1).square().mean()
+
+
+def _slope(score: Score, x: Tensor) -> Tensor:
+    """The gradient of the summed logits at each x, flat: (N, C * H * W)."""
     with torch.enable_grad():
-        x = real.detach().requires_grad_(True)
-        (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-    return 0.5 * slope.square().flatten(1).sum(1).mean()
+        x = x.detach().requires_grad_(True)
+        (slope,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
+    return slope.flatten(1)
 
 
-# A term: discriminator, real and fake images to a scalar.
-TERMS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {"r1": r1}
+# A term: a discriminator's scores, real and fake images to a scalar.
+TERMS: dict[str, Callable[[Score, Tensor, Tensor], Tensor]] = {"r1": r1, "gradient-penalty": gradient_penalty}
 
 
 @dataclass(frozen=True)
@@ -97,10 +187,12 @@ class Batch:
     Attributes:
         images: (N, C, H, W) in the generator's range.
         labels: int64 (N,); None for data without classes.
+        source: what an image is to be made from, (N, C, H, W) in the same range; None where data has none.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    source: Tensor | None = None
 
 
 @dataclass
@@ -123,6 +215,33 @@ class Turn:
         if self.batch is None:
             raise RuntimeError("this player did not ask for real images")
         return self.batch.images
+
+    @property
+    def labels(self) -> Tensor:
+        """The classes of this step's batch, int64 (N,).
+
+        Raises:
+            UsageError: the data has none.
+        """
+        if self.batch is None or self.batch.labels is None:
+            raise UsageError(
+                "this model learns classes, and the data has none", "put the images into one folder a class"
+            )
+        return self.batch.labels
+
+    @property
+    def source(self) -> Tensor:
+        """What the images of this step's batch are to be made from.
+
+        Raises:
+            UsageError: the data has no such thing.
+        """
+        if self.batch is None or self.batch.source is None:
+            raise UsageError(
+                "this model makes images from others, and the data has none to make them from",
+                "name a way to make them, as in --set data.source=gray",
+            )
+        return self.batch.source
 
 
 @dataclass
@@ -167,11 +286,14 @@ class Objective(nn.Module):
     networks_needed: ClassVar[Mapping[str, str]] = {}
     """Names that the recipe's ``networks`` must hold, and the role that each plays in its architecture."""
 
-    published: str = "generator"
+    published: ClassVar[str] = "generator"
     """The network that turns inputs into images; it is averaged, and it is what samples are drawn from."""
 
-    also_published: tuple[str, ...] = ()
+    also_published: ClassVar[tuple[str, ...]] = ()
     """Other networks that inference needs, such as an encoder."""
+
+    takes: ClassVar[Literal["latent", "source"]] = "latent"
+    """What the published network is called with: latents, as a latent specification makes them, or ``source=images``."""
 
     @property
     @abstractmethod
@@ -180,3 +302,15 @@ class Objective(nn.Module):
 
     def begin(self, turn: Turn) -> None:
         """Called once a round, before any network is frozen."""
+
+    def preview(self, published: nn.Module, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
+        """Pictures for a run's sample grid, (M, C, H, W) in the generator's range.
+
+        Called with every network in evaluation mode and without gradients.
+
+        Args:
+            published: the network that is sampled: the average where the recipe has one.
+            inputs: latents of the run's fixed seeds, on the device.
+            real: the same real data at every call, as many items as there are seeds.
+        """
+        return published(**inputs)

@@ -2,17 +2,84 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
+from gancli.data import Dataset, Formula
 from gancli.objectives.base import Batch
+from gancli.recipe import Recipe
+
+Limits = tuple[float, float] | None
+"""(lowest, highest) value that 0 and 255 become; None for data that are numbers already."""
 
 
-class Feed:
-    """An endless stream of shuffled batches.
+class Feed(Protocol):
+    """An endless stream of batches. What comes next is a function of the seed and of how much was drawn."""
 
-    Every image is seen once an epoch, also where an epoch ends within a batch. The order is a function of the seed
-    and of how many images were drawn, so that the position is all there is to save.
+    drawn: int
+    """Items handed out so far: the position, and all there is to save."""
+
+    def next(self) -> Batch:
+        """The next batch, on the device."""
+        ...
+
+
+def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits) -> Feed:
+    """The stream that a recipe wants of its data."""
+    training = recipe.training
+    if dataset.formula is not None:
+        return Formulas(dataset.formula, training.batch, training.seed, device)
+    if limits is None:
+        raise _no_numbers(recipe)
+    return Images(
+        dataset.images,
+        dataset.labels,
+        training.batch,
+        training.seed,
+        device,
+        limits,
+        recipe.data.mirror,
+        dataset.sources,
+        recipe.data.paired,
+    )
+
+
+def _no_numbers(recipe: Recipe) -> Exception:
+    from gancli.errors import UsageError
+
+    return UsageError(
+        f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
+        "train it on sine, ring, grid or swissroll",
+    )
+
+
+class Formulas:
+    """Numbers that a formula draws anew for every batch.
+
+    Args:
+        formula: draws rows.
+        batch: rows a draw.
+        seed: of the rows.
+        device: where batches go.
+    """
+
+    def __init__(self, formula: Formula, batch: int, seed: int, device: torch.device) -> None:
+        self.formula, self.batch, self.seed, self.device = formula, batch, seed, device
+        self.drawn = 0
+
+    def next(self) -> Batch:
+        """Fresh rows, float32 (batch, 1, 1, width)."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
+        self.drawn += self.batch
+        return Batch(self.formula.draw(self.batch, generator)[:, None, None].to(self.device))
+
+
+class Images:
+    """Shuffled batches of a resident set.
+
+    Every image is seen once an epoch, also where an epoch ends within a batch.
 
     Args:
         images: uint8 (N, C, H, W), resident or memory-mapped.
@@ -22,6 +89,8 @@ class Feed:
         device: where batches go; the whole set goes there at once if it fits well.
         limits: (lowest, highest) value that 0 and 255 become.
         mirror: show each image mirrored half of the time.
+        sources: uint8 (M, C, H, W), what images are made from, or None.
+        paired: source and image of one number belong together (M = N); otherwise sources come in an order of their own.
     """
 
     def __init__(
@@ -33,37 +102,57 @@ class Feed:
         device: torch.device,
         limits: tuple[float, float],
         mirror: bool = False,
+        sources: Tensor | None = None,
+        paired: bool = True,
     ) -> None:
-        self.images, self.labels, self.batch, self.seed = images, labels, batch, seed
+        self.images, self.labels, self.sources, self.batch, self.seed = images, labels, sources, batch, seed
         self.device, self.mirror = device, mirror
         self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
         self.drawn = 0
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._order = _Order(len(images), seed)
+        # An unpaired source must not follow the images' order: where both have N items it would be a pairing.
+        self._other = self._order if paired or sources is None else _Order(len(sources), seed ^ 0x5EED)
         if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
             self.images = images.to(device)
 
     def next(self) -> Batch:
         """The next batch, on the device; its images are float32 (batch, C, H, W)."""
-        index = self._indices()
-        images = self.images[index.to(self.images.device)].to(self.device, non_blocking=True)
+        index = self._order.take(self.drawn, self.batch)
+        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)
         self.drawn += self.batch
-        batch = images.float().mul_(self.scale).add_(self.low)
+        images = self._floats(self.images, index)
+        source = None if self.sources is None else self._floats(self.sources, other)
+        labels = None if self.labels is None else self.labels[index].to(self.device)
         if self.mirror:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
-            flip = (torch.rand(self.batch, generator=generator) < 0.5).to(self.device)
-            batch = torch.where(flip[:, None, None, None], batch.flip(-1), batch)
-        labels = None if self.labels is None else self.labels[index].to(self.device)
-        return Batch(batch.contiguous(memory_format=torch.channels_last), labels)
+            flip = (torch.rand(self.batch, generator=generator) < 0.5).to(self.device)[:, None, None, None]
+            images = torch.where(flip, images.flip(-1), images)
+            source = None if source is None else torch.where(flip, source.flip(-1), source)
+        layout = torch.channels_last
+        source = None if source is None else source.contiguous(memory_format=layout)
+        return Batch(images.contiguous(memory_format=layout), labels, source)
 
-    def _indices(self) -> Tensor:
-        """Positions of the next ``batch`` images, from as many epochs as that takes."""
-        count, parts, position = len(self.images), [], self.drawn
-        while position < self.drawn + self.batch:
-            epoch, offset = divmod(position, count)
+    def _floats(self, pixels: Tensor, index: Tensor) -> Tensor:
+        chosen = pixels[index.to(pixels.device)].to(self.device, non_blocking=True)
+        return chosen.float().mul_(self.scale).add_(self.low)
+
+
+class _Order:
+    """Positions in a set, shuffled anew each epoch."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def take(self, drawn: int, batch: int) -> Tensor:
+        """The positions that follow the first ``drawn``, from as many epochs as that takes."""
+        parts, position = [], drawn
+        while position < drawn + batch:
+            epoch, offset = divmod(position, self.count)
             if epoch != self._epoch:
                 generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**32)
-                self._epoch, self._order = epoch, torch.randperm(count, generator=generator)
-            part = self._order[offset : offset + self.drawn + self.batch - position]
+                self._epoch, self._order = epoch, torch.randperm(self.count, generator=generator)
+            part = self._order[offset : offset + drawn + batch - position]
             parts.append(part)
             position += len(part)
         return torch.cat(parts) if len(parts) > 1 else parts[0]

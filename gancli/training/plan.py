@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancli.data import Dataset
+from gancli.errors import UsageError
 from gancli.recipe import Recipe
 from gancli.training.trainer import Trainer
 
@@ -36,11 +38,23 @@ def _cpu_has_bf16() -> bool:
     return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
 
 
-def resolve(recipe: Recipe, images: Tensor, device: torch.device) -> Recipe:
-    """The recipe with the images' shape and the precision filled in; the budget is still open."""
-    _, channels, height, width = images.shape
+def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
+    """The recipe with the images' shape, the classes and the precision filled in; the budget is still open.
+
+    Raises:
+        UsageError: the recipe wants classes, and the data has none.
+    """
+    _, channels, height, width = dataset.images.shape
     precision, _ = pick_precision(recipe.training.precision, device)
-    return recipe.with_values(data={"size": [height, width], "channels": channels}, training={"precision": precision})
+    found: dict[str, dict[str, Any]] = {"data": {"size": [height, width], "channels": channels}}
+    if recipe.latent.classes == "data":
+        if not dataset.classes:
+            raise UsageError(
+                f"'{recipe.model}' is told classes, and {dataset.name} has none",
+                "put the images into one folder a class, or train another model, as in --model quick",
+            )
+        found["latent"] = {"classes": len(dataset.classes)}
+    return recipe.with_values(**found, training={"precision": precision})
 
 
 @dataclass(frozen=True)
@@ -62,15 +76,20 @@ class Measurement:
     activations: int
 
 
+MIDST = 500_000
+"""A round in the midst of a training of twice as many: at its beginning, one side may stand still."""
+
+
 def images_a_round(trainer: Trainer) -> int:
-    """Real images that the first round draws."""
-    return sum(player.steps_in(0) * trainer.settings.batch for player in trainer.players if player.real)
+    """Real images that a round draws in the midst of a training."""
+    return sum(player.steps_in(MIDST) * trainer.settings.batch for player in trainer.players if player.real)
 
 
-def measure(recipe: Recipe, images: Tensor, device: torch.device, *, seconds: float = 3.0) -> Measurement:
+def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 3.0) -> Measurement:
     """Train a throwaway copy for a moment. The training that follows starts from its own seed, untouched by this."""
-    trial = recipe.with_values(training={"rounds": 1_000_000})
-    trainer = Trainer(trial, images, device)
+    trial = recipe.with_values(training={"rounds": 2 * MIDST})
+    trainer = Trainer(trial, dataset, device)
+    trainer.rounds = MIDST
     with _saved_bytes() as kept:
         trainer.round()
     trainer.round()

@@ -33,11 +33,11 @@ from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
-from gancli.model import to_uint8
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.plots import save_losses
+from gancli.training.preview import Preview
 from gancli.training.trainer import Trainer
 
 FRAMES = 60
@@ -75,7 +75,8 @@ class Run:
         self, folder: Path, recipe: Recipe, dataset: Dataset, device: torch.device, save_every: float = 30.0
     ) -> None:
         self.folder, self.recipe, self.dataset = folder, recipe, dataset
-        self.trainer = Trainer(recipe, dataset.images, device, dataset.labels)
+        self.trainer = Trainer(recipe, dataset, device)
+        self.preview = Preview(self.trainer, dataset)
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
@@ -108,11 +109,11 @@ class Run:
             now, done, halt = time.perf_counter(), self.trainer.rounds, stop()
             self.seconds = before + now - started
             save = halt or now - saved >= self.save_every or self.finished
+            if done in self.frames or self.finished:
+                self._sample(reporter)
             if save or now - told >= 1:
                 self._row(reporter, (done - last) / max(now - told, 1e-9))
                 told, last = now, done
-            if done in self.frames or self.finished:
-                self._sample(reporter)
             if save:
                 self.save()
                 saved = time.perf_counter()
@@ -159,6 +160,7 @@ class Run:
             "gancli": gancli.__version__,
             "recipe": recipe,
             "networks": list(networks),
+            "takes": objective.takes,
             "latent": trainer.spec.latent.to_dict(),
             "dataset": self._dataset(),
             "ema": trainer.average is not None,
@@ -260,19 +262,22 @@ class Run:
 
     def samples(self) -> Tensor:
         """The run's fixed seeds as images, uint8 (N, C, H, W)."""
-        inputs = self.trainer.spec.latent.from_seeds(range(self.recipe.training.samples))
-        return to_uint8(self.trainer.sample(inputs), self.trainer.generator.range)
+        return self.preview.images()
 
     def _sample(self, reporter: Reporter) -> None:
         images = self.samples()
-        save_grid(_fitted(images, FRAME), self.folder / "samples" / f"{self.trainer.rounds:08d}.png")
+        path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
+        save_grid(_fitted(images, FRAME), path, columns=self.recipe.training.columns)
+        if (diversity := self.preview.diversity()) is not None:
+            self.trainer.note("diversity", diversity)
         reporter.pictures(images)
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
         save_losses(read_metrics(self.folder / "metrics.jsonl"), self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
-        save_grid(_fitted(self.samples(), PICTURE), self.folder / "samples.png")
+        picture = _fitted(self.samples(), PICTURE)
+        save_grid(picture, self.folder / "samples.png", columns=self.recipe.training.columns)
 
 
 FRAME, PICTURE = 1024, 4096

@@ -5,21 +5,25 @@ This loop knows no algorithm. What is lost, by whom, how often and what happens 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gancli import registry
 from gancli.architectures.base import build, spec_of
+from gancli.data import Dataset
 from gancli.errors import UsageError, nearest
-from gancli.objectives.base import Objective, Player, Turn
-from gancli.recipe import Ema, Recipe
+from gancli.objectives.base import Batch, Objective, Player, Turn
+from gancli.recipe import Ema, Optimizer, Recipe
 from gancli.training import optimizers
-from gancli.training.feed import Feed
+from gancli.training.feed import Feed, feed_of
+
+GRADIENT_EVERY = 8
+"""Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
 
 
 class Trainer:
@@ -27,15 +31,14 @@ class Trainer:
 
     Args:
         recipe: resolved: data size and channels, precision and rounds are set.
-        images: uint8 (N, C, H, W).
+        dataset: what to train on.
         device: where to train.
-        labels: int64 (N,), or None.
 
     Raises:
         UsageError: the recipe's parts do not fit together.
     """
 
-    def __init__(self, recipe: Recipe, images: Tensor, device: torch.device, labels: Tensor | None = None) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device) -> None:
         self.recipe, self.device, self.settings = recipe, device, recipe.training
         self.spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
@@ -52,10 +55,9 @@ class Trainer:
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
-        self.feed = Feed(
-            images, labels, self.settings.batch, self.settings.seed, device, self.generator.range, recipe.data.mirror
-        )
+        self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range)
         self.rounds = 0
+        self.steps = dict.fromkeys(self.optimizers, 0)
         self._totals: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -71,7 +73,6 @@ class Trainer:
 
     def round(self) -> None:
         """One round: every player in turn. Waits for nothing on the device."""
-        self._set_rates()
         turn = Turn(draw=self._draw, round=self.rounds)
         with self._precision():
             self.objective.begin(turn)
@@ -90,18 +91,31 @@ class Trainer:
             outcome = player.play(turn)
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(outcome.losses.values())).sum().backward()
-        optimizer.step()
-        if player.after is not None:
-            player.after()
         for name, value in outcome.losses.items():
             self._note(f"loss/{name}", value)
         for name, value in outcome.shown.items():
             self._note(name, value)
+        gradients = [p.grad for p in self._parameters(player) if p.grad is not None]
+        if self.rounds % GRADIENT_EVERY == 0:
+            self._note(f"gradient/{player.name}", nn.utils.get_total_norm(gradients))
+        section = self.recipe.optimizer[player.name]
+        if section.clip_value is not None:
+            torch._foreach_clamp_min_(gradients, -section.clip_value)
+            torch._foreach_clamp_max_(gradients, section.clip_value)
+        self._set_rate(player.name, section)
+        optimizer.step()
+        self.steps[player.name] += 1
+        if player.after is not None:
+            player.after()
 
     def _note(self, name: str, value: Tensor) -> None:
-        value = value.detach()
+        value = value.detach().to(self.device)
         self._totals[name] = self._totals[name] + value if name in self._totals else value
         self._counts[name] = self._counts.get(name, 0) + 1
+
+    def note(self, name: str, value: float) -> None:
+        """Add a figure to the next line of metrics."""
+        self._note(name, torch.tensor(value))
 
     def means(self) -> dict[str, float]:
         """The mean of each loss and shown value since the last call; the one place that waits for the device."""
@@ -114,14 +128,29 @@ class Trainer:
 
     @torch.inference_mode()
     def sample(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Images (N, C, H, W) of the published generator in its own range; the training goes on untouched."""
-        network = self.published
-        training = network.training
-        network.eval()
+        """Outputs (N, C, H, W) of the published generator in its own range; the training goes on untouched."""
+        with self._evaluation():
+            return self.published(**{name: value.to(self.device) for name, value in inputs.items()}).float()
+
+    @torch.inference_mode()
+    def preview(self, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
+        """The objective's own pictures, (M, C, H, W) in the generator's range; see :meth:`Objective.preview`."""
+        with self._evaluation():
+            there = {name: value.to(self.device) for name, value in inputs.items()}
+            return self.objective.preview(self.published, there, real).float()
+
+    @contextmanager
+    def _evaluation(self) -> Generator[None]:
+        """Every network in evaluation mode, and afterwards as it was."""
+        networks = [self.published, *self.networks.values()]
+        modes = [network.training for network in networks]
+        for network in networks:
+            network.eval()
         try:
-            return network(**{name: value.to(self.device) for name, value in inputs.items()}).float()
+            yield
         finally:
-            network.train(training)
+            for network, mode in zip(networks, modes, strict=True):
+                network.train(mode)
 
     def _terms(self) -> dict[str, Tensor]:
         """The objective's own state, without that of the networks that it plays with."""
@@ -136,15 +165,16 @@ class Trainer:
         section = self.recipe.optimizer.get(player.name)
         if section is None:
             raise UsageError(f"the recipe has no optimizer.{player.name}", f"add [optimizer.{player.name}] to it")
-        parameters = [p for name in player.networks for p in self.networks[name].parameters()]
-        return optimizers.build(section, parameters, self.device)
+        return optimizers.build(section, self._parameters(player), self.device)
 
-    def _set_rates(self) -> None:
+    def _parameters(self, player: Player) -> list[nn.Parameter]:
+        return [p for name in player.networks for p in self.networks[name].parameters()]
+
+    def _set_rate(self, name: str, section: Optimizer) -> None:
         progress = self.rounds / (self.settings.rounds or 1)
-        factor = optimizers.rate_factor(progress, self.settings.rate_decay)
-        for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self.recipe.optimizer[name].lr * factor
+        rate = section.lr * optimizers.rate_factor(progress, self.settings.rate_decay)
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = rate / (1 + section.decay * self.steps[name])
 
     def _average(self, ema: Ema) -> AveragedModel:
         """The average after Karras et al. (2020b, appendix B): half-life in images, shorter at the start."""
@@ -182,6 +212,7 @@ class Trainer:
         """Everything that the next round depends on."""
         state: dict[str, Any] = {
             "rounds": self.rounds,
+            "steps": self.steps,
             "drawn": self.feed.drawn,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "objective": self._terms(),
@@ -196,7 +227,7 @@ class Trainer:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`, to the bit on the same device and number of threads."""
-        self.rounds, self.feed.drawn = state["rounds"], state["drawn"]
+        self.rounds, self.feed.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         terms = self._terms()

@@ -141,9 +141,9 @@ class Cycle(Objective):
 @pytest.fixture
 def plugins(monkeypatch) -> None:
     monkeypatch.setattr(registry, "_added", {})
-    registry.add("objective", "wgan", Wgan)
-    registry.add("objective", "vae", Vae)
-    registry.add("objective", "cycle", Cycle)
+    registry.add("objective", "own-wgan", Wgan)
+    registry.add("objective", "own-vae", Vae)
+    registry.add("objective", "own-cycle", Cycle)
     registry.add("architecture", "linear", {"encoder": Encoder})
     registry.add("architecture", "translator", {"translator": Translator})
 
@@ -151,15 +151,15 @@ def plugins(monkeypatch) -> None:
 JUDGE = {"architecture": "dcgan", "role": "discriminator", "width": 4}
 RATE = {"name": "rmsprop", "lr": 1e-3}
 VARIANTS = {
-    "wgan": {
+    "own-wgan": {
         "networks": {"generator": {"architecture": "dcgan", "width": 4}, "critic": JUDGE},
         "optimizer": {"generator": RATE, "critic": RATE},
     },
-    "vae": {
+    "own-vae": {
         "networks": {"generator": {"architecture": "mlp", "hidden": [8]}, "encoder": {"architecture": "linear"}},
         "optimizer": {"autoencoder": {"name": "adam", "lr": 1e-3}},
     },
-    "cycle": {
+    "own-cycle": {
         "networks": {
             "forth": {"architecture": "translator", "role": "translator"},
             "back": {"architecture": "translator", "role": "translator"},
@@ -193,9 +193,9 @@ def test_a_variant_trains_and_resumes_to_the_bit(plugins, name: str, tmp_path) -
     assert all(torch.equal(a[key], b[key]) for key in a)
     moved = [key for key in start if key.startswith("networks") and not torch.equal(start[key], a[key])]
     assert {key.split(".")[1] for key in moved} == set(whole.networks)
-    if name == "vae":
+    if name == "own-vae":
         assert a["objective.typical"] > 0
-    if name == "wgan":
+    if name == "own-wgan":
         assert max(p.abs().max() for p in whole.networks["critic"].parameters()) <= 0.01
         assert rest.feed.drawn == 4 * 5 * 12
 
@@ -243,7 +243,7 @@ def test_steps_may_differ_from_round_to_round() -> None:
 
 
 def test_labels_reach_the_players(plugins) -> None:
-    one = Trainer(tiny(), load("digits").images, torch.device("cpu"), load("digits").labels)
+    one = Trainer(tiny(), load("digits"), torch.device("cpu"))
     seen = []
     judge, deceive = one.players
     one.players = (replace(judge, play=lambda turn: seen.append(turn.batch.labels) or judge.play(turn)), deceive)
@@ -253,7 +253,7 @@ def test_labels_reach_the_players(plugins) -> None:
 
 def test_a_vae_publishes_its_encoder_and_is_sampled_by_its_generator(plugins, tmp_path) -> None:
     base = tiny(2).to_dict()
-    made = recipe.parse({**base, **VARIANTS["vae"], "model": "vae", "objective": {"name": "vae"}})
+    made = recipe.parse({**base, **VARIANTS["own-vae"], "model": "vae", "objective": {"name": "own-vae"}})
     run(tmp_path / "r", made).train(Silent())
     tensors, header = checkpoint.read(tmp_path / "r" / "model.safetensors")
     assert header["networks"] == ["generator", "encoder"]

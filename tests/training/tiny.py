@@ -30,7 +30,7 @@ def tiny(rounds: int = 6, model: str = "quick", **sections: Any) -> Recipe:
 
 def trainer(made: Recipe) -> Trainer:
     """In memory."""
-    return Trainer(made, load("digits").images, CPU)
+    return Trainer(made, load("digits"), CPU)
 
 
 def run(folder: Path, made: Recipe) -> Run:
