@@ -64,13 +64,13 @@ class UpsampledConvolution(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 5, padding=2)
         self.size = size
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, *size)."""
         taps = _TAPS.to(self.weight)
         kernel = self.weight.flip(2, 3)  # a transposed convolution is a convolution by the turned kernel
         phases = torch.einsum("pau,qbv,couv->opqcab", taps, taps, kernel).flatten(0, 2)
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        doubled = F.pixel_shuffle(F.conv2d(x, phases, bias, padding=1), 2)
+        doubled = F.pixel_shuffle(F.conv2d(input, phases, bias, padding=1), 2)
         return doubled[..., : self.size[0], : self.size[1]]
 
 
