@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gancli.data import folder, named
+from gancli.data import folder, formulas, named
 from gancli.data.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.prepared import Formula, Prepared, Progress, Skipped, View, fingerprint_of
@@ -79,6 +79,8 @@ def load(
         raise UsageError(f"{size[0]}x{size[1]} is not an image size", f"each side lies from 1 to {LARGEST_SIDE}")
     view = View(size, channels, parse_fit(fit), parse_colour(background))
     report = progress or (lambda what, done, total: None)
+    if name in formulas.FORMULAS:
+        return _numbers(name, split, size, channels)
     if name in DATASETS:
         return _dataset(name, split, named.load(DATASETS[name], split, view, data_dir, report))
     path = Path(name).expanduser()
@@ -86,6 +88,14 @@ def load(
     if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
         raise UsageError(f"there is no data set '{name}'", _what_else(name))
     return _dataset(folder.title(path), split, folder.load(path, split, view, report))
+
+
+def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:
+    formula = formulas.FORMULAS[name]
+    if size not in (None, (1, formula.width)) or channels not in (None, 1):
+        raise UsageError(f"'{name}' is {formula.width} numbers a sample, not images", "leave out size and channels")
+    digits = formulas.fingerprint(formula, split)
+    return Dataset(name, split, formulas.examples(formula, split), None, (), digits, formula=formula)
 
 
 def _what_else(name: str) -> str:

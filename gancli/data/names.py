@@ -26,6 +26,7 @@ class Facts:
         files: the files a split needs, relative to the data folder, in torchvision's layout.
         extra: the modules beyond the core that reading or downloading takes, all in ``gancli[datasets]``.
         licence: the terms of the data, as its makers state them.
+        model: the zoo's model that learns it unless another is named.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Facts:
     files: Mapping[str, tuple[str, ...]]
     extra: tuple[str, ...] = ()
     licence: str = ""
+    model: str = "quick"
+
+    @property
+    def formula(self) -> bool:
+        """Whether it is numbers made by a formula, drawn anew for every batch, and not images."""
+        return self.layout == "formula"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -71,6 +78,12 @@ def _emnist(name: str, part: str, labels: tuple[str, ...], train: int, test: int
     parts = {split: f"emnist-{part}-{split}" for split in SPLITS}
     files = {s: (f"EMNIST/raw/{p}-images-idx3-ubyte", f"EMNIST/raw/{p}-labels-idx1-ubyte") for s, p in parts.items()}
     return Facts(name, (28, 28), 1, labels, {"train": train, "test": test}, "emnist", files)
+
+
+def _formula(name: str, width: int, model: str) -> Facts:
+    """One row of numbers a sample; the counts are those of the fixed draws that serve as examples."""
+    counts = dict.fromkeys(SPLITS, 10_000)
+    return Facts(name, (1, width), 1, (), counts, "formula", {}, model=model)
 
 
 _FACTS = (
@@ -172,6 +185,10 @@ _FACTS = (
         dict.fromkeys(SPLITS, ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat")),
         ("scipy",),
     ),
+    _formula("sine", 15, "sine-gan"),
+    _formula("ring", 2, "points-gan"),
+    _formula("grid", 2, "points-gan"),
+    _formula("swissroll", 2, "points-gan"),
 )
 
 DATASETS: Mapping[str, Facts] = MappingProxyType({facts.name: facts for facts in _FACTS})

@@ -24,7 +24,7 @@ def test_faulty_sizes(text):
 def test_every_set_of_the_list():
     assert {name.partition("/")[0] for name in DATASETS} == {
         "digits", "mnist", "fashion-mnist", "kmnist", "emnist", "qmnist", "usps", "cifar10", "cifar100", "svhn",
-        "stl10", "celeba", "flowers102",
+        "stl10", "celeba", "flowers102", "sine", "ring", "grid", "swissroll",
     }  # fmt: skip
 
 
@@ -36,14 +36,14 @@ def test_facts_are_complete(name):
     assert facts.channels in (1, 3)
     assert len(set(facts.classes)) == len(facts.classes)
     assert set(facts.images) == set(SPLITS)
-    assert name == "digits" or all(facts.files[split] for split in SPLITS)
+    assert name == "digits" or facts.formula or all(facts.files[split] for split in SPLITS)
 
 
 def test_paths_have_no_facts():
     assert describe("./mnist") is None
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
+@pytest.mark.parametrize("name", [name for name, facts in DATASETS.items() if facts.files])
 def test_every_set_knows_where_it_comes_from(name):
     for split in SPLITS:
         remotes = download.remotes(DATASETS[name], split)

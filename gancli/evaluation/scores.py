@@ -1,0 +1,53 @@
+"""The one figure that stands for a model in a list: the first of its evaluation. Without torch, so that lists are
+instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ACRONYMS = {"elbo", "fid", "kid", "mse", "psnr", "rmse", "ssim"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure and what real data get.
+
+    Attributes:
+        metric: its name.
+        value: of the model.
+        floor: of real data; None where there is none.
+    """
+
+    metric: str
+    value: float
+    floor: float | None
+
+    def __str__(self) -> str:
+        """With its title: "FID 0.3420", "modes 25", "PSNR 23.4 dB"."""
+        unit = " dB" if self.metric == "psnr" else ""
+        return f"{title(self.metric)} {number(self.metric, self.value)}{unit}"
+
+    @property
+    def floor_text(self) -> str:
+        """The floor alone; empty where there is none."""
+        return "" if self.floor is None else number(self.metric, self.floor)
+
+
+def score(evaluation: Mapping[str, Any]) -> Score | None:
+    """The first result of an evaluation as it stands in a model's header; None where there is none."""
+    for result in evaluation.get("results", []):
+        return Score(result["metric"], result["value"], result.get("floor"))
+    return None
+
+
+def title(metric: str) -> str:
+    """How a metric is headed."""
+    return metric.upper() if metric in _ACRONYMS else metric.replace("_", " ")
+
+
+def number(metric: str, value: float) -> str:
+    """A figure with as many decimals as tell models apart."""
+    decimals = 0 if metric == "modes" else 4 if abs(value) < 10 else 1
+    return f"{value:.{decimals}f}"
