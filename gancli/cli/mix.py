@@ -1,0 +1,93 @@
+"""``gancli mix``: arithmetic with latents."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancli.cli.console import say
+from gancli.cli.places import picture_path
+from gancli.cli.progress import counting
+from gancli.cli.sample import Device, ModelName
+from gancli.errors import UsageError
+from gancli.latent import parse_seeds
+from gancli.rendering.layout import file_stem
+
+
+def mix(
+    model: ModelName = ...,  # ty: ignore[invalid-parameter-default]
+    expression: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPRESSION",
+            help="Seeds and means of seeds, with signs and factors; in quotes.",
+            show_default=False,
+        ),
+    ] = ...,  # ty: ignore[invalid-parameter-default]
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A .png. MODEL-mix.png unless given.", show_default=False),
+    ] = None,
+    among: Annotated[
+        str, typer.Option(metavar="SEEDS", help="The seeds among which mean(label=…) finds those of a label.")
+    ] = "0-999",
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Enlarge by this factor; small images are enlarged unless given.", show_default=False
+        ),
+    ] = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Add and subtract images by their latents: the operands and the result in one strip.
+
+    A term is a seed (14), the mean of some seeds (mean(0-9)), or the mean of the seeds whose image shows a label
+    (mean(label=7)); a factor may stand before it (0.5*14).
+
+    \b
+    Examples:
+      gancli mix dcgan/mnist "3 - 14 + 15"
+      gancli mix quick/mnist "3 - mean(label=1) + mean(label=7)" --out seven.png
+      gancli mix dcgan/mnist "0.5*3 + 0.5*14" --json
+    """
+    from gancli import mixing
+
+    operands = mixing.parse(expression)
+    seeds = parse_seeds(among, option="--among")
+    if len(seeds) > mixing.MOST_SEEDS:
+        raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {mixing.MOST_SEEDS:,}")
+    path = picture_path(out)
+
+    from gancli import model as models
+    from gancli.inversion import check_latents
+    from gancli.rendering.captions import save_captioned
+    from gancli.rendering.images import default_scale
+
+    source = models.load(model, device=device)
+    check_latents(source)
+    path = path or Path(f"{file_stem(source.name)}-mix.png")
+    with counting("images", len(seeds)) as progress:
+        mixture = mixing.mix(source, operands, among=seeds, progress=progress)
+    _, height, width = source.shape
+    signs = ["-" if operand.factor < 0 else "+" for operand in operands]
+    above = [f"{sign} {operand.amount}" for sign, operand in zip(signs, operands, strict=True)]
+    above[0] = above[0].removeprefix("+ ")
+    save_captioned(
+        source.generate(mixture.inputs),
+        path,
+        columns=len(operands) + 1,
+        scale=scale or default_scale(height, width, near=112),
+        above=[*above, "="],
+    )
+    if as_json:
+        terms = [
+            {"term": operand.name, "factor": operand.factor, "seeds": count}
+            for operand, count in zip(operands, mixture.counts, strict=True)
+        ]
+        result = {name: values[-1].tolist() for name, values in mixture.inputs.items()}
+        print(json.dumps({"model": source.name, "out": str(path), "terms": terms, "result": result}))
+    else:
+        say(f"{expression.strip()} of {source.name}")
+        print(path)

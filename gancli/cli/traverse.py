@@ -1,0 +1,151 @@
+"""``gancli traverse``: what each dimension of the latent does."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gancli.cli.console import say
+from gancli.cli.places import picture_path
+from gancli.cli.sample import Device, ModelName
+from gancli.errors import UsageError
+from gancli.latent import batches
+from gancli.rendering.layout import MAX_GRID, file_stem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gancli.latent import Inputs, LatentSpec
+
+    Generate = Callable[[Inputs], Tensor]
+
+ROWS = 10
+"""Dimensions that are shown unless the user names some, after all codes."""
+
+
+def traverse(
+    model: ModelName = None,
+    dims: Annotated[
+        str | None,
+        typer.Option(
+            help="Dimensions of z and codes, such as 0-9,42 or c0,c1,0-3; all codes and the first 10 unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="The latent to start from.")] = 0,
+    reach: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="FROM..TO",
+            help="Values to go through; -2..2, or -1..1 for uniform latents, unless given.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Values, both ends included.")] = 9,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A .png. MODEL-traverse.png unless given.", show_default=False),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Enlarge by this factor; small images are enlarged unless given.", show_default=False
+        ),
+    ] = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Move through one dimension of the latent at a time: a grid with a row for each.
+
+    All rows start from the same seed, and each changes one value of its latent from end to end.
+
+    \b
+    Examples:
+      gancli traverse dcgan/mnist
+      gancli traverse dcgan/mnist --dims 0-4,42 --seed 7 --steps 7 --out rows.png
+      gancli traverse quick/mnist --dims 0-3 --range -3..3 --json
+    """
+    path, ends = picture_path(out), _parse_range(reach) if reach is not None else None
+
+    from gancli import model as models
+    from gancli.inversion import check_latents
+    from gancli.rendering.captions import save_captioned
+
+    source = models.load(model, device=device)
+    check_latents(source)
+    rows = parse_dims(dims, source.latent)
+    if len(rows) * steps > MAX_GRID:
+        raise UsageError(f"{len(rows) * steps:,} images are too many for one picture", "take fewer --dims or --steps")
+    values = _values(ends, steps, source.latent)
+    path = path or Path(f"{file_stem(source.name)}-traverse.png")
+    images = _images(source.latent, seed, rows, values, source.generate)
+    save_captioned(images, path, columns=steps, scale=scale, above=[f"{value:.3g}" for value in values], beside=rows)
+    if as_json:
+        pixels = images.view(len(rows), steps, -1).float()
+        change = ((pixels[:, -1] - pixels[:, 0]).abs().mean(1) / 255).tolist()
+        shown = [{"dim": row, "change": round(each, 4)} for row, each in zip(rows, change, strict=True)]
+        print(json.dumps({"model": source.name, "out": str(path), "seed": seed, "values": values, "rows": shown}))
+    else:
+        say(f"{len(rows)} dimensions of {source.name}")
+        print(path)
+
+
+def parse_dims(text: str | None, spec: "LatentSpec") -> list[str]:
+    """Read ``0-9,c0``: dimensions of z by their number, codes with a c before it.
+
+    Raises:
+        UsageError: anything else, or a dimension or a code that the model has not.
+    """
+    if text is None:
+        return [*(f"c{code}" for code in range(spec.codes)), *map(str, range(min(ROWS, spec.dim)))]
+    rows: list[str] = []
+    for part in (part.strip() for part in text.split(",")):
+        found = re.fullmatch(r"(c?)([0-9]{1,6})(?:\s*-\s*c?([0-9]{1,6}))?", part)
+        if not found:
+            raise UsageError(
+                f"--dims '{part[:40]}' names no dimension", "numbers and ranges, such as 0-9,42, and codes, c0"
+            )
+        first, last = int(found[2]), int(found[3] or found[2])
+        if last < first:
+            raise UsageError(f"--dims '{part}' runs backwards", f"write it as {found[1]}{last}-{first}")
+        count, what = (spec.codes, "code") if found[1] else (spec.dim, "dimension")
+        if last >= count:
+            has = f"they go from {found[1]}0 to {found[1]}{count - 1}" if count else "it takes no codes"
+            raise UsageError(f"--dims '{part}': the model has no {what} {last}", has)
+        rows += [f"{found[1]}{number}" for number in range(first, last + 1)]
+    return rows
+
+
+def _parse_range(text: str) -> tuple[float, float]:
+    number = r"\s*([+-]?[0-9]{1,3}(?:\.[0-9]{1,6})?)\s*"
+    found = re.fullmatch(rf"{number}\.\.{number}", text)
+    if not found or float(found[1]) == float(found[2]):
+        raise UsageError(f"--range '{text[:40]}' is not two different values", "for example: --range -2..2")
+    return float(found[1]), float(found[2])
+
+
+def _values(ends: tuple[float, float] | None, steps: int, spec: "LatentSpec") -> list[float]:
+    """Evenly spaced values; a uniform latent has none beyond 1, so that its generator has seen none."""
+    limit = 1.0 if spec.distribution == "uniform" else 2.0
+    first, last = ends or (-limit, limit)
+    if spec.distribution == "uniform" and max(abs(first), abs(last)) > 1:
+        raise UsageError(
+            f"--range {first:g}..{last:g} leaves the cube of this model's uniform latents", "stay within -1..1"
+        )
+    return [round(first + (last - first) * step / (steps - 1), 6) for step in range(steps)]
+
+
+def _images(spec: "LatentSpec", seed: int, rows: list[str], values: list[float], generate: "Generate") -> "Tensor":
+    """uint8 (rows * values, C, H, W), row after row."""
+    import torch
+
+    inputs: Inputs = spec.from_seeds([seed])
+    inputs = {name: value.repeat(len(rows) * len(values), *[1] * (value.dim() - 1)) for name, value in inputs.items()}
+    for number, row in enumerate(rows):
+        where = slice(number * len(values), (number + 1) * len(values))
+        name, dim = ("c", int(row[1:])) if row.startswith("c") else ("z", int(row))
+        inputs[name][where, dim] = torch.tensor(values)
+    return torch.cat([generate(piece) for piece in batches(inputs, 256)])

@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gancli.data import load
+
+NOTE = "quick/digits comes without its discriminator: what keeps the result real is the latent's distribution\n"
+FAST = ("--steps", "5", "--restarts", "1", "--device", "cpu")
+
+
+def test_image_hole_and_result_in_one_picture(run_cli, home) -> None:
+    result = run_cli("inpaint", "quick/digits", "digits", "--mask", "3,3,3,3", "-n", "5", *FAST)
+    assert (result.code, result.out) == (0, "quick-digits-inpainted.png\n")
+    assert result.err.startswith(NOTE + "5 images filled, PSNR to what was given ")
+    with Image.open(home / "quick-digits-inpainted.png") as image:
+        assert image.size == (3 * 66 + 2, 5 * 66 + 2 + 18)
+
+
+def test_a_drawn_mask_and_a_folder_of_results(run_cli, home) -> None:
+    digit = load("digits", split="test").images[3, 0].numpy()
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:5, 4:6] = 255
+    Image.fromarray(digit).save("digit.png")
+    Image.fromarray(mask).save("mask.png")
+    result = run_cli("inpaint", "quick/digits", "digit.png", "--mask", "mask.png", "--out", "filled/", "--json", *FAST)
+    found = json.loads(result.out)
+    assert {**found, "psnr": 0} == {"model": "quick/digits", "out": "filled", "prior": "latent", "images": 1, "psnr": 0}
+    assert list(found["psnr"]) == ["digit"]
+    with Image.open(home / "filled" / "digit.png") as image:
+        filled = np.array(image)
+    assert np.array_equal(filled[mask == 0], digit[mask == 0])
+    assert not np.array_equal(filled, digit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (
+            ["digits", "--mask", "hole"],
+            "--mask 'hole' is neither a file nor a rectangle",
+            "name an image, or left, top, width and height, as in --mask 9,9,10,10",
+        ),
+        (
+            ["digits", "--mask", "1,1,0,2"],
+            "--mask 1,1,0,2 is a rectangle of nothing",
+            "its width and height are 1 or more",
+        ),
+        (
+            ["digits", "--mask", "4,4,5,2"],
+            "--mask 4,4,5,2 leaves the image: quick/digits makes 8x8 pixels (width x height)",
+            "left + width is at most 8, top + height at most 8",
+        ),
+        (
+            ["digits", "--mask", "0,0,8,8"],
+            "the mask is nothing but hole: nothing is left to go by",
+            "leave some of the image",
+        ),
+        (
+            ["digits", "--mask", "1,1,1,1", "--out", "x.gif"],
+            "--out 'x.gif' ends in '.gif'",
+            "end it in .png for one picture, or in / for a folder",
+        ),
+        (
+            ["wide.png", "--mask", "black.png"],
+            "--mask 'black.png' has 8x8 pixels, the image 16x8",
+            "draw it on a copy of the image",
+        ),
+        (
+            ["black.png", "--mask", "black.png"],
+            "the mask has no hole: nothing is missing",
+            "the hole is what is white in the mask",
+        ),
+    ],
+)
+def test_faults(run_cli, arguments, message: str, hint: str) -> None:
+    Image.new("L", (8, 8)).save("black.png")
+    Image.new("L", (16, 8)).save("wide.png")
+    result = run_cli("inpaint", "quick/digits", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")

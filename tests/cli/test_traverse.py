@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import gancli
+from gancli.cli.traverse import _images, parse_dims
+from gancli.errors import UsageError
+from gancli.latent import LatentSpec
+
+
+def test_a_row_for_each_dimension(run_cli, home) -> None:
+    result = run_cli("traverse", "quick/digits", "--dims", "0-2,63", "--steps", "5", "--seed", "7", "--out", "t.png")
+    assert (result.code, result.out, result.err) == (0, "t.png\n", "4 dimensions of quick/digits\n")
+    model = gancli.load("quick/digits", device="cpu")
+    z = model.latent.from_seeds([7])["z"].repeat(5, 1)
+    z[:, 63] = torch.linspace(-2, 2, 5)
+    with Image.open(home / "t.png") as image:
+        pixels = np.array(image)
+    # An 8x8 digit is shown at 64 pixels, with lines of 2 around; captions stand above and at the left.
+    row = pixels[18 + 2 + 3 * 66 : 18 + 2 + 3 * 66 + 64, -(5 * 66 + 2) :]
+    shown = np.stack([row[:, 2 + 66 * step : 2 + 66 * step + 64].mean() for step in range(5)])
+    assert shown == pytest.approx(model.sample(z=z).float().mean((1, 2, 3)).numpy(), abs=2)
+
+
+def test_uniform_latents_stay_in_their_cube(run_cli) -> None:
+    found = json.loads(run_cli("traverse", "dcgan/digits", "--steps", "3", "--json").out)
+    assert found["values"] == [-1, 0, 1]
+    assert [row["dim"] for row in found["rows"]] == [str(dim) for dim in range(10)]
+    assert all(row["change"] > 0 for row in found["rows"])
+    result = run_cli("traverse", "dcgan/digits", "--range", "-2..2")
+    assert (result.code, result.err) == (
+        2,
+        "error: --range -2..2 leaves the cube of this model's uniform latents\n\nhint: stay within -1..1\n",
+    )
+
+
+def test_codes_come_first_and_only_one_value_of_a_row_changes() -> None:
+    spec = LatentSpec(12, codes=2, classes=3)
+    assert parse_dims(None, spec) == ["c0", "c1", *map(str, range(10))]
+    assert parse_dims("3,c0-1, 0-1", spec) == ["3", "c0", "c1", "0", "1"]
+    taken: list = []
+
+    def generate(inputs):
+        taken.append(inputs)
+        return torch.zeros(len(inputs["z"]), 1, 1, 1)
+
+    _images(spec, 5, ["c1", "3"], [-1.0, 0.5], generate)
+    (inputs,), start = taken, spec.from_seeds([5])
+    assert inputs["c"][:, 1].tolist() == [-1, 0.5, start["c"][0, 1], start["c"][0, 1]]
+    assert inputs["z"][:, 3].tolist() == [start["z"][0, 3], start["z"][0, 3], -1, 0.5]
+    assert inputs["y"].tolist() == start["y"].tolist() * 4
+    assert torch.equal(inputs["z"][:, :3], start["z"][:, :3].expand(4, -1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x", "--dims 'x' names no dimension"),
+        ("", "--dims '' names no dimension"),
+        ("5-3", "--dims '5-3' runs backwards"),
+        ("0-12", "--dims '0-12': the model has no dimension 12"),
+        ("c2", "--dims 'c2': the model has no code 2"),
+    ],
+)
+def test_dimensions_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_dims(text, LatentSpec(12, codes=2))
+    assert raised.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--range", "2"], "--range '2' is not two different values", "for example: --range -2..2"),
+        (["--range", "1..1"], "--range '1..1' is not two different values", "for example: --range -2..2"),
+        (["--out", "t.gif"], "--out 't.gif' is not the name of a PNG", "end it in .png"),
+        (["--dims", "c0"], "--dims 'c0': the model has no code 0", "it takes no codes"),
+        (["--seed", "4294967296"], "seed 4294967296 is out of range", "seeds go from 0 to 4294967295"),
+    ],
+)
+def test_faults(run_cli, arguments, message: str, hint: str) -> None:
+    result = run_cli("traverse", "quick/digits", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")

@@ -1,0 +1,98 @@
+"""Search for latents: what a model made is found again, within the latent's distribution, each image on its own."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import gancli
+from gancli.errors import GancliError, UsageError
+from gancli.inversion import invert
+from gancli.latent import LatentSpec
+
+
+def error(model, images: Tensor, inputs) -> Tensor:
+    return ((model.generate(inputs).float() - images.float()) / 255).square().flatten(1).mean(1)
+
+
+@pytest.mark.parametrize("name", ["dcgan/digits", "quick/digits"])
+def test_what_a_model_made_is_found_again(name: str) -> None:
+    model = gancli.load(name, device="cpu")
+    images = model.sample(seeds=[5000, 5001, 5002])
+    nearest = invert(model, images, steps=0, restarts=1)
+    told: list[int] = []
+    found = invert(model, images, steps=100, progress=told.append)
+    assert sum(told) == 300
+    assert found.keys() == {"z"}
+    assert found["z"].shape == (3, model.latent.dim)
+    assert not found["z"].requires_grad
+    assert (error(model, images, found) < 0.1 * error(model, images, nearest)).all()
+    confined = model.latent.confine(found)["z"]
+    assert torch.allclose(confined, found["z"], atol=1e-4)
+
+
+def test_each_image_is_searched_for_on_its_own() -> None:
+    model = gancli.load("dcgan/digits", device="cpu")
+    images = model.sample(seeds=[5000, 5001])
+    together = invert(model, images, steps=20, restarts=2)["z"]
+    alone = [invert(model, image[None], steps=20, restarts=2)["z"] for image in images]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-3)
+
+
+class Told(nn.Module):
+    """Paints its class into the first pixel, its code into the second, tanh(z) into the rest."""
+
+    range = (0.0, 1.0)
+
+    def forward(self, z: Tensor, y: Tensor, c: Tensor) -> Tensor:
+        code = (c + 1) / 2
+        return torch.cat([y[:, None] / 4, code, (z.tanh() + 1) / 2], 1).view(-1, 1, 2, 2)
+
+
+def told(**values) -> Any:
+    model = SimpleNamespace(
+        name="told/toy", takes="latent", numbers=False, shape=(1, 2, 2), device=torch.device("cpu"),
+        latent=LatentSpec(2, classes=5, codes=1), generator=Told(),
+    )  # fmt: skip
+    return SimpleNamespace(**{**vars(model), **values})
+
+
+def test_classes_are_chosen_and_codes_are_searched_for() -> None:
+    images = (torch.tensor([[0.75, 0.9, 0.3, 0.6], [0.25, 0.0, 0.5, 0.5]]) * 255).round().byte().view(2, 1, 2, 2)
+    found = invert(told(), images, steps=100)
+    assert found["y"].tolist() == [3, 1]
+    assert found["c"].flatten().tolist() == pytest.approx([0.8, -1.0], abs=0.02)
+    assert found["z"][0].tanh().tolist() == pytest.approx([-0.4, 0.2], abs=0.02)
+
+
+def test_no_image_is_no_latent() -> None:
+    found = invert(told(), torch.empty(0, 1, 2, 2, dtype=torch.uint8))
+    assert {name: len(values) for name, values in found.items()} == {"z": 0, "y": 0, "c": 0}
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "message"),
+    [
+        (told(), torch.zeros(1, 3, 2, 2, dtype=torch.uint8), "the images are uint8 (1, 3, 2, 2)"),
+        (told(), torch.zeros(1, 1, 2, 2), "the images are float32 (1, 1, 2, 2)"),
+    ],
+)
+def test_images_of_another_kind(model, images: Tensor, message: str) -> None:
+    with pytest.raises(GancliError) as raised:
+        invert(model, images)
+    assert (raised.value.message, raised.value.hint) == (message, "told/toy makes uint8 (N, 1, 2, 2)")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"takes": "source"}, "told/toy turns images into images: it has no latent to search or walk through"),
+        ({"numbers": True}, "told/toy makes numbers, not pictures"),
+    ],
+)
+def test_models_without_latents_or_pictures(values, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        invert(told(**values), torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
+    assert raised.value.message == message
