@@ -1,0 +1,89 @@
+"""A discriminator of patches (Isola et al. 2017, section 3.2.2 and appendix 6.1.2): one logit for each place.
+
+In the paper's words C64-C128-C256-C512, then a convolution to one channel: 4x4 convolutions, of stride 2 but for the
+last two, which judge patches of 70x70 pixels. With one halving less each, patches are 34x34 and 16x16. A small image
+takes fewer halvings than asked for, so that there is a place left to judge.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gancli.architectures.base import Share, Spec, Width
+from gancli.architectures.dcgan import initialise
+from gancli.architectures.unet import Norm, normed
+from gancli.errors import UsageError
+
+MINIMUM = 6
+
+
+def halvings(height: int, width: int, most: int) -> int:
+    """How often the image is halved, rounding down: at most ``most`` times, and to no side under 3 pixels.
+
+    Raises:
+        UsageError: a side is under 6 pixels.
+    """
+    side, count = min(height, width), 0
+    if side < MINIMUM:
+        raise UsageError(
+            f"patch needs images of at least {MINIMUM}x{MINIMUM} pixels, these are {height}x{width}",
+            f"choose a larger size, as in --set data.size=[{max(height, MINIMUM)},{max(width, MINIMUM)}]",
+        )
+    while count < most and side // 2 >= 3:
+        side, count = side // 2, count + 1
+    return count
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W), with the sources that they were made from where it is conditional, to logits (N, 1, h, w).
+
+    Args:
+        spec: shape of the images.
+        width: channels of the first layer; each later one has twice as many.
+        most: the largest number of channels.
+        layers: halvings at most: 3 judge patches of 70x70, 2 of 34x34, 1 of 16x16.
+        conditional: it sees the source beside the image; without, it judges images alone.
+        norm: after every layer but the first and the last.
+        slope: of the leaky ReLU.
+        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 64,
+        most: Width = 512,
+        layers: Annotated[int, Field(ge=1, le=8)] = 3,
+        conditional: bool = True,
+        norm: Norm = "batch",
+        slope: Share = 0.2,
+        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+    ) -> None:
+        super().__init__()
+        channels, height, image_width = spec.shape
+        self.conditional = conditional
+        inputs, body = channels * (2 if conditional else 1), []
+        strides = [2] * halvings(height, image_width, layers) + [1]
+        for stage, stride in enumerate(strides):
+            kind, outputs = norm if stage else "none", min(width * 2**stage, most)
+            body += [nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=kind == "none"), *normed(kind, outputs)]
+            body.append(nn.LeakyReLU(slope))
+            inputs = outputs
+        self.body = nn.Sequential(*body, nn.Conv2d(inputs, 1, 4, padding=1))
+        initialise(self, spread)
+
+    def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) twice to (N, 1, h, w)."""
+        if self.conditional:
+            if source is None:
+                raise ValueError("a conditional discriminator needs the source")
+            images = torch.cat([source, images], 1)
+        return self.body(images)
+
+
+NETWORKS = {"discriminator": Discriminator}

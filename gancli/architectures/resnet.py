@@ -1,0 +1,124 @@
+"""Images to images by residual blocks (Johnson et al. 2016; Zhu et al. 2017, appendix 7.2), for small sizes too.
+
+In the paper's words: c7s1-k is a 7x7 convolution of k channels, dk a 3x3 convolution of stride 2, Rk a block of two 3x3
+convolutions with a shortcut, uk a 3x3 transposed convolution that doubles the size. The paper's network for 128 pixels
+is c7s1-64, d128, d256, six R256, u128, u64, c7s1-3: the defaults here. Every convolution is followed by instance
+normalisation, and borders are mirrored rather than filled with zeros.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.architectures.dcgan import initialise
+from gancli.errors import UsageError
+
+MINIMUM = 4
+
+
+def bottleneck(height: int, width: int, downsamplings: int) -> list[tuple[int, int]]:
+    """(height, width) of the image and after each downsampling, which rounds up.
+
+    Raises:
+        UsageError: too small for borders to be mirrored.
+    """
+    sizes = [(height, width)]
+    for _ in range(downsamplings):
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    if min(height, width) < MINIMUM or min(sizes[-1]) < 2:
+        least = max(MINIMUM, 2**downsamplings + 1)
+        raise UsageError(
+            f"resnet with {downsamplings} downsamplings needs images of at least {least}x{least} pixels, "
+            f"these are {height}x{width}",
+            f"choose a larger size, as in --set data.size=[{max(height, least)},{max(width, least)}]",
+        )
+    return sizes
+
+
+def _normed(layer: nn.Module, channels: int) -> list[nn.Module]:
+    return [layer, nn.InstanceNorm2d(channels), nn.ReLU()]
+
+
+def _same(inputs: int, outputs: int, side: int) -> nn.Module:
+    """A convolution that keeps the size, its border mirrored."""
+    return nn.Conv2d(inputs, outputs, side, padding=side // 2, padding_mode="reflect")
+
+
+class Block(nn.Module):
+    """Rk: two 3x3 convolutions whose result is added to what came in (He et al. 2016), without a ReLU after it."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        layers = _normed(_same(channels, channels, 3), channels)
+        layers += [nn.Dropout(dropout)] if dropout else []
+        self.body = nn.Sequential(*layers, _same(channels, channels, 3), nn.InstanceNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, h, w) to the same."""
+        return x + self.body(x)
+
+
+class Up(nn.Module):
+    """uk: a 3x3 transposed convolution that doubles, then cuts to the size that was halved."""
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, *size)."""
+        return self.convolution(x)[..., : self.size[0], : self.size[1]]
+
+
+class Generator(nn.Module):
+    """Source images (N, C, H, W) to images (N, C, H, W), both in its range.
+
+    Args:
+        spec: shape of the images.
+        width: channels after the first layer; each downsampling doubles them.
+        downsamplings: how often the size is halved; 2 in the paper, 1 suits images under 64 pixels.
+        blocks: residual blocks; the paper takes 6 for 128 pixels and 9 for 256.
+        dropout: within the blocks; 0 in the paper.
+        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        output: the last function, which sets the range of pixel values.
+    """
+
+    takes = "source"
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 64,
+        downsamplings: Annotated[int, Field(ge=0, le=6)] = 2,
+        blocks: Annotated[int, Field(ge=0, le=64)] = 6,
+        dropout: Share = 0.0,
+        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        output: Literal["tanh", "sigmoid"] = "tanh",
+    ) -> None:
+        super().__init__()
+        self.range, self.shape = RANGES[output], spec.shape
+        channels, *size = spec.shape
+        sizes = bottleneck(size[0], size[1], downsamplings)
+        widths = [width * 2**stage for stage in range(downsamplings + 1)]
+        layers = _normed(_same(channels, width, 7), width)
+        for inputs, outputs in pairwise(widths):
+            layers += _normed(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), outputs)
+        layers += [Block(widths[-1], dropout) for _ in range(blocks)]
+        for stage in range(downsamplings, 0, -1):
+            layers += _normed(Up(widths[stage], widths[stage - 1], sizes[stage - 1]), widths[stage - 1])
+        self.body = nn.Sequential(*layers, _same(width, channels, 7), squash(output))
+        initialise(self, spread)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H, W)."""
+        return self.body(source)
+
+
+NETWORKS = {"generator": Generator}

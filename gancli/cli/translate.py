@@ -1,0 +1,145 @@
+"""``gancli translate``: images into others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gancli.cli.console import say
+from gancli.cli.progress import progress_bar
+from gancli.cli.sample import Batch, Device
+from gancli.errors import UsageError
+from gancli.rendering.layout import file_stem
+
+if TYPE_CHECKING:
+    from gancli.translation import Translation
+
+LISTED = 5
+"""Files left out that are named one by one."""
+
+
+def translate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A zoo name such as pix2pix-gray/cifar10, a run folder, or a .safetensors file."
+        ),
+    ],
+    images: Annotated[
+        str,
+        typer.Argument(metavar="IMAGES", help="An image, a folder or a zip of them, or a data set (its test split)."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE.png",
+            help="A folder for one PNG of each result; a .png for one picture of sources and results, side by side. "
+            "MODEL-translated/ unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    degrade: Annotated[
+        bool, typer.Option("--degrade", help="The images are whole: spoil them first as the model was taught.")
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGES", help="Where the true images lie, of the same names.", show_default=False),
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="The other way, with a model that knows both.")] = False,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="The first N images; all unless given.")
+    ] = None,
+    device: Device = "auto",
+    batch: Batch = 256,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+) -> None:
+    """Make images from images: remove a mosaic, fill a hole, give colours, change the style.
+
+    Images of another size are brought to the model's. Where the true images are known, PSNR says how near it comes.
+
+    \b
+    Examples:
+      gancli translate pix2pix-gray/cifar10 photos/ --out coloured/
+      gancli translate pix2pix-mosaic/cifar10 photo.jpg --degrade --out repaired.png
+      gancli translate pix2pix/mnist mnist -n 16 --degrade --out digits.png
+      gancli translate cyclegan/mnist mnist --back --out inverted/
+    """
+    _check(out)
+
+    from gancli import model as models
+    from gancli import translation
+
+    subject = models.load(model, device=device)
+    with progress_bar() as progress:
+        made = translation.translate(
+            subject,
+            images,
+            spoil=degrade,
+            target=target,
+            network="back" if back else None,
+            count=n,
+            batch=batch,
+            data_dir=data_dir,
+            progress=progress,
+        )
+    path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")
+    _save(made, path)
+    for left in made.skipped[:LISTED]:
+        say(f"left out {left.name}: {left.reason}")
+    if len(made.skipped) > LISTED:
+        say(f"left out {len(made.skipped) - LISTED:,} more")
+    count, near = len(made.names), made.psnr
+    mean = sum(near.values()) / len(near) if near else None
+    if as_json:
+        each = {name: round(value, 3) for name, value in near.items()}
+        left_out = {left.name: left.reason for left in made.skipped}
+        facts = {"model": subject.name, "out": str(path), "images": count, "psnr": mean, "each": each}
+        print(json.dumps({**facts, "left_out": left_out}))
+        return
+    told = "" if mean is None else f", PSNR {mean:.2f} dB on average"
+    told += f" of the {len(near):,} with a true image" if near and len(near) < count else ""
+    say(f"{count:,} image{'s' * (count != 1)} by {subject.name}{told}")
+    print(path)
+
+
+def _check(out: str | None) -> None:
+    """Make sure, before any work, that the results can be written."""
+    from gancli.files import check_file, check_folder
+
+    if out is None:
+        return
+    path = Path(out)
+    if not out:
+        raise UsageError("--out is empty", "name a folder or a .png")
+    if (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+    if path.suffix.lower() == ".png":
+        check_file(path)
+    elif path.suffix and not path.is_dir() and not out.endswith("/"):
+        raise UsageError(f"--out '{out}' ends in '{path.suffix}'", "end it in / for a folder, or in .png for a picture")
+    else:
+        check_folder(path)
+
+
+def _save(made: Translation, path: Path) -> None:
+    """One PNG a result into a folder, or sources and results in one picture."""
+    import torch
+
+    from gancli import files
+    from gancli.rendering.images import encode_png, save_grid
+
+    if path.suffix.lower() == ".png" and not path.is_dir():
+        pairs = torch.stack([made.sources, made.results], 1).flatten(0, 1)
+        # Pairs stay together: an even number of columns.
+        save_grid(pairs, path, columns=2 * max(1, round((len(made.names) / 2) ** 0.5)))
+        return
+    files.check_folder(path)
+    for name, image in zip(made.names, made.results, strict=True):
+        with files.whole(path / f"{name}.png") as temporary:
+            temporary.write_bytes(encode_png(image))

@@ -1,0 +1,220 @@
+"""Degradations by name: from a whole image to the spoiled one that a translator learns to repair.
+
+Each is a pure function of a batch of float images (N, C, H, W) in [0, 1] and gives images of the same shape. Where
+chance decides (the place of a hole, noise), each image has a seed of its own, so that image 7 of a data set is spoiled
+alike in any batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gancli.errors import UsageError
+
+_LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey: ITU-R 601-2."""
+
+_BLOCK = 1024
+
+
+def mosaic(images: Tensor, block: float, seeds: Sequence[int]) -> Tensor:
+    """Blocks of ``block`` x ``block`` pixels, each of its mean colour; those at the far edges may be smaller."""
+    cells = _means(images, int(block))
+    return _repeated(cells, int(block), images)
+
+
+def mask(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
+    """A hole anywhere, ``share`` as high and wide as the image, filled with the mean colour of what is left."""
+    hole = _holes(images, share, seeds)
+    left = (images * ~hole).sum((2, 3), keepdim=True) / (~hole).sum((2, 3), keepdim=True)
+    return torch.where(hole, left, images)
+
+
+def gray(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
+    """Luma in every channel."""
+    return _luma(images).expand_as(images).contiguous()
+
+
+def downscale(images: Tensor, factor: float, seeds: Sequence[int]) -> Tensor:
+    """``factor`` times smaller by area, then bicubic back to the same size."""
+    return _smooth(_means(images, int(factor)), int(factor), images)
+
+
+def noise(images: Tensor, spread: float, seeds: Sequence[int]) -> Tensor:
+    """Gaussian noise whose standard deviation is ``spread`` of 255 levels; what leaves [0, 1] is cut off."""
+    drawn = [torch.randn(images.shape[1:], generator=_generator(seed)) for seed in seeds]
+    return (images + torch.stack(drawn).to(images) * (spread / 255)).clamp(0, 1)
+
+
+def edges(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
+    """How steep the luma is (Sobel's filter), bright on black: a step from black to white gives 1."""
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(images) / 4
+    padded = F.pad(_luma(images), (1, 1, 1, 1), mode="replicate")
+    slopes = F.conv2d(padded, torch.stack([across, across.T])[:, None])
+    return slopes.square().sum(1, keepdim=True).sqrt().clamp(0, 1).expand_as(images).contiguous()
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _holes(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
+    """Where each image's hole is: bool (N, 1, H, W)."""
+    sides = images.shape[2:]
+    holes = [min(side - 1, max(1, round(side * share))) for side in sides]
+    spots = torch.stack([torch.rand(2, generator=_generator(seed)) for seed in seeds])
+    spans = []
+    for axis, (side, hole) in enumerate(zip(sides, holes, strict=True)):
+        start = (spots[:, axis] * (side - hole + 1)).long()[:, None]
+        at = torch.arange(side)
+        spans.append((at >= start) & (at < start + hole))
+    return (spans[0][:, :, None] & spans[1][:, None, :])[:, None].to(images.device)
+
+
+def _luma(images: Tensor) -> Tensor:
+    if images.shape[1] == 1:
+        return images
+    return (images * torch.tensor(_LUMA).to(images).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _means(images: Tensor, block: int) -> Tensor:
+    """The mean of every block: (N, C, ceil(H / block), ceil(W / block))."""
+    return F.avg_pool2d(images, block, ceil_mode=True, count_include_pad=False)
+
+
+def _repeated(cells: Tensor, block: int, like: Tensor) -> Tensor:
+    whole = cells.repeat_interleave(block, -2).repeat_interleave(block, -1)
+    return whole[..., : like.shape[-2], : like.shape[-1]].contiguous()
+
+
+def _smooth(cells: Tensor, block: int, like: Tensor) -> Tensor:
+    whole = F.interpolate(cells, scale_factor=block, mode="bicubic", align_corners=False).clamp(0, 1)
+    return whole[..., : like.shape[-2], : like.shape[-1]].contiguous()
+
+
+def _unpixelled(spoiled: Tensor, block: float) -> Tensor:
+    return _smooth(_means(spoiled, int(block)), int(block), spoiled)
+
+
+def _as_it_is(spoiled: Tensor, amount: float) -> Tensor:
+    return spoiled
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to spoil an image.
+
+    Attributes:
+        spoil: images, amount and one seed an image, to images of the same shape.
+        what: the amount in words; empty for a degradation without one.
+        usual: the amount unless another is given.
+        limits: the least and the greatest amount.
+        whole: whether the amount is a whole number.
+        baseline: the simplest repair: spoiled images and the amount to images. None where there is none.
+        words: the baseline in words.
+    """
+
+    spoil: Callable[[Tensor, float, Sequence[int]], Tensor]
+    what: str = ""
+    usual: float = 0
+    limits: tuple[float, float] = (0, 0)
+    whole: bool = False
+    baseline: Callable[[Tensor, float], Tensor] | None = _as_it_is
+    words: str = ""
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "mosaic": Kind(mosaic, "pixels a block", 4, (2, 64), True, _unpixelled, "bicubic"),
+        "mask": Kind(mask, "the hole's share of each side", 0.5, (0.05, 0.9), False, words="mean fill"),
+        "gray": Kind(gray, words="grey"),
+        "downscale": Kind(downscale, "times smaller", 4, (2, 64), True, words="bicubic"),
+        "noise": Kind(noise, "standard deviation in levels of 255", 25, (1, 255), False, words="the noisy image"),
+        "edges": Kind(edges, baseline=None),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """A degradation with its amount, as ``mosaic:8`` names it.
+
+    Attributes:
+        name: of :data:`KINDS`.
+        amount: how strong.
+    """
+
+    name: str
+    amount: float
+
+    @property
+    def kind(self) -> Kind:
+        """What it does."""
+        return KINDS[self.name]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.amount:g}" if self.kind.what else self.name
+
+    def spoil(self, images: Tensor, first: int = 0) -> Tensor:
+        """Images uint8 (N, C, H, W) to spoiled ones of the same shape; the first one's seed is ``first``."""
+        if self.name == "gray" and images.shape[1] == 1:
+            raise UsageError("the images are grey already: there is no colour to give back", "choose a set in colour")
+        spoiled = torch.empty_like(images)
+        for start, block, target in _blocks(images, spoiled):
+            seeds = range(first + start, first + start + len(block))
+            target.copy_(_bytes(self.kind.spoil(block.float() / 255, self.amount, seeds)))
+        return spoiled
+
+    def baseline(self, spoiled: Tensor) -> Tensor | None:
+        """The simplest repair of uint8 images (N, C, H, W); None where there is none."""
+        repair = self.kind.baseline
+        if repair is None:
+            return None
+        repaired = torch.empty_like(spoiled)
+        for _, block, target in _blocks(spoiled, repaired):
+            target.copy_(_bytes(repair(block.float() / 255, self.amount)))
+        return repaired
+
+
+def _blocks(images: Tensor, made: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    for start in range(0, len(images), _BLOCK):
+        yield start, images[start : start + _BLOCK], made[start : start + _BLOCK]
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return (images * 255).round_().clamp_(0, 255).byte()
+
+
+def parse(source: str) -> Degradation | None:
+    """The degradation that a recipe's ``data.source`` names, as in ``mosaic`` or ``mosaic:8``; None for another source.
+
+    Raises:
+        UsageError: an amount that cannot be.
+    """
+    name, colon, amount = source.partition(":")
+    if name not in KINDS:
+        return None
+    kind = KINDS[name]
+    if not colon:
+        return Degradation(name, kind.usual)
+    if not kind.what:
+        raise UsageError(f"data.source = '{source}': {name} takes no number", f"write '{name}' alone")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = math.nan
+    least, most = kind.limits
+    if not least <= value <= most or (kind.whole and value != int(value)):
+        number = "a whole number" if kind.whole else "a number"
+        raise UsageError(
+            f"data.source = '{source}': {kind.what} is {number} from {least:g} to {most:g}",
+            f"as in --set data.source={name}:{kind.usual:g}",
+        )
+    return Degradation(name, value)

@@ -1,0 +1,89 @@
+"""The same images in another style, made by rule: one side of an unpaired translation.
+
+A style keeps what an image shows (a 7 stays a 7) and changes how it shows it. ``data.source`` names it, and with
+``data.paired = false`` nothing says which source belongs to which image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gancli.errors import UsageError
+
+Style = Callable[[Tensor, torch.Generator], Tensor]
+"""Images (N, C, H, W) in [0, 1] in another style, with a generator for what is left to chance."""
+
+GRAIN = 4
+"""Patches of light and dark along a side of the texture."""
+
+DIMMEST = 0.45
+"""The darkest value of the texture; the lightest is 1."""
+
+BLOCK = 4096
+"""Images restyled at once."""
+
+
+def inverted(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Dark strokes on a smooth texture of light and shade, which is another one for each image and colour."""
+    count, channels, height, width = images.shape
+    coarse = torch.rand(count, channels, GRAIN, GRAIN, generator=generator)
+    texture = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True).clamp_(0, 1)
+    return (1 - images) * (DIMMEST + (1 - DIMMEST) * texture)
+
+
+def thick(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Light strokes wider by about a pixel on either side: the lightest of each pixel's neighbours."""
+    return _dilated(images, 1.0)
+
+
+def thin(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Light strokes narrower by about half a pixel on either side: the darkest of each pixel's neighbours."""
+    return 1 - _dilated(1 - images, 0.5)
+
+
+def _dilated(images: Tensor, reach: float) -> Tensor:
+    """Grey dilation (Serra 1982) by a square, at twice the size, so that the reach may be half pixels."""
+    size = images.shape[2:]
+    fine = F.interpolate(images, scale_factor=2.0, mode="bilinear")
+    side = round(2 * reach)
+    wide = F.max_pool2d(fine, 2 * side + 1, stride=1, padding=side)
+    return F.interpolate(wide, size, mode="area")
+
+
+STYLES: Mapping[str, Style] = {"inverted": inverted, "thick": thick, "thin": thin}
+
+
+def restyle(name: str, images: Tensor, seed: int = 0) -> Tensor:
+    """Images in a style, each in its place.
+
+    Args:
+        name: of :data:`STYLES`.
+        images: uint8 (N, C, H, W).
+        seed: decides textures.
+
+    Returns:
+        uint8 (N, C, H, W).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    made = torch.empty(images.shape, dtype=torch.uint8)
+    for start in range(0, len(images), BLOCK):
+        part = STYLES[name](images[start : start + BLOCK].float() / 255, generator)
+        made[start : start + BLOCK] = (part * 255).round_().clamp_(0, 255).byte()
+    return made
+
+
+def halves(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Places of two halves of a set, drawn at random: what one style shows, the other never does, so no pair exists.
+
+    Raises:
+        UsageError: there are not two images.
+    """
+    if count < 2:
+        raise UsageError("one image cannot be on two sides", "give more images, or a second folder as data.source")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    first, second = order.tensor_split(2)
+    return first.sort().values, second.sort().values

@@ -1,0 +1,144 @@
+"""Translation without pairs: its losses by hand, its pool, and its place in training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gancli import catalog, checkpoint, recipe
+from gancli.data import Dataset, load
+from gancli.data.styles import restyle
+from gancli.objectives.base import Batch, Turn
+from gancli.objectives.cyclegan import CycleGan, Pool
+from gancli.recipe import Recipe
+from gancli.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+
+
+class Shift(nn.Module):
+    """Adds a constant to every pixel."""
+
+    shape = (1, 1, 1)
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, source: Tensor) -> Tensor:
+        return source + self.by
+
+
+class Mean(nn.Module):
+    """The mean pixel as logit."""
+
+    def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:
+        return images.mean((1, 2, 3), keepdim=True)
+
+
+def turn(images: float, sources: float, number: int = 0) -> Turn:
+    made = [torch.full((2, 1, 1, 1), value) for value in (images, sources)]
+    return Turn(draw=dict, batch=Batch(made[0], source=made[1]), round=number)
+
+
+def by_hand(cycle: float, identity: float) -> CycleGan:
+    networks = {"generator": Shift(0.5), "back": Shift(-0.25), "discriminator": Mean(), "discriminator_source": Mean()}
+    return CycleGan(networks, cycle=cycle, identity=identity)
+
+
+def test_losses_by_hand() -> None:
+    """Images are 1.0, sources 0.0: made images 0.5, made sources 0.75."""
+    objective = by_hand(cycle=10.0, identity=4.0)
+    now = turn(1.0, 0.0)
+    losses = objective.translate(now).losses
+    assert losses["generator"].item() == pytest.approx((0.5 - 1) ** 2)
+    assert losses["back"].item() == pytest.approx((0.75 - 1) ** 2)
+    # There and back adds a quarter to either side.
+    assert losses["cycle"].item() == pytest.approx(10 * (0.25 + 0.25))
+    assert losses["identity"].item() == pytest.approx(4 * (0.5 + 0.25))
+    now.batch = None
+    losses = objective.judge(now).losses
+    assert losses["discriminator"].item() == pytest.approx(((1 - 1) ** 2 + 0.5**2) / 2)
+    assert losses["discriminator_source"].item() == pytest.approx(((0 - 1) ** 2 + 0.75**2) / 2)
+
+
+def test_terms_of_weight_zero_are_not_computed() -> None:
+    assert set(by_hand(cycle=0.0, identity=0.0).translate(turn(1.0, 0.0)).losses) == {"generator", "back"}
+
+
+def test_a_pool_fills_and_then_gives_old_fakes_half_of_the_time() -> None:
+    torch.manual_seed(0)
+    pool = Pool(5, (1, 1, 1))
+    given, old = [], 0
+    for number in range(200):
+        fresh = (torch.arange(3.0) + 3 * number)[:, None, None, None]
+        shown = pool.exchange(fresh, 3 * number)
+        assert shown.shape == fresh.shape
+        if number < 2:
+            assert torch.equal(shown, fresh)
+        else:
+            old += int((shown != fresh).sum())
+        given += shown.flatten().tolist()
+    assert 0.4 < old / (3 * 198) < 0.6
+    # A fake is shown when it is new or when it leaves the pool; only those that fill it are shown twice.
+    assert len(given) - len(set(given)) <= 5
+    assert sorted(given[:6]) == list(range(6))
+
+
+def test_an_empty_pool_changes_nothing() -> None:
+    fresh = torch.rand(3, 1, 2, 2)
+    assert Pool(0, (1, 2, 2)).exchange(fresh, 100) is fresh
+
+
+def small(**sections: object) -> Recipe:
+    table = recipe.for_data(catalog.recipe_table("cyclegan"), "digits")
+    narrow = {"generator": {"width": 4, "blocks": 1}, "discriminator": {"width": 4}}
+    networks = {**narrow, "back": narrow["generator"], "discriminator_source": narrow["discriminator"]}
+    changed = {
+        "data": {"size": [8, 8], "channels": 1},
+        "networks": networks,
+        "objective": {"pool": 10},
+        "training": {"rounds": 4, "batch": 4, "precision": "fp32", "samples": 3},
+    }
+    return recipe.parse(recipe.merge(recipe.merge(table, changed), sections))
+
+
+def unpaired(style: str = "inverted") -> Dataset:
+    digits = load("digits")
+    return replace(digits, images=digits.images[:100], sources=restyle(style, digits.images[100:180]))
+
+
+def test_it_trains_all_four_and_resumes_to_the_bit_with_its_pool(tmp_path) -> None:
+    whole = Trainer(small(), unpaired(), CPU)
+    start = {name: value.clone() for name, value in checkpoint.flatten(whole.state())[0].items()}
+    for _ in range(3):
+        whole.round()
+    flat, plain = checkpoint.flatten(whole.state())
+    checkpoint.write(tmp_path / "s.safetensors", flat, {"state": plain})
+    whole.round()
+    rest = Trainer(small(), unpaired(), CPU)
+    read, header = checkpoint.read(tmp_path / "s.safetensors")
+    rest.load_state(checkpoint.unflatten(header["state"], read))
+    rest.round()
+    a, b = checkpoint.flatten(whole.state())[0], checkpoint.flatten(rest.state())[0]
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert a["objective.pool.kept"].shape == (10, 1, 8, 8)
+    assert a["objective.pool.kept"].abs().sum() > 0
+    moved = {key.split(".")[1] for key in start if key.startswith("networks") and not torch.equal(start[key], a[key])}
+    assert moved == {"generator", "back", "discriminator", "discriminator_source"}
+    # Both players look at the same batch.
+    assert whole.feed.drawn == 4 * 4
+
+
+def test_the_preview_is_source_translation_and_round_trip() -> None:
+    one = Trainer(small(), unpaired("thick"), CPU)
+    real = one.feed.next()
+    shown = one.preview({}, lambda: real)
+    assert shown.shape == (3 * 4, 1, 8, 8)
+    assert real.source is not None
+    assert torch.equal(shown[::3], real.source)
+    with torch.inference_mode():
+        made = one.generator.eval()(source=real.source)
+        torch.testing.assert_close(shown[1::3], made)
+        torch.testing.assert_close(shown[2::3], one.networks["back"].eval()(source=made))
