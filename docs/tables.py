@@ -3,23 +3,22 @@
 from pathlib import Path
 
 from gancli import catalog, checkpoint
+from gancli.evaluation.scores import score
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- models: written by `uv run python docs/tables.py` -->\n", "<!-- /models -->"
 
 
 def table() -> str:
-    """One line a weights file."""
-    rows = ["| model | what it is | values | FID (floor) | precision, recall (floor) |", "|---|---|--:|--:|--:|"]
+    """One line a weights file, and one for each recipe that has none yet."""
+    rows = ["| model | what it is | values | score | real data |", "|---|---|--:|--:|--:|"]
     for entry in catalog.entries():
-        if entry.path is None:
-            continue
-        results = {r["metric"]: r for r in entry.header()["evaluation"]["results"]}
-        fid, precision, recall = (results[name] for name in ("fid", "precision", "recall"))
+        found = score(entry.header().get("evaluation", {}))
+        size = f"{checkpoint.count_parameters(entry.path):,}" if entry.path else ""
+        card = "README.md" if entry.path else "recipe.toml"
         rows.append(
-            f"| [`{entry.name}`](zoo/{entry.model}/README.md) | {catalog.recipe_table(entry.model)['summary']} "
-            f"| {checkpoint.count_parameters(entry.path):,} | {fid['value']:.4f} ({fid['floor']:.4f}) "
-            f"| {precision['value']:.2f}, {recall['value']:.2f} ({precision['floor']:.2f}, {recall['floor']:.2f}) |"
+            f"| [`{entry.name}`](zoo/{entry.model}/{card}) | {catalog.recipe_table(entry.model)['summary']} "
+            f"| {size} | {found or 'no weights'} | {found.floor_text if found else ''} |"
         )
     return "\n".join(rows) + "\n"
 

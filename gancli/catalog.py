@@ -14,6 +14,7 @@ from gancli.files import check_folder
 
 MODEL_FILE = "model.safetensors"
 STATE_FILE = "state.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
 RUNS = Path("runs")
 
 

@@ -183,10 +183,13 @@ class LatentSpec:
         from torch.nn.functional import one_hot
 
         parts = [z]
-        if self.classes:
+        for name, size, value in (("y", self.classes, y), ("c", self.codes, c)):
+            if size and value is None:
+                raise UsageError(f"this generator also takes {name}", "as LatentSpec.from_seeds makes it")
+        if y is not None and self.classes:
             # A class may also come as weights (N, classes), for what lies between two classes.
             parts.append((one_hot(y, self.classes) if y.dim() == 1 else y).to(z.dtype))
-        if self.codes:
+        if c is not None and self.codes:
             parts.append(c.to(z.dtype))
         return torch.cat(parts, dim=1) if len(parts) > 1 else z
 
@@ -211,6 +214,42 @@ class LatentSpec:
                 {name: values[row : row + 1] for name, values in inputs.items()}, generator.manual_seed(index(seed))
             )
         return inputs
+
+    def check(self, inputs: Inputs) -> None:
+        """Hold inputs against what a generator takes.
+
+        Raises:
+            UsageError: one too many or missing, a wrong shape, or a class that there is not.
+        """
+        n = len(inputs["z"])
+        shapes = {"z": [(n, self.dim)], "y": [(n,), (n, self.classes)], "c": [(n, self.codes)]}
+        for name, size in (("z", self.dim), ("y", self.classes), ("c", self.codes)):
+            wanted = " or ".join(str(shape).replace(str(n), "N", 1) for shape in shapes[name])
+            if not size and name in inputs:
+                raise UsageError(f"this model takes no {name}", "leave it out")
+            if size and name not in inputs:
+                raise UsageError(f"this model also takes {name}", f"give it as {wanted}")
+            if size and tuple(inputs[name].shape) not in shapes[name]:
+                raise UsageError(f"{name} has shape {tuple(inputs[name].shape)}", f"this model takes {wanted}")
+        y = inputs.get("y")
+        if y is not None and y.dim() == 1 and len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.classes:
+            raise UsageError(
+                f"y goes from {int(y.min())} to {int(y.max())}", f"classes go from 0 to {self.classes - 1}"
+            )
+
+    def by_class(self, count: int) -> tuple[Inputs, int | None]:
+        """Inputs for a picture of about ``count`` images, and its columns.
+
+        With classes, every class has a row of its own, with the same seeds in each: at most 16 classes, where more
+        would leave too few columns. Otherwise the first ``count`` seeds, and no number of columns.
+        """
+        columns = count // max(self.classes, 1)
+        if not 1 < self.classes <= 16 or columns < 2:
+            return self.from_seeds(range(count)), None
+        row = self.from_seeds(range(columns))
+        inputs = {name: values.repeat(self.classes, *[1] * (values.dim() - 1)) for name, values in row.items()}
+        inputs["y"] = inputs["y"].new_tensor(range(self.classes)).repeat_interleave(columns)
+        return inputs, columns
 
     def draw(self, n: int, generator: Generator, device: torch.device | str | None = None) -> Inputs:
         """Fresh inputs for training, named as in :meth:`from_seeds`; drawn where the generator lives, then moved."""
@@ -237,6 +276,21 @@ class LatentSpec:
             inputs["c"].uniform_(-1, 1, generator=generator)
         return inputs
 
+    def confine(self, inputs: Inputs) -> Inputs:
+        """Inputs brought back to where practically all inputs of this distribution lie; y is left as it is.
+
+        In d dimensions the length of z is near sqrt(d) standard deviations of one, and hardly ever two more or less:
+        outside of that, z is made longer or shorter along its own direction. Uniform z and codes stay in their cube.
+        """
+        deviation = 3**-0.5 if self.distribution == "uniform" else 1.0
+        shortest, longest = (max(0.0, self.dim**0.5 + way) * deviation for way in (-2, 2))
+        length = inputs["z"].norm(dim=-1, keepdim=True).clamp_min(1e-8)
+        z = inputs["z"] * (length.clamp(shortest, longest) / length)
+        back = {"z": z.clamp(-1, 1) if self.distribution == "uniform" else z}
+        if "c" in inputs:
+            back["c"] = inputs["c"].clamp(-1, 1)
+        return {**inputs, **back}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as it stands in a model's header."""
         return asdict(self)
@@ -261,7 +315,13 @@ class LatentSpec:
 
 
 def path(
-    spec: LatentSpec, keyframes: Sequence[int], frames: int, *, method: Method = "auto", loop: bool = False
+    spec: LatentSpec,
+    keyframes: Sequence[int],
+    frames: int,
+    *,
+    method: Method = "auto",
+    loop: bool = False,
+    classes: Sequence[int] | None = None,
 ) -> Inputs:
     """Inputs along a path through the latents of some seeds: {"z": float32 (T, dim)} on the CPU.
 
@@ -279,6 +339,7 @@ def path(
             3.3), which keeps the length that normal latents have; "lerp" goes straight, which keeps uniform latents in
             their cube; "auto" chooses by the distribution.
         loop: return to the first keyframe.
+        classes: the class of each keyframe, for a model with classes; every seed's own unless given.
 
     Raises:
         UsageError: fewer than two keyframes, no frames, or slerp on uniform latents.
@@ -293,7 +354,8 @@ def path(
         raise UsageError("slerp leaves the cube that this model's uniform latents fill", "use lerp, or auto")
     inputs = spec.from_seeds(keyframes)
     if "y" in inputs:
-        inputs["y"] = torch.nn.functional.one_hot(inputs["y"], spec.classes)
+        own = inputs["y"] if classes is None else inputs["y"].new_tensor(classes)
+        inputs["y"] = torch.nn.functional.one_hot(own, spec.classes)
     t = torch.arange(frames, dtype=torch.float64)[:, None] / frames
     round_ = method != "lerp" and spec.distribution == "normal"
     return {

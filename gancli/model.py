@@ -13,7 +13,7 @@ from gancli import catalog, checkpoint
 from gancli.architectures.base import build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError
-from gancli.latent import LatentSpec
+from gancli.latent import LatentSpec, batches
 from gancli.recipe import Recipe, parse
 
 
@@ -21,6 +21,12 @@ def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
     """Float images in [low, high] to uint8 on the CPU, rounded; what lies outside is cut off."""
     low, high = limits
     return ((images.float() - low) * (255 / (high - low))).round_().clamp_(0, 255).to(torch.uint8).cpu()
+
+
+def from_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
+    """Images uint8 (N, C, H, W) to float32 in [low, high], where they are."""
+    low, high = limits
+    return (images.float() * ((high - low) / 255) + low).contiguous(memory_format=torch.channels_last)
 
 
 class Model:
@@ -54,9 +60,9 @@ class Model:
             names = _part(header, "networks", list)
             if strange := [name for name in names or [None] if name not in self.recipe.networks]:
                 raise GancliError(f"it publishes the network {strange[0]!r}, which its recipe does not have")
-            self.networks: dict[str, Any] = {name: _assemble(self.recipe, name, tensors) for name in names}
-            if not hasattr(self.generator, "range"):
+            if not hasattr(build(self.recipe, names[0], blank=True), "range"):
                 raise GancliError(f"its network '{names[0]}' makes no images")
+            self.networks: dict[str, Any] = {name: _assemble(self.recipe, name, tensors) for name in names}
         except GancliError as error:
             raise GancliError(f"{path} is not a whole model: {error.message}") from None
 
@@ -64,6 +70,25 @@ class Model:
     def generator(self) -> Any:
         """The network that makes images: the first of the file."""
         return next(iter(self.networks.values()))
+
+    @property
+    def numbers(self) -> bool:
+        """Whether it makes rows of numbers and not images."""
+        return self.generator.range is None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the classes that it is told are the labels of its data."""
+        return bool(self.header.get("labelled")) and self.latent.classes > 0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it is told, by name, or by number where it found them without labels; () for none."""
+        dataset = self.header.get("dataset")
+        names = dataset.get("classes") if isinstance(dataset, Mapping) and self.labelled else None
+        if isinstance(names, list) and len(names) == self.latent.classes:
+            return tuple(map(str, names))
+        return tuple(map(str, range(self.latent.classes)))
 
     @property
     def data_name(self) -> str | None:
@@ -83,35 +108,107 @@ class Model:
 
     @torch.inference_mode()
     def generate(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Generator inputs, as :class:`LatentSpec` makes them, to images: uint8 (N, C, H, W) on the CPU."""
+        """Generator inputs, as :class:`LatentSpec` makes them, to images: uint8 (N, C, H, W) on the CPU.
+
+        A model of numbers gives them as they are: float32 (N, 1, 1, width).
+
+        Raises:
+            UsageError: the model makes images from images.
+        """
+        if self.takes == "source" and "source" not in inputs:
+            raise UsageError(
+                f"'{self.name}' makes images from images, not from seeds",
+                f"gancli translate {self.name} IMAGES --out DIR",
+            )
         images = self.generator(**{name: value.to(self.device) for name, value in inputs.items()})
-        return to_uint8(images, self.generator.range)
+        return images.float().cpu() if self.numbers else to_uint8(images, self.generator.range)
 
     def images(self, seeds: Sequence[int], batch: int = 256) -> Iterator[Tensor]:
         """The images of seeds, a batch at a time: uint8 (up to batch, C, H, W)."""
         for start in range(0, len(seeds), batch):
             yield self.generate(self.latent.from_seeds(seeds[start : start + batch]))
 
-    def sample(self, seeds: Sequence[int] | None = None, *, z: Tensor | None = None, batch: int = 256) -> Tensor:
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it also turns images into latents."""
+        return "encoder" in self.networks
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor, batch: int = 256) -> Tensor:
+        """The latents of images: float32 (N, dim) on the CPU; of a variational autoencoder the means of q(z | x).
+
+        Args:
+            images: uint8 (N, C, H, W) of the model's shape.
+            batch: images computed at once.
+
+        Raises:
+            UsageError: the model has no encoder, or images of another shape.
+        """
+        if not self.has_encoder:
+            raise UsageError(f"{self.name} has no encoder", "gancli.inversion.invert searches for latents instead")
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
+            kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
+            raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
+        scaled = (from_uint8(part.to(self.device), self.generator.range) for part in images.split(batch))
+        return torch.cat([self.networks["encoder"](part).float()[:, : self.latent.dim].cpu() for part in scaled])
+
+    def translate(self, sources: Tensor, *, network: str | None = None, batch: int = 256) -> Tensor:
+        """What it makes of other images: uint8 (N, C, H, W) on the CPU.
+
+        Args:
+            sources: uint8 (N, C, H, W) of the model's shape.
+            network: another of its networks than the first, such as the ``back`` of a CycleGAN.
+            batch: images computed at once.
+
+        Raises:
+            UsageError: the model makes images from latents, has no such network, or images of another shape.
+        """
+        if self.takes != "source":
+            raise UsageError(f"'{self.name}' makes images from seeds, not from images", "gancli sample draws from it")
+        if network is not None and network not in self.networks:
+            raise UsageError(f"'{self.name}' has no network '{network}'", f"it has {', '.join(self.networks)}")
+        if sources.dtype != torch.uint8 or tuple(sources.shape[1:]) != self.shape:
+            kind, shape = str(sources.dtype).removeprefix("torch."), tuple(sources.shape)
+            raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
+        chosen = self.networks[network] if network else self.generator
+        with torch.inference_mode():
+            scaled = (from_uint8(part.to(self.device), chosen.range) for part in sources.split(batch))
+            made = [to_uint8(chosen(source=part), chosen.range) for part in scaled]
+        return torch.cat(made) if made else sources
+
+    def sample(
+        self,
+        seeds: Sequence[int] | None = None,
+        *,
+        z: Tensor | None = None,
+        y: Tensor | int | None = None,
+        c: Tensor | None = None,
+        batch: int = 256,
+    ) -> Tensor:
         """Images of seeds or of latents.
 
         Args:
             seeds: one image each; the same seed is the same image, always.
             z: latents (N, dim) instead.
+            y: for a model with classes: one for all, or int64 (N,), or weights (N, classes) for what lies between
+                classes. Seeds have one of their own.
+            c: for a model with codes: (N, codes). Seeds have some of their own.
             batch: images computed at once.
 
         Returns:
-            uint8 (N, C, H, W), what a PNG of them would hold.
+            uint8 (N, C, H, W), what a PNG of them would hold; float32 (N, 1, 1, width) from a model of numbers.
         """
         if (seeds is None) == (z is None):
             raise UsageError("sample takes either seeds or z", "as in model.sample(seeds=range(64))")
-        if z is not None:
-            if z.dim() != 2 or z.shape[1] != self.latent.dim:
-                raise UsageError(f"z has shape {tuple(z.shape)}", f"this model takes (N, {self.latent.dim})")
-            return torch.cat([self.generate({"z": part}) for part in z.split(batch)])
-        if not seeds:
+        inputs = {"z": z} if z is not None else self.latent.from_seeds(seeds or ())
+        if y is not None:
+            inputs["y"] = y if isinstance(y, Tensor) else torch.full((len(inputs["z"]),), y)
+        if c is not None:
+            inputs["c"] = c
+        self.latent.check(inputs)
+        if not len(inputs["z"]):
             return torch.empty(0, *self.shape, dtype=torch.uint8)
-        return torch.cat(list(self.images(seeds, batch)))
+        return torch.cat([self.generate(part) for part in batches(inputs, batch)])
 
 
 def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
@@ -128,6 +225,26 @@ def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
     where = pick_device(device)
     tensors, header = checkpoint.read(path)
     return Model(path, catalog.label(path), header, tensors).to(where)
+
+
+def discriminator_of(model: Model) -> Any:
+    """The discriminator that a run left beside its model, frozen, on the model's device; None where there is none.
+
+    Raises:
+        GancliError: a file that is not whole, or that belongs to another model.
+    """
+    path = model.path.with_name(catalog.DISCRIMINATOR_FILE)
+    if model.path.name != catalog.MODEL_FILE or not path.is_file():
+        return None
+    tensors, header = checkpoint.read(path)
+    if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
+        raise GancliError(f"{path} is not a discriminator of this version of gancli", "delete it to do without")
+    if header.get("recipe") != model.header["recipe"]:
+        raise GancliError(f"{path} was not trained with {model.path.name}", "delete it to do without")
+    try:
+        return _assemble(model.recipe, "discriminator", tensors).to(model.device)
+    except GancliError as error:
+        raise GancliError(f"{path} is not a whole discriminator: {error.message}", "delete it to do without") from None
 
 
 def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:

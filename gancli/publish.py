@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli import catalog, checkpoint, recipe
+from gancli.data.formulas import FORMULAS
 from gancli.data.names import DATASETS
 from gancli.errors import UsageError, nearest
-from gancli.evaluation.report import evaluate
+from gancli.evaluation import cycles, pairs
+from gancli.evaluation.judging import judge
 from gancli.files import atomic
-from gancli.model import load
+from gancli.model import Model, load
 from gancli.rendering.images import save_grid
 from gancli.rendering.layout import file_stem
+from gancli.rendering.numbers import Plot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,13 +43,22 @@ DECIDED = {
 """What a run may have of its own: what a training fills in for itself, and the options of the printed command."""
 
 
-def add(run: Path, *, data_dir: Path | None = None, progress: Progress | None = None) -> Iterator[Path]:
+def add(
+    run: Path,
+    *,
+    known_as: str | None = None,
+    data: str | None = None,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Path]:
     """Put a run's model into the zoo; yields the files written.
 
     All of it is made beside the zoo's entries first: whatever fails, the zoo stays as it was.
 
     Args:
         run: the folder of a finished training by a recipe of the zoo on a named data set.
+        known_as: the data set's name, for a run on a folder or zip that holds the images of a named one.
+        data: what to judge the model by, where the named data set is not at hand as such.
         data_dir: where data sets lie.
         progress: called with what is being done, how much of it is done, and of how much.
 
@@ -58,7 +70,9 @@ def add(run: Path, *, data_dir: Path | None = None, progress: Progress | None = 
         raise UsageError(f"{run} is not a finished run", f"finish it: gancli train --resume {run}")
     tensors, header = checkpoint.read(run / catalog.MODEL_FILE)
     state = checkpoint.read_header(run / catalog.STATE_FILE)
-    model, data = _names(header)
+    if known_as is not None:
+        header["recipe"] = recipe.merge(header["recipe"], {"data": {"name": known_as}})
+    model, name = _names(header)
     _check_recipe(header)
     folder = catalog.zoo_folder() / model
     header |= {"training": {"seconds": state["seconds"], "machine": state.get("machine", "")}}
@@ -66,19 +80,36 @@ def add(run: Path, *, data_dir: Path | None = None, progress: Progress | None = 
     # In the same folder, so that the files need only be renamed; hidden, so that nobody takes them for an entry.
     made = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
     try:
-        weights = made / f"{file_stem(data)}.safetensors"
+        weights = made / f"{file_stem(name)}.safetensors"
         tensors = _write_small(weights, tensors, header)
         stored = load(weights, device="cpu")
         stored.name = f"{model}/{weights.stem}"
-        report = evaluate(stored, data_dir=data_dir, progress=progress)
+        report = judge(stored, data, data_dir=data_dir, progress=progress)
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
-        save_grid(stored.sample(seeds=range(64)), picture)
+        draw(stored, picture, data, data_dir)
         for path in (picture, weights):
             yield path.replace(folder / path.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     yield write_card(model)
+
+
+def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | None = None) -> None:
+    """The picture of an entry: 64 seeds, or ten of each class, a plot of numbers, held-out pairs or round trips."""
+    if model.takes == "source" and model.recipe.data.paired:
+        save_grid(pairs.examples(model, data, data_dir=data_dir), path, columns=12)
+        return
+    if model.takes == "source":
+        save_grid(cycles.examples(model, data, data_dir=data_dir), path, columns=12)
+        return
+    formula = FORMULAS.get(model.data_name or "")
+    if formula is None:
+        inputs, columns = model.latent.by_class(100 if model.latent.classes else 64)
+        save_grid(model.generate(inputs), path, columns=columns)
+    else:
+        rows = model.sample(seeds=range(1000 if formula.width == 2 else 64))
+        save_grid(Plot(formula).picture(rows)[None], path, scale=1, gap=0)
 
 
 def _names(header: Mapping[str, Any]) -> tuple[str, str]:
@@ -150,21 +181,65 @@ def write_card(model: str) -> Path:
     return path
 
 
+def _basis(protocol: Mapping[str, Any]) -> str:
+    """What the figures were measured on."""
+    if "source" in protocol and "baseline" not in protocol:
+        return (
+            "Rows of the picture: sources, translated, and back again; images, on the other side, and back again. "
+            f"{protocol['real_images']:,} images and {protocol['generated_images']:,} sources ({protocol['source']}) "
+            f"of {protocol['data']} ({protocol['split']} split): {protocol['method']}. One run."
+        )
+    if "source" in protocol:
+        beside = f" Beside it stands the simplest repair: {protocol['baseline']}." if protocol["baseline"] else ""
+        return (
+            f"{protocol['real_images']:,} images of {protocol['data']} ({protocol['split']} split), sources made by "
+            f"{protocol['source']}.{beside} {protocol['method']}. One run."
+        )
+    if "method" in protocol:
+        return (
+            f"{protocol['generated_images']:,} generated samples, {protocol['real_images']:,} real draws for the "
+            f"floor: {protocol['method']}. One run."
+        )
+    return (
+        f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
+        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run."
+    )
+
+
+def _further(figures: list[Mapping[str, Any]]) -> list[str]:
+    """What a model with an encoder makes of held-out images."""
+    told = "; ".join(f"{figure['title']}: {figure['value']:.2f}" for figure in figures)
+    return [f"On held-out images: {told}."] if told else []
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
 def _section(name: str, path: Path) -> list[str]:
     header = checkpoint.read_header(path)
     protocol, results = header["evaluation"]["protocol"], header["evaluation"]["results"]
     training = header["training"]
-    rows = ["| metric | this model | real images (floor) |", "|---|---:|---:|"]
-    rows += [f"| {row['metric']} | {row['value']:.4g} | {row['floor']:.4g} |" for row in results]
+    beside, column = ("baseline", "baseline") if "baseline" in protocol else ("floor", "real data (floor)")
+    rows = [f"| metric | this model | {column} |", "|---|---:|---:|"]
+    rows += [f"| {row['metric']} | {row['value']:.4g} | {_figure(row.get(beside))} |" for row in results]
+    items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
+    origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
+    use = f"gancli translate {name} {path.stem} --degrade --out translated" if "source" in protocol else ""
     time = f", in {training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else ""
     return [
         f"## {name}",
-        f"![samples of {name}, seeds 0 to 63]({path.stem}.png)",
-        f"{checkpoint.count_parameters(path):,} values, {path.stat().st_size / 1e6:.1f} MB. Trained on "
-        f"{header['images']:,} images in {header['rounds']:,} rounds{time}. What is stored is "
+        f"![samples of {name}]({path.stem}.png)",
+        f"{checkpoint.count_parameters(path):,} values, {_size(path)}. Trained on "
+        f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. What is stored is "
         f"{'the running average of the weights' if header['ema'] else 'the generator as trained, without averaging'}.",
         "\n".join(rows),
-        f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
-        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run.",
-        f"```\n{command(header)}\ngancli evaluate {name}\ngancli sample {name}\n```",
+        _basis(protocol),
+        *_further(header["evaluation"].get("further", [])),
+        f"```\n{command(header)}\ngancli evaluate {name}\n{use or f'gancli sample {name}'}\n```",
     ]

@@ -136,6 +136,9 @@ class Training(_Table):
     ema: Ema | None = Field(None, description="absent: the plain generator is published")
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
     columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")
+    on_collapse: Literal["warn", "stop", "rollback"] = Field(
+        "warn", description="when the watch finds a failure: say so, stop, or go back with halved rates"
+    )
 
 
 class Recipe(_Table):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -85,12 +85,20 @@ def options(code: Callable[..., Any]) -> type[BaseModel]:
     :func:`validate` holds a recipe's values against it.
     """
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(code, eval_str=True).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (parameter.annotation, default)
+    for parameter in _keywords(code):
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (parameter.annotation, default)
     config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True, allow_inf_nan=False)
     return create_model(getattr(code, "__name__", "Options"), __config__=config, **fields)
+
+
+def _keywords(code: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    """Keyword-only parameters; a class that hands ``**options`` to the class it extends takes those of that one too."""
+    for parameter in inspect.signature(code, eval_str=True).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            yield parameter
+        elif parameter.kind is parameter.VAR_KEYWORD and isinstance(code, type):
+            yield from _keywords(code.__mro__[1])
 
 
 def validate(schema: type[Schema], values: Mapping[str, Any]) -> Schema:

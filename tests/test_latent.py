@@ -198,3 +198,63 @@ def test_seeds_are_read_without_torch():
     code = "import sys, gancli.latent as l; l.parse_seeds('0-9'); sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize("dim", [2, 100])
+def test_confined_inputs_are_where_the_distribution_is(distribution, dim) -> None:
+    spec = LatentSpec(dim, distribution, codes=1, classes=3)
+    drawn = spec.from_seeds(range(500))
+    kept = spec.confine(drawn)
+    assert kept["y"] is drawn["y"]
+    moved = ((kept["z"] - drawn["z"]).abs().amax(1) > 1e-6).float().mean()
+    assert moved < 0.01
+    lengths = drawn["z"].norm(dim=1)
+    for factor in (0.01, 30.0):
+        z = spec.confine({"z": drawn["z"] * factor, "c": drawn["c"] * factor})
+        assert z["c"].abs().max() <= 1
+        assert z["z"].norm(dim=1).max() < 1.3 * lengths.max()
+        assert dim == 2 or z["z"].norm(dim=1).min() > 0.8 * lengths.min()
+        assert distribution == "normal" or z["z"].abs().max() <= 1
+
+
+CONDITIONAL = LatentSpec(3, classes=4, codes=2)
+
+
+def test_a_picture_by_class_repeats_its_seeds_in_every_row():
+    inputs, columns = CONDITIONAL.by_class(23)
+    assert columns == 5
+    assert inputs["y"].tolist() == [y for y in range(4) for _ in range(5)]
+    assert torch.equal(inputs["z"].view(4, 5, 3), CONDITIONAL.from_seeds(range(5))["z"].expand(4, 5, 3))
+    for spec in (LatentSpec(3), LatentSpec(3, classes=1), LatentSpec(3, classes=17), LatentSpec(3, classes=16)):
+        inputs, columns = spec.by_class(20)
+        assert columns is None
+        assert torch.equal(inputs["z"], spec.from_seeds(range(20))["z"])
+
+
+def test_a_path_keeps_or_changes_its_class():
+    seeds = [0, 1]
+    kept = path(CONDITIONAL, seeds, 2, classes=[3, 3])["y"]
+    changed = path(CONDITIONAL, seeds, 2, classes=[3, 0])["y"]
+    assert kept.tolist() == [[0, 0, 0, 1]] * 3
+    assert changed.tolist() == [[0, 0, 0, 1], [0.5, 0, 0, 0.5], [1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": None}, "this model also takes y"),
+        ({"c": torch.zeros(2, 3)}, r"c has shape \(2, 3\)"),
+        ({"y": torch.tensor([0, 4])}, "y goes from 0 to 4"),
+        ({"y": torch.zeros(2, 3)}, r"y has shape \(2, 3\)"),
+        ({"y": torch.tensor([0])}, r"y has shape \(1,\)"),
+    ],
+)
+def test_inputs_that_a_generator_does_not_take(change, message):
+    inputs = CONDITIONAL.from_seeds([0, 1])
+    CONDITIONAL.check(inputs)
+    CONDITIONAL.check(inputs | {"y": torch.zeros(2, 4)})
+    with pytest.raises(UsageError, match=message):
+        CONDITIONAL.check({name: value for name, value in (inputs | change).items() if value is not None})
+    with pytest.raises(UsageError, match="this model takes no y"):
+        LatentSpec(3).check({"z": inputs["z"], "y": inputs["y"]})

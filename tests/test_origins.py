@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import torch
 
 from gancli import catalog, recipe
 from gancli.architectures.base import build

@@ -1,6 +1,9 @@
 """Names to code."""
 
+from typing import Annotated, Any
+
 import pytest
+from pydantic import Field
 
 from gancli import registry
 from gancli.errors import GancliError, UsageError
@@ -38,6 +41,19 @@ def test_options_are_the_keyword_only_parameters() -> None:
 
     schema = registry.options(make)
     assert schema.model_validate({"width": 3}).model_dump() == {"width": 3, "name": "x"}
+
+
+def test_a_class_that_hands_options_on_takes_those_of_its_base() -> None:
+    class Base:
+        def __init__(self, *, width: Annotated[int, Field(ge=2)], name: str = "x") -> None: ...
+
+    class Further(Base):
+        def __init__(self, first: int, *, weight: float = 1.0, **options: Any) -> None: ...
+
+    schema = registry.options(Further)
+    assert schema.model_validate({"width": 3}).model_dump() == {"weight": 1.0, "width": 3, "name": "x"}
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        schema.model_validate({"width": 1})
 
 
 @pytest.mark.parametrize(

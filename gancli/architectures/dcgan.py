@@ -15,7 +15,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures.base import (
+    RANGES,
+    Code,
+    Output,
+    Readings,
+    Reads,
+    Share,
+    Spec,
+    Width,
+    check_told,
+    encoder_end,
+    squash,
+)
 from gancli.errors import UsageError
 
 MINIMUM = 8
@@ -143,6 +155,9 @@ class Discriminator(nn.Module):
         slope: of the leaky ReLU.
         dropout: probability after each convolution.
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        told_class: also takes the class, as one more channel: a picture learned for each.
+        reads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
+        read_hidden: features of a layer before the readings; 0 for none.
     """
 
     def __init__(
@@ -157,9 +172,16 @@ class Discriminator(nn.Module):
         slope: Share = 0.2,
         dropout: Share = 0.0,
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        told_class: bool = False,
+        reads: Reads = [],  # noqa: B006 (read, never written)
+        read_hidden: Annotated[int, Field(ge=0, le=8192)] = 0,
     ) -> None:
         super().__init__()
+        self.told_class, self.reads = told_class, tuple(reads)
         channels, height, image_width = spec.shape
+        if told_class:
+            self.pictures = nn.Embedding(check_told(spec), height * image_width)
+            channels += 1
         stages = len(stage_sizes(height, image_width, base)) - 1
         widths = [channels, *(min(width * 2**stage, most) for stage in range(stages))]
         layers: list[nn.Module] = []
@@ -175,11 +197,59 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(slope))
             features = dense
         self.body = nn.Sequential(*layers, nn.Linear(features, 1))
+        self.readings = Readings(spec, reads, features, read_hidden) if reads else None
+        initialise(self, spread)
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+        """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""
+        if y is not None:
+            images = torch.cat([images, self.pictures(y).view(-1, 1, *images.shape[2:])], dim=1)
+        if self.readings is None:
+            return self.body(images)
+        features = self.body[:-1](images)
+        return self.body[-1](features), *self.readings(features)
+
+
+class Encoder(nn.Module):
+    """Images (N, C, H, W) to codes (N, dim), or to means and log variances (N, 2 dim).
+
+    The discriminator's layers, with another end.
+
+    Args:
+        spec: shape of the images, and the latent.
+        width: channels of the first layer; each later stage has twice as many.
+        most: the largest number of channels.
+        base: the shortest side that the convolutions may end at.
+        dense: features of a fully connected layer after the convolutions; 0 for none.
+        norm: after every layer but the first and the last.
+        slope: of the leaky ReLU.
+        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        code: what it gives: a code as it comes, a whitened one, or a Gaussian's mean and log variance.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 64,
+        most: Width = 1024,
+        base: Base = 4,
+        dense: Annotated[int, Field(ge=0, le=8192)] = 0,
+        norm: Norm = "batch",
+        slope: Share = 0.2,
+        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        code: Code = "plain",
+    ) -> None:
+        super().__init__()
+        judge = Discriminator(spec, width=width, most=most, base=base, dense=dense, norm=norm, slope=slope, spread=0)
+        *layers, last = judge.body
+        assert isinstance(last, nn.Linear)
+        self.body = nn.Sequential(*layers, *encoder_end(last.in_features, spec.latent.dim, code))
         initialise(self, spread)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 1)."""
+        """(N, C, H, W) to (N, dim) or (N, 2 dim)."""
         return self.body(images)
 
 
-NETWORKS = {"generator": Generator, "discriminator": Discriminator}
+NETWORKS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder}

@@ -6,10 +6,24 @@ import math
 from itertools import pairwise
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
-from gancli.architectures.base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures.base import (
+    RANGES,
+    Code,
+    Output,
+    Readings,
+    Reads,
+    Share,
+    Spec,
+    Width,
+    check_told,
+    encoder_end,
+    squash,
+)
 
 Hidden = Annotated[list[Width], Field(max_length=64)]
 
@@ -61,6 +75,9 @@ class Discriminator(nn.Module):
         hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
+        told_class: also takes the class, one-hot beside the pixels.
+        reads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
+        read_hidden: features of a layer before the readings; 0 for none.
     """
 
     def __init__(
@@ -70,14 +87,55 @@ class Discriminator(nn.Module):
         hidden: Hidden = [1024, 512, 256],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.3,
+        told_class: bool = False,
+        reads: Reads = [],  # noqa: B006
+        read_hidden: Annotated[int, Field(ge=0, le=8192)] = 0,
+    ) -> None:
+        super().__init__()
+        self.told_class, self.reads = told_class, tuple(reads)
+        self.classes = check_told(spec) if told_class else 0
+        sizes = [math.prod(spec.shape) + self.classes, *hidden]
+        self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), nn.Linear(sizes[-1], 1))
+        self.readings = Readings(spec, reads, sizes[-1], read_hidden) if reads else None
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+        """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""
+        if y is not None:
+            images = torch.cat([images.flatten(1), one_hot(y, self.classes).to(images.dtype)], dim=1)
+        if self.readings is None:
+            return self.body(images)
+        features = self.body[:-1](images)
+        return self.body[-1](features), *self.readings(features)
+
+
+class Encoder(nn.Module):
+    """Images (N, C, H, W) to codes (N, dim), or to means and log variances (N, 2 dim).
+
+    Args:
+        spec: shape of the images, and the latent.
+        hidden: features of the hidden layers, at most 64 of them.
+        slope: of the leaky ReLU; 0 for a plain ReLU.
+        dropout: probability after each hidden layer.
+        code: what it gives: a code as it comes, a whitened one, or a Gaussian's mean and log variance.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        hidden: Hidden = [1024, 512, 256],  # noqa: B006 (read, never written)
+        slope: Share = 0.2,
+        dropout: Share = 0.0,
+        code: Code = "plain",
     ) -> None:
         super().__init__()
         sizes = [math.prod(spec.shape), *hidden]
-        self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), nn.Linear(sizes[-1], 1))
+        end = encoder_end(sizes[-1], spec.latent.dim, code)
+        self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), *end)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 1)."""
+        """(N, C, H, W) to (N, dim) or (N, 2 dim)."""
         return self.body(images)
 
 
-NETWORKS = {"generator": Generator, "discriminator": Discriminator}
+NETWORKS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder}

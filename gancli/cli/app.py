@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 import gancli
-from gancli.cli import data, evaluate, interpolate, sample, train, zoo
+from gancli.cli import (
+    data,
+    doctor,
+    evaluate,
+    inpaint,
+    interpolate,
+    mix,
+    reconstruct,
+    sample,
+    train,
+    translate,
+    traverse,
+    zoo,
+)
 from gancli.errors import GancliError
 
 app = typer.Typer(
@@ -21,9 +34,15 @@ app = typer.Typer(
     epilog="Start with `gancli train digits`: a minute on a laptop, no download.",
 )
 app.command()(train.train)
+app.command()(doctor.doctor)
 app.command()(sample.sample)
 app.command()(interpolate.interpolate)
+app.command()(traverse.traverse)
+app.command()(mix.mix)
+app.command()(inpaint.inpaint)
 app.command()(evaluate.evaluate)
+app.command()(translate.translate)
+app.command()(reconstruct.reconstruct)
 app.add_typer(data.app, name="data")
 app.add_typer(zoo.app, name="zoo")
 

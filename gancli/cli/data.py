@@ -44,7 +44,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             "size": list(facts.size),
             "channels": facts.channels,
             "classes": len(facts.classes),
-            "images": dict(facts.images),
+            "images": {} if facts.formula else dict(facts.images),
             "here": present(facts, data_dir),
             "needs": list(facts.extra),
             "licence": facts.licence or None,
@@ -59,10 +59,11 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         table.add_column(heading, justify="left" if heading in ("name", "here") else "right", no_wrap=True)
     for row in found:
         height, width = row["size"]
-        counts = [f"{row['images'][split]:,}" for split in ("train", "test")]
+        counts = [f"{count:,}" for count in row["images"].values()] or ["drawn", "drawn"]
         classes = str(row["classes"] or "none")
         here = "yes" if row["here"] else "no"
-        table.add_row(row["name"], f"{height}x{width}", str(row["channels"]), classes, *counts, here)
+        size = f"{height}x{width}" if row["images"] else f"{width} numbers"
+        table.add_row(row["name"], size, str(row["channels"]), classes, *counts, here)
     screen().print(table)
     say(
         "a folder or a zip of images serves as well; gancli data show NAME looks inside, and downloads what is not here"
@@ -90,6 +91,7 @@ def show(
     Examples:
       gancli data show digits
       gancli data show mnist --split test --out test.png
+      gancli data show grid
       gancli data show photos/ --size 64x48 --fit pad --background black
     """
     from gancli.data.names import parse_size
@@ -136,10 +138,17 @@ def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int) -
     from gancli.rendering.images import save_grid
     from gancli.rendering.layout import file_stem
 
+    path = out if out is not None else Path(f"{file_stem(dataset.name)}.png")
+    if dataset.formula is not None:
+        from gancli.rendering.numbers import Plot
+
+        # Real points are what a plot of points shows anyway.
+        shown = dataset.images[: 0 if dataset.formula.width == 2 else columns * rows]
+        save_grid(Plot(dataset.formula).picture(shown)[None], path, scale=1, gap=0)
+        return path
     count = min(columns * rows, len(dataset.images))
     # Spread over the whole set: folders come sorted by class.
     chosen = torch.arange(count) * len(dataset.images) // count
-    path = out if out is not None else Path(f"{file_stem(dataset.name)}.png")
     save_grid(dataset.images[chosen], path, columns=columns)
     return path
 
@@ -172,11 +181,12 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     counts = _counts(dataset)
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
     more = f", and {len(counts) - 20} more" if len(counts) > 20 else ""
+    numbers = dataset.formula is not None
     lines = {
         "name": dataset.name,
         "split": dataset.split,
-        "images": f"{len(dataset.images):,}",
-        "shape": f"{height}x{width}, {'grey' if channels == 1 else 'colour'}",
+        "images": "drawn anew for every batch, by a formula" if numbers else f"{len(dataset.images):,}",
+        "shape": f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}",
         "classes": f"{len(counts)}: {shown}{more}" if counts else "none",
         "fingerprint": dataset.fingerprint,
         "picture": str(picture),

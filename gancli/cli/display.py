@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli.console import say, talk
+from gancli.training.health import KEY, ROLLBACK, advice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,12 +33,12 @@ class Display(AbstractContextManager["Display"]):
 
     def __init__(self, rounds: int, done: int) -> None:
         self.rounds, self.first = rounds, done
-        self.values: dict[str, float] = {}
+        self.values: dict[str, Any] = {}
 
     def __exit__(self, *_: object) -> None:
         return None
 
-    def row(self, values: dict[str, float]) -> None:
+    def row(self, values: dict[str, Any]) -> None:
         """Take a line of metrics."""
         self.values |= values
 
@@ -51,22 +52,47 @@ class Display(AbstractContextManager["Display"]):
         return self.values["seconds"] / done * (self.rounds - done) if done else 0.0
 
 
+def news(values: dict[str, Any]) -> dict[str, str]:
+    """What the watch says in a line of metrics, by name: what is seen, and what to try."""
+    said = {name: f"{text}; try: {advice(name)}" for name, text in values.get(KEY, {}).items()}
+    if back := values.get(ROLLBACK):
+        words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
+        said["rollback"] = f"{words} in round {back['from']:,}"
+    return said
+
+
 class Lines(Display):
-    """One plain line about every ten seconds, for a pipe or a log."""
+    """One plain line about every ten seconds, for a pipe or a log, and one when the watch finds something."""
 
     _last = 0.0
+    _said: frozenset[str] = frozenset()
 
-    def row(self, values: dict[str, float]) -> None:
+    def tell(self, values: dict[str, Any]) -> None:
+        """Say what the watch finds, once as long as it lasts."""
+        if KEY not in values and ROLLBACK not in values:
+            return
+        said = news(values)
+        for name in said.keys() - self._said:
+            say(f"warning: round {values['round']:,}, {name.replace('-', ' ')}: {said[name]}")
+        self._said = frozenset(said)
+
+    def row(self, values: dict[str, Any]) -> None:
         """Print when ten seconds have passed, or at the end."""
         super().row(values)
+        self.tell(values)
         now = time.monotonic()
         if now - self._last < 10 and values["round"] < self.rounds:
             return
         self._last = now
         parts = [f"round {int(values['round']):,}/{self.rounds:,}", f"{rate(self.values['images_per_second'])} img/s"]
         parts += [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in self._of("loss/")]
-        parts += [f"D({name.removeprefix('probability/')}) {value:.2f}" for name, value in self._of("probability/")]
-        say("  ".join([*parts, f"{clock(self.left)} left"]))
+        say("  ".join([*parts, *self._judged(), f"{clock(self.left)} left"]))
+
+    def _judged(self) -> list[str]:
+        """How the discriminator judges: in the balance of cross entropy, D is 0.50 and its score -2 log 2 = -1.386."""
+        judged = [f"D({name.removeprefix('probability/')}) {value:.2f}" for name, value in self._of("probability/")]
+        score = [f"D score {value:.3f}" for _, value in self._of("score/") if judged]
+        return [*judged, *score, *(f"ELBO {value:.2f}" for _, value in self._of("elbo"))]
 
     def _of(self, prefix: str) -> list[tuple[str, float]]:
         return [(name, value) for name, value in self.values.items() if name.startswith(prefix)]
@@ -98,7 +124,7 @@ class Panel(Lines):
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def row(self, values: dict[str, float]) -> None:
+    def row(self, values: dict[str, Any]) -> None:
         """Move the bar and the figures."""
         Display.row(self, values)
         self.progress.update(self.task, completed=values["round"])
@@ -113,6 +139,7 @@ class Panel(Lines):
         """Never wider than the terminal, never higher than a screen of 24 lines."""
         from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         if not self.values:
             return Group(self.progress)
@@ -127,9 +154,14 @@ class Panel(Lines):
         losses = Table.grid(padding=(0, 3))
         losses.add_row(
             *(f"{name.removeprefix('loss/')} loss {value:.3f}" for name, value in self._of("loss/")),
-            *(f"D({name.removeprefix('probability/')}) {value:.2f}" for name, value in self._of("probability/")),
         )
-        return Group(self.progress, table, losses, *([self.samples] if self.samples is not None else []))
+        parts: list[Any] = [self.progress, table, losses]
+        if judged := self._judged():
+            parts.append(Text("   ".join(judged)))
+        parts += [Text(f"! {name.replace('-', ' ')}: {what}", "yellow") for name, what in news(self.values).items()]
+        if self.samples is not None:
+            parts.append(self.samples)
+        return Group(*parts)
 
 
 def display(rounds: int, done: int, quiet: bool) -> Display:

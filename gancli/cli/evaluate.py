@@ -11,11 +11,17 @@ import typer
 from gancli.cli.console import say, screen
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Device, ModelName
+from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gancli.evaluation.cycles import CycleReport
+    from gancli.evaluation.formulas import FormulaReport
+    from gancli.evaluation.pairs import PairReport
     from gancli.evaluation.report import Report
+
+_WEIGHTS = {True: "running average", False: "as trained", None: "unknown"}
 
 
 def evaluate(
@@ -27,8 +33,9 @@ def evaluate(
         ),
     ] = None,
     metrics: Annotated[
-        str, typer.Option(metavar="NAMES", help="Which figures, with commas between.")
-    ] = "fid,kid,precision,recall",
+        str | None,
+        typer.Option(metavar="NAMES", help="Which figures, with commas between; all unless given.", show_default=False),
+    ] = None,
     images: Annotated[
         int | None,
         typer.Option(
@@ -54,21 +61,31 @@ def evaluate(
 ) -> None:
     """Judge a model against images that it has not seen: FID, KID, precision, recall.
 
-    Beside each figure stands the floor: what real training images get against the same held-out images.
+    Beside each figure stands the floor: what real training images get against the same held-out images. Numbers are
+    judged by the formula of their data: RMSE to the curve, modes found, and the floor of real draws. Images made from
+    others are judged by the true ones: PSNR, beside that of the simplest repair; without pairs, by whether a class
+    survives the way there and back. A model that is told classes is also judged by whether it makes the one asked for.
 
     \b
     Examples:
       gancli evaluate dcgan/mnist
       gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
       gancli evaluate runs/mine --data mnist --json > report.json
+      gancli evaluate sine-gan/sine
+      gancli evaluate pix2pix/mnist
     """
     from gancli import model as models
-    from gancli.evaluation import report
+    from gancli.evaluation.cycles import CycleReport
+    from gancli.evaluation.formulas import FormulaReport
+    from gancli.evaluation.judging import judge
+    from gancli.evaluation.pairs import PairReport
 
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    if metrics is not None and not names:
+        raise UsageError("no metric was named", "as in --metrics fid,kid")
     subject = models.load(model, device=device)
     with progress_bar() as progress:
-        found = report.evaluate(
+        found = judge(
             subject,
             data,
             names,
@@ -80,6 +97,12 @@ def evaluate(
         )
     if as_json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    elif isinstance(found, FormulaReport):
+        _show_numbers(found)
+    elif isinstance(found, PairReport):
+        _show_pairs(found)
+    elif isinstance(found, CycleReport):
+        _show_cycles(found)
     else:
         _show(found)
     for warning in found.warnings:
@@ -95,15 +118,94 @@ def _show(report: Report) -> None:
     put()
     put(_classes(report))
     put()
+    for figure in report.further:
+        put(f"{figure.title:<38}{figure.value:.2f}", markup=False, soft_wrap=True)
+    if report.further:
+        put()
     facts = {
         "extractor": f"{protocol.extractor}, {protocol.extractor_sha256[:16]}",
         "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
         "images": f"{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
         f"{protocol.floor_images:,} training for the floor",
         "seeds": protocol.seeds,
-        "weights": {True: "running average", False: "as trained", None: "unknown"}[protocol.ema],
+        "weights": _WEIGHTS[protocol.ema],
         "resize": protocol.resize,
         "colour": protocol.colour,
+    }
+    for name, value in facts.items():
+        put(f"{name:<11}{value}", markup=False, soft_wrap=True)
+
+
+def _show_numbers(report: FormulaReport) -> None:
+    """The figures of numbers, and how they were found."""
+    from gancli.evaluation.formulas import FIGURES
+
+    protocol, put = report.protocol, screen().print
+    put(f"{report.model} against the formula of {protocol.data}", markup=False, soft_wrap=True, style="bold")
+    put()
+    table = _table("metric", "generated", "floor", "better")
+    for result in report.results:
+        figure = FIGURES[result.metric]
+        values = (f"{value:.{figure.digits}f}" for value in (result.value, result.floor))
+        table.add_row(figure.title, *values, result.better)
+    put(table)
+    put()
+    facts = {
+        "method": protocol.method,
+        "samples": f"{protocol.generated_images:,} generated, {protocol.real_images:,} real draws for the floor",
+        "seeds": protocol.seeds,
+        "weights": _WEIGHTS[protocol.ema],
+    }
+    for name, value in facts.items():
+        put(f"{name:<11}{value}", markup=False, soft_wrap=True)
+
+
+def _show_pairs(report: PairReport) -> None:
+    """How near translations come to the true images, and the simplest repair."""
+    from gancli.evaluation.pairs import TITLES
+
+    protocol, put = report.protocol, screen().print
+    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
+    put()
+    table = _table("dB", report.model, protocol.baseline or "baseline", "better")
+    for result in report.results:
+        values = ("–" if value is None else f"{value:.2f}" for value in (result.value, result.baseline))
+        table.add_row(TITLES[result.metric], *values, result.better)
+    put(table)
+    put()
+    facts = {
+        "method": protocol.method,
+        "sources": protocol.source,
+        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "images": f"{protocol.real_images:,}",
+        "weights": _WEIGHTS[protocol.ema],
+    }
+    for name, value in facts.items():
+        put(f"{name:<11}{value}", markup=False, soft_wrap=True)
+
+
+def _show_cycles(report: CycleReport) -> None:
+    """What a translation both ways leaves of images."""
+    from gancli.evaluation.cycles import TITLES
+
+    protocol, put = report.protocol, screen().print
+    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
+    put()
+    table = _table("metric", report.model, "images as they are", "better")
+    for result in report.results:
+        decibels = result.metric.startswith("psnr")
+        value = f"{result.value:.2f} dB" if decibels else f"{100 * result.value:.2f} %"
+        floor = "–" if result.floor is None else f"{100 * result.floor:.2f} %"
+        table.add_row(TITLES[result.metric], value, floor, result.better)
+    put(table)
+    put()
+    facts = {
+        "method": protocol.method,
+        "sources": protocol.source,
+        "extractor": f"{protocol.extractor or 'none'} {(protocol.extractor_sha256 or '')[:16]}",
+        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "images": f"{protocol.real_images:,} images, {protocol.generated_images:,} sources",
+        "weights": _WEIGHTS[protocol.ema],
     }
     for name, value in facts.items():
         put(f"{name:<11}{value}", markup=False, soft_wrap=True)
@@ -120,13 +222,15 @@ def _table(*heads: str) -> Table:
 
 
 def _figures(report: Report) -> Table:
+    from gancli.evaluation.conditional import TITLES
     from gancli.evaluation.metrics import METRICS
 
     table = _table("metric", "generated", "floor", "better")
     for result in report.results:
-        metric = METRICS[result.metric]
-        values = (f"{value:.{metric.digits}f}" for value in (result.value, result.floor))
-        table.add_row(metric.title, *values, result.better)
+        metric = METRICS.get(result.metric)
+        digits = metric.digits if metric else 3
+        values = ("–" if value is None else f"{value:.{digits}f}" for value in (result.value, result.floor))
+        table.add_row(metric.title if metric else TITLES[result.metric], *values, result.better)
     return table
 
 

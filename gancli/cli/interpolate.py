@@ -10,6 +10,7 @@ import typer
 from gancli.cli.console import say
 from gancli.cli.progress import counting
 from gancli.cli.sample import Batch, Device, ModelName
+from gancli.conditions import parse_classes
 from gancli.errors import UsageError
 from gancli.latent import Inputs, Method, Seeds, batches, parse_seeds, path
 from gancli.rendering.layout import file_stem, parse_grid
@@ -27,6 +28,15 @@ def interpolate(
     seeds: Annotated[
         str, typer.Option(help="Two or more seeds to lead through, such as 3,14,15.", show_default=False)
     ] = ...,  # ty: ignore[invalid-parameter-default]
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAMES",
+            help="The class of the whole walk, or one for each seed to walk between; the seeds' own unless given.",
+            show_default=False,
+        ),
+    ] = None,
     frames: Annotated[
         int | None,
         typer.Option(
@@ -66,6 +76,8 @@ def interpolate(
       gancli interpolate dcgan/mnist --seeds 3,14,15 --loop
       gancli interpolate dcgan/mnist --seeds 0-15 --grid 2x2 --out walks.webp
       gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
+      gancli interpolate cgan/mnist --seeds 3,14,15 --class 7
+      gancli interpolate cgan/mnist --seeds 3,3 --class 3,8
     """
     strip = _check(out, fps)
     columns, rows = parse_grid(grid) if grid is not None else (1, 1)
@@ -79,12 +91,21 @@ def interpolate(
         )
 
     from gancli import model as models
+    from gancli.cli import numbers
 
     source = models.load(model, device=device)
+    if source.numbers:
+        numbers.refuse_options(source, scale=scale)
     target = Path(out) if out else Path(f"{file_stem(source.name)}-walk.gif")
-    paths = [path(source.latent, walk, frames, method=method, loop=loop) for walk in walks]
+    chosen = _classes(source, classes, walks) if classes is not None else [None] * len(walks)
+    paths = [
+        path(source.latent, walk, frames, method=method, loop=loop, classes=own)
+        for walk, own in zip(walks, chosen, strict=True)
+    ]
     with counting("images", length * len(walks)) as progress:
-        if strip:
+        if source.numbers:
+            numbers.save_walk(source, paths, target, None if strip else fps or 24, batch, progress)
+        elif strip:
             _save_strip(source, paths, target, scale, batch, progress)
         else:
             _save_animation(source, paths, target, columns, scale, fps or 24, batch, progress)
@@ -94,6 +115,18 @@ def interpolate(
     else:
         say(f"{length:,} frames of {source.name}")
         print(target)
+
+
+def _classes(source: "Model", text: str, walks: list[Seeds]) -> list[tuple[int, ...]]:
+    """The class of every keyframe, walk by walk."""
+    numbers, length = parse_classes(text, source.classes, source.name), len(walks[0])
+    seeds = length * len(walks)
+    if len(numbers) not in (1, seeds):
+        raise UsageError(
+            f"--class '{text}' names {len(numbers)} classes for {seeds} seeds", "name one for all, or one for each seed"
+        )
+    each = numbers * seeds if len(numbers) == 1 else numbers
+    return [each[start : start + length] for start in range(0, seeds, length)]
 
 
 def _check(out: str | None, fps: float | None) -> bool:

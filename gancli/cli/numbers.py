@@ -22,20 +22,6 @@ POINTS = 1_000
 """Samples in a plot of points unless asked otherwise: 64 would not show where a generator goes."""
 
 
-def want_images(model: Model, what: str) -> None:
-    """Make sure that a model makes images.
-
-    Args:
-        model: any.
-        what: what is to be done with them, as in "gancli inpaint fills holes of images".
-
-    Raises:
-        UsageError: it makes numbers.
-    """
-    if model.numbers:
-        raise UsageError(f"'{model.name}' makes numbers, and {what}", f"look at them with `gancli sample {model.name}`")
-
-
 def refuse_options(model: Model, **options: Any) -> None:
     """Make sure that options which only images have were not given.
 

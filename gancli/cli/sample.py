@@ -9,6 +9,7 @@ import typer
 
 from gancli.cli.console import say
 from gancli.cli.progress import counting
+from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
 from gancli.errors import UsageError
 from gancli.latent import Seeds, parse_seeds
 from gancli.rendering.layout import MAX_GRID, file_stem, parse_grid
@@ -37,57 +38,109 @@ def sample(
         ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="The first N seeds: 0 to N - 1.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAMES",
+            help="Names or numbers of classes, such as 7 or 3,7 or 0-4, or all. Every class gets all the seeds.",
+            show_default=False,
+        ),
+    ] = None,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--code",
+            metavar="I=VALUE",
+            help="Fix code I, or sweep it along the rows of the picture, as in 0=-2..2. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     grid: Annotated[str | None, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = None,
     out: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="A .png for one grid; a folder, or a .zip, for one PNG a seed. MODEL.png unless given.",
+            help="A .png for one grid; a folder, or a .zip, for one PNG a seed, with --class in a folder for each "
+            "class. MODEL.png unless given.",
             show_default=False,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a model's numbers, a line a seed; without --out no plot.", show_default=False
         ),
     ] = None,
     device: Device = "auto",
     batch: Batch = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Make images: one grid, or one PNG a seed.
+    """Make images: one grid, or one PNG a seed; of a model of numbers, a plot or a table.
 
     \b
     Examples:
       gancli sample dcgan/mnist
       gancli sample dcgan/mnist --seeds 0-9,42 --grid 11x1 --out row.png
       gancli sample dcgan/mnist -n 10000 --out images.zip
+      gancli sample sine-gan/sine --csv curves.csv
+      gancli sample cgan/mnist --class all
+      gancli sample cgan/mnist --class 7 -n 1000 --out more
+      gancli sample infogan/mnist --code 0=-2..2
     """
     cells = parse_grid(grid) if grid is not None else None
-    chosen = _chosen(seeds, n, cells)
+    asked = parse_codes(codes or [])
+    sweeping = any(code.last is not None for code in asked)
+    chosen = _chosen(seeds, n, cells, plain=classes is None and not sweeping)
     many = out is not None and _holds_many(out)
-    _check(chosen, cells, many, Path(out) if out else None)
+    if many and sweeping:
+        raise UsageError(f"a sweep is one picture, but '{out}' takes one PNG a seed", "name a .png, or fix the code")
+    if csv is None or out is not None:
+        _check(chosen or Seeds([]), cells, many, Path(out) if out else None)
 
     from gancli import model as models
+    from gancli.cli import numbers
 
     source = models.load(model, device=device)
     path = Path(out) if out else Path(f"{file_stem(source.name)}.png")
-    with counting("images", len(chosen)) as progress:
+    if source.numbers:
+        numbers.refuse_options(source, grid=grid, out=out if many else None)
+        _request(source, chosen, classes, asked, None)
+        chosen = chosen if chosen and (seeds or n) else numbers.usual(source)
+        numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
+        return
+    if csv is not None:
+        raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
+    request = _request(source, chosen, classes, asked, cells)
+    if not many:
+        _check_picture(len(request))
+    with counting("images", len(request)) as progress:
         if many:
-            from gancli.rendering.images import save_images
-
-            save_images(source.images(chosen, batch), chosen, path, progress=progress)
+            _save_many(source, request, path, batch, progress)
         else:
-            _save_grid(source, chosen, path, cells[0] if cells else None, batch, progress)
+            _save_grid(source, request, path, cells[0] if cells else request.columns, batch, progress)
+    named = [source.classes[number] for number in request.classes or ()]
     if as_json:
-        print(json.dumps({"model": source.name, "out": str(path), "seeds": str(chosen), "images": len(chosen)}))
+        made = {"model": source.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
+        print(json.dumps({**made, "classes": named} if named else made))
     else:
-        say(f"{len(chosen):,} image{'s' * (len(chosen) != 1)} of {source.name}")
+        of_class = f", class {', '.join(named)}" if named else ""
+        say(f"{len(request):,} image{'s' * (len(request) != 1)} of {source.name}{of_class}")
         print(path)
 
 
-def _chosen(seeds: str | None, n: int | None, cells: tuple[int, int] | None) -> Seeds:
-    """The seeds that the options name, once the options agree with each other."""
+def _chosen(seeds: str | None, n: int | None, cells: tuple[int, int] | None, *, plain: bool) -> Seeds | None:
+    """The seeds that the options name, once the options agree with each other.
+
+    None, unless ``plain``, where neither option names any: classes and sweeps decide how many a picture takes.
+    """
     if seeds is not None and n is not None:
         raise UsageError(f"-n {n} and --seeds '{seeds}' both choose the images", "give one of them")
+    if not plain and seeds is None and n is None:
+        return None
     room = cells[0] * cells[1] if cells else 64
     chosen = parse_seeds(seeds) if seeds is not None else parse_seeds(f"0-{(n or room) - 1}", option="-n")
-    if cells and len(chosen) != room:
+    if plain and cells and len(chosen) != room:
         raise UsageError(
             f"--grid {cells[0]}x{cells[1]} has {room:,} cells, but there are {len(chosen):,} seeds",
             f"choose {room:,} seeds, or leave out --grid",
@@ -119,19 +172,63 @@ def _check(chosen: Seeds, cells: tuple[int, int] | None, many: bool, path: Path 
         raise UsageError(f"--grid lays out one picture, but '{path}' takes one PNG a seed", "leave out one of the two")
     if many and (twice := chosen.repeated()) is not None:
         raise UsageError(f"seed {twice} is named twice, and its file can be there once", "name every seed once")
-    if not many and len(chosen) > MAX_GRID:
-        raise UsageError(
-            f"{len(chosen):,} images are too many for one picture, which shows at most {MAX_GRID:,}",
-            "name a folder or a .zip for one PNG a seed, such as --out images.zip",
-        )
+    if not many:
+        _check_picture(len(chosen))
     if path and many and (path / "state.safetensors").exists():
         raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
     if path:
         (check_folder if many and path.suffix.lower() != ".zip" else check_file)(path)
 
 
+def _check_picture(count: int) -> None:
+    if count > MAX_GRID:
+        raise UsageError(
+            f"{count:,} images are too many for one picture, which shows at most {MAX_GRID:,}",
+            "name a folder or a .zip for one PNG a seed, such as --out images.zip",
+        )
+
+
+def _request(
+    source: "Model", seeds: Seeds | None, classes: str | None, codes: tuple[Code, ...], cells: tuple[int, int] | None
+) -> Request:
+    """What the model is asked for, in the order of the picture."""
+    check_codes(codes, source.name, source.latent.codes)
+    numbers = parse_classes(classes, source.classes, source.name) if classes is not None else None
+    moving = next((code for code in codes if code.last is not None), None)
+    columns = cells[0] if cells else COLUMNS
+    sweep = (moving.number, tuple(moving.values(columns))) if moving else None
+    if seeds is None:
+        seeds = Seeds([range(_room(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))])
+    request = Request(seeds, numbers, tuple(code for code in codes if code.last is None), sweep)
+    if cells and len(request) != cells[0] * cells[1]:
+        raise UsageError(
+            f"--grid {cells[0]}x{cells[1]} has {cells[0] * cells[1]:,} cells, but there are {len(request):,} images",
+            "choose as many seeds as fill it, or leave out --grid",
+        )
+    return request
+
+
+def _room(cells: tuple[int, int] | None, classes: int, values: int) -> int:
+    """Seeds that a picture takes of each class: a sweep has a row for each, several classes have a row each."""
+    if cells:
+        return max(1, cells[0] * cells[1] // (classes * values))
+    if classes > 1:
+        return 1 if values > 1 else COLUMNS
+    return COLUMNS if values > 1 else 64
+
+
+def _save_many(source: "Model", request: Request, path: Path, batch: int, progress: Callable[[int], None]) -> None:
+    """One PNG a seed; with classes, a folder for each, as `gancli train` and torchvision's ImageFolder read them."""
+    from gancli.rendering.images import file_name, save_images
+
+    folders = [f"{folder_name(source.classes[number])}/" for number in request.classes or ()] or [""]
+    names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
+    images = (source.generate(inputs) for inputs in request.inputs(source.latent, batch))
+    save_images(images, names, path, progress=progress)
+
+
 def _save_grid(
-    source: "Model", chosen: Seeds, path: Path, columns: int | None, batch: int, progress: Callable[[int], None]
+    source: "Model", request: Request, path: Path, columns: int | None, batch: int, progress: Callable[[int], None]
 ) -> None:
     import torch
 
@@ -139,9 +236,9 @@ def _save_grid(
 
     _, height, width = source.shape
     scale = default_scale(height, width)
-    grid_size(len(chosen), height, width, columns=columns, scale=scale)
+    grid_size(len(request), height, width, columns=columns, scale=scale)
     made = []
-    for images in source.images(chosen, batch):
-        made.append(images.cpu())
-        progress(len(images))
+    for inputs in request.inputs(source.latent, batch):
+        made.append(source.generate(inputs).cpu())
+        progress(len(made[-1]))
     save_grid(torch.cat(made), path, columns=columns, scale=scale)

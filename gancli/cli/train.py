@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,10 +25,18 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A model of the zoo, or a recipe's TOML file.", show_default="quick"),
+        typer.Option(
+            metavar="MODEL", help="A model of the zoo, or a recipe's TOML file.", show_default="what suits the data"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/TIME-MODEL-DATA")
+    ] = None,
+    only_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Train on one class of the data alone, by its name or number.", show_default=False
+        ),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for so many minutes.", min=0.001, metavar="N")] = None,
     epochs: Annotated[float | None, typer.Option(help="… or epochs.", min=0.0001, metavar="N")] = None,
@@ -40,6 +49,14 @@ def train(
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train.")] = "auto",
     precision: Annotated[
         str | None, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.", show_default="auto")
+    ] = None,
+    on_collapse: Annotated[
+        str | None,
+        typer.Option(
+            metavar="warn|stop|rollback",
+            help="When the watch finds a failure: say so, stop, or go back with halved rates.",
+            show_default="warn",
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe. Repeatable.", metavar="KEY=VALUE")
@@ -57,22 +74,27 @@ def train(
     \b
     Examples:
       gancli train digits
+      gancli train sine
       gancli train mnist --minutes 5
       gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
       gancli train mnist --model dcgan --dry-run
+      gancli train mnist --only-class 9
       gancli train --resume
     """
     from gancli.catalog import check_new
 
     given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
-    training = _training(given, seed, precision)
+    training = _training(given, seed, precision, on_collapse)
+    if only_class is not None:
+        # JSON writes text as TOML does; as it is, 9 would be a number.
+        assignments = [*(assignments or []), f"data.only_class={json.dumps(only_class)}"]
     folder = _to_resume(resume, out)
     if folder is None:
         if data is None:
             raise UsageError(
                 "what to train on is missing", "as in `gancli train digits`; `gancli data list` shows more"
             )
-        stored, table = None, _table(data, model or "quick", training, assignments or [])
+        stored, table = None, _table(data, model or _usual_model(data), training, assignments or [])
         if out is not None and not dry_run:
             check_new(out)
     else:
@@ -85,13 +107,23 @@ def train(
         _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, quiet)
 
 
-def _training(given: dict[str, float | None], seed: int | None, precision: str | None) -> dict[str, Any]:
+def _usual_model(data: str) -> str:
+    """The zoo's model for a data set when none is named."""
+    from gancli.data import describe
+
+    facts = describe(data)
+    return facts.model if facts else "quick"
+
+
+def _training(
+    given: dict[str, float | None], seed: int | None, precision: str | None, on_collapse: str | None
+) -> dict[str, Any]:
     """The values of the recipe's training section that have options of their own."""
     budgets = {unit: value for unit, value in given.items() if value is not None}
     if len(budgets) > 1:
         raise UsageError(f"{' and '.join('--' + unit for unit in budgets)} are both a budget", "give one of them")
     budget = next((f"{value:.10g} {unit}" for unit, value in budgets.items()), None)
-    options = {"budget": budget, "seed": seed, "precision": precision}
+    options = {"budget": budget, "seed": seed, "precision": precision, "on_collapse": on_collapse}
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -100,7 +132,17 @@ def _table(data: str, model: str, training: dict[str, Any], assignments: list[st
     from gancli import catalog, recipe
 
     table = recipe.for_data(catalog.recipe_table(model), _place(data))
-    return recipe.override(recipe.merge(table, {"training": training}), assignments)
+    return _placed(recipe.override(recipe.merge(table, {"training": training}), assignments))
+
+
+def _placed(table: dict[str, Any]) -> dict[str, Any]:
+    """The tables with the place of a second folder from the root."""
+    data = table.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
+        return table
+    from gancli.data.sources import place
+
+    return {**table, "data": {**data, "source": place(data["source"])}}
 
 
 def _place(data: str) -> str:
@@ -136,7 +178,7 @@ def _stored(
         "data": {"name": _place(data)} if data is not None else {},
         **({"model": model} if model is not None and not model.endswith(".toml") else {}),
     }
-    now = recipe.parse(recipe.override(recipe.merge(then, asked), assignments)).to_dict()
+    now = recipe.parse(_placed(recipe.override(recipe.merge(then, asked), assignments))).to_dict()
     if changed := recipe.differences(then, now):
         path, old, new = changed[0]
         raise UsageError(
@@ -156,7 +198,7 @@ def _prepare(
 ) -> tuple[Dataset, torch.device, Recipe, Measurement | None]:
     """Data, device and a recipe with nothing left open."""
     from gancli.cli.progress import progress_bar
-    from gancli.data import load
+    from gancli.data.wanted import load_for
     from gancli.device import pick_device
     from gancli.recipe import parse
     from gancli.training import plan
@@ -164,16 +206,7 @@ def _prepare(
     recipe = stored or parse(table)
     where = pick_device(device)
     with progress_bar(quiet=quiet) as progress:
-        wanted = recipe.data
-        dataset = load(
-            wanted.name,
-            size=wanted.size,
-            channels=wanted.channels,
-            fit=wanted.fit,
-            background=wanted.background,
-            data_dir=data_dir,
-            progress=progress,
-        )
+        dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     for skipped in dataset.skipped[:5] if not quiet else ():
         say(f"left out {skipped.name}: {skipped.reason}")
     if len(dataset.skipped) > 5 and not quiet:
@@ -214,7 +247,10 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     parameters = ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items())
     print(recipe.to_toml())
     print(f"# parameters   {parameters}")
-    print(f"# data         {dataset.name}, {len(dataset.images):,} images {tuple(dataset.images.shape[1:])}")
+    numbers = dataset.formula is not None
+    held = f"{dataset.images.shape[-1]} numbers a sample, drawn anew for every batch"
+    held = held if numbers else f"{len(dataset.images):,} images {tuple(dataset.images.shape[1:])}"
+    print(f"# data         {dataset.name}, {held}")
     print(f"# device       {where}, {recipe.training.precision}: {reason}")
     print(
         f"# memory       {memory:,.0f} MiB and what PyTorch itself takes: weights and moments "
@@ -223,7 +259,8 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     )
     print(f"# throughput   {rate(measured.images / measured.seconds)} images/s, measured just now")
     shown = rounds * measured.images
-    print(f"# budget       {rounds:,} rounds, {shown:,} images, {shown / len(dataset.images):,.1f} epochs")
+    epochs = "" if numbers else f", {shown / len(dataset.images):,.1f} epochs"
+    print(f"# budget       {rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}")
     print(f"# time         {clock(rounds * measured.seconds)}")
 
 
@@ -249,6 +286,9 @@ def _train(out: Path, recipe: Recipe, dataset: Dataset, where: torch.device, sav
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
         say(f"go on with: gancli train --resume {shlex.quote(str(out))}")
         raise typer.Exit(130) from None
+    if run.watch.found and not quiet:
+        titles = ", ".join(dict.fromkeys(finding.title for finding in run.watch.found))
+        say(f"the watch saw {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
     for name, what in (
         ("samples.png", "samples"),
         ("training.gif", "the training as an animation"),

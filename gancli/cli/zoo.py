@@ -21,18 +21,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def _facts(entry: Entry) -> dict[str, Any]:
     """What a list says of one entry, from recipe and file header alone."""
     from gancli import catalog, checkpoint
+    from gancli.evaluation.scores import score
 
-    header, table = entry.header(), catalog.recipe_table(entry.model)
-    results = {r["metric"]: r for r in header.get("evaluation", {}).get("results", [])}
-    fid = results.get("fid", {})
+    found = score(entry.header().get("evaluation", {}))
     return {
         "name": entry.name,
         "model": entry.model,
         "data": entry.data,
         "values": checkpoint.count_parameters(entry.path) if entry.path else None,
-        "fid": fid.get("value"),
-        "floor": fid.get("floor"),
-        "summary": table.get("summary", ""),
+        "metric": found.metric if found else None,
+        "value": found.value if found else None,
+        "floor": found.floor if found else None,
+        "summary": catalog.recipe_table(entry.model).get("summary", ""),
     }
 
 
@@ -46,17 +46,18 @@ def list_(as_json: AsJson = False) -> None:
       gancli zoo list --json
     """
     from gancli import catalog
+    from gancli.evaluation.scores import Score
 
     rows = [_facts(entry) for entry in catalog.entries()]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    lines = [("model", "values", "FID", "floor", "what it is")]
+    lines = [("model", "score", "floor", "what it is")]
     for row in rows:
-        figures = (f"{row[key]:.4f}" if row[key] is not None else "" for key in ("fid", "floor"))
-        size = f"{row['values']:,}" if row["values"] else "no weights"
-        lines.append((row["name"], size, *figures, row["summary"]))
-    _, *right = widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:4]
+        found = Score(row["metric"], row["value"], row["floor"]) if row["metric"] else None
+        figures = (str(found), found.floor_text) if found else ("no weights", "")
+        lines.append((row["name"], *figures, row["summary"]))
+    _, *right = widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:3]
     indent = sum(widths) + 2 * len(widths)
     # Laid out by hand: importing rich would double the time that this takes.
     for name, *figures, summary in lines:
@@ -93,8 +94,9 @@ def show(
         return
     import tomli_w
 
+    hidden = ("recipe", "evaluation", "kind", "metric", "value", "floor")  # every figure stands below
     for key, value in card.items():
-        if key not in ("recipe", "evaluation", "kind") and not isinstance(value, dict):
+        if key not in hidden and value is not None and not isinstance(value, dict):
             print(f"{key:<12} {', '.join(value) if isinstance(value, list) else value}")
     for result in card.get("evaluation", {}).get("results", []):
         floor = f" (real images: {result['floor']:.4g})" if result.get("floor") is not None else ""
@@ -107,6 +109,19 @@ def show(
 @app.command()
 def add(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    known_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="The data set's name, for a run on a folder or zip of its images.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="What to judge by, where that is not the named set.", show_default=False),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
 ) -> None:
     """Put a run's model into the zoo of this checkout: evaluate it as stored, draw its samples, write its card.
@@ -114,11 +129,12 @@ def add(
     \b
     Examples:
       gancli zoo add runs/mine
+      gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
     """
     from gancli import publish
     from gancli.cli.progress import progress_bar
 
     with progress_bar() as progress:
-        made = list(publish.add(run, data_dir=data_dir, progress=progress))
+        made = list(publish.add(run, known_as=known_as, data=data, data_dir=data_dir, progress=progress))
     for path in made:
         print(path)

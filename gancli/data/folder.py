@@ -58,7 +58,7 @@ def listing(source: Source, split: str) -> Listing:
             f"'{source.path}' {'holds no image' if source.names else 'is empty'}",
             "name a folder or a zip with images, such as PNG, JPEG or WebP",
         )
-    root = _common_folder(images)
+    root = common_folder(images)
     parts = _splits(images, root)
     if split == "test" and not parts:
         raise UsageError(
@@ -92,7 +92,7 @@ def _is_image(source: Source, name: str) -> bool:
     return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
-def _common_folder(names: Sequence[str]) -> str:
+def common_folder(names: Sequence[str]) -> str:
     """The folder, with its slash, in which all of them lie; "" for the top."""
     first, last = min(names), max(names)
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

@@ -35,8 +35,15 @@ class Skipped:
 class Formula(Protocol):
     """Data made by a formula: rows of numbers instead of images."""
 
-    name: str
-    width: int
+    @property
+    def name(self) -> str:
+        """What the data set is called."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        ...
 
     def draw(self, count: int, generator: Generator) -> Tensor:
         """Fresh rows: float32 (count, width), decided by the generator alone."""

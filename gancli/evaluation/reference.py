@@ -68,12 +68,17 @@ def reference(
 
 
 def some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
-    """Batches of ``count`` images, always the same and from anywhere in the set, or of all; and how many they are.
+    """Batches of ``count`` images, always the same and from anywhere in the set, or of all; and how many they are."""
+    index = positions(len(images), count)
+    return (images[part] for part in index.split(BATCH)), len(index)
+
+
+def positions(total: int, count: int) -> Tensor:
+    """Where the images of :func:`some` lie.
 
     Test sets are not in random order (the first half of MNIST's is easier than the second): the first ones will not do.
     """
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(DRAW))[:count].sort().values
-    return (images[part] for part in index.split(BATCH)), len(index)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(DRAW))[:count].sort().values
 
 
 def _key(protocol: Protocol, training: Dataset, reader: Reader) -> dict[str, Any]:

@@ -10,13 +10,17 @@ from typing import Protocol as Interface
 
 import gancli
 from gancli.data import describe, load
+from gancli.data.pixels import convert, parse_colour, parse_fit
+from gancli.data.selection import only_class
 from gancli.errors import GancliError, UsageError
+from gancli.evaluation import conditional, reconstruction
 from gancli.evaluation.extractors import find, for_data
-from gancli.evaluation.features import BATCH, Progress, Reader, Readout, readout
+from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
 from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
 from gancli.evaluation.protocol import Protocol
-from gancli.evaluation.reference import reference
+from gancli.evaluation.reference import positions, reference
 from gancli.latent import MAX_SEED
+from gancli.model import Model
 
 if TYPE_CHECKING:
     import torch
@@ -71,14 +75,30 @@ class Result:
     Attributes:
         metric: its name.
         value: of the generated images against the held-out ones.
-        floor: of real training images against the held-out ones: no model can be expected to do better.
+        floor: of real training images against the held-out ones, or of the held-out ones themselves, for how well a
+            class is read: no model can be expected to do better. None where that is not known.
         better: "lower" or "higher".
     """
 
     metric: str
     value: float
-    floor: float
+    floor: float | None
     better: str
+
+
+@dataclass(frozen=True)
+class Further:
+    """A figure of what a model can do beside making images; it has no floor.
+
+    Attributes:
+        name: as in JSON.
+        title: what it is, with its unit.
+        value: the figure.
+    """
+
+    name: str
+    title: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,7 @@ class Report:
         generated: what it reads in the generated images.
         real: what it reads in the held-out images.
         warnings: reasons to be careful with the figures.
+        further: how well it does what else it can do.
     """
 
     model: str
@@ -102,6 +123,7 @@ class Report:
     generated: Readout
     real: Readout
     warnings: tuple[str, ...]
+    further: tuple[Further, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -109,6 +131,7 @@ class Report:
             "model": self.model,
             "protocol": self.protocol.to_dict(),
             "results": [asdict(result) for result in self.results],
+            "further": [asdict(figure) for figure in self.further],
             "classes": {
                 "names": list(self.class_names),
                 "generated": list(self.generated.classes),
@@ -153,6 +176,9 @@ def evaluate(
     network, digest = spec.load()
     reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
     held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
+    alone = _section(model.header, "data").get("only_class") if own else None
+    if isinstance(alone, str):
+        held_out, training = only_class(held_out, alone), only_class(training, alone)
     if own:
         _check_own(model, data, training)
     seeds = _seeds(seed_start, _count(images, held_out, training))
@@ -163,15 +189,44 @@ def evaluate(
     reader.progress("metrics", 0, 1)
     values = measure(chosen, real.real.values, fake.values)
     reader.progress("metrics", 1, 1)
+    names = _class_names(spec, network)
+    obeyed = conditional.figures(model.header, seeds, fake.classes, names, _right(held_out, real.real, names))
     return Report(
         model=model.name,
         protocol=protocol,
-        results=tuple(Result(m.name, values[m.name], real.floors[m.name], m.better) for m in chosen),
-        class_names=_class_names(spec, network),
+        results=(
+            *(Result(m.name, values[m.name], real.floors[m.name], m.better) for m in chosen),
+            *(Result(name, value, floor, "higher") for name, value, floor in obeyed),
+        ),
+        class_names=names,
         generated=readout(fake, network.head.out_features),
         real=readout(real.real, network.head.out_features),
-        warnings=_warnings(chosen, protocol, spec),
+        warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol)),
+        further=_further(model, held_out, reader.progress),
     )
+
+
+def _further(model: Subject, held_out: Dataset, progress: Progress) -> tuple[Further, ...]:
+    """What a model with an encoder makes of the held-out images."""
+    if not (isinstance(model, Model) and model.has_encoder):
+        return ()
+    how, (channels, height, width) = model.recipe.data, model.shape
+    fit, background = parse_fit(how.fit), parse_colour(how.background)
+    images = convert(held_out.images[:IMAGES], (height, width), channels, fit, background)
+    found = reconstruction.figures(model, images, progress)
+    return tuple(Further(name, reconstruction.TITLES[name], value) for name, value in found.items())
+
+
+def _right(held_out: Dataset, real: Features, names: Sequence[str]) -> float | None:
+    """Share of the held-out images that are read as what they are; None where that is not known."""
+    if held_out.labels is None or tuple(held_out.classes) != tuple(names):
+        return None
+    return conditional.class_accuracy(held_out.labels[positions(len(held_out.labels), len(real.classes))], real.classes)
+
+
+def _alone(only: str | None, protocol: Protocol) -> list[str]:
+    found = f"the model knows one class, '{only}', and is compared with the images of that class in '{protocol.data}'"
+    return [found] if only else []
 
 
 def _own_data(model: Subject) -> str:

@@ -165,7 +165,8 @@ def r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """E[(|grad D(x)| - 1)^2] between real and fake, one epsilon a sample (Gulrajani et al. 2017, equation 3)."""
     epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-    return (_slope(score, torch.lerp(fake, real, epsilon)).norm(2, dim=1) - 1).square().mean()
+    between = torch.lerp(fake.to(real.dtype), real, epsilon.to(real.dtype))
+    return (_slope(score, between).norm(2, dim=1) - 1).square().mean()
 
 
 def _slope(score: Score, x: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ def _slope(score: Score, x: Tensor) -> Tensor:
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
-    return slope.flatten(1)
+    return slope.to(x.dtype).flatten(1)
 
 
 # A term: a discriminator's scores, real and fake images to a scalar.
@@ -293,7 +294,10 @@ class Objective(nn.Module):
     """Other networks that inference needs, such as an encoder."""
 
     takes: ClassVar[Literal["latent", "source"]] = "latent"
-    """What the published network is called with: latents, as a latent specification makes them, or ``source=images``."""
+    """What the published network is called with: latents as a latent specification makes them, or ``source=images``."""
+
+    labelled: ClassVar[bool] = False
+    """Whether the classes that the generator is told are the labels of the data."""
 
     @property
     @abstractmethod

@@ -162,7 +162,7 @@ def file_name(seed: int) -> str:
 
 def save_images(
     batches: Iterable[Tensor],
-    seeds: Iterable[int],
+    names: Iterable[int | str],
     path: Path | str,
     *,
     progress: Callable[[int], None] | None = None,
@@ -173,8 +173,8 @@ def save_images(
     and no archive at all.
 
     Args:
-        batches: uint8 (N, C, H, W) tensors, in the order of the seeds.
-        seeds: one for every image.
+        batches: uint8 (N, C, H, W) tensors, in the order of the names.
+        names: one for every image: its seed, or the name of its file, which may lie in a folder of its own.
         path: a folder, made if need be, or a file that ends in .zip.
         progress: told how many images have been written since it was last told.
 
@@ -194,17 +194,18 @@ def save_images(
                     # A ZipInfo of its own leaves out the time of day: the same seeds give the same archive.
                     archive.writestr(zipfile.ZipInfo(name), data)
 
-            return _stream(batches, seeds, _encode, keep, progress)
+            return _stream(batches, names, _encode, keep, progress)
     files.check_folder(path)
 
     def encode_and_write(images: Tensor, names: list[str]) -> Pictures:
         pictures = _encode(images, names)
         for name, data in pictures:
+            (path / name).parent.mkdir(exist_ok=True)
             with files.whole(path / name) as temporary:
                 temporary.write_bytes(data)
         return pictures
 
-    return _stream(batches, seeds, encode_and_write, lambda pictures: None, progress)
+    return _stream(batches, names, encode_and_write, lambda pictures: None, progress)
 
 
 def _encode(images: Tensor, names: list[str]) -> Pictures:
@@ -212,16 +213,16 @@ def _encode(images: Tensor, names: list[str]) -> Pictures:
     return [(name, encode_png(image, level=1)) for name, image in zip(names, images, strict=True)]
 
 
-def _chunks(batches: Iterable[Tensor], seeds: Iterable[int]) -> Iterator[tuple[Tensor, list[str]]]:
-    remaining = iter(seeds)
+def _chunks(batches: Iterable[Tensor], names: Iterable[int | str]) -> Iterator[tuple[Tensor, list[str]]]:
+    remaining = (name if isinstance(name, str) else file_name(name) for name in names)
     for batch in batches:
         for images in check(batch).split(_CHUNK):
-            yield images, [file_name(seed) for _, seed in zip(range(len(images)), remaining, strict=False)]
+            yield images, [name for _, name in zip(range(len(images)), remaining, strict=False)]
 
 
 def _stream(
     batches: Iterable[Tensor],
-    seeds: Iterable[int],
+    names: Iterable[int | str],
     work: Callable[[Tensor, list[str]], Pictures],
     keep: Callable[[Pictures], None],
     progress: Callable[[int], None] | None,
@@ -240,8 +241,8 @@ def _stream(
 
     with ThreadPoolExecutor(workers, "png") as pool:
         try:
-            for images, names in _chunks(batches, seeds):
-                waiting.append(pool.submit(work, images, names))
+            for images, called in _chunks(batches, names):
+                waiting.append(pool.submit(work, images, called))
                 if len(waiting) > 2 * workers:
                     written += finish()
             while waiting:

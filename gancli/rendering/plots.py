@@ -19,12 +19,14 @@ _STYLES = ("-", "--", "-.", ":")
 Row = Mapping[str, Any]
 
 
-def save_losses(rows: Sequence[Row], path: Path | str) -> None:
+def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[float, str]] | None = None) -> None:
     """Draw losses and, where there are any, the discriminator's probabilities, against the images seen.
 
     Args:
         rows: entries of metrics.jsonl: "images", "loss/*" and "probability/*"; what is missing or not finite is a gap.
         path: the PNG to write; the same rows give the same bytes.
+        marks: places to mark, as images seen and a few words; if there is a list, even an empty one, the figures of
+            the sample grids ("diversity", "noise") are drawn as well.
 
     Raises:
         GancliError: no row holds a loss.
@@ -33,18 +35,26 @@ def save_losses(rows: Sequence[Row], path: Path | str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    losses, probabilities = _names(rows, "loss/"), _names(rows, "probability/")
-    if not losses:
+    wanted = {"loss": _names(rows, "loss/"), "judged real": _names(rows, "probability/")}
+    if not wanted["loss"]:
         raise GancliError("there is no loss to draw", "train for a while first")
-    figure = Figure(figsize=(9, 6 if probabilities else 4), dpi=100, layout="constrained")
+    if marks is not None:
+        wanted["share of the data's"] = [name for name in ("diversity", "noise") if _names(rows, name)]
+    wanted = {label: names for label, names in wanted.items() if names}
+    figure = Figure(figsize=(9, 2 + 2 * len(wanted)), dpi=100 if marks is None else 80, layout="constrained")
     FigureCanvasAgg(figure)
-    ratios = [3, 2][: 1 + bool(probabilities)]
+    ratios = [3, 2, 2][: len(wanted)]
     panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
-    _curves(panels[0], rows, losses, "loss")
-    if probabilities:
-        _curves(panels[1], rows, probabilities, "judged real")
-        panels[1].axhline(0.5, color="0.6", linewidth=1, zorder=1)
-        panels[1].set_ylim(-0.02, 1.02)
+    for panel, (label, names) in zip(panels, wanted.items(), strict=True):
+        _curves(panel, rows, names, label)
+        if label == "judged real":
+            panel.axhline(0.5, color="0.6", linewidth=1, zorder=1)
+            panel.set_ylim(-0.02, 1.02)
+    for images, words in marks or ():
+        for panel in panels:
+            panel.axvline(images / 1000, color="#D55E00", linewidth=1, linestyle=":", zorder=1)
+        top = panels[0].get_xaxis_transform()
+        panels[0].text(images / 1000, 0.98, f" {words}", transform=top, va="top", rotation=90, fontsize=8)
     panels[-1].set_xlabel("images seen (thousands)")
     with files.atomic(Path(path)) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -75,7 +85,7 @@ def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) 
             linewidth=1.6,
             # A single row would be a line without length.
             marker="o" if len(rows) < 3 else None,
-            label=name.partition("/")[2],
+            label=name.rpartition("/")[2],
         )
     panel.set_ylabel(label)
     panel.grid(color="0.9", linewidth=0.8)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset, Formula
+from gancli.errors import UsageError
 from gancli.objectives.base import Batch
 from gancli.recipe import Recipe
 
@@ -30,9 +31,17 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
     """The stream that a recipe wants of its data."""
     training = recipe.training
     if dataset.formula is not None:
+        if limits is not None:
+            raise UsageError(
+                f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
+                "leave out --model, or let its generator end in numbers: --set networks.generator.output=linear",
+            )
         return Formulas(dataset.formula, training.batch, training.seed, device)
     if limits is None:
-        raise _no_numbers(recipe)
+        raise UsageError(
+            f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
+            "train it on sine, ring, grid or swissroll",
+        )
     return Images(
         dataset.images,
         dataset.labels,
@@ -43,15 +52,6 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
         recipe.data.mirror,
         dataset.sources,
         recipe.data.paired,
-    )
-
-
-def _no_numbers(recipe: Recipe) -> Exception:
-    from gancli.errors import UsageError
-
-    return UsageError(
-        f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
-        "train it on sine, ring, grid or swissroll",
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from gancli.data import Dataset
 from gancli.model import to_uint8
 from gancli.objectives.base import Batch
+from gancli.rendering.numbers import Plot
 from gancli.training.feed import feed_of
+from gancli.training.pictures import compare
 from gancli.training.trainer import Trainer
 
 
@@ -20,11 +21,15 @@ class Preview:
     Args:
         trainer: whose networks.
         dataset: what it is trained on.
+
+    Attributes:
+        before: the samples that the last figures were taken of.
     """
 
     def __init__(self, trainer: Trainer, dataset: Dataset) -> None:
         self.trainer, self.dataset = trainer, dataset
         self.count = trainer.settings.samples
+        self.before: Tensor | None = None
 
     @cached_property
     def real(self) -> Batch:
@@ -36,29 +41,38 @@ class Preview:
     def _inputs(self) -> dict[str, Tensor]:
         return self.trainer.spec.latent.from_seeds(range(self.count))
 
+    @cached_property
+    def _shown(self) -> tuple[dict[str, Tensor], int | None]:
+        return self.trainer.spec.latent.by_class(self.count)
+
+    @property
+    def columns(self) -> int | None:
+        """Columns of the grid: the recipe's, else what gives every class a row; None for a square."""
+        return self.trainer.settings.columns or self._shown[1]
+
     def outputs(self) -> Tensor:
         """The objective's pictures, (M, C, H, W) in the generator's range."""
-        return self.trainer.preview(self._inputs, lambda: self.real)
+        return self.trainer.preview(self._shown[0], lambda: self.real)
 
     def images(self) -> Tensor:
-        """The same as uint8 (M, C, H, W) on the CPU."""
-        return to_uint8(self.outputs(), self.trainer.generator.range)
+        """The same as uint8 (M, C, H, W) on the CPU; of numbers, one plot."""
+        limits = self.trainer.generator.range
+        if limits is None:
+            return self._plot.picture(self.outputs(), f"round {self.trainer.rounds:,}")[None]
+        return to_uint8(self.outputs(), limits)
 
-    def diversity(self) -> float | None:
-        """How far samples lie apart, as a share of how far real data do: about 1 when healthy, 0 when collapsed.
+    @cached_property
+    def _plot(self) -> Plot:
+        assert self.dataset.formula is not None
+        return Plot(self.dataset.formula)
 
-        The mean distance between two items of a batch. None where real items do not differ from each other, or
-        where the network makes its images from others.
+    def figures(self) -> dict[str, float]:
+        """How the fixed seeds compare with the data, see :func:`gancli.training.pictures.compare`.
+
+        Nothing where the network makes its images from others.
         """
         if self.trainer.objective.takes != "latent":
-            return None
-        apart = _spread(self.real.images)
-        if apart < 1e-3:
-            return None
-        return _spread(self.trainer.sample(self._inputs)) / apart
-
-
-def _spread(items: Tensor) -> float:
-    """Mean distance between two different items."""
-    flat = items.detach().float().flatten(1).cpu()
-    return float(torch.pdist(flat).mean()) if len(flat) > 1 else 0.0
+            return {}
+        samples, before = self.trainer.sample(self._inputs).cpu(), self.before
+        self.before = samples
+        return compare(samples, self.real.images, before)

@@ -4,11 +4,13 @@
 ``recipe.toml``      the resolved recipe, every default written out
 ``state.safetensors``  everything that the next round depends on
 ``model.safetensors``  what is published: the generator, and all that sampling needs
+``discriminator.safetensors``  what inpainting also asks, where the training has one
 ``metrics.jsonl``    one line about once a second
 ``samples/``         a grid of the same seeds as it goes
 ``samples.png``      the last of them
 ``training.gif``     all of them
 ``losses.png``       the plot of ``metrics.jsonl``
+``healthy.safetensors``  with ``training.on_collapse = "rollback"``: the last state known to be healthy
 ==================== ==================================================================================
 """
 
@@ -31,14 +33,25 @@ from torch import Tensor
 import gancli
 from gancli import catalog, checkpoint
 from gancli.data import Dataset
+from gancli.data.sources import title
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.plots import save_losses
+from gancli.training import health
+from gancli.training.metrics import read_metrics
 from gancli.training.preview import Preview
 from gancli.training.trainer import Trainer
+
+HEALTHY_FILE = "healthy.safetensors"
+CANDIDATE_FILE = "healthy.next.safetensors"
+PROVEN = 3
+"""Looks that find nothing after a state was kept make it one to go back to: what fails was ill for a while before."""
+
+ROLLBACKS = 3
+"""Times that a run goes back before it gives up: rates are then an eighth."""
 
 FRAMES = 60
 """Sample grids over a run: dense at the start, where pictures change fastest."""
@@ -60,6 +73,23 @@ class Interrupted(Exception):
     """The training was asked to stop, and has saved its state."""
 
 
+class Unhealthy(GancliError):
+    """The watch found a failure on which the recipe wants something done.
+
+    Args:
+        finding: the failure.
+        what: the message.
+    """
+
+    def __init__(self, finding: health.Finding, what: str) -> None:
+        super().__init__(what, finding.advice)
+        self.finding = finding
+
+
+class Diverged(Unhealthy):
+    """A value is no longer a number."""
+
+
 class Run:
     """One run folder and the training in it.
 
@@ -79,6 +109,10 @@ class Run:
         self.preview = Preview(self.trainer, dataset)
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
+        self.watch = health.Watch()
+        self.policy = recipe.training.on_collapse
+        self.rollbacks: list[dict[str, Any]] = []
+        self._speed = 0.0
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
         self.resumed = (folder / catalog.STATE_FILE).exists()
         if self.resumed:
@@ -100,23 +134,26 @@ class Run:
 
         Raises:
             Interrupted: ``stop`` said so.
-            GancliError: a loss is no longer a number; the last healthy state is on disk.
+            Diverged: a loss is no longer a number; the last healthy state is on disk.
+            Unhealthy: the watch found a failure, and the recipe says to stop then.
         """
-        started = told = saved = time.perf_counter()
-        before, last = self.seconds, self.trainer.rounds
+        told = saved = time.perf_counter()
+        started, last = told - self.seconds, self.trainer.rounds
         while not self.finished:
             self.trainer.round()
             now, done, halt = time.perf_counter(), self.trainer.rounds, stop()
-            self.seconds = before + now - started
+            self.seconds = now - started
             save = halt or now - saved >= self.save_every or self.finished
-            if done in self.frames or self.finished:
-                self._sample(reporter)
-            if save or now - told >= 1:
-                self._row(reporter, (done - last) / max(now - told, 1e-9))
-                told, last = now, done
-            if save:
-                self.save()
-                saved = time.perf_counter()
+            try:
+                look = self._sample(reporter) if done in self.frames or self.finished else None
+                if look is not None or save or now - told >= 1:
+                    self._row(reporter, (done - last) / max(now - told, 1e-9), look)
+                    told, last = now, done
+                if save:
+                    self.save()
+                    saved = now
+            except (Diverged, Unhealthy) as error:
+                last = self._go_back(error, reporter)
             if halt and not self.finished:
                 raise Interrupted
         if not (self.folder / "samples.png").exists():
@@ -128,9 +165,17 @@ class Run:
         Raises:
             GancliError: a weight is no longer a number; what was saved before stays.
         """
-        tensors, plain = checkpoint.flatten(self.trainer.state())
-        if sick := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
-            raise self._diverged(f"{sick[0]} is not finite")
+        self._write_state(catalog.STATE_FILE)
+        tensors, header = self.published()
+        checkpoint.write(self.folder / catalog.MODEL_FILE, tensors, header)
+        if (judge := self._discriminator()) is not None:
+            header |= {"kind": "discriminator", "networks": ["discriminator"]}
+            checkpoint.write(self.folder / catalog.DISCRIMINATOR_FILE, judge, header)
+
+    def _write_state(self, name: str) -> None:
+        tree = {**self.trainer.state(), "before": self.preview.before}
+        tensors, plain = checkpoint.flatten(tree)
+        self._check(tensors)
         header = {
             "format": checkpoint.FORMAT,
             "kind": "state",
@@ -143,9 +188,9 @@ class Run:
             "device": self.trainer.device.type,
             "threads": torch.get_num_threads(),
             "dataset": self._dataset(),
+            "rollbacks": self.rollbacks,
         }
-        checkpoint.write(self.folder / catalog.STATE_FILE, tensors, header)
-        checkpoint.write(self.folder / "model.safetensors", *self.published())
+        checkpoint.write(self.folder / name, tensors, header)
 
     def published(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and header of the file that needs nothing beside it."""
@@ -153,7 +198,8 @@ class Run:
         networks = {objective.published: trainer.published}
         networks |= {name: trainer.networks[name] for name in objective.also_published}
         recipe = self.recipe.to_dict()
-        recipe["data"]["name"] = self.dataset.name  # a model that is passed on tells no path of this machine
+        # A model that is passed on tells no path of this machine.
+        recipe["data"] |= {"name": self.dataset.name, "source": title(recipe["data"]["source"])}
         header = {
             "format": checkpoint.FORMAT,
             "kind": "model",
@@ -161,6 +207,7 @@ class Run:
             "recipe": recipe,
             "networks": list(networks),
             "takes": objective.takes,
+            "labelled": objective.labelled,
             "latent": trainer.spec.latent.to_dict(),
             "dataset": self._dataset(),
             "ema": trainer.average is not None,
@@ -169,6 +216,13 @@ class Run:
         }
         tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
         return tensors, header
+
+    def _discriminator(self) -> dict[str, Tensor] | None:
+        """The tensors of what tells real pictures from those of latents; None where nothing does."""
+        trainer, network = self.trainer, self.trainer.networks.get("discriminator")
+        if network is None or trainer.objective.takes != "latent" or trainer.generator.range is None:
+            return None
+        return {f"discriminator.{name}": value for name, value in network.state_dict().items()}
 
     def _dataset(self) -> dict[str, Any]:
         data = self.dataset
@@ -190,6 +244,8 @@ class Run:
             (self.folder / "recipe.toml").write_text(self.recipe.to_toml(), encoding="utf-8")
             (self.folder / "metrics.jsonl").touch()
             self.save()
+            if self.policy == "rollback":
+                self._write_state(HEALTHY_FILE)
             self.folder.chmod(0o755)
             with suppress(OSError):
                 folder.rmdir()  # an empty folder that the user made
@@ -209,7 +265,8 @@ class Run:
         try:
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
-                self.trainer.load_state(checkpoint.unflatten(header["state"], tensors))
+                self._take(checkpoint.unflatten(header["state"], tensors))
+                self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
         except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise GancliError(
                 f"{path} does not fit its recipe: {str(error).splitlines()[0]}", "start a new run with another --out"
@@ -229,55 +286,119 @@ class Run:
             left.unlink()
         self._trim()
 
+    def _take(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state(state)
+        self.preview.before = state.get("before")
+
     def _trim(self) -> None:
         """Forget what was written after the state that the training goes on from."""
         path, done = self.folder / "metrics.jsonl", self.trainer.rounds
         rows = [row for row in read_metrics(path) if row["round"] <= done]
         with atomic(path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        self.watch = health.Watch()
+        for row in rows:
+            self.watch.see(row)
         for picture in (self.folder / "samples").glob("*.png"):
             if picture.stem.isdigit() and int(picture.stem) > done:
                 picture.unlink()
 
-    def _row(self, reporter: Reporter, rate: float) -> None:
-        means, trainer = self.trainer.means(), self.trainer
-        row: dict[str, float] = {
-            "round": trainer.rounds,
-            "images": trainer.feed.drawn,
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(rate * trainer.feed.drawn / trainer.rounds, 3),
-            **{name: round(value, 6) for name, value in means.items()},
-        }
+    def _row(self, reporter: Reporter, rate: float, look: dict[str, float] | None) -> None:
+        """Write and tell the next line of metrics; a look also asks the watch, and does what the recipe says then."""
+        means, trainer = {**self.trainer.means(), **(look or {})}, self.trainer
+        self._speed = rate * trainer.feed.drawn / trainer.rounds
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
-            raise self._diverged(f"{bad[0]} is {means[bad[0]]}")
+            raise self._diverged(f"{bad[0]} is {means[bad[0]]}", reporter)
+        row = {**self._stamp(), **{name: round(value, 6) for name, value in means.items()}}
+        row |= {} if look is None else {health.KEY: {}}
+        found = [finding for finding in self.watch.see(row) if finding.serious]
+        row |= {} if look is None else {health.KEY: {n: finding.text for n, finding in self.watch.active.items()}}
+        self._write(row, reporter)
+        if found and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
+            where = f"round {trainer.rounds}; {self.folder} can go on from there"
+            raise Unhealthy(found[0], f"{found[0].title} in {where}: {found[0].text}")
+        if look is not None and self.policy == "rollback":
+            self._check(
+                checkpoint.flatten(trainer.state())[0]
+            )  # at looks, so that saving at other times changes nothing
+            if not self.watch.suspected:
+                self._keep_healthy()
+
+    def _check(self, tensors: dict[str, Tensor]) -> None:
+        if sick := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
+            raise self._diverged(f"{sick[0]} is not finite")
+
+    def _keep_healthy(self) -> None:
+        """Keep this state to go back to; it counts as healthy once some further looks have found nothing either."""
+        candidate = self.folder / CANDIDATE_FILE
+        if candidate.exists():
+            if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
+                return
+            candidate.replace(self.folder / HEALTHY_FILE)
+        self._write_state(CANDIDATE_FILE)
+
+    def _stamp(self) -> dict[str, Any]:
+        return {
+            "round": self.trainer.rounds,
+            "images": self.trainer.feed.drawn,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self._speed, 3),
+        }
+
+    def _write(self, row: dict[str, Any], reporter: Reporter | None = None) -> None:
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        reporter.row(row)
+        if reporter is not None:
+            reporter.row(row)
 
-    def _diverged(self, what: str) -> GancliError:
-        return GancliError(
-            f"training diverged: {what} in round {self.trainer.rounds}; {self.folder} holds the last healthy state",
-            "start anew with a smaller rate, as in --set optimizer.generator.lr=1e-4",
-        )
+    def _diverged(self, what: str, reporter: Reporter | None = None) -> Diverged:
+        row = {**self._stamp(), health.DIVERGED: what}
+        finding = next(iter(self.watch.see(row)), self.watch.found[-1])
+        self._write({**row, health.KEY: {finding.name: what}}, reporter)
+        where = f"in round {self.trainer.rounds}; {self.folder} holds the last healthy state"
+        return Diverged(finding, f"training diverged: {what} {where}")
+
+    def _go_back(self, failure: Unhealthy, reporter: Reporter) -> int:
+        """Go on from the last healthy state with halved rates, if the recipe says so; the round that it was of.
+
+        Raises:
+            Unhealthy: it does not, or has been tried often enough.
+        """
+        if self.policy != "rollback" or len(self.rollbacks) >= ROLLBACKS:
+            if not isinstance(failure, Diverged):
+                self.save()
+            raise failure
+        tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
+        back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}
+        self._take(checkpoint.unflatten(header["state"], tensors))
+        self.rollbacks.append({**back, "to": self.trainer.rounds})
+        self.trainer.scale = 0.5 ** len(self.rollbacks)
+        (self.folder / CANDIDATE_FILE).unlink(missing_ok=True)
+        self.trainer.means()  # of the rounds that are undone
+        self.save()
+        self._trim()
+        row = {**self._stamp(), health.ROLLBACK: {**self.rollbacks[-1], "scale": self.trainer.scale}}
+        self._write(row, reporter)
+        return self.trainer.rounds
 
     def samples(self) -> Tensor:
         """The run's fixed seeds as images, uint8 (N, C, H, W)."""
         return self.preview.images()
 
-    def _sample(self, reporter: Reporter) -> None:
+    def _sample(self, reporter: Reporter) -> dict[str, float]:
+        """Write the sample grid of this round; its figures."""
         images = self.samples()
         path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
-        save_grid(_fitted(images, FRAME), path, columns=self.recipe.training.columns)
-        if (diversity := self.preview.diversity()) is not None:
-            self.trainer.note("diversity", diversity)
+        save_grid(_fitted(images, FRAME), path, columns=self.preview.columns)
         reporter.pictures(images)
+        return self.preview.figures()
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
         save_losses(read_metrics(self.folder / "metrics.jsonl"), self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
         picture = _fitted(self.samples(), PICTURE)
-        save_grid(picture, self.folder / "samples.png", columns=self.recipe.training.columns)
+        save_grid(picture, self.folder / "samples.png", columns=self.preview.columns)
 
 
 FRAME, PICTURE = 1024, 4096
@@ -313,16 +434,6 @@ def machine(device: torch.device) -> str:
         return "Apple GPU"
     facts = getattr(torch.cpu, "get_capabilities", dict)()
     return f"{facts.get('cpu_name') or platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a ``metrics.jsonl``; a last line that a dying process left half written is left out."""
-    rows = []
-    with suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("round"), int)]
 
 
 def stored_recipe(folder: Path) -> Recipe:

@@ -34,6 +34,9 @@ class Trainer:
         dataset: what to train on.
         device: where to train.
 
+    Attributes:
+        scale: factor on every rate, below 1 after a training was set back.
+
     Raises:
         UsageError: the recipe's parts do not fit together.
     """
@@ -56,7 +59,7 @@ class Trainer:
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range)
-        self.rounds = 0
+        self.rounds, self.scale = 0, 1.0
         self.steps = dict.fromkeys(self.optimizers, 0)
         self._totals: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -113,10 +116,6 @@ class Trainer:
         self._totals[name] = self._totals[name] + value if name in self._totals else value
         self._counts[name] = self._counts.get(name, 0) + 1
 
-    def note(self, name: str, value: float) -> None:
-        """Add a figure to the next line of metrics."""
-        self._note(name, torch.tensor(value))
-
     def means(self) -> dict[str, float]:
         """The mean of each loss and shown value since the last call; the one place that waits for the device."""
         if not self._totals:
@@ -172,7 +171,7 @@ class Trainer:
 
     def _set_rate(self, name: str, section: Optimizer) -> None:
         progress = self.rounds / (self.settings.rounds or 1)
-        rate = section.lr * optimizers.rate_factor(progress, self.settings.rate_decay)
+        rate = section.lr * self.scale * optimizers.rate_factor(progress, self.settings.rate_decay)
         for group in self.optimizers[name].param_groups:
             group["lr"] = rate / (1 + section.decay * self.steps[name])
 
@@ -213,6 +212,7 @@ class Trainer:
         state: dict[str, Any] = {
             "rounds": self.rounds,
             "steps": self.steps,
+            "scale": self.scale,
             "drawn": self.feed.drawn,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "objective": self._terms(),
@@ -228,6 +228,7 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`, to the bit on the same device and number of threads."""
         self.rounds, self.feed.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
+        self.scale = state.get("scale", 1.0)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         terms = self._terms()

@@ -53,7 +53,8 @@ def test_list(run_cli):
     assert lines[0].split() == ["name", "size", "channels", "classes", "train", "test", "here"]
     assert lines[1].split() == ["digits", "8x8", "1", "10", "1,442", "355", "yes"]
     assert lines[2].split() == ["mnist", "28x28", "1", "10", "60,000", "10,000", "no"]
-    assert len(lines) == 20
+    assert lines[20].split() == ["sine", "15", "numbers", "1", "none", "drawn", "drawn", "yes"]
+    assert len(lines) == 24
     assert result.err == (
         "a folder or a zip of images serves as well; gancli data show NAME looks inside, "
         "and downloads what is not here\n"
@@ -77,7 +78,14 @@ def test_list_as_json(run_cli, home):
         "needs": ["scipy"],
         "licence": "non-commercial use",
     }
-    assert [name for name, row in rows.items() if row["here"]] == ["digits", "usps"]
+    assert [name for name, row in rows.items() if row["here"]] == [
+        "digits",
+        "usps",
+        "sine",
+        "ring",
+        "grid",
+        "swissroll",
+    ]
 
 
 def test_show_digits(run_cli, home):

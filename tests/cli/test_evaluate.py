@@ -21,6 +21,7 @@ class Planted:
     """Training images of the digits in place of a generator's."""
 
     name, shape, data_name, device = "planted[x]/digits", (1, 8, 8), "digits", torch.device("cpu")
+    takes, numbers = "latent", False
 
     def __init__(self) -> None:
         self.header: dict[str, Any] = {"recipe": {"training": {"ema": {"kimg": 10}}}}
@@ -99,7 +100,7 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         (["--metrics", "kidd"], "error: unknown metric 'kidd'\n\nhint: did you mean 'kid'?\n"),
         (
             ["--metrics", ","],
-            "error: no metric was named\n\nhint: one or more of: fid, kid, precision, recall\n",
+            "error: no metric was named\n\nhint: as in --metrics fid,kid\n",
         ),
         (
             ["--data", "fashion-mnist"],

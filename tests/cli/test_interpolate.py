@@ -11,7 +11,7 @@ from gancli.latent import LatentSpec
 class Fake:
     """A model that shows the first number of z as a shade."""
 
-    name = "dcgan/mnist"
+    name, numbers = "dcgan/mnist", False
     shape = (1, 28, 28)
     latent = LatentSpec(8)
 

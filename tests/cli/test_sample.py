@@ -19,7 +19,7 @@ from gancli.latent import LatentSpec
 class Fake:
     """A model whose images tell their seed: the mean of z decides the shade."""
 
-    name = "dcgan/mnist"
+    name, numbers = "dcgan/mnist", False
     shape = (1, 28, 28)
     latent = LatentSpec(4)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def test_training_ends_by_naming_the_files_made(run_cli, home: Path) -> None:
     names = [line.split()[0] for line in result.out.splitlines()]
     assert names == ["r/samples.png", "r/training.gif", "r/losses.png", "r/model.safetensors"]
     assert all((home / name).is_file() for name in names)
-    assert "quick on digits (cpu, fp32): training 5 rounds" in result.err
+    assert re.search(r"quick on digits \(cpu, (fp32|bf16)\): training 5 rounds", result.err)
     assert "round 5/5" in result.err
     assert "\x1b" not in result.err + result.out
 
@@ -49,7 +50,7 @@ def test_the_same_command_again_says_it_is_done_and_names_the_files(run_cli, hom
     again = run_cli(*command)
     assert again.code == 0
     assert again.out == first.out
-    assert again.err == "quick on digits (cpu, fp32): finished, 4 of 4 rounds\n"
+    assert re.fullmatch(r"quick on digits \(cpu, (fp32|bf16)\): finished, 4 of 4 rounds\n", again.err)
     assert (home / "r/state.safetensors").read_bytes() == before
 
 
@@ -78,6 +79,8 @@ def test_dry_run_prints_a_recipe_that_is_toml_and_trains_nothing(run_cli, home: 
     assert shown["training"]["budget"] == "2 minutes"
     assert shown["training"]["rounds"] > 100
     assert shown["data"] == {
+        "paired": True,
+        "source": "",
         "name": "digits",
         "size": [8, 8],
         "channels": 1,

@@ -19,7 +19,7 @@ from gancli.errors import GancliError, UsageError
 from gancli.training.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
 
 MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
-MADE |= {"state.safetensors"}
+MADE |= {"discriminator.safetensors", "state.safetensors"}
 
 
 def test_a_run_leaves_everything_it_promises(tmp_path) -> None:
@@ -219,3 +219,26 @@ def test_a_forged_state_is_refused(tmp_path, damage: str) -> None:
     checkpoint.write(path, tensors, {**header, damage: ["x"]})
     with pytest.raises(GancliError, match="does not fit its recipe"):
         run(tmp_path / "r", tiny())
+
+
+def test_the_discriminator_beside_the_model(tmp_path) -> None:
+    from gancli.model import discriminator_of, load
+
+    made = run(tmp_path / "r", tiny(2))
+    made.train(Silent())
+    model = load(tmp_path / "r", device="cpu")
+    found = discriminator_of(model)
+    images = model.generator(**model.latent.from_seeds(range(5)))
+    made.trainer.networks["discriminator"].eval()
+    assert torch.equal(found(images), made.trainer.networks["discriminator"](images))
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    assert discriminator_of(load("quick/digits", device="cpu")) is None
+    run(tmp_path / "other", tiny(3)).train(Silent())
+    (tmp_path / "other" / "discriminator.safetensors").replace(tmp_path / "r" / "discriminator.safetensors")
+    with pytest.raises(GancliError, match=r"discriminator.safetensors was not trained with model.safetensors"):
+        discriminator_of(model)
+    checkpoint.write(tmp_path / "r" / "discriminator.safetensors", {}, {**model.header, "kind": "discriminator"})
+    with pytest.raises(GancliError, match=r"not a whole discriminator: its tensor .discriminator\.body.* does not fit"):
+        discriminator_of(model)
+    (tmp_path / "r" / "discriminator.safetensors").unlink()
+    assert discriminator_of(model) is None

@@ -5,37 +5,55 @@ from typing import Any
 
 import torch
 
-from gancli import catalog, recipe
-from gancli.data import load
+from gancli import catalog, recipe, registry
+from gancli.data import Dataset
+from gancli.data.wanted import load_for
 from gancli.recipe import Recipe
+from gancli.training import plan
 from gancli.training.run import Run
 from gancli.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
+NARROW = {"width": 4, "dense": 8, "hidden": [8], "depth": 4, "depths": [4, 4, 4], "features": 8, "blocks": 1}
+"""Values for whatever of these a network has."""
+
 
 def tiny(rounds: int = 6, model: str = "quick", **sections: Any) -> Recipe:
-    """A resolved recipe for the 8x8 digits with small networks."""
-    table = recipe.for_data(catalog.recipe_table(model), "digits")
-    small = {
-        "data": {"size": [8, 8], "channels": 1},
+    """A resolved recipe for 8x8 digits, or for numbers where the model makes numbers, with small networks."""
+    table = catalog.recipe_table(model)
+    numbers = table["networks"].get("generator", {}).get("output") == "linear"
+    table = recipe.for_data(table, "sine" if numbers else "digits")
+    small: dict[str, Any] = {
+        "data": {"channels": 3} if table["data"].get("source") == "gray" else {},
         "latent": {"dim": 6},
         "training": {"rounds": rounds, "batch": 12, "precision": "fp32", "samples": 4},
+        "networks": {name: narrow(name, network) for name, network in table["networks"].items()},
     }
-    if model != "gan":
-        narrow = {"width": 4, "dense": 8}
-        small["networks"] = {"generator": narrow, "discriminator": narrow}
-    return recipe.parse(recipe.merge(recipe.merge(table, small), sections))
+    made = recipe.parse(recipe.merge(recipe.merge(table, small), sections))
+    return plan.resolve(made, dataset(made), CPU)
+
+
+def narrow(name: str, network: dict[str, Any]) -> dict[str, Any]:
+    """Small values for the options that a network has."""
+    role = registry.get("architecture", network["architecture"])[network.get("role") or name]
+    options = registry.options(role).model_fields
+    return {key: value for key, value in NARROW.items() if key in options and network.get(key) != 0}
+
+
+def dataset(made: Recipe) -> Dataset:
+    """What a recipe is trained on."""
+    return load_for(made.data)
 
 
 def trainer(made: Recipe) -> Trainer:
     """In memory."""
-    return Trainer(made, load("digits"), CPU)
+    return Trainer(made, dataset(made), CPU)
 
 
 def run(folder: Path, made: Recipe) -> Run:
     """In a folder."""
-    return Run(folder, made, load("digits"), CPU)
+    return Run(folder, made, dataset(made), CPU)
 
 
 class Silent:

@@ -1,0 +1,64 @@
+"""``gancli doctor``: what went wrong in a training, and what to try."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gancli.training.examination import Examination
+
+
+def doctor(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="The folder of a training; the newest unless given.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Where to draw the plot.", show_default="RUN/doctor.png"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Explain a training, finished or still running, from its files: what the watch saw, what it means, what to try.
+
+    \b
+    Examples:
+      gancli doctor
+      gancli doctor runs/mine
+      gancli doctor runs/mine --json --out mine.png
+    """
+    from gancli import catalog
+    from gancli.errors import UsageError
+    from gancli.training.examination import examine
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"the plot is a PNG, not '{out.name}'", "name a file that ends in .png")
+    seen = examine(run or catalog.newest_run())
+    plot = out or seen.folder / "doctor.png"
+    seen.plot(plot)
+    if as_json:
+        print(json.dumps({**seen.to_dict(), "plot": str(plot)}, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        _show(seen)
+        print(f"{plot}  losses, probabilities, diversity and what was found")
+
+
+def _show(seen: Examination) -> None:
+    budget = f" of {seen.budget:,}" if seen.budget else ""
+    print(f"{seen.folder}: {seen.model} on {seen.data}, {seen.rounds:,}{budget} rounds, {seen.state}\n")
+    for back in seen.rollbacks:
+        because = back["because"].replace("-", " ")
+        print(f"round {back['from']:,}: {because}; back to round {back['to']:,} with rates x {back['scale']:g}\n")
+    if not seen.watch.found:
+        print(f"nothing wrong in {seen.watch.looks} looks\n")
+    for finding in seen.watch.found:
+        until = f"until round {finding.until:,}" if finding.until else "to the end"
+        print(f"{finding.title}, from round {finding.since:,} {until}")
+        for name, words in (("seen", finding.text), ("means", finding.meaning), ("try", finding.advice)):
+            print(textwrap.fill(words, 80, initial_indent=f"  {name:<7}", subsequent_indent=" " * 9))
+        print()

@@ -1,0 +1,115 @@
+"""What can be said of a run from its files alone, finished or not. Never imports torch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gancli import catalog, recipe
+from gancli.errors import GancliError, UsageError
+from gancli.rendering.plots import save_losses
+from gancli.training import health
+from gancli.training.metrics import read_metrics
+
+RECENT = 60.0
+"""Seconds: a run whose metrics were written to within them is taken to be running."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A run as its files show it.
+
+    Attributes:
+        folder: the run.
+        model: its model; "a model" if the recipe cannot be read.
+        data: its data set.
+        rounds: done so far.
+        budget: rounds in all; None if the recipe cannot be read.
+        state: finished, running, diverged or unfinished.
+        rows: the lines of its metrics.
+        watch: what the watch makes of them.
+        rollbacks: times it went back: from, to, because, text, scale.
+    """
+
+    folder: Path
+    model: str
+    data: str
+    rounds: int
+    budget: int | None
+    state: str
+    rows: list[dict[str, Any]]
+    watch: health.Watch
+    rollbacks: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        plain = {key: getattr(self, key) for key in ("model", "data", "rounds", "budget", "state")}
+        findings = [finding.to_dict() for finding in self.watch.found]
+        return {
+            "run": str(self.folder),
+            **plain,
+            "looks": self.watch.looks,
+            "findings": findings,
+            "rollbacks": self.rollbacks,
+        }
+
+    def plot(self, path: Path) -> None:
+        """Losses, probabilities and the figures of the pictures, with every finding and rollback marked."""
+        seen = [(row["round"], row.get("images", 0)) for row in self.rows]
+        marks = [(finding.since, finding.title) for finding in self.watch.found]
+        marks += [(back["to"], "back to here") for back in self.rollbacks]
+        save_losses(
+            self.rows, path, [(next((i for r, i in seen if r >= at), seen[-1][1]), words) for at, words in marks]
+        )
+
+
+def examine(folder: Path) -> Examination:
+    """Read a run's files.
+
+    Raises:
+        UsageError: the folder holds no run.
+        GancliError: a run that has not written a line yet.
+    """
+    metrics = folder / "metrics.jsonl"
+    if not folder.is_dir():
+        raise UsageError(f"no such folder: {folder}", "name the folder of a training, or none for the newest")
+    if not metrics.is_file():
+        raise UsageError(f"{folder} is not a run: it has no metrics.jsonl", "name the folder of a training")
+    rows = read_metrics(metrics)
+    if not any(name.startswith("loss/") for row in rows for name in row):
+        raise GancliError(f"{folder} has no metrics yet", "train for a while first")
+    table = _table(folder / "recipe.toml")
+    watch = health.replay(rows)
+    return Examination(
+        folder,
+        str(table.get("model", "a model")),
+        str(_section(table, "data").get("name", "unknown data")),
+        rows[-1]["round"],
+        _section(table, "training").get("rounds"),
+        _state(folder, metrics, watch),
+        rows,
+        watch,
+        [row[health.ROLLBACK] for row in rows if isinstance(row.get(health.ROLLBACK), dict)],
+    )
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return recipe.read(path)
+    except (GancliError, OSError):
+        return {}
+
+
+def _section(table: dict[str, Any], name: str) -> dict[str, Any]:
+    section = table.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _state(folder: Path, metrics: Path, watch: health.Watch) -> str:
+    if catalog.is_finished(folder):
+        return "finished"
+    if "not-a-number" in watch.active:
+        return "diverged"
+    return "running" if time.time() - metrics.stat().st_mtime < RECENT else "unfinished"
