@@ -233,9 +233,6 @@ def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tm
 METRICS = sorted((Path(__file__).parent / "metrics").glob("*.jsonl"))
 """Complete trainings of the zoo's models, made by thin.py: one line a look."""
 
-WAITED_FOR = {"dcgan", "gan", "quick"}
-"""Models of the zoo whose complete trainings are not here yet."""
-
 
 @pytest.mark.parametrize("path", METRICS, ids=lambda path: path.stem)
 def test_a_complete_training_of_the_zoo_raises_no_alarm(path: Path) -> None:
@@ -248,5 +245,4 @@ def test_a_complete_training_of_the_zoo_raises_no_alarm(path: Path) -> None:
 def test_every_model_of_the_zoo_with_weights_has_a_complete_training_here() -> None:
     there = {entry.model for entry in catalog.entries() if entry.path}
     here = {path.stem.rsplit("-", 2)[0] for path in METRICS}
-    assert there - here <= WAITED_FOR
-    assert not here & WAITED_FOR
+    assert there - here == set()
