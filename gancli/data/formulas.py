@@ -59,7 +59,7 @@ class Curve:
     @property
     def columns(self) -> list[str]:
         """What the numbers of a row are called: their x."""
-        return [f"{x:.4f}" for x in self.x.tolist()]
+        return [f"{round(x, 4) + 0.0:.4f}" for x in self.x.tolist()]
 
     def draw(self, count: int, generator: Generator) -> Tensor:
         """One batch, float32 (count, width): the same noisy curve in every row."""
