@@ -60,9 +60,9 @@ class Model:
             names = _part(header, "networks", list)
             if strange := [name for name in names or [None] if name not in self.recipe.networks]:
                 raise GancliError(f"it publishes the network {strange[0]!r}, which its recipe does not have")
-            if not hasattr(build(self.recipe, names[0], blank=True), "range"):
-                raise GancliError(f"its network '{names[0]}' makes no images")
-            self.networks: dict[str, Any] = {name: _assemble(self.recipe, name, tensors) for name in names}
+            self.networks: dict[str, Any] = {
+                name: _assemble(self.recipe, name, tensors, makes_images=name == names[0]) for name in names
+            }
         except GancliError as error:
             raise GancliError(f"{path} is not a whole model: {error.message}") from None
 
@@ -254,9 +254,11 @@ def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor], *, makes_images: bool = False) -> nn.Module:
     """The named network with the weights of the file, which must fit exactly; half precision becomes single."""
     network = build(recipe, name, blank=True)
+    if makes_images and not hasattr(network, "range"):
+        raise GancliError(f"its network '{name}' makes no images")
     own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
     wanted = network.state_dict()
     faults = sorted(set(wanted) ^ set(own))

@@ -9,7 +9,7 @@ leaves little room for messages too faint to be seen (Chu et al. 2017, "CycleGAN
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from gancli.data.styles import STYLES
 from gancli.errors import UsageError, nearest
 from gancli.evaluation.extractors import EXTRACTORS
 from gancli.evaluation.features import BATCH, Progress, Reader
+from gancli.evaluation.protocol import PlainReport, averaged
 from gancli.evaluation.reconstruction import HIGHEST, psnr
 
 if TYPE_CHECKING:
@@ -99,30 +100,8 @@ class Protocol:
     gancli: str
 
 
-@dataclass(frozen=True)
-class CycleReport:
-    """What an evaluation of a translator without pairs found.
-
-    Attributes:
-        model: the model's name.
-        protocol: what the figures depend on.
-        results: the most telling first.
-        warnings: reasons to be careful with the figures.
-    """
-
-    model: str
-    protocol: Protocol
-    results: tuple[Result, ...]
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "model": self.model,
-            "protocol": asdict(self.protocol),
-            "results": [asdict(result) for result in self.results],
-            "warnings": list(self.warnings),
-        }
+class CycleReport(PlainReport):
+    """What an evaluation of a translator without pairs found."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +192,6 @@ def evaluate(
     chosen = [result for result in found if not metrics or result.metric in metrics]
     if not chosen:
         raise UsageError(f"no classifier knows '{name}'", "psnr_round_trip needs none")
-    training = model.header.get("recipe", {}).get("training")
     protocol = Protocol(
         method=METHOD,
         data=name,
@@ -224,7 +202,7 @@ def evaluate(
         extractor_sha256=reader.digest if reader else None,
         real_images=len(sides.images),
         generated_images=len(sides.sources),
-        ema=training.get("ema") is not None if training else None,
+        ema=averaged(model.header),
         gancli=gancli.__version__,
     )
     return CycleReport(model.name, protocol, tuple(chosen))

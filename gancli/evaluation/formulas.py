@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
@@ -13,6 +13,7 @@ from torch import Tensor
 import gancli
 from gancli.data.formulas import FORMULAS, Curve, Mixture, Numbers, Spiral, examples, fingerprint
 from gancli.errors import GancliError, UsageError, nearest
+from gancli.evaluation.protocol import PlainReport, averaged
 from gancli.latent import MAX_SEED
 
 if TYPE_CHECKING:
@@ -188,30 +189,8 @@ class Protocol:
     gancli: str
 
 
-@dataclass(frozen=True)
-class FormulaReport:
-    """What an evaluation of numbers found.
-
-    Attributes:
-        model: the model's name.
-        protocol: what the figures depend on.
-        results: the most telling first.
-        warnings: reasons to be careful with the figures.
-    """
-
-    model: str
-    protocol: Protocol
-    results: tuple[Result, ...]
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "model": self.model,
-            "protocol": asdict(self.protocol),
-            "results": [asdict(result) for result in self.results],
-            "warnings": list(self.warnings),
-        }
+class FormulaReport(PlainReport):
+    """What an evaluation of numbers found."""
 
 
 def evaluate(
@@ -256,7 +235,6 @@ def evaluate(
         raise GancliError(f"'{model.name}' makes values that are no numbers", "train it anew with a smaller rate")
     values = measure(rows, formula)
     floors = measure(examples(formula, "test", count).flatten(1), formula)
-    training = model.header.get("recipe", {}).get("training")
     protocol = Protocol(
         method=_METHODS[type(formula)],
         data=data,
@@ -265,7 +243,7 @@ def evaluate(
         real_images=count,
         generated_images=count,
         seeds=f"{seeds[0]}-{seeds[-1]}",
-        ema=training.get("ema") is not None if training else None,
+        ema=averaged(model.header),
         gancli=gancli.__version__,
     )
     chosen = list(dict.fromkeys(metrics)) or list(values)

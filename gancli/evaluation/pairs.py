@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from gancli.data.names import DATASETS
 from gancli.data.sources import SPLIT, load_with_sources
 from gancli.errors import UsageError, nearest
 from gancli.evaluation.features import BATCH, Progress
+from gancli.evaluation.protocol import PlainReport, averaged
 from gancli.evaluation.reconstruction import HIGHEST, psnr
 
 if TYPE_CHECKING:
@@ -79,30 +80,8 @@ class Protocol:
     gancli: str
 
 
-@dataclass(frozen=True)
-class PairReport:
-    """What an evaluation of a translator found.
-
-    Attributes:
-        model: the model's name.
-        protocol: what the figures depend on.
-        results: the most telling first.
-        warnings: reasons to be careful with the figures.
-    """
-
-    model: str
-    protocol: Protocol
-    results: tuple[Result, ...]
-    warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "model": self.model,
-            "protocol": asdict(self.protocol),
-            "results": [asdict(result) for result in self.results],
-            "warnings": list(self.warnings),
-        }
+class PairReport(PlainReport):
+    """What an evaluation of a translator found."""
 
 
 def figures(made: Tensor, true: Tensor) -> dict[str, float]:
@@ -156,7 +135,6 @@ def evaluate(
     if degradation is not None:
         repaired = degradation.baseline(sources[:count])
     beside = figures(repaired, true) if repaired is not None else {}
-    training = model.header.get("recipe", {}).get("training")
     protocol = Protocol(
         method=METHOD,
         data=held_out.name,
@@ -166,7 +144,7 @@ def evaluate(
         baseline=degradation.kind.words if degradation else "",
         real_images=count,
         generated_images=count,
-        ema=training.get("ema") is not None if training else None,
+        ema=averaged(model.header),
         gancli=gancli.__version__,
     )
     chosen = dict.fromkeys(metrics) or values

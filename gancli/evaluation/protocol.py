@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+
+def averaged(header: Mapping[str, Any]) -> bool | None:
+    """Whether the weights are a running average, as the recipe in the header says it; None when it does not."""
+    training = section(header, "training")
+    return training.get("ema") is not None if training else None
+
+
+def section(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of the recipe in a header; empty where there is none."""
+    recipe = header.get("recipe")
+    found = recipe.get(name) if isinstance(recipe, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class PlainReport:
+    """What an evaluation found whose figures need nothing beside them; subclasses say of what.
+
+    Attributes:
+        model: the model's name.
+        protocol: what the figures depend on, a data class.
+        results: figures, data classes, the most telling first.
+        warnings: reasons to be careful with the figures.
+    """
+
+    model: str
+    protocol: Any
+    results: tuple[Any, ...]
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "model": self.model,
+            "protocol": asdict(self.protocol),
+            "results": [asdict(result) for result in self.results],
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True)

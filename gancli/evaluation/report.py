@@ -17,7 +17,7 @@ from gancli.evaluation import conditional, reconstruction
 from gancli.evaluation.extractors import find, for_data
 from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
 from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
-from gancli.evaluation.protocol import Protocol
+from gancli.evaluation.protocol import Protocol, averaged, section
 from gancli.evaluation.reference import positions, reference
 from gancli.latent import MAX_SEED
 from gancli.model import Model
@@ -176,7 +176,7 @@ def evaluate(
     network, digest = spec.load()
     reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
     held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
-    alone = _section(model.header, "data").get("only_class") if own else None
+    alone = section(model.header, "data").get("only_class") if own else None
     if isinstance(alone, str):
         held_out, training = only_class(held_out, alone), only_class(training, alone)
     if own:
@@ -231,7 +231,7 @@ def _alone(only: str | None, protocol: Protocol) -> list[str]:
 
 def _own_data(model: Subject) -> str:
     """What the model was trained on, as the training was told: a folder by its path, since its title is no name."""
-    name = _section(model.header, "data").get("name") or model.data_name
+    name = section(model.header, "data").get("name") or model.data_name
     if not isinstance(name, str):
         raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
     return name
@@ -239,7 +239,7 @@ def _own_data(model: Subject) -> str:
 
 def _check_own(model: Subject, data: str, training: Dataset) -> None:
     """Refuse a data set that only has the name of the one that the model was trained on."""
-    dataset, how = model.header.get("dataset"), _section(model.header, "data")
+    dataset, how = model.header.get("dataset"), section(model.header, "data")
     then = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
     # Images that the training resized or fitted in a way of its own have another fingerprint here in any case.
     alike = tuple(training.images.shape[1:]) == tuple(model.shape)
@@ -283,7 +283,7 @@ def _protocol(
         seeds=f"{seeds[0]}-{seeds[-1]}",
         resize=_resize(model.shape, real_shape, reader.extractor),
         colour=_colour(model.shape, real_shape),
-        ema=_ema(model.header),
+        ema=averaged(model.header),
         gancli=gancli.__version__,
     )
 
@@ -302,19 +302,6 @@ def _resize(fake: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) 
 def _colour(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
     sides = [side for side, shape in (("generated", fake), ("real", real)) if shape[0] == 3]
     return f"{' and '.join(sides)} RGB to luma" if sides else "none"
-
-
-def _ema(header: Mapping[str, Any]) -> bool | None:
-    """Whether the weights are a running average, as the recipe in the header says it."""
-    training = _section(header, "training")
-    return training.get("ema") is not None if training else None
-
-
-def _section(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A section of the recipe in a header; empty where there is none."""
-    recipe = header.get("recipe")
-    section = recipe.get(name) if isinstance(recipe, Mapping) else None
-    return section if isinstance(section, Mapping) else {}
 
 
 def _class_names(extractor: Extractor, network: Classifier) -> tuple[str, ...]:
