@@ -10,7 +10,7 @@ from gancli.errors import UsageError
 
 
 def check_file(path: Path) -> None:
-    """Make sure, before any long work, that ``path`` can be written as a file; its folder is made if need be.
+    """Make sure, before any long work, that ``path`` can be written as a file; nothing is made.
 
     Raises:
         UsageError: a folder has that name, or its own folder cannot be made or written.
@@ -21,19 +21,43 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Make the folder ``path`` if need be, and make sure that files can be written in it.
+    """Make sure that files can be written in the folder ``path``, which need not be there yet; nothing is made.
 
     Raises:
         UsageError: a file is in the way, or permission is denied.
     """
+    there = path
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+    except OSError as error:
+        raise _unmakable(path, error) from None
+    if not there.is_dir():
+        raise _in_the_way(path)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write into the folder '{there}'", "name another place, or change its permissions")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder ``path`` and those above it, if need be.
+
+    Raises:
+        UsageError: a file is in the way, or it cannot be made.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"'{path}' is not a folder: a file is in the way", "name another place") from None
+        raise _in_the_way(path) from None
     except OSError as error:
-        raise UsageError(f"cannot make the folder '{path}': {_reason(error)}", "name another place") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot write into the folder '{path}'", "name another place, or change its permissions")
+        raise _unmakable(path, error) from None
+
+
+def _in_the_way(path: Path) -> UsageError:
+    return UsageError(f"'{path}' is not a folder: a file is in the way", "name another place")
+
+
+def _unmakable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot make the folder '{path}': {_reason(error)}", "name another place")
 
 
 def _reason(error: OSError) -> str:
@@ -44,7 +68,7 @@ def _reason(error: OSError) -> str:
 def atomic(path: Path) -> Generator[Path]:
     """A temporary path beside ``path`` to write to, which takes its place on success and vanishes on failure.
 
-    The bytes are on the disk before they take the place of an older file; the folder is made if need be.
+    The bytes are on the disk before they take the place of an older file; its folder is made if need be.
 
     Raises:
         UsageError: see :func:`check_file`.
@@ -60,8 +84,9 @@ def atomic(path: Path) -> Generator[Path]:
 def whole(path: Path) -> Generator[Path]:
     """As :func:`atomic`, for one of thousands of files: no checks, and no wait for the disk.
 
-    The file outlives the program's death, but not always the machine's.
+    The file outlives the program's death, but not always the machine's. Its folder is made if need be.
     """
+    make_folder(path.parent)
     temporary = temporary_name(path)
     try:
         yield temporary

@@ -48,6 +48,12 @@ def test_a_file_in_the_way(tmp_path, below):
     assert error.value.message == f"'{tmp_path / below}' is not a folder: a file is in the way"
 
 
+def test_a_check_makes_nothing(tmp_path):
+    files.check_file(tmp_path / "a" / "b" / "c.png")
+    files.check_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_without_permission(tmp_path, monkeypatch):
     # Root may write anywhere, so the answer of the system is given here.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
@@ -61,6 +67,6 @@ def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
-    with pytest.raises(UsageError) as error:
-        files.check_file(tmp_path / "x" / "a.png")
+    with pytest.raises(UsageError) as error, files.whole(tmp_path / "x" / "a.png"):
+        pass
     assert error.value.message == f"cannot make the folder '{tmp_path / 'x'}': permission denied"

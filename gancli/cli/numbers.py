@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,20 +45,24 @@ def usual(model: Model) -> Seeds:
 
 
 def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, batch: int, as_json: bool) -> None:
-    """A plot of the samples of seeds, their numbers as CSV, or both."""
+    """A plot of the samples of seeds, their numbers as CSV, or both; the table ``-`` is the standard output."""
     from gancli.rendering.images import save_grid
-    from gancli.rendering.numbers import Plot, save_csv
+    from gancli.rendering.numbers import Plot, save_csv, write_csv
 
-    formula = _formula(model)
-    if table is not None:
+    formula, piped = _formula(model), table == Path("-")
+    if piped and as_json:
+        raise UsageError("--csv - and --json both print", "name a file for the CSV")
+    if table is not None and not piped:
         check_file(table)
     with counting("samples", len(chosen)) as progress:
         rows = _rows(model, _pieces(model, chosen, batch), progress)
-    if table is not None:
+    if piped:
+        write_csv(sys.stdout, formula.columns, chosen, rows)
+    elif table is not None:
         save_csv(table, formula.columns, chosen, rows)
     if out is not None:
         save_grid(Plot(formula).picture(rows)[None], out, scale=1, gap=0)
-    made = [path for path in (out, table) if path is not None]
+    made = [path for path in (out, table) if path is not None and not piped]
     if as_json:
         facts = {"model": model.name, "seeds": str(chosen), "samples": len(chosen)}
         print(json.dumps(facts | {"out": str(out) if out else None, "csv": str(table) if table else None}))

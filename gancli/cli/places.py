@@ -24,11 +24,13 @@ def picture_or_folder(out: str | None) -> bool:
     """Whether one picture is wanted rather than a folder, once the place is known to be fit for it.
 
     Raises:
-        UsageError: an empty name, a suffix other than .png, or a place that cannot be written.
+        UsageError: an empty name, a suffix other than .png, a run folder, or a place that cannot be written.
     """
     if out == "":
         raise UsageError("--out is empty", "name a .png or a folder")
     path = Path(out or "picture.png")
+    if (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
     if path.suffix.lower() == ".png":
         check_file(path)
         return True

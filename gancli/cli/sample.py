@@ -69,7 +69,9 @@ def sample(
     csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write a model's numbers, a line a seed; without --out no plot.", show_default=False
+            metavar="FILE",
+            help="Write a model's numbers, a line a seed; - prints them. Without --out no plot.",
+            show_default=False,
         ),
     ] = None,
     device: Device = "auto",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.places import picture_or_folder
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Batch, Device
-from gancli.errors import UsageError
 from gancli.rendering.layout import file_stem
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def translate(
       gancli translate pix2pix/mnist mnist -n 16 --degrade --out digits.png
       gancli translate cyclegan/mnist mnist --back --out inverted/
     """
-    _check(out)
+    one = out is not None and picture_or_folder(out)
 
     from gancli import model as models
     from gancli import translation
@@ -89,7 +89,7 @@ def translate(
             progress=progress,
         )
     path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")
-    _save(made, path)
+    _save(made, path, one)
     for left in made.skipped[:LISTED]:
         say(f"left out {left.name}: {left.reason}")
     if len(made.skipped) > LISTED:
@@ -108,38 +108,18 @@ def translate(
     print(path)
 
 
-def _check(out: str | None) -> None:
-    """Make sure, before any work, that the results can be written."""
-    from gancli.files import check_file, check_folder
-
-    if out is None:
-        return
-    path = Path(out)
-    if not out:
-        raise UsageError("--out is empty", "name a folder or a .png")
-    if (path / "state.safetensors").exists():
-        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
-    if path.suffix.lower() == ".png":
-        check_file(path)
-    elif path.suffix and not path.is_dir() and not out.endswith("/"):
-        raise UsageError(f"--out '{out}' ends in '{path.suffix}'", "end it in / for a folder, or in .png for a picture")
-    else:
-        check_folder(path)
-
-
-def _save(made: Translation, path: Path) -> None:
+def _save(made: Translation, path: Path, one: bool) -> None:
     """One PNG a result into a folder, or sources and results in one picture."""
     import torch
 
     from gancli import files
     from gancli.rendering.images import encode_png, save_grid
 
-    if path.suffix.lower() == ".png" and not path.is_dir():
+    if one:
         pairs = torch.stack([made.sources, made.results], 1).flatten(0, 1)
         # Pairs stay together: an even number of columns.
         save_grid(pairs, path, columns=2 * max(1, round((len(made.names) / 2) ** 0.5)))
         return
-    files.check_folder(path)
     for name, image in zip(made.names, made.results, strict=True):
         with files.whole(path / f"{name}.png") as temporary:
             temporary.write_bytes(encode_png(image))

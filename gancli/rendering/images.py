@@ -200,7 +200,6 @@ def save_images(
     def encode_and_write(images: Tensor, names: list[str]) -> Pictures:
         pictures = _encode(images, names)
         for name, data in pictures:
-            (path / name).parent.mkdir(exist_ok=True)
             with files.whole(path / name) as temporary:
                 temporary.write_bytes(data)
         return pictures

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import torch
 from torch import Generator, Tensor
@@ -126,12 +126,15 @@ def save_csv(path: Path, columns: Sequence[str], seeds: Iterable[int], rows: Ten
         seeds: one a row.
         rows: (N, width).
     """
+    with files.atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        write_csv(file, columns, seeds, rows)
+
+
+def write_csv(file: TextIO, columns: Sequence[str], seeds: Iterable[int], rows: Tensor) -> None:
+    """As :func:`save_csv`, into an open file."""
     import csv
 
-    with files.atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["seed", *columns])
-        # Nine digits bring a float32 back to the bit.
-        writer.writerows(
-            [seed, *(f"{value:.9g}" for value in row)] for seed, row in zip(seeds, rows.tolist(), strict=True)
-        )
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["seed", *columns])
+    # Nine digits bring a float32 back to the bit.
+    writer.writerows([seed, *(f"{value:.9g}" for value in row)] for seed, row in zip(seeds, rows.tolist(), strict=True))

@@ -35,7 +35,7 @@ from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.data.sources import title
 from gancli.errors import GancliError, UsageError
-from gancli.files import atomic
+from gancli.files import atomic, make_folder
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
@@ -238,6 +238,7 @@ class Run:
         """Make the folder whole under a temporary name, then give it its own."""
         folder = self.folder
         catalog.check_new(folder)
+        make_folder(folder.parent)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             (self.folder / "samples").mkdir()

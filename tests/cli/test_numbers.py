@@ -66,6 +66,9 @@ def test_sample_writes_numbers(run_cli: Run, curves: str) -> None:
     values = torch.tensor([[float(value) for value in line.split(",")] for line in lines])
     assert values[:, 0].tolist() == [3, 7]
     assert torch.equal(values[:, 1:], models.load(curves, device="cpu").sample(seeds=[3, 7]).flatten(1))
+    printed = run_cli("sample", curves, "--seeds", "3,7", "--csv", "-")
+    assert printed.out == Path("c.csv").read_text()
+    assert not Path("-").exists()
     both = run_cli("sample", curves, "-n", 2, "--csv", "d.csv", "--out", "d.png")
     assert both.out.splitlines() == ["d.png", "d.csv"]
 
@@ -109,6 +112,7 @@ def test_points_draw_their_way(run_cli: Run) -> None:
             "--out x.zip is for images, and 'curves' makes numbers",
             "name a .png for the plot, or --csv FILE for the numbers",
         ),
+        (("sample", "curves", "--csv", "-", "--json"), "--csv - and --json both print", "name a file for the CSV"),
         (
             ("sample", "dcgan/digits", "--csv", "x.csv"),
             "--csv is for numbers, and 'dcgan/digits' makes images",

@@ -90,15 +90,21 @@ def test_faults_say_what_to_type_instead(run_cli, home, folder):
         ([folder, "photos", "--target", "others"], "no image of 'others' has the name of one of 'photos'", "names"),
         ([folder, "photos", "--degrade", "--target", "photos"], "--degrade and --target both say", "one of them"),
         ([folder, "photos", "--back"], "'mine' has no network 'back'", "it has generator"),
-        ([folder, "photos", "--out", "x.jpg"], "--out 'x.jpg' ends in '.jpg'", "in .png for a picture"),
+        ([folder, "photos", "--out", "x.jpg"], "--out 'x.jpg' ends in '.jpg'", "in .png for one picture"),
         ([folder, "photos", "--out", folder], f"--out '{folder}' is a run folder", "mine-images"),
-        ([folder, "photos", "--out", ""], "--out is empty", "name a folder"),
+        ([folder, "photos", "--out", ""], "--out is empty", "name a .png or a folder"),
     ]
     for arguments, message, hint in cases:
         result = run_cli("translate", *arguments)
         assert (result.code, result.out) == (2, ""), arguments
         assert result.err.startswith(f"error: {message}"), result.err
         assert hint in result.err
+
+
+def test_a_refusal_leaves_no_folder(run_cli, home, folder):
+    before = sorted(home.iterdir())
+    assert run_cli("translate", folder, "nothing", "--out", "new/below").code == 2
+    assert sorted(home.iterdir()) == before
 
 
 def test_seeds_mean_nothing_to_a_translator(run_cli, folder):

@@ -52,6 +52,17 @@ def test_the_generator_loses_what_equation_4_says():
     assert set(losses) == {"l1", "generator"}
 
 
+def test_the_squared_difference_stands_beside_the_absolute_one_or_in_its_place():
+    batch, networks = pair(), {"generator": Half(), "discriminator": Judge()}
+    squared = 3 * (batch.source * 0.5 - batch.images).square().mean()
+    both = Pix2Pix(networks, l1=10.0, l2=3.0).deceive(turn(batch)).losses
+    torch.testing.assert_close(both["l2"], squared)
+    assert set(both) == {"l1", "l2", "generator"}
+    alone = Pix2Pix(networks, l1=0.0, l2=3.0).deceive(turn(batch)).losses
+    torch.testing.assert_close(alone["l2"], squared)
+    assert set(alone) == {"l2", "generator"}
+
+
 def test_the_discriminator_sees_both_images_beside_the_source():
     batch, objective = pair(), Pix2Pix({"generator": Half(), "discriminator": Judge()})
     losses = objective.judge(turn(batch)).losses
