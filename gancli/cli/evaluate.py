@@ -59,7 +59,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Judge a model against images that it has not seen: FID, KID, precision, recall.
+    """Judge a model against images that it has not seen: FID, KID, recall, coverage and more.
 
     Beside each figure stands the floor: what real training images get against the same held-out images. Numbers are
     judged by the formula of their data: RMSE to the curve, modes found, and the floor of real draws. Images made from

@@ -1,7 +1,7 @@
 """Metrics: pure functions of real and generated features, both float32 (N, D).
 
 FID and KID are torch-fidelity's. Its precision and recall takes distances one by one, and twice those between the sets:
-here they come from matrix products, each once.
+here they come from matrix products, each once, and give density and coverage too, which it lacks.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from gancli.errors import UsageError, nearest
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 NEIGHBOURS = 3
+"""That a ball of precision and recall reaches to."""
+WIDER = 5
+"""Neighbours that a ball of density and coverage reaches to, as in their paper."""
 BLOCK = 250
 """Rows of a matrix of distances that are in memory at a time."""
 ROUNDING = 1e-6
 """Squared distances below this share of the squared lengths are the rounding of float32: the features are the same."""
-SMALLEST = NEIGHBOURS + 1
+SMALLEST = WIDER + 1
 """Images a side without which a metric is not defined: a sample and its neighbours."""
 SAMPLES_PER_FEATURE = 10
 """Below this, the covariance that FID takes is mostly noise."""
@@ -87,24 +90,36 @@ def kid(real: Tensor, generated: Tensor) -> dict[str, float]:
     return {"kid": figures[KEY_METRIC_KID_MEAN]}
 
 
-def precision_recall(real: Tensor, generated: Tensor) -> dict[str, float]:
-    """How much of the generated set is realistic, and how much of the real set is covered.
+def manifolds(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """How realistic the generated set is, and how much of the real set it covers, each by two definitions.
 
-    A set's manifold is the union of balls around its features, each reaching to the third nearest neighbour. Precision
-    is the share of generated features inside the real manifold, recall the share of real features inside the generated
-    one: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", equations
-    1 and 2.
+    A set's manifold is the union of balls around its features. With balls that reach to the third nearest neighbour,
+    precision is the share of generated features inside the real manifold, recall the share of real features inside the
+    generated one: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models",
+    equations 1 and 2. An outlier's ball is large and counts much there; less so in Naeem et al. 2020, "Reliable
+    fidelity and diversity metrics for generative models", section 3, with balls that reach to the fifth neighbour:
+    density is how many real balls a generated feature lies in, on average and over 5, which may exceed 1 (equation 3);
+    coverage is the share of real balls with a generated feature in them (equation 4).
     """
     # Distances keep more digits when the features lie around the origin.
     centre = real.mean(0)
     real, generated = real - centre, generated - centre
-    real_radii, generated_radii = _radii(real), _radii(generated)
-    realistic, covered = [], torch.zeros(len(real), dtype=torch.bool)
-    for part, radii in zip(generated.split(BLOCK), generated_radii.split(BLOCK), strict=True):
+    (narrow, wide), (reach, _) = _radii(real), _radii(generated)
+    realistic, inside = [], 0
+    recalled, covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
+    for part, radii in zip(generated.split(BLOCK), reach.split(BLOCK), strict=True):
         distances = _distances(part, real)
-        realistic.append((distances <= real_radii).any(1))
-        covered |= (distances <= radii[:, None]).any(0)
-    return {"precision": float(torch.cat(realistic).double().mean()), "recall": float(covered.double().mean())}
+        realistic.append((distances <= narrow).any(1))
+        recalled |= (distances <= radii[:, None]).any(0)
+        within = distances <= wide
+        covered |= within.any(0)
+        inside += int(within.sum())
+    return {
+        "precision": float(torch.cat(realistic).double().mean()),
+        "recall": float(recalled.double().mean()),
+        "density": inside / (WIDER * len(generated)),
+        "coverage": float(covered.double().mean()),
+    }
 
 
 def _distances(rows: Tensor, columns: Tensor) -> Tensor:
@@ -114,14 +129,15 @@ def _distances(rows: Tensor, columns: Tensor) -> Tensor:
     return squares.masked_fill_(squares < ROUNDING * lengths, 0)
 
 
-def _radii(features: Tensor) -> Tensor:
-    """Squared distance (N,) of each of the features (N, D) to its third nearest neighbour, itself not counted."""
+def _radii(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances (N,) of each of the features (N, D) to its third and fifth nearest neighbour."""
     found = []
     for start, part in zip(range(0, len(features), BLOCK), features.split(BLOCK), strict=True):
         distances = _distances(part, features)
         distances.diagonal(start).fill_(torch.inf)
-        found.append(distances.topk(NEIGHBOURS, largest=False).values[:, -1])
-    return torch.cat(found)
+        found.append(distances.topk(WIDER, largest=False).values[:, [NEIGHBOURS - 1, WIDER - 1]])
+    narrow, wide = torch.cat(found).unbind(1)
+    return narrow, wide
 
 
 METRICS = {
@@ -129,8 +145,10 @@ METRICS = {
     for metric in (
         Metric("fid", "FID", "lower", 4, fid),
         Metric("kid", "KID", "lower", 6, kid),
-        Metric("precision", "precision", "higher", 3, precision_recall),
-        Metric("recall", "recall", "higher", 3, precision_recall),
+        Metric("precision", "precision", "higher", 3, manifolds),
+        Metric("recall", "recall", "higher", 3, manifolds),
+        Metric("density", "density", "higher", 3, manifolds),
+        Metric("coverage", "coverage", "higher", 3, manifolds),
     )
 }
 

@@ -320,7 +320,7 @@ def _warnings(chosen: Sequence[Metric], protocol: Protocol, extractor: Extractor
     if protocol.real_images != protocol.generated_images:
         found.append(
             f"{protocol.generated_images:,} generated images stand against {protocol.real_images:,} real ones: "
-            f"precision and recall are not comparable with figures from equal numbers"
+            f"precision, recall, density and coverage are not comparable with figures from equal numbers"
         )
     if protocol.data not in extractor.datasets:
         found.append(f"{extractor.name} was not trained on '{protocol.data}': its features may miss what matters there")

@@ -434,7 +434,8 @@ def machine(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU"
     facts = getattr(torch.cpu, "get_capabilities", dict)()
-    return f"{facts.get('cpu_name') or platform.machine()} CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{facts.get('cpu_name') or platform.machine()} CPU, {threads} thread{'s' * (threads != 1)}"
 
 
 def stored_recipe(folder: Path) -> Recipe:

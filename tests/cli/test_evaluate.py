@@ -53,14 +53,14 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     assert max(map(len, lines)) <= 80
     assert lines[0] == "planted[x]/digits against digits, test split"
     assert lines[2].split() == ["metric", "generated", "floor", "better"]
-    rows = [line.split() for line in lines[3:7]]
-    assert [row[0] for row in rows] == ["FID", "KID", "precision", "recall"]
-    assert [row[3] for row in rows] == ["lower", "lower", "higher", "higher"]
-    assert lines[8].split() == ["class", "%", *"0123456789", "confident"]
-    assert [line.split()[0] for line in lines[9:11]] == ["generated", "held"]
-    assert lines[12].startswith("extractor  digits-cnn, ")
-    assert lines[13].startswith("data       digits, test split, ")
-    assert lines[14:] == [
+    rows = [line.split() for line in lines[3:9]]
+    assert [row[0] for row in rows] == ["FID", "KID", "precision", "recall", "density", "coverage"]
+    assert [row[3] for row in rows] == ["lower", "lower", "higher", "higher", "higher", "higher"]
+    assert lines[10].split() == ["class", "%", *"0123456789", "confident"]
+    assert [line.split()[0] for line in lines[11:13]] == ["generated", "held"]
+    assert lines[14].startswith("extractor  digits-cnn, ")
+    assert lines[15].startswith("data       digits, test split, ")
+    assert lines[16:] == [
         "images     355 generated, 355 held out, 355 training for the floor",
         "seeds      0-354",
         "weights    running average",
@@ -89,8 +89,8 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "m", "--images", "1200", "--metrics", "kid")
     assert "images     1,200 generated, 355 held out, 1,200 training for the floor\n" in result.out
     assert result.err == (
-        "warning: 1,200 generated images stand against 355 real ones: precision and recall are not comparable with "
-        "figures from equal numbers\n"
+        "warning: 1,200 generated images stand against 355 real ones: precision, recall, density and "
+        "coverage are not comparable with figures from equal numbers\n"
     )
 
 
@@ -113,7 +113,7 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
             "'gancli data list' shows\n",
         ),
         (["--extractor", "digit-cnn"], "error: unknown extractor 'digit-cnn'\n\nhint: did you mean 'digits-cnn'?\n"),
-        (["-n", "2"], "error: cannot judge by 2 images\n\nhint: from 4 to 100,000 can be generated\n"),
+        (["-n", "2"], "error: cannot judge by 2 images\n\nhint: from 6 to 100,000 can be generated\n"),
         (
             ["--seed-start", "-5"],
             "error: 355 seeds from -5 on leave the range\n\nhint: seeds go from 0 to 4294967295\n",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gancli.errors import UsageError
-from gancli.evaluation.metrics import METRICS, choose, fid, kid, measure, precision_recall
+from gancli.evaluation.metrics import METRICS, choose, fid, kid, manifolds, measure
 
 
 def features(n: int, dim: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Tensor:
@@ -34,11 +34,21 @@ def kid_oracle(real: Tensor, generated: Tensor) -> float:
     return within[0] / (len(x) * (len(x) - 1)) + within[1] / (len(y) * (len(y) - 1)) - 2 * across / (len(x) * len(y))
 
 
-def covered_oracle(points: Tensor, centres: Tensor) -> float:
-    """Share of the points that lie in a ball around a centre which reaches to its third nearest neighbour."""
+def inside_oracle(points: Tensor, centres: Tensor, neighbour: int) -> np.ndarray:
+    """Which points (rows) lie in which balls (columns) around centres that reach to their neighbour of that number."""
     p, c = points.double().numpy(), centres.double().numpy()
-    radii = [sorted(np.linalg.norm(one - np.delete(c, i, axis=0), axis=1))[2] for i, one in enumerate(c)]
-    return float(np.mean([any(np.linalg.norm(one - c, axis=1) <= radii) for one in p]))
+    radii = [sorted(np.linalg.norm(one - np.delete(c, i, axis=0), axis=1))[neighbour - 1] for i, one in enumerate(c)]
+    return np.array([np.linalg.norm(one - c, axis=1) <= radii for one in p])
+
+
+def manifolds_oracle(real: Tensor, generated: Tensor) -> dict[str, float]:
+    wide = inside_oracle(generated, real, 5)
+    return {
+        "precision": float(inside_oracle(generated, real, 3).any(1).mean()),
+        "recall": float(inside_oracle(real, generated, 3).any(1).mean()),
+        "density": float(wide.sum() / (5 * len(generated))),
+        "coverage": float(wide.any(0).mean()),
+    }
 
 
 @pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (2000, 2000, 64), (500, 700, 128)])
@@ -85,37 +95,39 @@ def test_kid_of_more_images_than_a_subset_is_the_same_every_time() -> None:
     assert first["kid"] == pytest.approx(sum(whole) - 2 * xy.mean(), rel=0.02)
 
 
-@pytest.mark.parametrize(("n", "m"), [(4, 4), (150, 150), (90, 260), (600, 300)])
-def test_precision_and_recall_are_the_shares_inside_the_other_manifold(n: int, m: int) -> None:
+@pytest.mark.parametrize(("n", "m"), [(6, 6), (150, 150), (90, 260), (600, 300)])
+def test_manifolds_are_unions_of_balls(n: int, m: int) -> None:
     real, generated = features(n, 12, 1), features(m, 12, 2, shift=0.15, scale=0.6)
-    expected = {"precision": covered_oracle(generated, real), "recall": covered_oracle(real, generated)}
-    assert n == 4 or expected["precision"] != expected["recall"]
-    assert precision_recall(real, generated) == pytest.approx(expected, abs=1e-9)
+    expected = manifolds_oracle(real, generated)
+    assert n == 6 or len(set(expected.values())) == 4
+    assert manifolds(real, generated) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("offset", [0.0, 5.0, 50.0])
-def test_precision_and_recall_far_from_the_origin(offset: float) -> None:
+def test_manifolds_far_from_the_origin(offset: float) -> None:
     real, generated = features(300, 12, 1) + offset, features(300, 12, 2, shift=0.15, scale=0.6) + offset
-    expected = {"precision": covered_oracle(generated, real), "recall": covered_oracle(real, generated)}
-    assert precision_recall(real, generated) == pytest.approx(expected, abs=1e-9)
+    expected = manifolds_oracle(real, generated)
+    assert manifolds(real, generated) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_same_features_lie_in_balls_without_extent() -> None:
     # Distances from matrix products are off by rounding, and 0 would not be within 0 then.
     blank = features(1, 192, 1, shift=3.0)
     real = torch.cat([features(300, 192, 2), blank.expand(20, -1)])
-    found = precision_recall(real, blank.expand(300, -1))
-    assert found == {"precision": 1.0, "recall": 20 / 320}
+    found = manifolds(real, blank.expand(300, -1))
+    assert found == {"precision": 1.0, "recall": 20 / 320, "density": 4.0, "coverage": 20 / 320}
 
 
 def test_a_narrow_set_has_precision_and_a_wide_one_has_recall() -> None:
     real = features(400, 12, 1)
-    narrow = precision_recall(real, real[:1] + 1e-3 * features(400, 12, 3))
-    wide = precision_recall(real, torch.cat([real[:200], features(200, 12, 2, shift=20.0)]))
+    narrow = manifolds(real, real[:1] + 1e-3 * features(400, 12, 3))
+    wide = manifolds(real, torch.cat([real[:200], features(200, 12, 2, shift=20.0)]))
     assert narrow["precision"] == 1.0
     assert narrow["recall"] < 0.02
     assert wide["recall"] > 0.8
     assert wide["precision"] == pytest.approx(0.5)
+    assert (narrow["density"] > 1, narrow["coverage"] < 0.05) == (True, True)
+    assert wide["density"] == pytest.approx(0.6, abs=0.1)  # half of the features lie in their own ball and 5 others
 
 
 def test_metrics_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
@@ -132,8 +144,8 @@ def test_measure_gives_the_metrics_asked_for_in_that_order() -> None:
     ("names", "message", "hint"),
     [
         (["fdi"], "unknown metric 'fdi'", "did you mean 'fid'?"),
-        (["x"], "unknown metric 'x'", "one of: fid, kid, precision, recall"),
-        ([], "no metric was named", "one or more of: fid, kid, precision, recall"),
+        (["x"], "unknown metric 'x'", "one of: coverage, density, fid, kid, precision, recall"),
+        ([], "no metric was named", "one or more of: fid, kid, precision, recall, density, coverage"),
     ],
 )
 def test_unknown_names_are_refused(names: list[str], message: str, hint: str) -> None:

@@ -173,7 +173,7 @@ def test_another_data_set_may_be_forced_on_an_extractor_with_a_warning() -> None
     assert "mnist-cnn was not trained on 'digits': its features may miss what matters there" in found.warnings
 
 
-@pytest.mark.parametrize(("images", "real", "floor"), [(4, 4, 4), (100, 100, 100), (500, 355, 500), (3000, 355, 1442)])
+@pytest.mark.parametrize(("images", "real", "floor"), [(6, 6, 6), (100, 100, 100), (500, 355, 500), (3000, 355, 1442)])
 def test_the_number_of_images_can_be_chosen(images: int, real: int, floor: int) -> None:
     found = evaluate(Planted(planted()["training"]), images=images, seed_start=7)
     assert (found.protocol.real_images, found.protocol.floor_images) == (real, floor)
@@ -248,11 +248,11 @@ def test_progress_is_told_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", "one of: fid, kid, precision, recall"),
+        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", "one of: coverage, density, fid, kid, precision, recall"),
         ({"extractor": "inception"}, "unknown extractor 'inception'", "one of: digits-cnn, mnist-cnn"),
         ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", "one of: digits-cnn, mnist-cnn"),
-        ({"images": 3}, "cannot judge by 3 images", "from 4 to 100,000 can be generated"),
-        ({"images": 100_001}, "cannot judge by 100,001 images", "from 4 to 100,000 can be generated"),
+        ({"images": 5}, "cannot judge by 5 images", "from 6 to 100,000 can be generated"),
+        ({"images": 100_001}, "cannot judge by 100,001 images", "from 6 to 100,000 can be generated"),
         ({"seed_start": -1}, "355 seeds from -1 on leave the range", "seeds go from 0 to 4294967295"),
         ({"seed_start": 2**32 - 354}, "355 seeds from 4294966942 on leave the range", "seeds go from 0 to 4294967295"),
     ],
@@ -287,5 +287,5 @@ def test_a_split_of_a_few_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(report, "load", few)
     with pytest.raises(GancliError) as error:
         evaluate(Planted(planted()["noise"]))
-    assert error.value.message == "'digits' has 3 images in its test split; metrics take 4"
+    assert error.value.message == "'digits' has 3 images in its test split; metrics take 6"
     assert error.value.exit_code == 1
