@@ -71,7 +71,14 @@ def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: C
     assert set(files(zoo)) == {f"tiny/{n}" for n in ("recipe.toml", "digits.png", "digits.safetensors", "README.md")}
     header = checkpoint.read_header(zoo / "tiny/digits.safetensors")
     assert header["evaluation"]["model"] == "tiny/digits"
-    assert [row["metric"] for row in header["evaluation"]["results"]] == ["fid", "kid", "precision", "recall"]
+    assert [row["metric"] for row in header["evaluation"]["results"]] == [
+        "fid",
+        "kid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    ]
     card = (zoo / "tiny/README.md").read_text()
     assert "gancli train digits --model tiny --rounds 2 --seed 3\n" in card
     assert "values, " in card

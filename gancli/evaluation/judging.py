@@ -10,6 +10,7 @@ from gancli.data.formulas import FORMULAS
 from gancli.errors import UsageError
 from gancli.evaluation import cycles, formulas, pairs, report
 from gancli.evaluation.metrics import METRICS
+from gancli.evaluation.subjects import Pictures, check_options
 
 if TYPE_CHECKING:
     from gancli.evaluation.cycles import CycleReport
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from gancli.evaluation.report import Report
     from gancli.model import Model
 
+    AnyReport = Report | FormulaReport | PairReport | CycleReport
+
 
 def judge(
-    model: Model,
+    subject: Model | Pictures,
     data: str | None = None,
     metrics: Sequence[str] = (),
     images: int | None = None,
@@ -30,12 +33,12 @@ def judge(
     seed_start: int = 0,
     data_dir: Path | None = None,
     progress: Progress | None = None,
-) -> Report | FormulaReport | PairReport | CycleReport:
+) -> AnyReport:
     """Images are judged by the features of an extractor, numbers by the formula of their data, and images that are made
     from others by the true ones, where these are known, or by what a round trip leaves of them.
 
     Args:
-        model: a model from :func:`gancli.load`.
+        subject: a model from :func:`gancli.load`, or images from elsewhere.
         data: the data set; None is the one that the model was trained on.
         metrics: names of the figures; none for all that there are.
         images: how many to generate; None for what is usual.
@@ -48,6 +51,11 @@ def judge(
         UsageError: an option that does not fit the model, or see :func:`gancli.evaluation.report.evaluate`.
         GancliError: missing weights, too few held-out images.
     """
+    if isinstance(subject, Pictures):
+        check_options(subject, data, seed_start)
+        names = metrics or tuple(METRICS)
+        return report.evaluate(subject, data, names, images, extractor=extractor, data_dir=data_dir, progress=progress)
+    model = subject
     if model.takes == "source" and model.recipe.data.paired:
         if extractor is not None:
             raise UsageError(f"'{model.name}' is judged by the true images", "leave out --extractor")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +20,31 @@ def section(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     recipe = header.get("recipe")
     found = recipe.get(name) if isinstance(recipe, Mapping) else None
     return found if isinstance(found, Mapping) else {}
+
+
+def fingerprint(protocol: Any) -> str:
+    """16 hex digits of the SHA-256 over all that a figure depends on: figures of one fingerprint were found alike.
+
+    Args:
+        protocol: a data class.
+    """
+    return hashlib.sha256(json.dumps(asdict(protocol), sort_keys=True).encode()).hexdigest()[:16]
+
+
+OF_THE_SUBJECT = frozenset({"seeds", "ema", "resize", "colour"})
+"""Parts of a protocol that say what was judged, not how: subjects that differ in these alone compare."""
+
+
+def differences(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
+    """What keeps figures of two protocols from being compared, with both values; empty where they compare.
+
+    Args:
+        one: a data class.
+        other: another, not always of the same type.
+    """
+    mine, theirs = asdict(one), asdict(other)
+    parts = [part for part in {**mine, **theirs} if part not in OF_THE_SUBJECT]
+    return [(part, mine.get(part), theirs.get(part)) for part in parts if mine.get(part) != theirs.get(part)]
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,7 @@ class PlainReport:
         return {
             "model": self.model,
             "protocol": asdict(self.protocol),
+            "fingerprint": fingerprint(self.protocol),
             "results": [asdict(result) for result in self.results],
             "warnings": list(self.warnings),
         }

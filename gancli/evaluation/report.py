@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -17,7 +17,7 @@ from gancli.evaluation import conditional, reconstruction
 from gancli.evaluation.extractors import find, for_data
 from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
 from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
-from gancli.evaluation.protocol import Protocol, averaged, section
+from gancli.evaluation.protocol import Protocol, averaged, fingerprint, section
 from gancli.evaluation.reference import positions, reference
 from gancli.latent import MAX_SEED
 from gancli.model import Model
@@ -36,7 +36,10 @@ SPLIT = "test"
 
 
 class Subject(Interface):
-    """What can be judged: :class:`gancli.model.Model`, or anything with these six."""
+    """What can be judged: :class:`gancli.model.Model`, or anything with these six.
+
+    One that has an end says with ``supply`` how many images it has, and with ``warnings`` what to be careful with.
+    """
 
     @property
     def name(self) -> str:
@@ -130,6 +133,7 @@ class Report:
         return {
             "model": self.model,
             "protocol": self.protocol.to_dict(),
+            "fingerprint": fingerprint(self.protocol),
             "results": [asdict(result) for result in self.results],
             "further": [asdict(figure) for figure in self.further],
             "classes": {
@@ -159,8 +163,8 @@ def evaluate(
         model: a model from :func:`gancli.load`.
         data: the data set; None is the one that the model was trained on.
         metrics: names from :data:`gancli.evaluation.metrics.METRICS`.
-        images: how many to generate; None is as many as are held out, at most 10,000. On the real side stand as many,
-            or all there are.
+        images: how many to generate; None is as many as are held out, at most 10,000, or as there are. On the real
+            side stand as many, or all there are.
         extractor: the extractor's name; None is the one that knows the data.
         seed_start: the first seed.
         data_dir: where data sets lie.
@@ -181,8 +185,11 @@ def evaluate(
         held_out, training = only_class(held_out, alone), only_class(training, alone)
     if own:
         _check_own(model, data, training)
-    seeds = _seeds(seed_start, _count(images, held_out, training))
+    supply = getattr(model, "supply", None)
+    seeds = _seeds(seed_start, _count(images, held_out, training, supply))
     protocol = _protocol(model, data, reader, held_out, training, seeds)
+    if supply is not None:
+        protocol = replace(protocol, seeds=f"none: {len(seeds):,} of {supply:,} images")
 
     real = reference(protocol, held_out, training, chosen, reader)
     fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
@@ -201,7 +208,7 @@ def evaluate(
         class_names=names,
         generated=readout(fake, network.head.out_features),
         real=readout(real.real, network.head.out_features),
-        warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol)),
+        warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol), *getattr(model, "warnings", ())),
         further=_further(model, held_out, reader.progress),
     )
 
@@ -251,14 +258,20 @@ def _check_own(model: Subject, data: str, training: Dataset) -> None:
         )
 
 
-def _count(images: int | None, held_out: Dataset, training: Dataset) -> int:
-    """How many images to generate."""
+def _count(images: int | None, held_out: Dataset, training: Dataset, supply: int | None) -> int:
+    """How many images to judge by."""
     if images is not None and not SMALLEST <= images <= MOST_IMAGES:
         raise UsageError(f"cannot judge by {images:,} images", f"from {SMALLEST} to {MOST_IMAGES:,} can be generated")
     for part in (held_out, training):
         if (there := len(part.images)) < SMALLEST:
             raise GancliError(f"'{part.name}' has {there} images in its {part.split} split; metrics take {SMALLEST}")
-    return images or min(IMAGES, len(held_out.images))
+    there = MOST_IMAGES if supply is None else supply
+    if there < max(SMALLEST, images or 0):
+        raise UsageError(
+            f"there are {there:,} images, and {max(SMALLEST, images or 0):,} are needed",
+            f"leave out --images, or give more than {SMALLEST - 1} images",
+        )
+    return images or min(IMAGES, len(held_out.images), there)
 
 
 def _seeds(start: int, count: int) -> range:

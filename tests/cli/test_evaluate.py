@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gancli import model as models
 from gancli.data import load
+from gancli.rendering.images import save_images
 
 FEW = (
     "warning: 355 images are few for 128 features: FID is biased upwards, so compare it only with the floor and with "
@@ -60,12 +61,34 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     assert [line.split()[0] for line in lines[11:13]] == ["generated", "held"]
     assert lines[14].startswith("extractor  digits-cnn, ")
     assert lines[15].startswith("data       digits, test split, ")
-    assert lines[16:] == [
+    assert lines[-1].startswith("protocol   ")
+    assert lines[16:-1] == [
         "images     355 generated, 355 held out, 355 training for the floor",
         "seeds      0-354",
         "weights    running average",
         "resize     none",
         "colour     none",
+    ]
+
+
+def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any], tmp_path: Any) -> None:
+    noise = torch.randint(0, 256, (400, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name, count in (("noise", 400), ("few", 50)):
+        save_images([noise[:count]], range(count), tmp_path / name)
+    subjects = ["evaluate", str(tmp_path / "noise"), "m", str(tmp_path / "few"), "--data", "digits"]
+    result = run_cli(*subjects, "--metrics", "fid,recall")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "against digits, ranked by FID"
+    assert lines[2].split() == ["FID", "recall"]
+    assert [line.split()[0] for line in lines[3:6]] == ["planted[x]/digits", "noise", "floor"]
+    apart = "measured differently, not ranked with those above: real_images 50 rather than 355; "
+    assert any(line.startswith(apart) for line in lines)
+    assert [line.split()[0] for line in lines[-6:-4]] == ["few", "floor"]
+    document = json.loads(run_cli(*subjects, "--metrics", "recall", "--json").out)
+    assert [[one["model"] for one in group] for group in document["groups"]] == [
+        ["planted[x]/digits", "noise"],
+        ["few"],
     ]
 
 

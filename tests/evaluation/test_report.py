@@ -131,7 +131,8 @@ def test_the_protocol_says_what_was_done(reports: dict[str, Report]) -> None:
 def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> None:
     found = reports["training"]
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert list(document) == ["model", "protocol", "results", "further", "classes", "confident", "warnings"]
+    figures = ["results", "further", "classes", "confident", "warnings"]
+    assert list(document) == ["model", "protocol", "fingerprint", *figures]
     assert document["model"] == "planted"
     assert [result["metric"] for result in document["results"]] == list(METRICS)
     assert document["results"][0] == {

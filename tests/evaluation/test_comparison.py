@@ -1,0 +1,75 @@
+"""Only figures that were measured alike are ranked."""
+
+from dataclasses import replace
+
+import pytest
+
+from gancli.errors import UsageError
+from gancli.evaluation.comparison import alike, rank
+from gancli.evaluation.protocol import Protocol, differences, fingerprint
+from gancli.evaluation.report import Readout, Report, Result
+
+PROTOCOL = Protocol(
+    extractor="digits-cnn",
+    extractor_sha256="e" * 64,
+    data="digits",
+    data_fingerprint="d" * 16,
+    split="test",
+    real_images=355,
+    generated_images=355,
+    floor_images=355,
+    seeds="0-354",
+    resize="none",
+    colour="none",
+    ema=True,
+    gancli="1",
+)
+
+
+def report(name: str, fid: float, recall: float, protocol: Protocol = PROTOCOL) -> Report:
+    results = Result("fid", fid, 0.1, "lower"), Result("recall", recall, 0.9, "higher")
+    return Report(name, protocol, results, (), Readout((), 0.0), Readout((), 0.0), ())
+
+
+def names(reports: list[Report]) -> list[str]:
+    return [one.model for one in reports]
+
+
+def test_the_best_comes_first_whichever_way_is_good() -> None:
+    reports = [report("a", 0.3, 0.8), report("b", 0.1, 0.2), report("c", 0.2, 0.9)]
+    assert names(rank(reports)) == ["b", "c", "a"]
+    assert names(rank(reports, "recall")) == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("extractor", "mnist-cnn"),
+        ("extractor_sha256", "0" * 64),
+        ("data", "mnist"),
+        ("data_fingerprint", "0" * 16),
+        ("split", "all"),
+        ("real_images", 100),
+        ("generated_images", 100),
+        ("gancli", "2"),
+    ],
+)
+def test_what_was_measured_differently_is_not_ranked(part: str, value: object) -> None:
+    other = report("b", 0.1, 0.2, replace(PROTOCOL, **{part: value}))
+    with pytest.raises(UsageError) as error:
+        rank([report("a", 0.3, 0.8), other])
+    told = f"{part} is {getattr(PROTOCOL, part)} for the one and {value} for the other"
+    assert error.value.message == f"'a' and 'b' were measured differently and cannot be ranked: {told}"
+    assert [names(group) for group in alike([report("a", 0.3, 0.8), other, report("c", 0, 0)])] == [["a", "c"], ["b"]]
+
+
+@pytest.mark.parametrize(("part", "value"), [("seeds", "5-359"), ("ema", None), ("resize", "x"), ("colour", "x")])
+def test_what_belongs_to_the_subject_keeps_nothing_apart(part: str, value: object) -> None:
+    other = replace(PROTOCOL, **{part: value})
+    assert differences(PROTOCOL, other) == []
+    assert fingerprint(PROTOCOL) != fingerprint(other)
+
+
+def test_a_figure_that_one_lacks_cannot_rank() -> None:
+    with pytest.raises(UsageError, match="'a' has no figure 'kid'"):
+        rank([report("a", 0.3, 0.8)], "kid")
