@@ -57,10 +57,21 @@ def models() -> list[str]:
 def entries() -> Iterator[Entry]:
     """Every weights file of the zoo; a model that has none comes once, without data."""
     for model in models():
-        files = sorted((zoo_folder() / model).glob("*.safetensors"))
+        files = sorted(path for path in (zoo_folder() / model).glob("*.safetensors") if not is_discriminator(path))
         yield from (Entry(model, path.stem, path) for path in files)
         if not files:
             yield Entry(model, None, None)
+
+
+def discriminator_path(weights: Path) -> Path:
+    """Where the discriminator of a model lies, if it came with it: beside the weights."""
+    beside = DISCRIMINATOR_FILE if weights.name == MODEL_FILE else f"{weights.stem}-{DISCRIMINATOR_FILE}"
+    return weights.with_name(beside)
+
+
+def is_discriminator(path: Path) -> bool:
+    """Whether a file has a discriminator's name."""
+    return path.name.endswith(DISCRIMINATOR_FILE)
 
 
 def recipe_table(model: str) -> dict[str, Any]:

@@ -228,13 +228,13 @@ def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
 
 
 def discriminator_of(model: Model) -> Any:
-    """The discriminator that a run left beside its model, frozen, on the model's device; None where there is none.
+    """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
 
     Raises:
         GancliError: a file that is not whole, or that belongs to another model.
     """
-    path = model.path.with_name(catalog.DISCRIMINATOR_FILE)
-    if model.path.name != catalog.MODEL_FILE or not path.is_file():
+    path = catalog.discriminator_path(model.path)
+    if not path.is_file():
         return None
     tensors, header = checkpoint.read(path)
     if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":

@@ -48,6 +48,7 @@ def add(
     *,
     known_as: str | None = None,
     data: str | None = None,
+    discriminator: bool = False,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Path]:
@@ -59,11 +60,13 @@ def add(
         run: the folder of a finished training by a recipe of the zoo on a named data set.
         known_as: the data set's name, for a run on a folder or zip that holds the images of a named one.
         data: what to judge the model by, where the named data set is not at hand as such.
+        discriminator: ship the run's discriminator too, for the searches that ask it.
         data_dir: where data sets lie.
         progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
-        UsageError: not a finished run, a recipe or data that is not the zoo's, or weights too large to ship.
+        UsageError: not a finished run, a recipe or data that is not the zoo's, weights too large to ship, no
+            discriminator to ship.
         GancliError: a damaged file, or an evaluation that fails.
     """
     if not catalog.is_finished(run):
@@ -88,11 +91,23 @@ def add(
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
-        for path in (picture, weights):
+        judge_too = [_add_discriminator(run, weights, header)] if discriminator else []
+        for path in (picture, *judge_too, weights):
             yield path.replace(folder / path.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     yield write_card(model)
+
+
+def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> Path:
+    """A run's discriminator under the name that belongs to the weights."""
+    there = run / catalog.DISCRIMINATOR_FILE
+    if not there.is_file():
+        raise UsageError(f"{run} holds no {catalog.DISCRIMINATOR_FILE}", "leave out --discriminator")
+    tensors, told = checkpoint.read(there)
+    path = catalog.discriminator_path(weights)
+    _write_small(path, tensors, {**told, "recipe": header["recipe"]})
+    return path
 
 
 def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | None = None) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from gancli import catalog, checkpoint, model, publish
 from gancli.errors import GancliError, UsageError
+from gancli.evaluation.metrics import METRICS
 
 RECIPE = """
 model = "tiny"
@@ -71,18 +72,26 @@ def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: C
     assert set(files(zoo)) == {f"tiny/{n}" for n in ("recipe.toml", "digits.png", "digits.safetensors", "README.md")}
     header = checkpoint.read_header(zoo / "tiny/digits.safetensors")
     assert header["evaluation"]["model"] == "tiny/digits"
-    assert [row["metric"] for row in header["evaluation"]["results"]] == [
-        "fid",
-        "kid",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-    ]
+    assert [row["metric"] for row in header["evaluation"]["results"]] == list(METRICS)
     card = (zoo / "tiny/README.md").read_text()
     assert "gancli train digits --model tiny --rounds 2 --seed 3\n" in card
     assert "values, " in card
     assert torch.equal(model.load("tiny/digits").sample(seeds=[7]), model.load("r").sample(seeds=[7]))
+
+
+def test_a_discriminator_that_is_shipped_is_found_and_is_no_entry(
+    zoo: Path, run: Path, run_cli: Callable[..., Any]
+) -> None:
+    assert model.discriminator_of(model.load(str(run))) is not None
+    assert run_cli("zoo", "add", run).code == 0
+    assert model.discriminator_of(model.load("tiny/digits")) is None
+    assert run_cli("zoo", "add", run, "--discriminator").code == 0
+    judge, theirs = model.discriminator_of(model.load("tiny/digits")), model.discriminator_of(model.load(str(run)))
+    assert [entry.name for entry in catalog.entries()] == ["tiny/digits"]
+    assert all(torch.equal(a, b) for a, b in zip(judge.parameters(), theirs.parameters(), strict=True))
+    (run / catalog.DISCRIMINATOR_FILE).unlink()
+    with pytest.raises(UsageError, match="holds no discriminator"):
+        list(publish.add(run, discriminator=True))
 
 
 def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

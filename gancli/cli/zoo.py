@@ -122,6 +122,9 @@ def add(
         str | None,
         typer.Option(metavar="DATA", help="What to judge by, where that is not the named set.", show_default=False),
     ] = None,
+    discriminator: Annotated[
+        bool, typer.Option("--discriminator", help="Ship the discriminator too: `gancli inpaint` asks it.")
+    ] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
 ) -> None:
     """Put a run's model into the zoo of this checkout: evaluate it as stored, draw its samples, write its card.
@@ -135,6 +138,7 @@ def add(
     from gancli.cli.progress import progress_bar
 
     with progress_bar() as progress:
-        made = list(publish.add(run, known_as=known_as, data=data, data_dir=data_dir, progress=progress))
+        options = {"known_as": known_as, "data": data, "discriminator": discriminator, "data_dir": data_dir}
+        made = list(publish.add(run, **options, progress=progress))
     for path in made:
         print(path)

@@ -26,6 +26,7 @@ from gancli.evaluation.extractors import EXTRACTORS
 from gancli.evaluation.features import BATCH, Progress, Reader
 from gancli.evaluation.protocol import PlainReport, averaged
 from gancli.evaluation.reconstruction import HIGHEST, psnr
+from gancli.evaluation.reference import positions
 
 if TYPE_CHECKING:
     from gancli.data import Dataset
@@ -234,11 +235,13 @@ def _held_out(model: Model, name: str, count: int, data_dir: Path | None, progre
             f"'{model.name}' was trained on files of two folders, which it cannot find by itself",
             f"as in gancli translate {model.name} IMAGES",
         )
+    # From anywhere in the set, which may come in the order of its classes.
+    here, there = positions(len(dataset.images), count), positions(len(sources), count)
     sides = Sides(
-        dataset.images[:count],
-        sources[:count],
-        None if dataset.labels is None else dataset.labels[:count],
-        None if labels is None else labels[:count],
+        dataset.images[here],
+        sources[there],
+        None if dataset.labels is None else dataset.labels[here],
+        None if labels is None else labels[there],
     )
     return dataset, sides
 

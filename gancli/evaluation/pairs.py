@@ -19,6 +19,7 @@ from gancli.errors import UsageError, nearest
 from gancli.evaluation.features import BATCH, Progress
 from gancli.evaluation.protocol import PlainReport, averaged
 from gancli.evaluation.reconstruction import HIGHEST, psnr
+from gancli.evaluation.reference import positions
 
 if TYPE_CHECKING:
     from gancli.data import Dataset
@@ -127,13 +128,14 @@ def evaluate(
         )
     report = progress or (lambda what, done, total: None)
     held_out = _held_out(model, data, source, data_dir, report)
-    count = min(images or IMAGES, len(held_out.images))
-    true, sources = held_out.images[:count], held_out.sources
-    assert sources is not None
-    made, repaired = _translated(model, sources[:count], report), None
+    assert held_out.sources is not None
+    # From anywhere in the set, which may come in the order of its classes.
+    chosen = positions(len(held_out.images), images or IMAGES)
+    count, true, sources = len(chosen), held_out.images[chosen], held_out.sources[chosen]
+    made, repaired = _translated(model, sources, report), None
     values = figures(made, true)
     if degradation is not None:
-        repaired = degradation.baseline(sources[:count])
+        repaired = degradation.baseline(sources)
     beside = figures(repaired, true) if repaired is not None else {}
     protocol = Protocol(
         method=METHOD,
@@ -147,8 +149,8 @@ def evaluate(
         ema=averaged(model.header),
         gancli=gancli.__version__,
     )
-    chosen = dict.fromkeys(metrics) or values
-    return PairReport(model.name, protocol, tuple(Result(name, values[name], beside.get(name)) for name in chosen))
+    named = dict.fromkeys(metrics) or values
+    return PairReport(model.name, protocol, tuple(Result(name, values[name], beside.get(name)) for name in named))
 
 
 def examples(model: Model, data: str | None = None, count: int = 32, *, data_dir: Path | None = None) -> Tensor:

@@ -54,6 +54,16 @@ def test_a_translator_that_changes_nothing_is_as_good_as_mean_fill():
     assert report.to_dict()["protocol"]["ema"] is False
 
 
+def test_fewer_pairs_are_drawn_from_the_whole_set():
+    # Data sets may come in the order of their classes.
+    seen = []
+    judge(Translator("mask", lambda sources: seen.append(sources) or sources), images=40)
+    spoiled = parse("mask").spoil(load("digits", split="test").images)
+    drawn = [int((spoiled == one).flatten(1).all(1).nonzero()[0]) for one in torch.cat(seen)]
+    assert len(set(drawn)) == 40
+    assert max(drawn) > 300
+
+
 def test_bicubic_beats_the_mosaic_and_an_oracle_beats_both():
     held_out = load("digits", split="test").images
     rest = iter(held_out.split(250))
