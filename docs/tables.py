@@ -11,14 +11,14 @@ START, END = "<!-- models: written by `uv run python docs/tables.py` -->\n", "<!
 
 def table() -> str:
     """One line a weights file, and one for each recipe that has none yet."""
-    rows = ["| model | what it is | values | score | real data |", "|---|---|--:|--:|--:|"]
+    rows = ["| model | what it is | values | score | beside it |", "|---|---|--:|--:|--:|"]
     for entry in catalog.entries():
         found = score(entry.header().get("evaluation", {}))
         size = f"{checkpoint.count_parameters(entry.path):,}" if entry.path else ""
         card = "README.md" if entry.path else "recipe.toml"
         rows.append(
             f"| [`{entry.name}`](zoo/{entry.model}/{card}) | {catalog.recipe_table(entry.model)['summary']} "
-            f"| {size} | {found or 'no weights'} | {found.floor_text if found else ''} |"
+            f"| {size} | {found or 'no weights'} | {found.beside if found else ''} |"
         )
     return "\n".join(rows) + "\n"
 

@@ -32,13 +32,14 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "metric": found.metric if found else None,
         "value": found.value if found else None,
         "floor": found.floor if found else None,
+        "baseline": found.baseline if found else None,
         "summary": catalog.recipe_table(entry.model).get("summary", ""),
     }
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """All models, with their data and measured score.
+    """All models, with their data and score; beside it stands what real data get, or what a simple method gets.
 
     \b
     Examples:
@@ -52,10 +53,10 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    lines = [("model", "score", "floor", "what it is")]
+    lines = [("model", "score", "beside", "what it is")]
     for row in rows:
-        found = Score(row["metric"], row["value"], row["floor"]) if row["metric"] else None
-        figures = (str(found), found.floor_text) if found else ("no weights", "")
+        found = Score(row["metric"], row["value"], row["floor"], row["baseline"]) if row["metric"] else None
+        figures = (str(found), found.beside) if found else ("no weights", "")
         lines.append((row["name"], *figures, row["summary"]))
     _, *right = widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:3]
     indent = sum(widths) + 2 * len(widths)
@@ -94,13 +95,14 @@ def show(
         return
     import tomli_w
 
-    hidden = ("recipe", "evaluation", "kind", "metric", "value", "floor")  # every figure stands below
+    hidden = ("recipe", "evaluation", "kind", "metric", "value", "floor", "baseline")  # every figure stands below
     for key, value in card.items():
         if key not in hidden and value is not None and not isinstance(value, dict):
             print(f"{key:<12} {', '.join(value) if isinstance(value, list) else value}")
     for result in card.get("evaluation", {}).get("results", []):
-        floor = f" (real images: {result['floor']:.4g})" if result.get("floor") is not None else ""
-        print(f"{result['metric']:<12} {result['value']:.4g}{floor}")
+        beside = f" (real images: {result['floor']:.4g})" if result.get("floor") is not None else ""
+        beside += f" (without the model: {result['baseline']:.4g})" if result.get("baseline") is not None else ""
+        print(f"{result['metric']:<12} {result['value']:.4g}{beside}")
     table = card["recipe"]
     whole = recipe.parse(table, components=False).to_dict() if "datasets" not in table else table
     print("\n" + tomli_w.dumps(whole), end="")

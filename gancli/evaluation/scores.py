@@ -12,17 +12,19 @@ _ACRONYMS = {"elbo", "fid", "kid", "mse", "psnr", "rmse", "ssim"}
 
 @dataclass(frozen=True)
 class Score:
-    """A figure and what real data get.
+    """A figure, and what it is to be compared with.
 
     Attributes:
         metric: its name.
         value: of the model.
         floor: of real data; None where there is none.
+        baseline: without the model, as by the simplest repair; None where there is none.
     """
 
     metric: str
     value: float
     floor: float | None
+    baseline: float | None = None
 
     def __str__(self) -> str:
         """With its title: "FID 0.3420", "modes 25", "PSNR 23.4 dB"."""
@@ -30,15 +32,17 @@ class Score:
         return f"{title(self.metric)} {number(self.metric, self.value)}{unit}"
 
     @property
-    def floor_text(self) -> str:
-        """The floor alone; empty where there is none."""
-        return "" if self.floor is None else number(self.metric, self.floor)
+    def beside(self) -> str:
+        """The floor alone, or the baseline; empty where there is neither."""
+        if self.floor is not None:
+            return number(self.metric, self.floor)
+        return "" if self.baseline is None else f"over {number(self.metric, self.baseline)}"
 
 
 def score(evaluation: Mapping[str, Any]) -> Score | None:
     """The first result of an evaluation as it stands in a model's header; None where there is none."""
     for result in evaluation.get("results", []):
-        return Score(result["metric"], result["value"], result.get("floor"))
+        return Score(result["metric"], result["value"], result.get("floor"), result.get("baseline"))
     return None
 
 
@@ -49,5 +53,5 @@ def title(metric: str) -> str:
 
 def number(metric: str, value: float) -> str:
     """A figure with as many decimals as tell models apart."""
-    decimals = 0 if metric == "modes" else 4 if abs(value) < 10 else 1
+    decimals = {"modes": 0, "psnr": 2}.get(metric, 4 if abs(value) < 10 else 1)
     return f"{value:.{decimals}f}"

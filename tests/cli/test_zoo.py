@@ -39,11 +39,11 @@ def test_list_tells_small_scores_apart(run_cli) -> None:
             found = score(entry.header()["evaluation"])
             assert found is not None
             assert f"{found}  " in listed[entry.name]
-            assert f"  {found.floor_text}  " in listed[entry.name]
+            assert f"  {found.beside}  " in listed[entry.name]
 
 
 def test_the_columns_say_what_is_counted(run_cli) -> None:
-    assert run_cli("zoo", "list").out.splitlines()[0].split() == ["model", "score", "floor", "what", "it", "is"]
+    assert run_cli("zoo", "list").out.splitlines()[0].split() == ["model", "score", "beside", "what", "it", "is"]
 
 
 def test_help_shows_an_example(run_cli) -> None:

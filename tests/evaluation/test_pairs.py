@@ -77,8 +77,8 @@ def test_edges_have_no_baseline_and_the_list_shows_decibels():
     assert report.results[0].baseline is None
     assert report.protocol.generated_images == 50
     found = score(report.to_dict())
-    assert str(found) == f"PSNR {report.results[0].value:.1f} dB" or found.value < 10
-    assert found.floor_text == ""
+    assert str(found) == f"PSNR {report.results[0].value:.2f} dB"
+    assert found.beside == ""
 
 
 def test_examples_are_source_result_and_true_image():
