@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -59,16 +60,22 @@ def _show_group(group: Sequence[AnyReport]) -> None:
     names = shared(group)
     put(f"against {protocol.data}, ranked by {_title(names[0])}", markup=False, soft_wrap=True, style="bold")
     put()
-    table = _table("", *map(_title, names))
-    for report in group:
-        values = {result.metric: result.value for result in report.results}
-        # A name may hold what looks like markup.
-        table.add_row(Text(report.model), *(_number(name, values[name]) for name in names))
     floors = {result.metric: result.floor for result in group[0].results}
+    rows = [(report.model, {result.metric: result.value for result in report.results}) for report in group]
     if any(floors[name] is not None for name in names):
-        table.add_row("floor", *(_number(name, floors[name]) for name in names), style="dim")
+        rows.append(("floor", floors))
+    lines = [["", *map(_title, names)]]
+    lines += [[label, *(_number(name, values[name]) for name in names)] for label, values in rows]
+    shown = _fitting(lines)
+    table = _table(*lines[0][:shown])
+    for line in lines[1:]:
+        # A name may hold what looks like markup.
+        table.add_row(*map(Text, line[:shown]), style="dim" if line[0] == "floor" else "")
     put(table)
     put()
+    if left := names[shown - 1 :]:
+        put(f"not shown: {', '.join(left)}; --metrics chooses, --json has all", markup=False, soft_wrap=True)
+        put()
     facts = {
         "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
         "images": f"{protocol.generated_images:,} against {protocol.real_images:,}",
@@ -76,6 +83,12 @@ def _show_group(group: Sequence[AnyReport]) -> None:
     if extractor := getattr(protocol, "extractor", None):
         facts = {"extractor": f"{extractor}, {protocol.extractor_sha256[:16]}", **facts}
     _put_facts(facts)
+
+
+def _fitting(lines: Sequence[Sequence[str]]) -> int:
+    """How many columns the screen has room for, the first two always."""
+    ends = list(accumulate(2 + max(map(len, column)) for column in zip(*lines, strict=True)))
+    return max(2, sum(end - 2 <= screen().width for end in ends))
 
 
 def _title(metric: str) -> str:

@@ -23,13 +23,21 @@ class Features:
 
     Attributes:
         values: float32 (N, D).
-        classes: int64 (N,), the class it would say.
-        confidence: float32 (N,), the probability that it gives that class.
+        probabilities: float32 (N, K), what it gives each of the classes that it knows.
     """
 
     values: Tensor
-    classes: Tensor
-    confidence: Tensor
+    probabilities: Tensor
+
+    @property
+    def classes(self) -> Tensor:
+        """int64 (N,), the class it would say."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def confidence(self) -> Tensor:
+        """float32 (N,), the probability that it gives that class."""
+        return self.probabilities.amax(1)
 
 
 @dataclass(frozen=True)
@@ -83,19 +91,17 @@ class Reader:
     @torch.inference_mode()
     def read(self, what: str, batches: Iterable[Tensor], total: int) -> Features:
         """The features, on the CPU, of ``total`` images in batches of uint8 (N, C, H, W)."""
-        values, classes, confidence = [], [], []
+        values, probabilities = [], []
         done = 0
         for images in batches:
             # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
             with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 features, logits = self.network(prepare(images.cpu(), self.extractor).to(self.device))
-            top = logits.softmax(1).max(1)
             values.append(features.cpu())
-            classes.append(top.indices.cpu())
-            confidence.append(top.values.cpu())
+            probabilities.append(logits.softmax(1).cpu())
             done += len(images)
             self.progress(what, done, total)
-        return Features(torch.cat(values), torch.cat(classes), torch.cat(confidence))
+        return Features(torch.cat(values), torch.cat(probabilities))
 
 
 def readout(features: Features, classes: int) -> Readout:

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of real and generated features, both float32 (N, D).
+"""Metrics: pure functions of what an extractor sees in real and generated images.
 
 FID and KID are torch-fidelity's. Its precision and recall takes distances one by one, and twice those between the sets:
 here they come from matrix products, each once, and give density and coverage too, which it lacks.
@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from gancli.errors import UsageError, nearest
+from gancli.errors import UsageError
+from gancli.errors import nearest as nearest_name
 
+if TYPE_CHECKING:
+    from gancli.evaluation.features import Features
+
+DIRECTIONS = 500
+"""That features are projected on for the sliced Wasserstein distance."""
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 NEIGHBOURS = 3
@@ -32,6 +38,21 @@ SAMPLES_PER_FEATURE = 10
 
 
 @dataclass(frozen=True)
+class Sets:
+    """What figures are taken of.
+
+    Attributes:
+        real: the held-out images.
+        generated: those to be judged.
+        training: gives the features (M, D) of the images that were trained on; called where a metric needs them.
+    """
+
+    real: Features
+    generated: Features
+    training: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
 class Metric:
     """A named figure.
 
@@ -40,14 +61,16 @@ class Metric:
         title: how the table heads it.
         better: which direction is good.
         digits: decimals in the table.
-        measure: (real, generated) -> figures by name, this one among them: some come two in one pass.
+        measure: gives figures by name, this one among them: some come several in one pass.
+        floor: what held-out images get by definition; None where training images in the place of generated ones tell.
     """
 
     name: str
     title: str
     better: Literal["lower", "higher"]
     digits: int
-    measure: Callable[[Tensor, Tensor], dict[str, float]]
+    measure: Callable[[Sets], dict[str, float]]
+    floor: float | None = None
 
 
 def fid(real: Tensor, generated: Tensor) -> dict[str, float]:
@@ -140,15 +163,97 @@ def _radii(features: Tensor) -> tuple[Tensor, Tensor]:
     return narrow, wide
 
 
+def sliced(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """Sliced Wasserstein distance: how far features must move along a random direction, the mean over 500 of them.
+
+    The first Wasserstein distance of both sets' projections: Bonneel et al. 2015, "Sliced and Radon Wasserstein
+    barycenters of measures", section 3, with directions of one fixed seed.
+    """
+    directions = torch.randn(real.shape[1], DIRECTIONS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    directions /= directions.norm(dim=0)
+    one, other = ((values.double() @ directions).sort(0).values for values in (real, generated))
+    # Where both sets' sorted values step, as shares of a whole: between two steps both quantile functions are constant.
+    steps = torch.cat([torch.arange(1, len(side) + 1, dtype=torch.float64) / len(side) for side in (one, other)])
+    steps = steps.unique()
+    widths = steps.diff(prepend=steps.new_zeros(1))
+    middle = steps - widths / 2
+    rows = [(middle * len(side)).long().clamp_max(len(side) - 1) for side in (one, other)]
+    return {"swd": float((widths[:, None] * (one[rows[0]] - other[rows[1]]).abs()).sum(0).mean())}
+
+
+def diversity(real: Tensor, generated: Tensor) -> dict[str, float]:
+    """Mean squared distance of two generated features as a share of that of two real ones: 0 for one image repeated."""
+    one, other = (values.double().var(0).sum() for values in (real, generated))
+    return {"diversity": float(other / one)}
+
+
+def score(sets: Sets) -> dict[str, float]:
+    """How surely each image is of one class while all together are of all: exp of the mean KL(p(y|x) || p(y)).
+
+    Salimans et al. 2016, "Improved techniques for training GANs", section 4, with the extractor's own classes in the
+    place of Inception's, over the whole set (Barratt & Sharma 2018, "A note on the Inception score", on splits).
+    """
+    given = sets.generated.probabilities.double()
+    overall = given.mean(0)
+    divergence = torch.xlogy(given, given).sum(1) - torch.xlogy(given, overall).sum(1)
+    return {"score": float(divergence.mean().exp())}
+
+
+def imbalance(sets: Sets) -> dict[str, float]:
+    """Share of the images that would have to be of another class for the classes to be as often as in real images.
+
+    Total variation distance between the shares of the classes, as the extractor reads them; 0 to 1.
+    """
+    count = sets.real.probabilities.shape[1]
+    one, other = (
+        torch.bincount(side.classes, minlength=count) / len(side.classes) for side in (sets.real, sets.generated)
+    )
+    return {"imbalance": float((one.double() - other.double()).abs().sum() / 2)}
+
+
+def memorisation(sets: Sets) -> dict[str, float]:
+    """The chance that a generated image is nearer to its nearest training image than a held-out image is to its own.
+
+    0.5 for images like held-out ones, 1 for copies, 0 for images far from all: Meehan et al. 2020, "A non-parametric
+    test to detect data-copying in generative models", section 3, the Mann-Whitney statistic of the whole space.
+    """
+    training = sets.training()
+    one, other = (nearest(side.values, training)[0].sort().values for side in (sets.generated, sets.real))
+    below = torch.searchsorted(other, one).double()
+    equal = torch.searchsorted(other, one, right=True) - below
+    return {"memorisation": float(1 - ((below + equal / 2) / len(other)).mean())}
+
+
+def nearest(features: Tensor, stock: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distance (N,) of each of the features (N, D) to the nearest of a stock (M, D), and its number (N,)."""
+    centre = stock.mean(0)
+    features, stock = features - centre, stock - centre
+    found = [_distances(part, stock).min(1) for part in features.split(BLOCK)]
+    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+
+
+def _of_values(measure: Callable[[Tensor, Tensor], dict[str, float]]) -> Callable[[Sets], dict[str, float]]:
+    """A metric of features alone."""
+    return lambda sets: measure(sets.real.values, sets.generated.values)
+
+
+# One function, so that what comes in one pass is measured once.
+_manifolds = _of_values(manifolds)
+
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("fid", "FID", "lower", 4, fid),
-        Metric("kid", "KID", "lower", 6, kid),
-        Metric("precision", "precision", "higher", 3, manifolds),
-        Metric("recall", "recall", "higher", 3, manifolds),
-        Metric("density", "density", "higher", 3, manifolds),
-        Metric("coverage", "coverage", "higher", 3, manifolds),
+        Metric("fid", "FID", "lower", 4, _of_values(fid)),
+        Metric("kid", "KID", "lower", 6, _of_values(kid)),
+        Metric("precision", "precision", "higher", 3, _manifolds),
+        Metric("recall", "recall", "higher", 3, _manifolds),
+        Metric("density", "density", "higher", 3, _manifolds),
+        Metric("coverage", "coverage", "higher", 3, _manifolds),
+        Metric("memorisation", "memorisation", "lower", 3, memorisation, floor=0.5),
+        Metric("imbalance", "imbalance", "lower", 3, imbalance),
+        Metric("score", "score", "higher", 3, score),
+        Metric("swd", "SWD", "lower", 4, _of_values(sliced)),
+        Metric("diversity", "diversity", "higher", 3, _of_values(diversity)),
     )
 }
 
@@ -162,16 +267,16 @@ def choose(names: Iterable[str]) -> tuple[Metric, ...]:
     chosen = tuple(dict.fromkeys(names))
     for name in chosen:
         if name not in METRICS:
-            raise UsageError(f"unknown metric '{name}'", nearest(name, METRICS))
+            raise UsageError(f"unknown metric '{name}'", nearest_name(name, METRICS))
     if not chosen:
         raise UsageError("no metric was named", f"one or more of: {', '.join(METRICS)}")
     return tuple(METRICS[name] for name in chosen)
 
 
-def measure(metrics: Sequence[Metric], real: Tensor, generated: Tensor) -> dict[str, float]:
-    """All figures by name; what one pass gives for two metrics is computed once."""
+def measure(metrics: Sequence[Metric], sets: Sets) -> dict[str, float]:
+    """All figures by name; what one pass gives for several metrics is computed once."""
     figures: dict[str, float] = {}
     for metric in metrics:
         if metric.name not in figures:
-            figures |= metric.measure(real, generated)
+            figures |= metric.measure(sets)
     return {metric.name: figures[metric.name] for metric in metrics}

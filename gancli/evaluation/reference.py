@@ -16,7 +16,7 @@ from gancli.data.places import cache_folder
 from gancli.errors import GancliError
 from gancli.evaluation.extractors import digest
 from gancli.evaluation.features import BATCH, Features, Reader
-from gancli.evaluation.metrics import measure
+from gancli.evaluation.metrics import Sets, measure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gancli")
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same images and weights would give other features or floors than before."""
+MOST_TRAINING = 100_000
+"""Training images that the nearest ones are looked for in."""
 DRAW = 0
 """Seed of the draw of images from a larger set."""
 
@@ -58,13 +60,28 @@ def reference(
     count = protocol.generated_images
     real = kept.real if kept else reader.read(f"{held_out.split} images", *some(held_out.images, count))
     floors = kept.floors if kept else {}
+    floors = {**floors, **{metric.name: metric.floor for metric in metrics if metric.floor is not None}}
     if missing := [metric for metric in metrics if metric.name not in floors]:
         floor = reader.read(f"{training.split} images", *some(training.images, count))
         reader.progress("floor", 0, 1)
-        floors = {**floors, **measure(missing, real.values, floor.values)}
+        # No metric whose floor has to be measured asks for the training images.
+        floors = {**floors, **measure(missing, Sets(real, floor, lambda: floor.values))}
         reader.progress("floor", 1, 1)
         _write(path, key, Reference(real, floors))
     return Reference(real, floors)
+
+
+def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> Tensor:
+    """The features (M, D) of the training images, from the cache folder if they are there."""
+    count = min(len(training.images), MOST_TRAINING)
+    key = {**_key(protocol, training, reader), "real_images": count, "floor_images": count, "data_fingerprint": ""}
+    name = "-".join((protocol.extractor, training.fingerprint, "training", reader.device.type))
+    path = cache_folder() / "evaluation" / f"{name}.safetensors"
+    if kept := _read(path, key):
+        return kept.real.values
+    found = reader.read("all training images", *some(training.images, count))
+    _write(path, key, Reference(found, {}))
+    return found.values
 
 
 def some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
@@ -104,7 +121,7 @@ def _read(path: Path, key: Mapping[str, Any]) -> Reference | None:
         if header["key"] != key or header["sha256"] != digest(tensors):
             return None
         floors = {name.removeprefix("floor."): float(tensors[name]) for name in tensors if name.startswith("floor.")}
-        return Reference(Features(tensors["values"], tensors["classes"], tensors["confidence"]), floors)
+        return Reference(Features(tensors["values"], tensors["probabilities"]), floors)
     except (GancliError, OSError, KeyError, TypeError, ValueError):
         return None
 

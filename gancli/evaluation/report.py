@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -16,9 +17,9 @@ from gancli.errors import GancliError, UsageError
 from gancli.evaluation import conditional, reconstruction
 from gancli.evaluation.extractors import find, for_data
 from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
-from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, choose, measure
+from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, Sets, choose, measure
 from gancli.evaluation.protocol import Protocol, averaged, fingerprint, section
-from gancli.evaluation.reference import positions, reference
+from gancli.evaluation.reference import positions, reference, training_features
 from gancli.latent import MAX_SEED
 from gancli.model import Model
 
@@ -194,7 +195,8 @@ def evaluate(
     real = reference(protocol, held_out, training, chosen, reader)
     fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
     reader.progress("metrics", 0, 1)
-    values = measure(chosen, real.real.values, fake.values)
+    trained_on = partial(training_features, protocol, training, reader)
+    values = measure(chosen, Sets(real.real, fake, trained_on))
     reader.progress("metrics", 1, 1)
     names = _class_names(spec, network)
     obeyed = conditional.figures(model.header, seeds, fake.classes, names, _right(held_out, real.real, names))

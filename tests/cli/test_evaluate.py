@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gancli import model as models
 from gancli.data import load
+from gancli.evaluation.metrics import METRICS
 from gancli.rendering.images import save_images
 
 FEW = (
@@ -54,15 +55,16 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     assert max(map(len, lines)) <= 80
     assert lines[0] == "planted[x]/digits against digits, test split"
     assert lines[2].split() == ["metric", "generated", "floor", "better"]
-    rows = [line.split() for line in lines[3:9]]
-    assert [row[0] for row in rows] == ["FID", "KID", "precision", "recall", "density", "coverage"]
-    assert [row[3] for row in rows] == ["lower", "lower", "higher", "higher", "higher", "higher"]
-    assert lines[10].split() == ["class", "%", *"0123456789", "confident"]
-    assert [line.split()[0] for line in lines[11:13]] == ["generated", "held"]
-    assert lines[14].startswith("extractor  digits-cnn, ")
-    assert lines[15].startswith("data       digits, test split, ")
+    end = 3 + len(METRICS)
+    rows = [line.split() for line in lines[3:end]]
+    assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
+    assert [row[3] for row in rows] == [metric.better for metric in METRICS.values()]
+    assert lines[end + 1].split() == ["class", "%", *"0123456789", "confident"]
+    assert [line.split()[0] for line in lines[end + 2 : end + 4]] == ["generated", "held"]
+    assert lines[end + 5].startswith("extractor  digits-cnn, ")
+    assert lines[end + 6].startswith("data       digits, test split, ")
     assert lines[-1].startswith("protocol   ")
-    assert lines[16:-1] == [
+    assert lines[end + 7 : -1] == [
         "images     355 generated, 355 held out, 355 training for the floor",
         "seeds      0-354",
         "weights    running average",
@@ -85,6 +87,9 @@ def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any],
     apart = "measured differently, not ranked with those above: real_images 50 rather than 355; "
     assert any(line.startswith(apart) for line in lines)
     assert [line.split()[0] for line in lines[-6:-4]] == ["few", "floor"]
+    everything = run_cli(*subjects)
+    assert max(map(len, everything.out.split("not shown")[0].splitlines())) <= 80
+    assert "not shown: " in everything.out
     document = json.loads(run_cli(*subjects, "--metrics", "recall", "--json").out)
     assert [[one["model"] for one in group] for group in document["groups"]] == [
         ["planted[x]/digits", "noise"],

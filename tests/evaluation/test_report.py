@@ -75,7 +75,8 @@ def test_copies_of_the_held_out_images_are_perfect(reports: dict[str, Report]) -
 def test_the_floor_is_the_same_for_every_model_and_is_what_training_images_get(reports: dict[str, Report]) -> None:
     assert len({tuple(result.floor for result in found.results) for found in reports.values()}) == 1
     for result in reports["training"].results:
-        assert result.value == pytest.approx(result.floor, rel=0.5, abs=0.02)
+        if result.metric != "memorisation":
+            assert result.value == pytest.approx(result.floor, rel=0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("metric", ["fid", "kid"])
@@ -96,6 +97,23 @@ def test_precision_and_recall_tell_the_faults_apart(reports: dict[str, Report]) 
     assert found["half the classes"][0] > 0.8
     assert found["half the classes"][1] < 0.6 * found["training"][1]
     assert max(found["noise"]) < 0.3
+
+
+def test_the_right_figure_exposes_each_planted_fault(reports: dict[str, Report]) -> None:
+    found = {name: {result.metric: result.value for result in one.results} for name, one in reports.items()}
+    # Held-out images are as far from the training images as held-out images are; what was copied is not far at all.
+    assert found["copies"]["memorisation"] == 0.5
+    assert found["training"]["memorisation"] > 0.99
+    assert found["noise"]["memorisation"] < 0.01
+    assert found["collapsed"]["diversity"] < 0.01
+    assert found["collapsed"]["score"] == pytest.approx(1)
+    assert found["collapsed"]["coverage"] < 0.05
+    assert found["half the classes"]["imbalance"] == pytest.approx(0.5, abs=0.05)
+    assert found["training"]["imbalance"] < 0.1
+    assert found["noise"]["density"] < 0.1
+    for fault in ("half the classes", "blurred", "collapsed", "noise"):
+        assert found[fault]["swd"] > 2 * found["training"]["swd"], fault
+        assert found[fault]["coverage"] < 0.75 * found["training"]["coverage"], fault
 
 
 def test_class_shares_show_missing_classes(reports: dict[str, Report]) -> None:
@@ -249,7 +267,7 @@ def test_progress_is_told_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", "one of: coverage, density, fid, kid, precision, recall"),
+        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted(METRICS))}"),
         ({"extractor": "inception"}, "unknown extractor 'inception'", "one of: digits-cnn, mnist-cnn"),
         ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", "one of: digits-cnn, mnist-cnn"),
         ({"images": 5}, "cannot judge by 5 images", "from 6 to 100,000 can be generated"),
