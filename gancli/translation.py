@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gancli.data import degrade, given
-from gancli.data.sources import SPLIT
+from gancli.data.sources import SPLIT, part, side_of
 from gancli.data.styles import STYLES, restyle
 from gancli.errors import UsageError
 from gancli.evaluation.reconstruction import psnr
@@ -31,6 +31,7 @@ class Translation:
         results: what it made of them, uint8 (N, C, H, W).
         psnr: of each result against its true image in dB, by name, where that is known.
         skipped: files that gave no image, with the reason.
+        changed: what was done to sources of another size; see :class:`gancli.data.given.Given`.
     """
 
     names: tuple[str, ...]
@@ -38,11 +39,12 @@ class Translation:
     results: Tensor
     psnr: Mapping[str, float]
     skipped: tuple[Skipped, ...] = ()
+    changed: str = ""
 
 
 def translate(
     model: Model,
-    images: str,
+    images: str | Sequence[str],
     *,
     spoil: bool = False,
     target: str | None = None,
@@ -56,9 +58,10 @@ def translate(
 
     Args:
         model: one that makes images from images.
-        images: a file, a folder or zip of images, or a data set's name, which stands for its test split; brought to the
-            model's size.
-        spoil: the images are whole, and the model's own degradation is applied first; they are then the true ones.
+        images: a file, a folder or zip of images, or several of these, or a data set's name, which stands for its test
+            split; brought to the model's size.
+        spoil: the images are whole, and the model's own degradation is applied first; they are then the true ones. For
+            a model of files that show two images side by side, each file's halves are source and true image.
         target: where the true images lie, under the same names.
         network: another of the model's networks than the first, such as the ``back`` of a CycleGAN.
         count: at most so many images.
@@ -69,42 +72,45 @@ def translate(
     Raises:
         UsageError: a model that makes images from seeds, no image that can be read, no degradation to apply.
     """
-    degrading = _degrading(model, spoil, target, network)
-    how = model.recipe.data
-
-    def read(what: str) -> given.Given:
-        return given.read(
-            what, model.shape, count=count if what == images else None, fit=how.fit, background=how.background,
-            data_dir=data_dir, progress=progress,
-        )  # fmt: skip
-
-    got = read(images)
-    sources = degrading(got.images) if degrading else got.images
+    pairing = _pairing(model, images, spoil, target, network)
+    how, (channels, height, width) = model.recipe.data, model.shape
+    read = partial(given.read, background=how.background, data_dir=data_dir, progress=progress)
+    if spoil and _of_halves(model):
+        # Cropping would cut other parts from the one half than from the other.
+        got = read(images, (channels, height, 2 * width), count=count, fit="stretch")
+    else:
+        got = read(images, model.shape, count=count, fit=how.fit)
+    whole, sources = pairing(got.images) if pairing else (None, got.images)
     results = model.translate(sources, network=network, batch=batch)
-    true = dict(zip(got.names, got.images, strict=True)) if degrading else {}
+    true = {} if whole is None else dict(zip(got.names, whole, strict=True))
     skipped = got.skipped
     if target is not None:
-        other = read(target)
+        other = read(target, model.shape, fit=how.fit)
         true, skipped = dict(zip(other.names, other.images, strict=True)), (*skipped, *other.skipped)
         if not set(true) & set(got.names):
             raise UsageError(
-                f"no image of '{target}' has the name of one of '{images}'", "true images lie under the same names"
+                f"no image of '{target}' has the name of one of {given.told(images)}",
+                "true images lie under the same names",
             )
     near = {
         name: float(psnr(true[name][None], result[None]))
         for name, result in zip(got.names, results, strict=True)
         if name in true
     }
-    return Translation(got.names, sources, results, near, skipped)
+    return Translation(got.names, sources, results, near, skipped, got.changed)
 
 
-def _degrading(model: Model, spoil: bool, target: str | None, network: str | None) -> Callable[[Tensor], Tensor] | None:
-    """What makes sources of the images first, if anything is to: a degradation or a style."""
+def _pairing(
+    model: Model, images: str | Sequence[str], spoil: bool, target: str | None, network: str | None
+) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
+    """What makes true images and their sources of the images read, if anything is to."""
     if model.takes != "source":
         raise UsageError(
             f"'{model.name}' makes images from seeds, not from images",
             f"gancli sample {model.name}, or gancli reconstruct {model.name} IMAGES",
         )
+    if network is not None and network not in model.networks:
+        raise UsageError(f"'{model.name}' goes one way only: it has no network '{network}'", f"leave out --{network}")
     if not spoil:
         return None
     if target is not None:
@@ -113,8 +119,15 @@ def _degrading(model: Model, spoil: bool, target: str | None, network: str | Non
     if network is not None:
         raise UsageError("--degrade makes what the way there takes, and --back takes whole images", "give one of them")
     if degradation := degrade.parse(source):
-        return degradation.spoil
+        return lambda images: (images, degradation.spoil(images))
     if source in STYLES:
-        return partial(restyle, source)
-    kind = "files of two halves" if source.partition(":")[0] == SPLIT else "two sets of images"
-    raise UsageError(f"'{model.name}' learned from {kind}, not from a degradation", "leave out --degrade")
+        return lambda images: (images, restyle(source, images))
+    if _of_halves(model):
+        sides = [side_of(name, source) for name in given.as_list(images)]
+        return partial(part, side=sides[0])
+    raise UsageError(f"'{model.name}' learned from two sets of images, not from a degradation", "leave out --degrade")
+
+
+def _of_halves(model: Model) -> bool:
+    """Whether it learned from files that show source and image side by side."""
+    return model.recipe.data.source.partition(":")[0] == SPLIT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
-from gancli.cli.places import picture_or_folder
+from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.progress import counting, progress_bar
 from gancli.cli.sample import Device
 from gancli.errors import UsageError
@@ -83,6 +83,8 @@ def inpaint(
 
     subject = models.load(model, device=device)
     check_latents(subject)
+    path = Path(out) if out else Path(f"{file_stem(subject.name)}-inpainted.png")
+    check_inputs_stay(path, one, images, *([] if box else [mask]))
     how = subject.recipe.data
     with progress_bar() as told:
         given = read(
@@ -95,8 +97,9 @@ def inpaint(
         filled, _ = fill(
             subject, given.images, holes, discriminator=judge, steps=steps, restarts=restarts, progress=progress
         )
-    path = Path(out) if out else Path(f"{file_stem(subject.name)}-inpainted.png")
     _save(path, one, given, holes, filled)
+    if given.changed:
+        say(fitted(given.changed, subject.shape))
     for left in given.skipped:
         say(f"left out {left.name}: {left.reason}")
     each, prior = psnr(given.images, filled).tolist(), "latent" if judge is None else "discriminator"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
-from gancli.cli.places import picture_or_folder
+from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.progress import counting, progress_bar
 from gancli.cli.sample import Device
 from gancli.rendering.layout import file_stem
@@ -25,8 +25,8 @@ def reconstruct(
         typer.Argument(metavar="MODEL", help="A zoo name such as vae/mnist, a run folder, or a .safetensors file."),
     ],
     images: Annotated[
-        str,
-        typer.Argument(metavar="IMAGES", help="An image, a folder or a zip of them, or a data set (its test split)."),
+        list[str],
+        typer.Argument(metavar="IMAGES", help="Images, folders or zips of them, or a data set (its test split)."),
     ],
     out: Annotated[
         str | None,
@@ -67,6 +67,8 @@ def reconstruct(
 
     subject = models.load(model, device=device)
     check_latents(subject)
+    path = Path(out) if out else Path(f"{file_stem(subject.name)}-reconstructed.png")
+    check_inputs_stay(path, one, images)
     how = subject.recipe.data
     with progress_bar() as progress:
         given = read(
@@ -74,8 +76,9 @@ def reconstruct(
         )
     remade = _remade(subject, given.images, steps)
     each = psnr(given.images, remade).tolist()
-    path = Path(out) if out else Path(f"{file_stem(subject.name)}-reconstructed.png")
     _save(path, one, given, remade)
+    if given.changed:
+        say(fitted(given.changed, subject.shape))
     for left in given.skipped:
         say(f"left out {left.name}: {left.reason}")
     mean, way = sum(each) / len(each), "encoder" if subject.has_encoder else "search"

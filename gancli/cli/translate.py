@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
-from gancli.cli.places import picture_or_folder
+from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Batch, Device
 from gancli.rendering.layout import file_stem
@@ -29,8 +29,8 @@ def translate(
         ),
     ],
     images: Annotated[
-        str,
-        typer.Argument(metavar="IMAGES", help="An image, a folder or a zip of them, or a data set (its test split)."),
+        list[str],
+        typer.Argument(metavar="IMAGES", help="Images, folders or zips of them, or a data set (its test split)."),
     ],
     out: Annotated[
         str | None,
@@ -42,7 +42,12 @@ def translate(
         ),
     ] = None,
     degrade: Annotated[
-        bool, typer.Option("--degrade", help="The images are whole: spoil them first as the model was taught.")
+        bool,
+        typer.Option(
+            "--degrade",
+            help="The images are whole: spoil them first as the model was taught; of files of two halves, take the "
+            "source's.",
+        ),
     ] = False,
     target: Annotated[
         str | None,
@@ -61,7 +66,8 @@ def translate(
 ) -> None:
     """Make images from images: remove a mosaic, fill a hole, give colours, change the style.
 
-    Images of another size are brought to the model's. Where the true images are known, PSNR says how near it comes.
+    Images of another size are brought to the model's, and a note says so. Where the true images are known, PSNR says
+    how near it comes.
 
     \b
     Examples:
@@ -69,6 +75,7 @@ def translate(
       gancli translate pix2pix-mosaic/cifar10 photo.jpg --degrade --out repaired.png
       gancli translate pix2pix/mnist mnist -n 16 --degrade --out digits.png
       gancli translate cyclegan/mnist mnist --back --out inverted/
+      gancli translate runs/of-halves pairs/ --degrade --out made/
     """
     one = out is not None and picture_or_folder(out)
 
@@ -76,6 +83,8 @@ def translate(
     from gancli import translation
 
     subject = models.load(model, device=device)
+    path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")
+    check_inputs_stay(path, one, images, *([target] if target is not None else []))
     with progress_bar() as progress:
         made = translation.translate(
             subject,
@@ -88,8 +97,9 @@ def translate(
             data_dir=data_dir,
             progress=progress,
         )
-    path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")
     _save(made, path, one)
+    if made.changed:
+        say(fitted(made.changed, subject.shape))
     for left in made.skipped[:LISTED]:
         say(f"left out {left.name}: {left.reason}")
     if len(made.skipped) > LISTED:

@@ -63,6 +63,19 @@ def prepare(
             draft.discard()
 
 
+def common_size(source: Source, names: Sequence[str], progress: Progress) -> tuple[int, int] | None:
+    """The most common (height, width) of the named images, by their headers; None where none can be read."""
+    with _strict_about_bombs():
+        found = [header for _, header in _headers(source, names, progress) if not isinstance(header, str)]
+    return _most_common(Counter(size for size, _, _ in found))
+
+
+def capped(size: tuple[int, float]) -> tuple[int, int]:
+    """A (height, width) shrunk with its aspect to :data:`LONGEST_SIDE` pixels on the longer side, if it is larger."""
+    shrink = min(1.0, LONGEST_SIDE / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+
+
 @contextmanager
 def _strict_about_bombs() -> Generator[None]:
     with warnings.catch_warnings():
@@ -82,6 +95,21 @@ def _measure(
     grey_background = len(set(view.background)) == 1
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
+    for name, found in _headers(source, names, progress):
+        if isinstance(found, str):
+            bad[name] = found
+            continue
+        size, grey, transparent = found
+        sizes[size] += 1
+        colour |= not grey or (transparent and not grey_background)
+    own = _most_common(sizes) or (LONGEST_SIDE, LONGEST_SIDE)
+    return view.size or capped(own), view.channels or (3 if colour else 1), bad
+
+
+def _headers(
+    source: Source, names: Sequence[str], progress: Progress
+) -> Iterator[tuple[str, tuple[tuple[int, int], bool, bool] | str]]:
+    """Every name with what its header tells (see :func:`gancli.data.pixels.probe`), or why it cannot be read."""
 
     def look(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
         try:
@@ -90,17 +118,12 @@ def _measure(
         except BadImageError as error:
             return names[index], str(error)
 
-    for name, found in _in_parallel(look, range(len(names)), progress, "reading sizes"):
-        if isinstance(found, str):
-            bad[name] = found
-            continue
-        size, grey, transparent = found
-        sizes[size] += 1
-        colour |= not grey or (transparent and not grey_background)
-    own = max(sizes, key=lambda size: (sizes[size], size), default=(LONGEST_SIDE, LONGEST_SIDE))
-    shrink = min(1.0, LONGEST_SIDE / max(own))
-    capped = max(1, round(own[0] * shrink)), max(1, round(own[1] * shrink))
-    return view.size or capped, view.channels or (3 if colour else 1), bad
+    return _in_parallel(look, range(len(names)), progress, "reading sizes")
+
+
+def _most_common(sizes: Counter[tuple[int, int]]) -> tuple[int, int] | None:
+    """Of sizes that are as common, the larger; None of none."""
+    return max(sizes, key=lambda size: (sizes[size], size), default=None)
 
 
 def _decode(

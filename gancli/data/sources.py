@@ -7,6 +7,7 @@ every image; ``split``, for files that show both side by side; or a second data 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import degrade, folder
+from gancli.data.decoding import LONGEST_SIDE, capped, common_size
 from gancli.data.files import open_source
 from gancli.data.loading import Dataset, load
 from gancli.data.names import DATASETS
@@ -83,8 +85,12 @@ def _made(dataset: Dataset, make: Callable[[Tensor], Tensor], paired: bool) -> D
     return replace(dataset, images=dataset.images[here], labels=labels, sources=make(dataset.images[there]))
 
 
-def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
-    """Files that show source and image side by side, each half brought to the size wanted."""
+def side_of(name: str, source: str) -> str:
+    """Which half of the files of a folder or zip is the source: "left" or "right".
+
+    Raises:
+        UsageError: another side, or a data set that has no files.
+    """
     side = source.partition(":")[2] or "left"
     if side not in ("left", "right"):
         raise UsageError(
@@ -96,19 +102,48 @@ def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
             f"data.source = '{source}' is for files that show two images side by side, and '{name}' is none of them",
             "name a folder or a zip of such files",
         )
-    if size := options.get("size"):
+    return side
+
+
+def part(joined: Tensor, side: str) -> tuple[Tensor, Tensor]:
+    """Images and their sources, each (N, C, H, W), from joined ones (N, C, H, 2 W) whose source is on that side."""
+    left, right = (half.contiguous() for half in joined.chunk(2, dim=3))
+    return (right, left) if side == "left" else (left, right)
+
+
+def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
+    """Files that show source and image side by side, each half brought to the size wanted."""
+    side = side_of(name, source)
+    if size := options.get("size") or _half_size(name, options):
         # Cropping would cut other parts from the one half than from the other.
         options = options | {"size": (size[0], 2 * size[1]), "fit": "stretch"}
     dataset = load(name, **options)
-    width = dataset.images.shape[3]
-    if width % 2:
+    images, sources = part(dataset.images, side)
+    return replace(dataset, images=images, sources=sources, fingerprint=_joined(dataset.fingerprint, side))
+
+
+def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
+    """The most common (height, width) of a half, shrunk as whole images are; None where there is nothing to read, of
+    which :func:`load` says more.
+
+    Raises:
+        UsageError: files of an odd width that are not shrunk.
+    """
+    path = Path(name).expanduser()
+    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+        return None
+    files = open_source(path)
+    names = folder.listing(files, options.get("split", "train")).names
+    own = common_size(files, names, options.get("progress") or (lambda what, done, total: None))
+    if own is None:
+        return None
+    half = own[0], own[1] / 2
+    if own[1] % 2 and max(half) <= LONGEST_SIDE:
         raise UsageError(
-            f"the images of '{name}' are {width} pixels wide, which has no two halves",
+            f"the images of '{name}' are {own[1]} pixels wide, which has no two halves",
             "name the size of a half, as in --set data.size=[64,64]",
         )
-    left, right = dataset.images[..., : width // 2].contiguous(), dataset.images[..., width // 2 :].contiguous()
-    images, sources = (right, left) if side == "left" else (left, right)
-    return replace(dataset, images=images, sources=sources, fingerprint=_joined(dataset.fingerprint, side))
+    return capped(half)
 
 
 def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Dataset:

@@ -68,6 +68,16 @@ def test_a_drawn_mask_and_a_folder_of_results(run_cli, home) -> None:
             "draw it on a copy of the image",
         ),
         (
+            ["black.png", "--mask", "3,3,3,3", "--out", "black.png"],
+            "'black.png' is an image that was given: a result would replace it",
+            "name another file, as in --out black-made.png",
+        ),
+        (
+            ["black.png", "--mask", "white.png", "--out", "white.png"],
+            "'white.png' is an image that was given: a result would replace it",
+            "name another file, as in --out white-made.png",
+        ),
+        (
             ["black.png", "--mask", "black.png"],
             "the mask has no hole: nothing is missing",
             "the hole is what is white in the mask",
@@ -76,6 +86,14 @@ def test_a_drawn_mask_and_a_folder_of_results(run_cli, home) -> None:
 )
 def test_faults(run_cli, arguments, message: str, hint: str) -> None:
     Image.new("L", (8, 8)).save("black.png")
+    Image.new("L", (8, 8), 255).save("white.png")
     Image.new("L", (16, 8)).save("wide.png")
     result = run_cli("inpaint", "quick/digits", *arguments)
     assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
+
+
+def test_a_note_says_what_became_of_an_image_of_another_size(run_cli) -> None:
+    Image.new("L", (16, 8), 90).save("wide.png")
+    result = run_cli("inpaint", "quick/digits", "wide.png", "--mask", "3,3,3,3", *FAST)
+    assert result.code == 0
+    assert result.err.startswith("note: images were cropped and resized to 8x8\n")

@@ -74,6 +74,19 @@ def test_a_model_without_encoder_is_searched(run_cli) -> None:
     assert Path("gan-digits-reconstructed.png").exists()
 
 
+def test_several_images_of_another_size_and_what_was_given_stays(run_cli, trained: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("L", (16, 8), 90).save(f"{name}.png")
+    result = run_cli("reconstruct", trained, "a.png", "b.png", "--out", "made/", "--device", "cpu")
+    assert result.code == 0
+    assert result.err.startswith("note: images were cropped and resized to 8x8\n2 images by encoder")
+    assert sorted(path.name for path in Path("made").iterdir()) == ["a.png", "b.png"]
+    for out in ("a.png", "."):
+        refused = run_cli("reconstruct", trained, "a.png", "b.png", "--out", out, "--device", "cpu")
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err.startswith("error: 'a.png' is an image that was given: a result would replace it\n\nhint: ")
+
+
 ERRORS = {
     "nothing": (
         ("nowhere",),

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gancli.data import load
-from gancli.data.given import read
+from gancli.data.given import list_files, read
 from gancli.errors import UsageError
 
 SHAPE = (1, 8, 8)
@@ -72,3 +72,42 @@ def test_files_that_are_no_images_are_told() -> None:
 def test_nothing_of_that_name(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is no image, folder or data set '{name}'"):
         read(name, SHAPE)
+
+
+def test_several_names_are_read_in_their_order() -> None:
+    for shade, name in enumerate(("b", "a", "mine/c", "mine/d")):
+        paint(f"{name}.png", shade)
+    given = read(["b.png", "a.png", "mine"], SHAPE, count=3)
+    assert (given.names, shades(given)) == (("b", "a", "c"), [0, 1, 2])
+    assert [file.place for file in list_files(["b.png", "mine"])] == [Path(name) for name in (
+        "b.png", "mine/c.png", "mine/d.png"
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a.png", "a.jpg"], "'a.png' and 'a.jpg' would both give 'a'"),
+        (["mine", "b.png"], "'b.png' of 'mine' and 'b.png' would both give 'b'"),
+        (["a.png", "digits"], "'digits' is a data set, and stands among other images"),
+        (["a.png", "nowhere"], "there is no image, folder or data set 'nowhere'"),
+        ([], "no image is named"),
+    ],
+)
+def test_several_names_that_do_not_go_together(names: list[str], message: str) -> None:
+    for path in ("a.png", "a.jpg", "b.png", "mine/b.png"):
+        paint(path, 0)
+    with pytest.raises(UsageError) as raised:
+        read(names, SHAPE)
+    assert raised.value.message == message
+
+
+def test_what_was_done_to_images_of_another_size() -> None:
+    paint("same.png", 0)
+    paint("large.png", 0, (16, 16))
+    paint("wide.png", 0, (16, 8))
+    assert [read(name, SHAPE).changed for name in ("same.png", "large.png", "wide.png", "digits")] == [
+        "", "resized", "cropped and resized", ""
+    ]  # fmt: skip
+    assert read(["same.png", "large.png", "wide.png"], SHAPE, fit="pad").changed == "padded and resized"
+    assert read("digits", (1, 16, 16), count=1).changed == "resized"

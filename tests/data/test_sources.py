@@ -66,6 +66,33 @@ def test_halves_of_a_file_are_source_and_image(tmp_path):
     assert other.fingerprint != dataset.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("whole", "half"),
+    [
+        ((32, 96), (32, 48)),
+        ((128, 256), (64, 64)),
+        ((100, 400), (32, 64)),
+        ((200, 100), (64, 16)),
+        ((64, 129), (64, 64)),
+    ],
+)
+def test_the_longest_side_is_that_of_a_half(tmp_path, whole, half):
+    """(height, width) of the file, and of what it gives; ten pixels of another file do not count."""
+    files = {"a.png": picture(RED, whole), "b.png": picture(BLUE, whole), "c.png": picture(BLUE, (10, 20))}
+    folder = write(tmp_path / "both", files)
+    dataset = load_with_sources(str(folder), "split")
+    assert dataset.images.shape == dataset.sources.shape == (3, 3, *half)
+    # Training goes on with the size as the recipe keeps it: it sees the same.
+    assert torch.equal(load_with_sources(str(folder), "split", size=half).images, dataset.images)
+
+
+def test_halves_of_nothing_are_told_as_whole_images_are(tmp_path):
+    broken = write(tmp_path / "broken", {"a.png": b"no picture"})
+    for name, message in (("nowhere", "there is no data set"), ("", "there is no data set"), (broken, "can be read")):
+        with pytest.raises(UsageError, match=message):
+            load_with_sources(str(name), "split")
+
+
 def test_partners_have_the_same_name_whatever_their_ending_and_folder(tmp_path):
     images = write(tmp_path / "a", {"x/1.png": picture(RED), "x/2.png": picture(BLUE)})
     sources = pack(tmp_path / "b.zip", {"2.jpg": picture(20, kind="JPEG"), "1.png": picture(10)})
