@@ -63,6 +63,13 @@ def _norm(kind: str, features: int, flat: bool = False) -> list[nn.Module]:
     return [nn.BatchNorm1d(features) if flat else nn.BatchNorm2d(features)]
 
 
+def drop(dropout: float, flat: bool = False) -> list[nn.Module]:
+    """Dropout of features, or of whole channels; nothing at all without, so that tensors keep their names."""
+    if not dropout:
+        return []
+    return [nn.Dropout(dropout) if flat else nn.Dropout2d(dropout)]
+
+
 def initialise(network: nn.Module, spread: float) -> None:
     """Weights N(0, spread), scales of batch norm N(1, spread), biases zero (section 3); 0 leaves PyTorch's own."""
     if not spread:
@@ -100,6 +107,8 @@ class Generator(nn.Module):
         base: the shortest side that the convolutions may start from.
         dense: features of a fully connected layer before the convolutions; 0 for none, as in the paper.
         norm: after every layer but the last.
+        dropout: probability after every layer but the last, of whole channels; 0 in the paper. None is applied when the
+            network is used.
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
     """
@@ -113,6 +122,7 @@ class Generator(nn.Module):
         base: Base = 4,
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
+        dropout: Share = 0.0,
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Output = "tanh",
     ) -> None:
@@ -127,12 +137,13 @@ class Generator(nn.Module):
         inputs, layers = spec.latent.width, []
         if dense:
             layers += [nn.Linear(inputs, dense, bias=bias), *_norm(norm, dense, flat=True), nn.ReLU()]
+            layers += drop(dropout, flat=True)
             inputs = dense
         self.stem = nn.Sequential(*layers, nn.Linear(inputs, features, bias=bias))
-        body: list[nn.Module] = [*_norm(norm, widths[-1]), nn.ReLU()]
+        body: list[nn.Module] = [*_norm(norm, widths[-1]), nn.ReLU(), *drop(dropout)]
         for stage in range(len(widths) - 1, 0, -1):
             body += [Up(widths[stage], widths[stage - 1], sizes[stage], bias), *_norm(norm, widths[stage - 1])]
-            body += [nn.ReLU()]
+            body += [nn.ReLU(), *drop(dropout)]
         self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0], bias=True), squash(output))
         initialise(self, spread)
 
@@ -188,7 +199,7 @@ class Discriminator(nn.Module):
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
             kind = norm if stage else "none"
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=kind == "none"), *_norm(kind, outputs)]
-            layers += [nn.LeakyReLU(slope), *([nn.Dropout2d(dropout)] if dropout else [])]
+            layers += [nn.LeakyReLU(slope), *drop(dropout)]
             height, image_width = height // 2, image_width // 2
         features = widths[-1] * height * image_width
         layers.append(nn.Flatten())

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancli.architectures.base import Share, Spec, Width
-from gancli.architectures.dcgan import initialise
+from gancli.architectures.dcgan import drop, initialise
 from gancli.architectures.unet import Norm, normed
 from gancli.errors import UsageError
 
@@ -49,6 +49,7 @@ class Discriminator(nn.Module):
         conditional: it sees the source beside the image; without, it judges images alone.
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
+        dropout: probability after each convolution but the last, of whole channels; 0 in the papers.
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
     """
 
@@ -62,6 +63,7 @@ class Discriminator(nn.Module):
         conditional: bool = True,
         norm: Norm = "batch",
         slope: Share = 0.2,
+        dropout: Share = 0.0,
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
     ) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class Discriminator(nn.Module):
         for stage, stride in enumerate(strides):
             kind, outputs = norm if stage else "none", min(width * 2**stage, most)
             body += [nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=kind == "none"), *normed(kind, outputs)]
-            body.append(nn.LeakyReLU(slope))
+            body += [nn.LeakyReLU(slope), *drop(dropout)]
             inputs = outputs
         self.body = nn.Sequential(*body, nn.Conv2d(inputs, 1, 4, padding=1))
         initialise(self, spread)

@@ -41,7 +41,57 @@ class Rest(BaseModel):
     last: Annotated[int, Field(ge=0)]
 
 
-class Adversarial(Objective):
+class Procedure(Objective):
+    """How the two sides take turns and what keeps the discriminator from being too sure, whatever they play for.
+
+    Args:
+        steps: steps a round of each side.
+        pretrain: rounds at the beginning in which only the discriminator plays.
+        rest: later periods in which one side stands still.
+        smoothing: real images are labelled 1 - smoothing.
+        input_noise: standard deviation of the noise on every image that the discriminator sees.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: dict[Side, Annotated[int, Field(ge=1, le=1000)]] = {},  # noqa: B006 (read, never written)
+        pretrain: Annotated[int, Field(ge=0)] = 0,
+        rest: list[Rest] = [],  # noqa: B006
+        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        input_noise: Annotated[float, Field(ge=0, le=10)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.steps, self.pretrain = steps, pretrain
+        self.rest = [Rest.model_validate(period) for period in rest]
+        self.smoothing, self.input_noise = smoothing, input_noise
+
+    @property
+    def in_step(self) -> bool:
+        """Whether each side takes one step in every round, so that one may go on with what the other has made."""
+        return not (self.pretrain or self.rest) and all(steps == 1 for steps in self.steps.values())
+
+    def steps_of(self, side: Side) -> int | Callable[[int], int]:
+        """Steps a round: a number, or where the side stands still at times, the number for each round."""
+        steps, still = self.steps.get(side, 1), self._still(side)
+        return (lambda number: 0 if any(number in period for period in still) else steps) if still else steps
+
+    def rounds_played(self, side: Side, before: int) -> int:
+        """Rounds before that one in which a side has played."""
+        rested = (range(period.start, min(period.stop, before)) for period in self._still(side))
+        return before - len(set().union(*rested))
+
+    def noisy(self, images: Tensor) -> Tensor:
+        """Images as a discriminator sees them."""
+        return images + self.input_noise * torch.randn_like(images) if self.input_noise else images
+
+    def _still(self, side: Side) -> list[range]:
+        """The rounds in which a side stands still."""
+        still = [range(period.first, period.last + 1) for period in self.rest if period.side == side]
+        return [*still, range(self.pretrain)] if side == "generator" and self.pretrain else still
+
+
+class Adversarial(Procedure):
     """Two players and one loss.
 
     A variant whose discriminator looks at more than the image, or says more than one logit, overrides the hooks at
@@ -51,16 +101,12 @@ class Adversarial(Objective):
         networks: ``generator`` and ``discriminator``.
         loss: non-saturating, minimax, least-squares, wasserstein or hinge.
         order: who plays first in a round.
-        steps: steps a round of each side.
-        pretrain: rounds at the beginning in which only the discriminator plays.
-        rest: later periods in which one side stands still.
         reuse_fake: both sides judge the same fakes, made once a round; otherwise each step makes fresh ones.
         joint: the discriminator sees real and fake images as one batch, and its loss is the mean over both.
         still_generator: the discriminator's fakes are made by the generator in evaluation mode.
-        smoothing: real images are labelled 1 - smoothing.
-        input_noise: standard deviation of the noise on every image that the discriminator sees.
         clip: after each of its steps every parameter of the discriminator is clipped to [-clip, clip]; 0 for none.
         penalties: on the discriminator, by name.
+        options: those of :class:`Procedure`.
     """
 
     networks_needed: ClassVar[Mapping[str, str]] = {"generator": "generator", "discriminator": "discriminator"}
@@ -71,28 +117,22 @@ class Adversarial(Objective):
         *,
         loss: str = "non-saturating",
         order: list[Side] = ["discriminator", "generator"],  # noqa: B006 (read, never written)
-        steps: dict[Side, Annotated[int, Field(ge=1, le=1000)]] = {},  # noqa: B006
-        pretrain: Annotated[int, Field(ge=0)] = 0,
-        rest: list[Rest] = [],  # noqa: B006
         reuse_fake: bool = False,
         joint: bool = False,
         still_generator: bool = False,
-        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-        input_noise: Annotated[float, Field(ge=0, le=10)] = 0.0,
         clip: Annotated[float, Field(ge=0)] = 0.0,
         penalties: dict[str, Penalty] = {},  # noqa: B006
+        **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**options)
         if sorted(order) != ["discriminator", "generator"]:
             raise UsageError(
                 f"objective.order = {order}: each side plays once", "as in order = ['discriminator', 'generator']"
             )
         self.generator, self.discriminator = networks["generator"], networks["discriminator"]
-        self.loss: Loss = registry.get("loss", loss)(smoothing)
-        self.order, self.steps, self.pretrain = order, steps, pretrain
-        self.rest = [Rest.model_validate(period) for period in rest]
+        self.loss: Loss = registry.get("loss", loss)(self.smoothing)
+        self.order, self.clip = order, clip
         self.reuse_fake, self.joint, self.still_generator = reuse_fake, joint, still_generator
-        self.input_noise, self.clip = input_noise, clip
         self.penalties = [
             (name, registry.get("term", name), Penalty.model_validate(penalty)) for name, penalty in penalties.items()
         ]
@@ -126,19 +166,13 @@ class Adversarial(Objective):
     def players(self) -> Sequence[Player]:
         """The two sides in the recipe's order."""
         after = self._clamp if self.clip else None
-        judge = Player("discriminator", ("discriminator",), self.judge, steps=self._steps("discriminator"), after=after)
+        judge = Player(
+            "discriminator", ("discriminator",), self.judge, steps=self.steps_of("discriminator"), after=after
+        )
         deceive = Player(
-            "generator", ("generator",), self.deceive, steps=self._steps("generator"), real=self.generator_sees_data
+            "generator", ("generator",), self.deceive, steps=self.steps_of("generator"), real=self.generator_sees_data
         )
         return [{"discriminator": judge, "generator": deceive}[side] for side in self.order]
-
-    def _steps(self, side: Side) -> int | Callable[[int], int]:
-        """Steps a round: a number, or where the side stands still at times, the number for each round."""
-        steps = self.steps.get(side, 1)
-        still = [range(period.first, period.last + 1) for period in self.rest if period.side == side]
-        if side == "generator" and self.pretrain:
-            still.append(range(self.pretrain))
-        return (lambda number: 0 if any(number in period for period in still) else steps) if still else steps
 
     def _clamp(self) -> None:
         with torch.no_grad():
@@ -194,9 +228,7 @@ class Adversarial(Objective):
         return Outcome(losses, self.loss.deceived(logits.detach()))
 
     def _look(self, images: Tensor, about: Inputs) -> Any:
-        if self.input_noise:
-            images = images + self.input_noise * torch.randn_like(images)
-        return self.discriminator(images, **about)
+        return self.discriminator(self.noisy(images), **about)
 
     @contextmanager
     def _stillness(self) -> Generator[None]:

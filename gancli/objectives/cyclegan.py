@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.objectives.base import Batch, LeastSquares, Objective, Outcome, Player, Turn
+from gancli.objectives.adversarial import Procedure
+from gancli.objectives.base import Batch, LeastSquares, Outcome, Player, Turn
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
@@ -55,12 +56,15 @@ class Pool(nn.Module):
         return mixed
 
 
-class CycleGan(Objective):
+class CycleGan(Procedure):
     """Two generators, two discriminators, two players (section 3).
 
     ``generator`` makes images from sources and ``back`` sources from images; ``discriminator`` tells images from made
     ones, ``discriminator_source`` sources from made ones. A source that goes there and back must come out as it was,
     and so must an image (equation 2): without pairs, that alone says which image belongs to which source.
+
+    The discriminators judge what the generators have just made. Where the two sides do not step in turn, each step of
+    the discriminators takes real images of its own and makes its own fakes.
 
     Args:
         networks: the four.
@@ -68,6 +72,7 @@ class CycleGan(Objective):
         identity: weight of the L1 distance between an image and what ``generator`` makes of it as if it were a source,
             and the same for ``back``, which keeps colours from wandering (section 5.2; half of ``cycle`` there).
         pool: fakes of earlier rounds from which the discriminators see half of theirs; 50 in section 4, 0 for none.
+        options: those of :class:`Procedure`; both generators are one side, both discriminators the other.
     """
 
     networks_needed: ClassVar[Mapping[str, str]] = {
@@ -86,53 +91,64 @@ class CycleGan(Objective):
         cycle: Weight = 10.0,
         identity: Weight = 5.0,
         pool: Annotated[int, Field(ge=0, le=10_000)] = 50,
+        **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**options)
         self.generator, self.back = networks["generator"], networks["back"]
         self.discriminator, self.discriminator_source = networks["discriminator"], networks["discriminator_source"]
         self.cycle, self.identity = cycle, identity
         # The paper's losses are twice these: it halves the discriminators' (section 7.1) and not the generators'.
-        self.loss = LeastSquares()
+        self.loss = LeastSquares(self.smoothing)
         shape = getattr(self.generator, "shape", (0, 0, 0))
         self.pool, self.pool_source = Pool(pool, shape), Pool(pool, shape)
-        self._made: tuple[Batch, Tensor, Tensor] | None = None
+        self._made: tuple[Tensor, ...] = ()
 
     @property
     def players(self) -> Sequence[Player]:
         """Generators first: the discriminators judge what was made in the same round, on the same real images."""
+        judges = ("discriminator", "discriminator_source")
         return [
-            Player("generator", ("generator", "back"), self.translate),
-            Player("discriminator", ("discriminator", "discriminator_source"), self.judge, real=False),
+            Player("generator", ("generator", "back"), self.translate, self.steps_of("generator")),
+            Player("discriminator", judges, self.judge, self.steps_of("discriminator"), real=not self.in_step),
         ]
 
     def translate(self, turn: Turn) -> Outcome:
         """The generators' step: equation 3 with the identity term of section 5.2."""
         images, sources = turn.images, turn.source
         made, made_source = self.generator(source=sources), self.back(source=images)
-        logits = self.discriminator(made).float(), self.discriminator_source(made_source).float()
-        losses = {"generator": 2 * self.loss.g(logits[0]), "back": 2 * self.loss.g(logits[1])}
+        said = self.discriminator(self.noisy(made)).float()
+        said_source = self.discriminator_source(self.noisy(made_source)).float()
+        losses = {"generator": 2 * self.loss.g(said), "back": 2 * self.loss.g(said_source)}
         if self.cycle:
             trips = l1(self.back(source=made), sources) + l1(self.generator(source=made_source), images)
             losses["cycle"] = self.cycle * trips
         if self.identity:
             same = l1(self.generator(source=images), images) + l1(self.back(source=sources), sources)
             losses["identity"] = self.identity * same
-        self._made = Batch(images, source=sources), made.detach(), made_source.detach()
-        return Outcome(losses, self.loss.deceived(logits[0].detach()))
+        self._made = images, sources, made.detach(), made_source.detach()
+        return Outcome(losses, self.loss.deceived(said.detach()))
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminators' step, each in its own set (equation 1)."""
-        if self._made is None:
-            raise RuntimeError("the generators play first")
-        real, made, made_source = self._made
-        self._made = None
-        seen = turn.round * len(made)
-        logits = [self.discriminator(x).float() for x in (real.images, self.pool.exchange(made, seen))]
-        others = [
-            self.discriminator_source(x).float() for x in (real.source, self.pool_source.exchange(made_source, seen))
-        ]
+        real, real_source, made, made_source = self._to_judge(turn)
+        # Further steps of a round fill the same places of a pool again.
+        seen = self.rounds_played("discriminator", turn.round) * len(made)
+        images = real, self.pool.exchange(made, seen)
+        sources = real_source, self.pool_source.exchange(made_source, seen)
+        logits = [self.discriminator(self.noisy(x)).float() for x in images]
+        others = [self.discriminator_source(self.noisy(x)).float() for x in sources]
         losses = {"discriminator": self.loss.d(*logits), "discriminator_source": self.loss.d(*others)}
         return Outcome(losses, self.loss.shown(logits[0].detach(), logits[1].detach()))
+
+    def _to_judge(self, turn: Turn) -> tuple[Tensor, ...]:
+        """Real images and sources, made images and sources: what the generators left, or all of the step's own."""
+        if turn.batch is not None:
+            with torch.no_grad():
+                return turn.images, turn.source, self.generator(source=turn.source), self.back(source=turn.images)
+        if not self._made:
+            raise RuntimeError("the generators play first")
+        made, self._made = self._made, ()
+        return made
 
     def preview(self, published: nn.Module, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
         """Source, what it becomes, and that taken back, in turn: three pictures for each real source."""

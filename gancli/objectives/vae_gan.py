@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -11,22 +11,23 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
+from gancli.objectives.adversarial import Procedure
 from gancli.objectives.autoencoder import Spread, pairs_and_samples
-from gancli.objectives.base import LOSSES, Batch, Objective, Outcome, Player, Turn
+from gancli.objectives.base import LOSSES, Batch, Outcome, Player, Turn
 from gancli.objectives.vae import Vae, divergence, draw, posterior
 
 
 @dataclass
 class Seen:
-    """What the players of a round hand on: images, the discriminator's features of them, latents, and both fakes."""
+    """What the players of a round hand on: images, their latents, the discriminator's features, and both fakes."""
 
     images: Tensor
-    features: Tensor
     z: Tensor
+    features: Tensor = field(default_factory=lambda: torch.empty(0))
     fakes: tuple[Tensor, ...] = ()
 
 
-class VaeGan(Objective):
+class VaeGan(Procedure):
     """A variational autoencoder that compares images by what a discriminator sees in them.
 
     Three players, as in algorithm 1: the encoder makes KL + reconstruction small, the generator (the decoder)
@@ -34,12 +35,17 @@ class VaeGan(Objective):
     reconstructions and from samples. The generator's loss is the non-saturating one. Either kind of fake counts half,
     so that real and fake weigh the same, where the paper adds both up.
 
+    The players share one batch of images and what has been made of it. Where the two sides do not step in turn, each
+    step takes images of its own instead.
+
     Args:
         networks: ``generator``, ``encoder`` and ``discriminator``.
         gamma: weight of the reconstruction for the generator (equation 9).
         layer: which of the discriminator's activations are compared (Dis_l of equation 7), counted from 1.
         spread: standard deviation of the Gaussian around those (equation 7 has 1): the smaller, the more the encoder
             heeds reconstruction rather than KL.
+        options: those of :class:`Procedure`; the encoder is on the generator's side, and noise falls also on images
+            whose features are compared.
     """
 
     networks_needed: ClassVar[Mapping[str, str]] = {
@@ -56,11 +62,12 @@ class VaeGan(Objective):
         gamma: Annotated[float, Field(ge=0)] = 1.0,
         layer: Annotated[int, Field(ge=1)] = 2,
         spread: Spread = 1.0,
+        **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**options)
         self.generator, self.encoder = networks["generator"], networks["encoder"]
         self.discriminator = networks["discriminator"]
-        self.gamma, self.spread, self.loss = gamma, spread, LOSSES["non-saturating"]()
+        self.gamma, self.spread, self.loss = gamma, spread, LOSSES["non-saturating"](self.smoothing)
         activations = [module for module in self.discriminator.modules() if isinstance(module, nn.LeakyReLU | nn.ReLU)]
         if layer > len(activations):
             raise UsageError(
@@ -69,7 +76,7 @@ class VaeGan(Objective):
             )
         activations[layer - 1].register_forward_hook(self._keep)
         self._features = nothing = torch.empty(0)
-        self._seen = Seen(nothing, nothing, nothing)
+        self._seen = Seen(nothing, nothing)
 
     @staticmethod
     def faults(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
@@ -79,32 +86,36 @@ class VaeGan(Objective):
     @property
     def players(self) -> Sequence[Player]:
         """In the order of algorithm 1, which computes everything once for one batch of images."""
+        made, judged, own = self.steps_of("generator"), self.steps_of("discriminator"), not self.in_step
         return [
-            Player("encoder", ("encoder",), self.encode),
-            Player("generator", ("generator",), self.decode, real=False),
-            Player("discriminator", ("discriminator",), self.judge, real=False),
+            Player("encoder", ("encoder",), self.encode, made),
+            Player("generator", ("generator",), self.decode, made, real=own),
+            Player("discriminator", ("discriminator",), self.judge, judged, real=own),
         ]
 
     def encode(self, turn: Turn) -> Outcome:
         """The encoder's step: L_prior + L_llike."""
         mean, log_variance = posterior(self.encoder, turn.images)
         z = draw(mean, log_variance)
-        with torch.no_grad():
-            wanted = self._look(turn.images)[1]
-        self._seen = Seen(turn.images, wanted, z.detach())
+        self._compare_with(turn.images, z.detach())
         features = self._look(self.generator(z=z))[1]
         return Outcome({"kl": divergence(mean, log_variance).mean(), "features": self._difference(features)})
 
     def decode(self, turn: Turn) -> Outcome:
         """The generator's step: gamma L_llike - L_GAN."""
-        remade, sampled = self.generator(z=torch.cat([self._seen.z, turn.draw()["z"]])).chunk(2)
-        self._seen.fakes = remade.detach(), sampled.detach()
+        if turn.batch is not None:
+            self._compare_with(turn.images, self._encoded(turn.images))
+        remade, sampled = self._make(turn)
         logits, features = self._look(remade)
         fool = self.loss.g(torch.cat([logits, self._look(sampled)[0]]))
         return Outcome({"generator": fool, "reconstruction": self.gamma * self._difference(features)})
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminator's step: -L_GAN, in which reconstructions and samples are fake alike (equation 8)."""
+        if turn.batch is not None:
+            self._seen = Seen(turn.images, self._encoded(turn.images))
+            with torch.no_grad():
+                self._make(turn)
         real, *fakes = (self._look(images)[0] for images in (self._seen.images, *self._seen.fakes))
         fake = torch.cat(fakes)
         shown = {"probability/real": real.detach().sigmoid().mean(), "probability/fake": fake.detach().sigmoid().mean()}
@@ -116,12 +127,27 @@ class VaeGan(Objective):
         mean, _ = posterior(self.encoder, images)
         return pairs_and_samples(images, published(z=mean), published(**inputs))
 
+    @torch.no_grad()
+    def _compare_with(self, images: Tensor, z: Tensor) -> None:
+        """Go on with these images, whose features are those to reach."""
+        self._seen = Seen(images, z, self._look(images)[1])
+
+    @torch.no_grad()
+    def _encoded(self, images: Tensor) -> Tensor:
+        return draw(*posterior(self.encoder, images))
+
+    def _make(self, turn: Turn) -> tuple[Tensor, ...]:
+        """Reconstructions and as many samples, kept without their gradients."""
+        fakes = self.generator(z=torch.cat([self._seen.z, turn.draw()["z"]])).chunk(2)
+        self._seen.fakes = tuple(fake.detach() for fake in fakes)
+        return fakes
+
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self._features = output
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 1) and features (N, ...) of images."""
-        logits = self.discriminator(images).float()
+        logits = self.discriminator(self.noisy(images)).float()
         return logits, self._features.float()
 
     def _difference(self, features: Tensor) -> Tensor:

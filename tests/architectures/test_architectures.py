@@ -83,6 +83,25 @@ def test_dcgan_halves_to_its_base(size: tuple[int, int], base: int, stages: list
     assert [height for height, _ in stage_sizes(*size, base)] == stages
 
 
+@pytest.mark.parametrize(
+    ("family", "role"), [("dcgan", "generator"), ("dcgan", "discriminator"), ("patch", "discriminator")]
+)
+def test_dropout_changes_training_and_nothing_else(family: str, role: str) -> None:
+    spec = Spec((1, 28, 28), LatentSpec(dim=12))
+    made = []
+    for options in ({}, {"dropout": 0.0}, {"dropout": 0.5}):
+        torch.manual_seed(0)
+        wide = {"dense": 16} if family == "dcgan" else {"conditional": False}
+        made.append(registry.get("architecture", family)[role](spec, width=8, **wide, **options))
+    without, none, some = made
+    assert list(without.state_dict()) == list(none.state_dict())
+    assert not any("Dropout" in type(module).__name__ for module in none.modules())
+    inputs = torch.randn(4, 12) if role == "generator" else torch.randn(4, 1, 28, 28)
+    with torch.inference_mode():
+        torch.testing.assert_close(some.eval()(inputs), without.eval()(inputs))
+    assert not torch.equal(some.train()(inputs), without.train()(inputs))
+
+
 def test_dcgan_at_64_is_the_papers() -> None:
     """Figure 1 of the paper: 4x4x1024, 8x8x512, 16x16x256, 32x32x128, 64x64x3."""
     spec = Spec((3, 64, 64), LatentSpec(dim=100))

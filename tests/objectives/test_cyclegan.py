@@ -1,6 +1,7 @@
 """Translation without pairs: its losses by hand, its pool, and its place in training."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -42,9 +43,9 @@ def turn(images: float, sources: float, number: int = 0) -> Turn:
     return Turn(draw=dict, batch=Batch(made[0], source=made[1]), round=number)
 
 
-def by_hand(cycle: float, identity: float) -> CycleGan:
+def by_hand(cycle: float, identity: float, **options: Any) -> CycleGan:
     networks = {"generator": Shift(0.5), "back": Shift(-0.25), "discriminator": Mean(), "discriminator_source": Mean()}
-    return CycleGan(networks, cycle=cycle, identity=identity)
+    return CycleGan(networks, cycle=cycle, identity=identity, **options)
 
 
 def test_losses_by_hand() -> None:
@@ -84,6 +85,24 @@ def test_a_pool_fills_and_then_gives_old_fakes_half_of_the_time() -> None:
     # A fake is shown when it is new or when it leaves the pool; only those that fill it are shown twice.
     assert len(given) - len(set(given)) <= 5
     assert sorted(given[:6]) == list(range(6))
+
+
+def test_a_pool_fills_in_the_rounds_that_its_discriminator_plays() -> None:
+    rest = [{"side": "discriminator", "first": first, "last": 9} for first in (0, 4)]
+    objective = by_hand(cycle=10.0, identity=4.0, pool=6, rest=rest)
+    assert [objective.rounds_played("discriminator", number) for number in (0, 5, 10, 12)] == [0, 0, 0, 2]
+    full = []
+    for number in (10, 11, 12):
+        objective.judge(turn(1.0, 0.0, number))
+        full.append(int((objective.pool.kept == 0.5).sum()))
+    assert full == [2, 4, 6]
+
+
+def test_the_discriminators_make_fakes_of_a_batch_of_their_own() -> None:
+    """As by hand above, but without a step of the generators before it."""
+    losses = by_hand(cycle=10.0, identity=4.0, smoothing=0.25).judge(turn(1.0, 0.0)).losses
+    assert losses["discriminator"].item() == pytest.approx(((1 - 0.75) ** 2 + 0.5**2) / 2)
+    assert losses["discriminator_source"].item() == pytest.approx(((0 - 0.75) ** 2 + 0.75**2) / 2)
 
 
 def test_an_empty_pool_changes_nothing() -> None:
