@@ -87,7 +87,8 @@ def missing(words: list[str]) -> str:
 
 @pytest.fixture
 def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with what a reader has: photographs, a second folder of them, a mask, a run called ``runs/mine``."""
+    """A folder with what a reader has: photographs, a second folder of them, images of a
+    size with digits, a mask, a run called ``runs/mine``."""
     from gancli.training import plan
 
     monkeypatch.setattr(plan, "measure", partial(plan.measure, seconds=0.0))
@@ -98,6 +99,7 @@ def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
         write(home / folder, pictures)
     write(home / "pairs", {f"{number}.png": noise(number, (64, 128)) for number in range(12)})
     pack(home / "photos.zip", pictures)
+    pack(home / "images.zip", {f"{number}.png": noise(number, (28, 28), channels=1) for number in range(24)})
     (home / "photo.png").write_bytes(noise(99, (32, 32)))
     (home / "digit.png").write_bytes(noise(98, (28, 28), channels=1))
     (home / "mask.png").write_bytes(mask())

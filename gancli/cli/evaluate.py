@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.places import picture_path
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Device
 from gancli.errors import UsageError
@@ -55,6 +56,14 @@ def evaluate(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
     ] = None,
+    neighbours: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw the generated images that are nearest to training images, each beside its own.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Judge models, or images, against images that they have not seen: FID, KID, recall, coverage and more.
@@ -72,6 +81,7 @@ def evaluate(
       gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
       gancli evaluate runs/mine --data mnist --json > report.json
       gancli evaluate dcgan/mnist wgan-gp/mnist images.zip --data mnist
+      gancli evaluate quick/mnist --neighbours nearest.png
       gancli evaluate sine-gan/sine
       gancli evaluate pix2pix/mnist
     """
@@ -83,6 +93,7 @@ def evaluate(
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
     if metrics is not None and not names:
         raise UsageError("no metric was named", "as in --metrics fid,kid")
+    picture = _picture(neighbours, subjects, names)
     found = []
     with progress_bar() as progress:
         for name in subjects or [None]:
@@ -98,6 +109,8 @@ def evaluate(
                 progress=progress,
             )
             found.append(report)
+            if picture is not None:
+                reports.save_neighbours(subject, report, picture, data_dir)
     if len(found) == 1:
         print(_json(found[0].to_dict())) if as_json else reports.show(found[0])
     else:
@@ -108,6 +121,18 @@ def evaluate(
             reports.show_ranked(groups)
     for warning in dict.fromkeys(warning for report in found for warning in report.warnings):
         say(f"warning: {warning}")
+
+
+def _picture(neighbours: str | None, subjects: list[str] | None, metrics: list[str]) -> Path | None:
+    """Where the picture of neighbours goes, once it is known that there will be one."""
+    path = picture_path(neighbours, "--neighbours")
+    if path is not None and len(subjects or ()) > 1:
+        raise UsageError(
+            f"--neighbours {path} is one picture, and there are {len(subjects or ())} subjects", "name one"
+        )
+    if path is not None and metrics and "memorisation" not in metrics:
+        raise UsageError("--neighbours needs the nearest training images", "add memorisation to --metrics")
+    return path
 
 
 def _json(document: dict[str, Any]) -> str:

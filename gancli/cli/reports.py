@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from gancli.cli.console import screen
+from gancli.errors import UsageError
 from gancli.evaluation.comparison import shared
 from gancli.evaluation.conditional import TITLES as ASKED
 from gancli.evaluation.cycles import TITLES as CYCLES
@@ -89,6 +91,17 @@ def _fitting(lines: Sequence[Sequence[str]]) -> int:
     """How many columns the screen has room for, the first two always."""
     ends = list(accumulate(2 + max(map(len, column)) for column in zip(*lines, strict=True)))
     return max(2, sum(end - 2 <= screen().width for end in ends))
+
+
+def save_neighbours(subject: Any, report: AnyReport, path: Path, data_dir: Path | None) -> None:
+    """Draw generated images beside the training images that they are nearest to."""
+    from gancli.evaluation.report import Report, neighbours
+    from gancli.rendering.images import save_grid
+
+    if not isinstance(report, Report):
+        raise UsageError(f"'{report.model}' is judged without training images", "leave out --neighbours")
+    # Pairs stay together: an even number of columns.
+    save_grid(neighbours(subject, report, data_dir=data_dir), path, columns=8)
 
 
 def _title(metric: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -50,6 +51,14 @@ class Sets:
     real: Features
     generated: Features
     training: Callable[[], Tensor]
+
+    @cached_property
+    def to_training(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Squared distance of each generated image to the nearest training image, that one's number, and the squared
+        distance of each held-out image to its own."""
+        training = self.training()
+        distances, numbers = nearest(self.generated.values, training)
+        return distances, numbers, nearest(self.real.values, training)[0]
 
 
 @dataclass(frozen=True)
@@ -217,8 +226,8 @@ def memorisation(sets: Sets) -> dict[str, float]:
     0.5 for images like held-out ones, 1 for copies, 0 for images far from all: Meehan et al. 2020, "A non-parametric
     test to detect data-copying in generative models", section 3, the Mann-Whitney statistic of the whole space.
     """
-    training = sets.training()
-    one, other = (nearest(side.values, training)[0].sort().values for side in (sets.generated, sets.real))
+    made, _, held_out = sets.to_training
+    one, other = made.sort().values, held_out.sort().values
     below = torch.searchsorted(other, one).double()
     equal = torch.searchsorted(other, one, right=True) - below
     return {"memorisation": float(1 - ((below + equal / 2) / len(other)).mean())}

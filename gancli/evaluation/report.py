@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
+import torch
+
 import gancli
 from gancli.data import describe, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
@@ -19,12 +21,11 @@ from gancli.evaluation.extractors import find, for_data
 from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
 from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, Sets, choose, measure
 from gancli.evaluation.protocol import Protocol, averaged, fingerprint, section
-from gancli.evaluation.reference import positions, reference, training_features
+from gancli.evaluation.reference import MOST_TRAINING, positions, reference, training_features
 from gancli.latent import MAX_SEED
 from gancli.model import Model
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from gancli.data import Dataset
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 IMAGES = 10_000
 MOST_IMAGES = 100_000
 SPLIT = "test"
+SHOWN = 24
+"""Generated images whose nearest training image is told."""
 
 
 class Subject(Interface):
@@ -91,6 +94,21 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Closest:
+    """A generated image and the training image that it is nearest to.
+
+    Attributes:
+        seed: of the generated image; for images of a folder, its number in the order in which they are drawn.
+        training: number of the training image.
+        distance: between their features, as a share of the usual (median) distance of held-out images to theirs.
+    """
+
+    seed: int
+    training: int
+    distance: float
+
+
+@dataclass(frozen=True)
 class Further:
     """A figure of what a model can do beside making images; it has no floor.
 
@@ -118,6 +136,8 @@ class Report:
         real: what it reads in the held-out images.
         warnings: reasons to be careful with the figures.
         further: how well it does what else it can do.
+        closest: the generated images that are nearest to training images, the nearest first; empty where memorisation
+            was not asked for.
     """
 
     model: str
@@ -128,6 +148,7 @@ class Report:
     real: Readout
     warnings: tuple[str, ...]
     further: tuple[Further, ...] = ()
+    closest: tuple[Closest, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -143,6 +164,7 @@ class Report:
                 "real": list(self.real.classes),
             },
             "confident": {"generated": self.generated.confident, "real": self.real.confident},
+            "closest": [asdict(pair) for pair in self.closest],
             "warnings": list(self.warnings),
         }
 
@@ -195,8 +217,8 @@ def evaluate(
     real = reference(protocol, held_out, training, chosen, reader)
     fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
     reader.progress("metrics", 0, 1)
-    trained_on = partial(training_features, protocol, training, reader)
-    values = measure(chosen, Sets(real.real, fake, trained_on))
+    sets = Sets(real.real, fake, partial(training_features, protocol, training, reader))
+    values = measure(chosen, sets)
     reader.progress("metrics", 1, 1)
     names = _class_names(spec, network)
     obeyed = conditional.figures(model.header, seeds, fake.classes, names, _right(held_out, real.real, names))
@@ -212,7 +234,40 @@ def evaluate(
         real=readout(real.real, network.head.out_features),
         warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol), *getattr(model, "warnings", ())),
         further=_further(model, held_out, reader.progress),
+        closest=_closest(sets, seeds, training) if "memorisation" in values else (),
     )
+
+
+def _closest(sets: Sets, seeds: range, training: Dataset) -> tuple[Closest, ...]:
+    distances, numbers, held_out = sets.to_training
+    usual = float(held_out.sqrt().median().clamp_min(1e-12))
+    where = positions(len(training.images), MOST_TRAINING)
+    first = distances.argsort(stable=True)[:SHOWN].tolist()
+    return tuple(Closest(seeds[i], int(where[numbers[i]]), float(distances[i].sqrt()) / usual) for i in first)
+
+
+def neighbours(model: Subject, report: Report, *, data_dir: Path | None = None) -> Tensor:
+    """The generated images of ``report.closest``, each beside its training image: uint8 (2 * N, C, H, W).
+
+    Args:
+        model: the one that was judged.
+        report: what :func:`evaluate` found.
+        data_dir: where data sets lie.
+
+    Raises:
+        UsageError: memorisation was not measured.
+    """
+    if not report.closest:
+        raise UsageError("the nearest training images were not looked for", "add memorisation to --metrics")
+    alone = section(model.header, "data").get("only_class")
+    training = load(report.protocol.data, split="train", data_dir=data_dir)
+    if isinstance(alone, str) and report.protocol.data == _own_data(model):
+        training = only_class(training, alone)
+    near = training.images[[pair.training for pair in report.closest]]
+    made = torch.cat(list(model.images([pair.seed for pair in report.closest], BATCH))).cpu()
+    _, channels, height, width = near.shape
+    made = convert(made, (height, width), channels, parse_fit("stretch"), parse_colour("white"))
+    return torch.stack([made, near], 1).flatten(0, 1)
 
 
 def _further(model: Subject, held_out: Dataset, progress: Progress) -> tuple[Further, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gancli import model as models
@@ -97,6 +98,13 @@ def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any],
     ]
 
 
+def test_neighbours_are_drawn_in_pairs(run_cli: Callable[..., Any], home: Any) -> None:
+    assert run_cli("evaluate", "m", "-n", "30", "--neighbours", "near.png").code == 0
+    with Image.open("near.png") as picture:
+        columns, rows = 8, 6
+        assert picture.width / picture.height == pytest.approx(columns / rows, rel=0.1)
+
+
 def test_without_a_model_the_newest_run_is_judged(run_cli: Callable[..., Any], asked: list[Any]) -> None:
     assert run_cli("evaluate", "--metrics", "kid").code == 0
     assert asked == [(None, "auto")]
@@ -125,6 +133,15 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
+        (["--neighbours", "x.jpg"], "error: --neighbours 'x.jpg' is not the name of a PNG\n\nhint: end it in .png\n"),
+        (
+            ["--neighbours", "x.png", "--metrics", "fid"],
+            "error: --neighbours needs the nearest training images\n\nhint: add memorisation to --metrics\n",
+        ),
+        (
+            ["n", "--neighbours", "x.png"],
+            "error: --neighbours x.png is one picture, and there are 2 subjects\n\nhint: name one\n",
+        ),
         (["--metrics", "kidd"], "error: unknown metric 'kidd'\n\nhint: did you mean 'kid'?\n"),
         (
             ["--metrics", ","],

@@ -116,6 +116,31 @@ def test_the_right_figure_exposes_each_planted_fault(reports: dict[str, Report])
         assert found[fault]["coverage"] < 0.75 * found["training"]["coverage"], fault
 
 
+def test_copies_are_told_with_the_images_that_they_were_copied_from(reports: dict[str, Report]) -> None:
+    training, images = load("digits").images, planted()["training"]
+    closest = reports["training"].closest
+    assert len(closest) == 24
+    for pair in closest:
+        assert pair.distance == 0
+        assert torch.equal(training[pair.training], images[pair.seed])
+    held_out = [pair.distance for pair in reports["copies"].closest]
+    assert held_out == sorted(held_out)
+    assert 0 < held_out[0] < 1
+    assert min(pair.distance for pair in reports["noise"].closest) > 1
+
+
+def test_the_picture_of_neighbours_shows_each_image_beside_its_own() -> None:
+    images = planted()["training"]
+    subject = Planted(images)
+    shown = report.neighbours(subject, evaluate(subject, metrics=["memorisation"], images=40))
+    assert shown.shape == (48, 1, 8, 8)
+    assert torch.equal(shown[0::2], shown[1::2])
+    large = Planted(F.interpolate(images.float(), scale_factor=2).byte().expand(-1, 3, -1, -1))
+    assert report.neighbours(large, evaluate(large, metrics=["memorisation"], images=40)).shape == (48, 1, 8, 8)
+    with pytest.raises(UsageError, match="were not looked for"):
+        report.neighbours(subject, evaluate(subject, metrics=["recall"], images=40))
+
+
 def test_class_shares_show_missing_classes(reports: dict[str, Report]) -> None:
     halves, whole, one = (reports[name].generated for name in ("half the classes", "training", "collapsed"))
     assert reports["training"].class_names == tuple("0123456789")
@@ -149,7 +174,7 @@ def test_the_protocol_says_what_was_done(reports: dict[str, Report]) -> None:
 def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> None:
     found = reports["training"]
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    figures = ["results", "further", "classes", "confident", "warnings"]
+    figures = ["results", "further", "classes", "confident", "closest", "warnings"]
     assert list(document) == ["model", "protocol", "fingerprint", *figures]
     assert document["model"] == "planted"
     assert [result["metric"] for result in document["results"]] == list(METRICS)
