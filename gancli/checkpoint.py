@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.errors import GancliError
+from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ FORMAT = 1
 
 LARGEST_HEADER = 16 << 20
 """Bytes of header that are read at most: names, shapes and the JSON document."""
+
+NAME = "name a model of `gancli zoo list`, the folder of a training, or its model.safetensors"
+"""What to name instead of a file that is no model."""
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -52,9 +55,11 @@ def _metadata(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if not isinstance(header, dict):
             raise ValueError("its header is not a table")
     except KeyError:
-        raise GancliError(f"{path} was not written by gancli: its header does not say how to use it") from None
+        raise GancliError(f"{path} was not written by gancli: its header does not say how to use it", NAME) from None
     except (ValueError, TypeError, AttributeError, struct.error, RecursionError) as error:
-        raise GancliError(f"{path} is not a whole safetensors file: {error}") from None
+        if path.suffix != ".safetensors":
+            raise UsageError(f"{path} is not a model's .safetensors file", NAME) from None
+        raise GancliError(f"{path} is not a whole safetensors file: {error}", NAME) from None
     return header, table
 
 
@@ -62,7 +67,8 @@ def read_header(path: Path) -> dict[str, Any]:
     """The JSON document of a file, without torch and without reading tensors.
 
     Raises:
-        GancliError: not a safetensors file, not one of ours, or a header of absurd size.
+        UsageError: not a safetensors file, nor called one.
+        GancliError: not a whole safetensors file, not one of ours, or a header of absurd size.
     """
     return _metadata(path)[0]
 
@@ -91,7 +97,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         return load_file(path), header
     except SafetensorError as error:
-        raise GancliError(f"{path} is not a whole safetensors file: {error}") from None
+        raise GancliError(f"{path} is not a whole safetensors file: {error}", NAME) from None
 
 
 def flatten(tree: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:

@@ -95,16 +95,17 @@ def check_codes(codes: Sequence[Code], model: str, count: int) -> None:
             )
 
 
-def parse_classes(text: str, names: Sequence[str], model: str) -> tuple[int, ...]:
+def parse_classes(text: str, names: Sequence[str], model: str, kind: str = "class") -> tuple[int, ...]:
     """Read ``7``, ``3,7``, ``0-4``, ``cat,dog`` or ``all``: names and numbers of a model's classes.
 
     Args:
         text: what the user typed.
         names: the model's classes; () for a model that takes none.
         model: its name, for messages.
+        kind: what messages call one, "category" where a model found them without labels.
 
     Raises:
-        UsageError: a model without classes, an unknown class, or one that is named twice.
+        UsageError: a model without classes, or an unknown class.
     """
     if not names:
         raise UsageError(f"'{model}' takes no classes", "leave out --class; cgan/mnist is a model with classes")
@@ -113,17 +114,17 @@ def parse_classes(text: str, names: Sequence[str], model: str) -> tuple[int, ...
     numbers: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         found = re.fullmatch(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})", part) if part not in names else None
-        first, last = (_class(end, names, model) for end in (found.groups() if found else (part, part)))
+        first, last = (_class(end, names, model, kind) for end in (found.groups() if found else (part, part)))
         if last < first:
             raise UsageError(f"--class '{part}' runs backwards", f"write it as {last}-{first}")
         numbers += range(first, last + 1)
     return tuple(numbers)
 
 
-def _class(text: str, names: Sequence[str], model: str) -> int:
+def _class(text: str, names: Sequence[str], model: str, kind: str) -> int:
     number = class_number(text, names)
     if number is None:
-        raise UsageError(f"'{model}' has no class '{text[:40]}'", class_hint(text, names))
+        raise UsageError(f"'{model}' has no {kind} '{text[:40]}'", class_hint(text, names))
     return number
 
 

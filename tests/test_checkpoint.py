@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli import checkpoint
-from gancli.errors import GancliError
+from gancli.errors import GancliError, UsageError
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path) -> None:
@@ -118,3 +118,13 @@ def test_hostile_files_are_refused_in_one_line(name: str, tmp_path) -> None:
     assert refused.value.message.startswith(str(path))
     assert message in refused.value.message
     assert "\n" not in refused.value.message
+    assert refused.value.hint == checkpoint.NAME
+
+
+def test_a_file_of_another_kind_is_called_so(tmp_path) -> None:
+    path = tmp_path / "one.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n and more")
+    with pytest.raises(UsageError) as refused:
+        checkpoint.read(path)
+    assert refused.value.message == f"{path} is not a model's .safetensors file"
+    assert refused.value.hint == checkpoint.NAME

@@ -76,6 +76,11 @@ def test_faults_of_classes(text: str, names: tuple[str, ...], message: str, hint
     assert (refused.value.message, refused.value.hint) == (message, hint)
 
 
+def test_a_kind_of_class_is_named_in_its_fault() -> None:
+    with pytest.raises(UsageError, match="'m' has no category '9'"):
+        parse_classes("9", ("0", "1"), "m", "category")
+
+
 @pytest.mark.parametrize(
     ("name", "folder"), [("7", "7"), ("T-shirt/top", "T-shirt-top"), ("..", "class"), ("a\\b:c", "a-b-c")]
 )

@@ -3,7 +3,7 @@
 import os
 import sys
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -69,6 +69,29 @@ def _report(message: str, hint: str) -> None:
         print(f"\nhint: {hint}", file=sys.stderr)
 
 
+def _number_fault(error: typer.TyperException) -> tuple[str, str] | None:
+    """What is wrong with an option's number, and which numbers it takes; None for any other fault."""
+    param: Any = getattr(error, "param", None)
+    kind, faults = _kind_of_number(param), getattr(error.__cause__, "errors", None)
+    if kind is None or faults is None:
+        return None
+    fault = faults()[0]
+    option, text = max(param.opts, key=len), str(fault["input"]).strip()[:40]
+    bounds = param.type_descriptor.parameter_info
+    low, high = (None if bound is None else f"{bound:.10g}" for bound in (bounds.min, bounds.max))
+    between = f"{kind} from {low} to {high}"
+    takes = kind if low is None else between if high is not None else f"{kind}, {low} or more"
+    outside = fault["type"].startswith(("greater_", "less_"))
+    return f"{option} {text} is out of range" if outside else f"{option} '{text}' is not {kind}", f"it takes {takes}"
+
+
+def _kind_of_number(param: Any) -> str | None:
+    """What an option takes, in words; None if it is no number."""
+    kinds = {int: "a whole number", float: "a number"}
+    annotation = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    return next((kinds[kind] for kind in (annotation, *get_args(annotation)) if kind in kinds), None)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 something failed, 2 the user's input was at fault, 130 Ctrl-C."""
     # An option whose value may be left out is beyond typer: a bare --resume becomes --resume= (the newest run).
@@ -84,7 +107,9 @@ def main(args: list[str] | None = None) -> None:
     except typer.TyperException as error:
         code = getattr(error, "exit_code", 2)
         tell = getattr(error, "format_message", None)
-        if message := tell() if tell else str(error):
+        if number := _number_fault(error):
+            _report(*number)
+        elif message := tell() if tell else str(error):
             first = [word for word in arguments if not word.startswith("-")][:1]
             command = " ".join(["gancli", *(word for word in first if word in _commands()), "--help"])
             _report(message[:1].lower() + message[1:].rstrip("."), f"{command} lists what there is")

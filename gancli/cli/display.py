@@ -89,10 +89,14 @@ class Lines(Display):
         say("  ".join([*parts, *self._judged(), f"{clock(self.left)} left"]))
 
     def _judged(self) -> list[str]:
-        """How the discriminator judges: in the balance of cross entropy, D is 0.50 and its score -2 log 2 = -1.386."""
+        """How the discriminator judges: in the balance of cross entropy, D is 0.50 and its score -2 log 2 = -1.386.
+
+        A critic, which has no probabilities, estimates a distance instead.
+        """
         judged = [f"D({name.removeprefix('probability/')}) {value:.2f}" for name, value in self._of("probability/")]
         score = [f"D score {value:.3f}" for _, value in self._of("score/") if judged]
-        return [*judged, *score, *(f"ELBO {value:.2f}" for _, value in self._of("elbo"))]
+        distance = [f"distance {value:.3f}" for _, value in self._of("distance/")]
+        return [*judged, *score, *distance, *(f"ELBO {value:.2f}" for _, value in self._of("elbo"))]
 
     def _of(self, prefix: str) -> list[tuple[str, float]]:
         return [(name, value) for name, value in self.values.items() if name.startswith(prefix)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,13 +33,12 @@ def doctor(
       gancli doctor runs/mine
       gancli doctor runs/mine --json --out mine.png
     """
-    from gancli import catalog
     from gancli.errors import UsageError
     from gancli.training.examination import examine
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"the plot is a PNG, not '{out.name}'", "name a file that ends in .png")
-    seen = examine(run or catalog.newest_run())
+    seen = examine(run or _newest())
     plot = out or seen.folder / "doctor.png"
     seen.plot(plot)
     if as_json:
@@ -48,12 +48,29 @@ def doctor(
         print(f"{plot}  losses, probabilities, diversity and what was found")
 
 
+def _newest() -> Path:
+    """The newest run; where there is none, what to name is a run, not one of the models that other commands take."""
+    from gancli import catalog
+    from gancli.errors import UsageError
+
+    try:
+        return catalog.newest_run()
+    except UsageError as error:
+        hint = "name the folder of a training, as in `gancli doctor runs/NAME`, or start one: `gancli train digits`"
+        raise UsageError(error.message, hint) from None
+
+
 def _show(seen: Examination) -> None:
     budget = f" of {seen.budget:,}" if seen.budget else ""
     print(f"{seen.folder}: {seen.model} on {seen.data}, {seen.rounds:,}{budget} rounds, {seen.state}\n")
     for back in seen.rollbacks:
         because = back["because"].replace("-", " ")
         print(f"round {back['from']:,}: {because}; back to round {back['to']:,} with rates x {back['scale']:g}\n")
+    for stop in seen.stops:
+        after = "went on later"
+        if seen.state == "stopped" and stop is seen.stops[-1]:
+            after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` goes on"
+        print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
     if not seen.watch.found:
         print(f"nothing wrong in {seen.watch.looks} looks\n")
     for finding in seen.watch.found:

@@ -9,7 +9,7 @@ import typer
 
 from gancli.cli.console import say
 from gancli.cli.progress import counting
-from gancli.cli.sample import Batch, Device, ModelName
+from gancli.cli.sample import Batch, Device, ModelName, kind_of_class
 from gancli.conditions import parse_classes
 from gancli.errors import UsageError
 from gancli.latent import Inputs, Method, Seeds, batches, parse_seeds, path
@@ -29,11 +29,12 @@ def interpolate(
         str, typer.Option(help="Two or more seeds to lead through, such as 3,14,15.", show_default=False)
     ] = ...,  # ty: ignore[invalid-parameter-default]
     classes: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--class",
             metavar="NAMES",
-            help="The class of the whole walk, or one for each seed to walk between; the seeds' own unless given.",
+            help="The class of the whole walk, or one for each seed to walk between; the seeds' own unless given. "
+            "Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -97,7 +98,7 @@ def interpolate(
     if source.numbers:
         numbers.refuse_options(source, scale=scale)
     target = Path(out) if out else Path(f"{file_stem(source.name)}-walk.gif")
-    chosen = _classes(source, classes, walks) if classes is not None else [None] * len(walks)
+    chosen = _classes(source, ",".join(classes), walks) if classes else [None] * len(walks)
     paths = [
         path(source.latent, walk, frames, method=method, loop=loop, classes=own)
         for walk, own in zip(walks, chosen, strict=True)
@@ -119,8 +120,8 @@ def interpolate(
 
 def _classes(source: "Model", text: str, walks: list[Seeds]) -> list[tuple[int, ...]]:
     """The class of every keyframe, walk by walk."""
-    numbers, length = parse_classes(text, source.classes, source.name), len(walks[0])
-    seeds = length * len(walks)
+    numbers = parse_classes(text, source.classes, source.name, kind_of_class(source))
+    length, seeds = len(walks[0]), len(walks[0]) * len(walks)
     if len(numbers) not in (1, seeds):
         raise UsageError(
             f"--class '{text}' names {len(numbers)} classes for {seeds} seeds", "name one for all, or one for each seed"

@@ -29,6 +29,11 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Images computed at once.")]
 
 
+def kind_of_class(source: "Model") -> str:
+    """What to call a class that the model is told: those that it found without labels have no meaning but its own."""
+    return "class" if source.labelled else "category"
+
+
 def sample(
     model: ModelName = None,
     seeds: Annotated[
@@ -39,11 +44,12 @@ def sample(
     ] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="The first N seeds: 0 to N - 1.")] = None,
     classes: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--class",
             metavar="NAMES",
-            help="Names or numbers of classes, such as 7 or 3,7 or 0-4, or all. Every class gets all the seeds.",
+            help="Names or numbers of classes, such as 7 or 3,7 or 0-4, or all. Every class gets all the seeds. "
+            "Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -91,9 +97,9 @@ def sample(
       gancli sample infogan/mnist --code 0=-2..2
     """
     cells = parse_grid(grid) if grid is not None else None
-    asked = parse_codes(codes or [])
+    asked, named = parse_codes(codes or []), ",".join(classes) if classes else None
     sweeping = any(code.last is not None for code in asked)
-    chosen = _chosen(seeds, n, cells, plain=classes is None and not sweeping)
+    chosen = _chosen(seeds, n, cells, plain=named is None and not sweeping)
     many = out is not None and _holds_many(out)
     if many and sweeping:
         raise UsageError(f"a sweep is one picture, but '{out}' takes one PNG a seed", "name a .png, or fix the code")
@@ -107,26 +113,28 @@ def sample(
     path = Path(out) if out else Path(f"{file_stem(source.name)}.png")
     if source.numbers:
         numbers.refuse_options(source, grid=grid, out=out if many else None)
-        _request(source, chosen, classes, asked, None)
+        _request(source, chosen, named, asked, None)
         chosen = chosen if chosen and (seeds or n) else numbers.usual(source)
         numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
-    request = _request(source, chosen, classes, asked, cells)
-    if not many:
+    request = _request(source, chosen, named, asked, cells)
+    if many:
+        _check_folders(source, request)
+    else:
         _check_picture(len(request))
     with counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, batch, progress)
         else:
             _save_grid(source, request, path, cells[0] if cells else request.columns, batch, progress)
-    named = [source.classes[number] for number in request.classes or ()]
+    told = [source.classes[number] for number in request.classes or ()]
     if as_json:
         made = {"model": source.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
-        print(json.dumps({**made, "classes": named} if named else made))
+        print(json.dumps({**made, "classes": told} if told else made))
     else:
-        of_class = f", class {', '.join(named)}" if named else ""
+        of_class = f", {kind_of_class(source)} {', '.join(told)}" if told else ""
         say(f"{len(request):,} image{'s' * (len(request) != 1)} of {source.name}{of_class}")
         print(path)
 
@@ -190,12 +198,24 @@ def _check_picture(count: int) -> None:
         )
 
 
+def _check_folders(source: "Model", request: Request) -> None:
+    """Make sure that every class has a folder of its own."""
+    numbers = request.classes or ()
+    if twice := [number for number in numbers if numbers.count(number) > 1]:
+        raise UsageError(
+            f"{kind_of_class(source)} '{source.classes[twice[0]]}' is named twice, and its folder can be there once",
+            "name every one once",
+        )
+
+
 def _request(
     source: "Model", seeds: Seeds | None, classes: str | None, codes: tuple[Code, ...], cells: tuple[int, int] | None
 ) -> Request:
     """What the model is asked for, in the order of the picture."""
     check_codes(codes, source.name, source.latent.codes)
-    numbers = parse_classes(classes, source.classes, source.name) if classes is not None else None
+    numbers = None
+    if classes is not None:
+        numbers = parse_classes(classes, source.classes, source.name, kind_of_class(source))
     moving = next((code for code in codes if code.last is not None), None)
     columns = cells[0] if cells else COLUMNS
     sweep = (moving.number, tuple(moving.values(columns))) if moving else None

@@ -211,6 +211,7 @@ def _prepare(
         say(f"left out {skipped.name}: {skipped.reason}")
     if len(dataset.skipped) > 5 and not quiet:
         say(f"left out {len(dataset.skipped) - 5} more; `gancli data show` names them")
+    _check_kind(recipe, dataset)
     if stored is not None and not measure_anyway:
         return dataset, where, stored, None
     if not quiet:
@@ -220,6 +221,16 @@ def _prepare(
     if recipe.training.rounds is None:
         recipe = recipe.with_values(training={"rounds": plan.rounds_of(recipe, len(dataset.images), measured)})
     return dataset, where, recipe, measured
+
+
+def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
+    """Make sure that numbers go to a model of numbers, before an architecture calls their shape too small an image."""
+    outputs = {network.options["output"] for network in recipe.networks.values() if "output" in network.options}
+    if dataset.formula is not None and outputs and "linear" not in outputs:
+        raise UsageError(
+            f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
+            "leave out --model, or let perceptrons end in numbers: --model gan --set networks.generator.output=linear",
+        )
 
 
 def _new_folder(recipe: Recipe) -> Path:

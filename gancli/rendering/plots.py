@@ -20,10 +20,11 @@ Row = Mapping[str, Any]
 
 
 def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[float, str]] | None = None) -> None:
-    """Draw losses and, where there are any, the discriminator's probabilities, against the images seen.
+    """Draw losses and, where there are any, a discriminator's probabilities or a critic's distance, by images seen.
 
     Args:
-        rows: entries of metrics.jsonl: "images", "loss/*" and "probability/*"; what is missing or not finite is a gap.
+        rows: entries of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; what is missing or
+            not finite is a gap.
         path: the PNG to write; the same rows give the same bytes.
         marks: places to mark, as images seen and a few words; if there is a list, even an empty one, the figures of
             the sample grids ("diversity", "noise") are drawn as well.
@@ -35,7 +36,8 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    wanted = {"loss": _names(rows, "loss/"), "judged real": _names(rows, "probability/")}
+    prefixes = {"loss": "loss/", "judged real": "probability/", "distance": "distance/"}
+    wanted = {label: _names(rows, prefix) for label, prefix in prefixes.items()}
     if not wanted["loss"]:
         raise GancliError("there is no loss to draw", "train for a while first")
     if marks is not None:
@@ -43,7 +45,7 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
     wanted = {label: names for label, names in wanted.items() if names}
     figure = Figure(figsize=(9, 2 + 2 * len(wanted)), dpi=100 if marks is None else 80, layout="constrained")
     FigureCanvasAgg(figure)
-    ratios = [3, 2, 2][: len(wanted)]
+    ratios = [3, *[2] * (len(wanted) - 1)]
     panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     for panel, (label, names) in zip(panels, wanted.items(), strict=True):
         _curves(panel, rows, names, label)

@@ -27,10 +27,11 @@ class Examination:
         data: its data set.
         rounds: done so far.
         budget: rounds in all; None if the recipe cannot be read.
-        state: finished, running, diverged or unfinished.
+        state: finished, diverged, stopped (by the watch), running or unfinished.
         rows: the lines of its metrics.
         watch: what the watch makes of them.
         rollbacks: times it went back: from, to, because, text, scale.
+        stops: times that the watch stopped it: round, because; all but that of the state "stopped" were gone on from.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Examination:
     rows: list[dict[str, Any]]
     watch: health.Watch
     rollbacks: list[dict[str, Any]]
+    stops: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -53,10 +55,11 @@ class Examination:
             "looks": self.watch.looks,
             "findings": findings,
             "rollbacks": self.rollbacks,
+            "stops": self.stops,
         }
 
     def plot(self, path: Path) -> None:
-        """Losses, probabilities and the figures of the pictures, with every finding and rollback marked."""
+        """Losses, how the opponent judges and the figures of the pictures, with findings and rollbacks marked."""
         seen = [(row["round"], row.get("images", 0)) for row in self.rows]
         marks = [(finding.since, finding.title) for finding in self.watch.found]
         marks += [(back["to"], "back to here") for back in self.rollbacks]
@@ -88,10 +91,11 @@ def examine(folder: Path) -> Examination:
         str(_section(table, "data").get("name", "unknown data")),
         rows[-1]["round"],
         _section(table, "training").get("rounds"),
-        _state(folder, metrics, watch),
+        _state(folder, rows, watch),
         rows,
         watch,
         [row[health.ROLLBACK] for row in rows if isinstance(row.get(health.ROLLBACK), dict)],
+        [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if _is_stop(row)],
     )
 
 
@@ -107,9 +111,16 @@ def _section(table: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _state(folder: Path, metrics: Path, watch: health.Watch) -> str:
+def _is_stop(row: dict[str, Any]) -> bool:
+    return isinstance(row.get(health.STOPPED), str)
+
+
+def _state(folder: Path, rows: list[dict[str, Any]], watch: health.Watch) -> str:
     if catalog.is_finished(folder):
         return "finished"
     if "not-a-number" in watch.active:
         return "diverged"
-    return "running" if time.time() - metrics.stat().st_mtime < RECENT else "unfinished"
+    if _is_stop(rows[-1]):
+        return "stopped"
+    written = (folder / "metrics.jsonl").stat().st_mtime
+    return "running" if time.time() - written < RECENT else "unfinished"

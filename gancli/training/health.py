@@ -25,6 +25,9 @@ DIVERGED = "diverged"
 ROLLBACK = "rollback"
 """Of the line that a run writes when it goes back: from where, to where, and why."""
 
+STOPPED = "stopped"
+"""Of the line that a run writes when it stops because of a failure: the failure's name."""
+
 
 @dataclass(frozen=True)
 class Finding:

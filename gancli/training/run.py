@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import shlex
 import shutil
 import tempfile
 import time
@@ -79,10 +80,11 @@ class Unhealthy(GancliError):
     Args:
         finding: the failure.
         what: the message.
+        further: what else can be done, after the finding's advice.
     """
 
-    def __init__(self, finding: health.Finding, what: str) -> None:
-        super().__init__(what, finding.advice)
+    def __init__(self, finding: health.Finding, what: str, further: str = "") -> None:
+        super().__init__(what, "; ".join(filter(None, [finding.advice, further])))
         self.finding = finding
 
 
@@ -317,7 +319,8 @@ class Run:
         self._write(row, reporter)
         if found and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
             where = f"round {trainer.rounds}; {self.folder} can go on from there"
-            raise Unhealthy(found[0], f"{found[0].title} in {where}: {found[0].text}")
+            further = f"`gancli train --resume {shlex.quote(str(self.folder))}` goes on all the same"
+            raise Unhealthy(found[0], f"{found[0].title} in {where}: {found[0].text}", further)
         if look is not None and self.policy == "rollback":
             self._check(
                 checkpoint.flatten(trainer.state())[0]
@@ -368,6 +371,7 @@ class Run:
         if self.policy != "rollback" or len(self.rollbacks) >= ROLLBACKS:
             if not isinstance(failure, Diverged):
                 self.save()
+                self._write({**self._stamp(), health.STOPPED: failure.finding.name})
             raise failure
         tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
         back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}

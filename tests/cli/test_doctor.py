@@ -64,6 +64,25 @@ def test_a_value_that_is_no_number_and_a_rollback_are_told(run_cli, run: Path) -
     assert "not a number, from round 801 to the end\n  seen   loss/generator is nan\n" in out
 
 
+def test_a_stop_is_told_with_the_way_on_and_is_history_after_that(run_cli, run: Path) -> None:
+    lines = (run / "metrics.jsonl").read_text().splitlines()[:-1]
+    stop = json.dumps({"round": 1450, "images": 14500, "stopped": "mode-collapse"})
+    (run / "metrics.jsonl").write_text("\n".join([*lines, stop]) + "\n")
+    out = run_cli("doctor", "runs/r").out
+    assert out.startswith(
+        "runs/r: quick on digits, 1,450 of 2,000 rounds, stopped\n\n"
+        "round 1,450: stopped by mode collapse; `gancli train --resume runs/r` goes on\n\nmode collapse, from round"
+    )
+    shown = json.loads(run_cli("doctor", "runs/r", "--json").out)
+    assert (shown["state"], shown["stops"]) == ("stopped", [{"round": 1450, "because": "mode-collapse"}])
+
+    further = json.dumps({**ROW, "round": 1500, "diversity": 0.05})
+    (run / "metrics.jsonl").write_text("\n".join([*lines, stop, further]) + "\n")
+    out = run_cli("doctor", "runs/r").out
+    assert out.startswith("runs/r: quick on digits, 1,500 of 2,000 rounds, running\n\nround 1,450: stopped by mode")
+    assert "collapse; went on later\n" in out
+
+
 def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> None:
     small = [f"networks.{side}.{size}" for side in ("generator", "discriminator") for size in ("width=4", "dense=8")]
     settings = [word for setting in [*small, "training.batch=12"] for word in ("--set", setting)]
@@ -79,6 +98,11 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
+        (
+            [],
+            "there is no run in runs/",
+            "name the folder of a training, as in `gancli doctor runs/NAME`, or start one: `gancli train digits`",
+        ),
         (["nowhere"], "no such folder: nowhere", "name the folder of a training, or none for the newest"),
         (["plain"], "plain is not a run: it has no metrics.jsonl", "name the folder of a training"),
         (["young"], "young has no metrics yet", "train for a while first"),
@@ -105,4 +129,6 @@ def test_the_watch_speaks_during_training_and_can_stop_it(run_cli) -> None:
     assert "; try: a smaller rate for D" in result.err
     assert "\nerror: discriminator wins in round " in result.err
     assert "hint: a smaller rate for D" in result.err
+    assert result.err.endswith("; `gancli train --resume r` goes on all the same\n")
+    assert run_cli("doctor", "r").out.splitlines()[0].endswith(" of 200 rounds, stopped")
     assert "should be 'warn', 'stop' or 'rollback'" in run_cli("train", "digits", "--on-collapse", "x").err

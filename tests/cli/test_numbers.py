@@ -141,7 +141,12 @@ def test_points_draw_their_way(run_cli: Run) -> None:
         (
             ("train", "sine", "--model", "gan", "-q"),
             "'gan' makes images, and sine holds numbers",
-            "leave out --model, or let its generator end in numbers: --set networks.generator.output=linear",
+            "leave out --model, or let perceptrons end in numbers: --model gan --set networks.generator.output=linear",
+        ),
+        (
+            ("train", "sine", "--model", "dcgan", "-q"),
+            "'dcgan' makes images, and sine holds numbers",
+            "leave out --model, or let perceptrons end in numbers: --model gan --set networks.generator.output=linear",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

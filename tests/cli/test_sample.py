@@ -129,6 +129,7 @@ def test_an_archive_of_images_and_json(run_cli):
             "--out 'a.jpg' ends in '.jpg'",
             "end it in .png for one grid, in .zip for an archive, or in / for a folder",
         ),
+        (["-n", "0"], "-n 0 is out of range", "it takes a whole number, 1 or more"),
         (["--out", ""], "--out is empty", "name a .png, a .zip or a folder"),
         (
             ["--out", "a.zip", "--grid", "8x8"],

@@ -20,6 +20,7 @@ class Fake:
     name, numbers, takes = "cgan/fashion", False, "latent"
     shape = (1, 28, 28)
     classes = ("T-shirt/top", "trouser", "bag")
+    labelled = True
     latent = LatentSpec(2, "uniform", classes=3, codes=2)
 
     def generate(self, inputs):
@@ -49,6 +50,25 @@ def test_a_row_for_each_class_with_the_same_seeds(run_cli):
     with Image.open("a.png") as image:
         rows = np.array(image)[2:].reshape(3, 58, 582)[:, :56, 2:30]
     assert (rows[1].astype(int) - rows[0] == 20).all()
+
+
+def test_class_may_be_given_again(run_cli):
+    result = run_cli("sample", "--class", "bag", "--class", "0,1", "--code", "0=0", "--code", "1=0", "--out", "a.png")
+    assert result.err == "30 images of cgan/fashion, class bag, T-shirt/top, trouser\n"
+    assert [row[0] for row in right_sides("a.png", 10, 3)] == [140, 100, 120]
+    walk = ["interpolate", "--seeds", "5,5", "--frames", "1", "--out"]
+    assert run_cli(*walk, "a.png", "--class", "0", "--class", "2").code == 0
+    assert run_cli(*walk, "b.png", "--class", "0,2").code == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+
+
+def test_what_was_found_without_labels_is_a_category(run_cli, monkeypatch):
+    monkeypatch.setattr(Fake, "labelled", False)
+    monkeypatch.setattr(Fake, "classes", ("0", "1", "2"))
+    assert run_cli("sample", "--class", "2", "-n", "4").err == "4 images of cgan/fashion, category 2\n"
+    for command in (["sample"], ["interpolate", "--seeds", "1,2"]):
+        refused = run_cli(*command, "--class", "7")
+        assert refused.err == "error: 'cgan/fashion' has no category '7'\n\nhint: one of: 0, 1, 2\n"
 
 
 def test_one_class_fills_a_square(run_cli):
@@ -101,6 +121,8 @@ def test_an_archive_has_folders_too(run_cli):
     [
         (["--class", "baq"], "'cgan/fashion' has no class 'baq'", "did you mean 'bag'?"),
         (["--class", "7"], "'cgan/fashion' has no class '7'", "one of: T-shirt/top, trouser, bag"),
+        (["--class", "2", "--class", "bag", "--out", "d"], "class 'bag' is named twice, and its folder can be there "
+         "once", "name every one once"),
         (["--code", "2=1"], "'cgan/fashion' has no code 2", "its codes go from 0 to 1"),
         (["--code", "0"], "--code '0' is not NUMBER=VALUE or NUMBER=FIRST..LAST", "as in --code 0=1.5, or "
          "--code 0=-2..2 for a sweep"),

@@ -171,7 +171,7 @@ def test_errors(run_cli, home: Path, name: str) -> None:
     ("arguments", "start"),
     [
         (["--epoch", "3"], "error: no such option: --epoch"),
-        (["--minutes", "x"], "error: invalid value for '--minutes'"),
+        (["--out"], "error: option '--out' requires an argument"),
     ],
 )
 def test_what_the_command_line_itself_refuses(run_cli, arguments: list[str], start: str) -> None:
@@ -179,6 +179,29 @@ def test_what_the_command_line_itself_refuses(run_cli, arguments: list[str], sta
     assert result.code == 2
     assert result.err.startswith(start)
     assert result.err.endswith("\n\nhint: gancli train --help lists what there is\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--rounds", "0"], "--rounds 0 is out of range", "it takes a whole number, 1 or more"),
+        (["--rounds", "x"], "--rounds 'x' is not a whole number", "it takes a whole number, 1 or more"),
+        (["--minutes", "x"], "--minutes 'x' is not a number", "it takes a number, 0.001 or more"),
+        (["--minutes", "0"], "--minutes 0 is out of range", "it takes a number, 0.001 or more"),
+        (["--seed", "-1"], "--seed -1 is out of range", "it takes a whole number from 0 to 4294967295"),
+        (["--seed", "4294967296"], "--seed 4294967296 is out of range", "it takes a whole number from 0 to 4294967295"),
+    ],
+)
+def test_a_number_that_an_option_does_not_take(run_cli, arguments: list[str], message: str, hint: str) -> None:
+    result = run_cli("train", "digits", *arguments)
+    assert (result.code, result.err) == (2, f"error: {message}\n\nhint: {hint}\n")
+
+
+def test_the_display_shows_a_critics_distance(run_cli) -> None:
+    small = [f"networks.{side}.width=4" for side in ("generator", "discriminator")]
+    words = [word for setting in [*small, "training.batch=12"] for word in ("--set", setting)]
+    said = run_cli("train", "digits", "--model", "wgan", "--rounds", "2", "--out", "r", *words).err
+    assert re.search(r"discriminator -?\d+\.\d{3}  generator -?\d+\.\d{3}  distance -?\d+\.\d{3}  0:00 left", said)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -62,6 +62,18 @@ def test_a_critic_has_no_probability(home):
         assert image.size == (900, 400)
 
 
+def test_a_critics_distance_has_a_panel(home):
+    plain = [{"images": 10 * i, "loss/critic": -1.0 / i} for i in range(1, 40)]
+    save_losses(plain, "plain.png")
+    save_losses([{**row, "distance/critic": -row["loss/critic"]} for row in plain], "a.png")
+    with Image.open("a.png") as image:
+        assert image.size == (900, 600)
+    assert coloured("a.png", (0, 0x72, 0xB2)) > 1.5 * coloured("plain.png", (0, 0x72, 0xB2))
+    save_losses([{**row, "distance/critic": 1.0, "probability/real": 0.5, "noise": 0.1} for row in plain], "b.png", [])
+    with Image.open("b.png") as image:
+        assert image.size == (720, 800)
+
+
 def test_without_a_loss(home):
     with pytest.raises(GancliError) as error:
         save_losses([{"round": 1, "images": 4}], "a.png")

@@ -189,9 +189,19 @@ def test_stop_saves_and_says_why(tmp_path) -> None:
     assert stopped.value.hint.startswith("a smaller rate for D")
     there = checkpoint.read_header(tmp_path / "r" / "state.safetensors")["rounds"]
     assert there == run.trainer.rounds < 200
+    assert stopped.value.hint.endswith(f"; `gancli train --resume {tmp_path / 'r'}` goes on all the same")
+    rows = read_metrics(tmp_path / "r" / "metrics.jsonl")
+    assert (rows[-1]["round"], rows[-1][health.STOPPED]) == (there, "discriminator-wins")
+    assert list(rows[-1]) == ["round", "images", "seconds", "images_per_second", health.STOPPED]
+    assert [finding.to_dict() for finding in health.replay(rows).found] == [f.to_dict() for f in run.watch.found]
     again = start(tmp_path / "r", "discriminator-wins", "stop")  # who goes on does so knowingly
     with pytest.raises(Interrupted):
         again.train(Silent(), lambda: again.trainer.rounds > there + 5)
+    rows = read_metrics(tmp_path / "r" / "metrics.jsonl")
+    assert [row["round"] for row in rows if health.STOPPED in row] == [there]
+    assert rows[-1]["round"] > there
+    assert health.STOPPED not in rows[-1]
+    assert names(rows) == [finding.name for finding in again.watch.found]
 
 
 def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tmp_path) -> None:
