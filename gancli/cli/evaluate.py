@@ -46,6 +46,15 @@ def evaluate(
         ),
     ] = None,
     seed_start: Annotated[int, typer.Option(metavar="SEED", help="The first seed.")] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=30,
+            metavar="R",
+            help="Independent sets of generated images: means, and where a further one would lie.",
+        ),
+    ] = 1,
     extractor: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +87,7 @@ def evaluate(
     \b
     Examples:
       gancli evaluate dcgan/mnist
-      gancli evaluate dcgan/mnist --metrics fid,kid -n 2000
+      gancli evaluate dcgan/mnist --metrics fid,kid -n 2000 --repeats 5
       gancli evaluate runs/mine --data mnist --json > report.json
       gancli evaluate dcgan/mnist wgan-gp/mnist images.zip --data mnist
       gancli evaluate quick/mnist --neighbours nearest.png
@@ -105,6 +114,7 @@ def evaluate(
                 images,
                 extractor=extractor,
                 seed_start=seed_start,
+                repeats=repeats,
                 data_dir=data_dir,
                 progress=progress,
             )

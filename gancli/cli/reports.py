@@ -137,7 +137,7 @@ def _show_images(report: Report) -> None:
     facts = {
         "extractor": f"{protocol.extractor}, {protocol.extractor_sha256[:16]}",
         "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
-        "images": f"{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
+        "images": f"{_sets(protocol)}{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
         f"{protocol.floor_images:,} training for the floor",
         "seeds": protocol.seeds,
         "weights": _WEIGHTS[protocol.ema],
@@ -225,13 +225,21 @@ def _table(*heads: str) -> Table:
     return table
 
 
+def _sets(protocol: Any) -> str:
+    """How many sets of images were made, if several."""
+    return f"{protocol.repeats} sets of " if protocol.repeats > 1 else ""
+
+
 def _figures(report: Report) -> Table:
-    table = _table("metric", "generated", "floor", "better")
+    several = report.protocol.repeats > 1
+    table = _table("metric", "generated", *(["a further set"] if several else []), "floor", "better")
     for result in report.results:
         metric = METRICS.get(result.metric)
         digits = metric.digits if metric else 3
-        values = ("–" if value is None else f"{value:.{digits}f}" for value in (result.value, result.floor))
-        table.add_row(metric.title if metric else ASKED[result.metric], *values, result.better)
+        ends = " to ".join(f"{end:.{digits}f}" for end in result.interval or ())
+        value, floor = ("–" if value is None else f"{value:.{digits}f}" for value in (result.value, result.floor))
+        title = metric.title if metric else ASKED[result.metric]
+        table.add_row(title, value, *([ends] if several else []), floor, result.better)
     return table
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gancli.data.loading import Dataset
 
 LISTED = 20
@@ -42,8 +44,8 @@ def class_hint(text: str, names: Sequence[str]) -> str:
     return f"one of: {shown}" + (f", … {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def only_class(dataset: Dataset, text: str) -> Dataset:
-    """The images of one class; they have no labels, since there is nothing left to tell apart.
+def class_positions(dataset: Dataset, text: str) -> Tensor:
+    """Where the images of one class lie: int64 (N,).
 
     Args:
         dataset: with labels.
@@ -60,6 +62,20 @@ def only_class(dataset: Dataset, text: str) -> Dataset:
     there = (dataset.labels == number).nonzero().flatten()
     if not len(there):
         raise UsageError(f"'{dataset.name}' has no image of the class '{dataset.classes[number]}'")
+    return there
+
+
+def only_class(dataset: Dataset, text: str) -> Dataset:
+    """The images of one class; they have no labels, since there is nothing left to tell apart.
+
+    Args:
+        dataset: with labels.
+        text: the class's name or number.
+
+    Raises:
+        UsageError: see :func:`class_positions`.
+    """
+    there, number = class_positions(dataset, text), class_number(text, dataset.classes)
     fingerprint = hashlib.sha256(f"{dataset.fingerprint} class {number}".encode()).hexdigest()[:16]
     sources = dataset.sources
     if sources is not None and len(sources) == len(dataset.images):

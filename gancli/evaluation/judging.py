@@ -31,6 +31,7 @@ def judge(
     *,
     extractor: str | None = None,
     seed_start: int = 0,
+    repeats: int = 1,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> AnyReport:
@@ -44,6 +45,7 @@ def judge(
         images: how many to generate; None for what is usual.
         extractor: the extractor's name, for images; None is the one that knows the data.
         seed_start: the first seed.
+        repeats: independent sets of images.
         data_dir: where data sets lie.
         progress: called with what is being done, how much of it is done, and of how much.
 
@@ -79,6 +81,7 @@ def judge(
             images,
             extractor=extractor,
             seed_start=seed_start,
+            repeats=repeats,
             data_dir=data_dir,
             progress=progress,
         )

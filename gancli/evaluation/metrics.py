@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -72,6 +73,7 @@ class Metric:
         digits: decimals in the table.
         measure: gives figures by name, this one among them: some come several in one pass.
         floor: what held-out images get by definition; None where training images in the place of generated ones tell.
+        limits: the least and the greatest figure that there can be.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Metric:
     digits: int
     measure: Callable[[Sets], dict[str, float]]
     floor: float | None = None
+    limits: tuple[float, float] = (-inf, inf)
 
 
 def fid(real: Tensor, generated: Tensor) -> dict[str, float]:
@@ -246,23 +249,25 @@ def _of_values(measure: Callable[[Tensor, Tensor], dict[str, float]]) -> Callabl
     return lambda sets: measure(sets.real.values, sets.generated.values)
 
 
+SHARE = (0.0, 1.0)
+
 # One function, so that what comes in one pass is measured once.
 _manifolds = _of_values(manifolds)
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("fid", "FID", "lower", 4, _of_values(fid)),
+        Metric("fid", "FID", "lower", 4, _of_values(fid), limits=(0, inf)),
         Metric("kid", "KID", "lower", 6, _of_values(kid)),
-        Metric("precision", "precision", "higher", 3, _manifolds),
-        Metric("recall", "recall", "higher", 3, _manifolds),
-        Metric("density", "density", "higher", 3, _manifolds),
-        Metric("coverage", "coverage", "higher", 3, _manifolds),
-        Metric("memorisation", "memorisation", "lower", 3, memorisation, floor=0.5),
-        Metric("imbalance", "imbalance", "lower", 3, imbalance),
-        Metric("score", "score", "higher", 3, score),
-        Metric("swd", "SWD", "lower", 4, _of_values(sliced)),
-        Metric("diversity", "diversity", "higher", 3, _of_values(diversity)),
+        Metric("precision", "precision", "higher", 3, _manifolds, limits=SHARE),
+        Metric("recall", "recall", "higher", 3, _manifolds, limits=SHARE),
+        Metric("density", "density", "higher", 3, _manifolds, limits=(0, inf)),
+        Metric("coverage", "coverage", "higher", 3, _manifolds, limits=SHARE),
+        Metric("memorisation", "memorisation", "lower", 3, memorisation, floor=0.5, limits=SHARE),
+        Metric("imbalance", "imbalance", "lower", 3, imbalance, limits=SHARE),
+        Metric("score", "score", "higher", 3, score, limits=(1, inf)),
+        Metric("swd", "SWD", "lower", 4, _of_values(sliced), limits=(0, inf)),
+        Metric("diversity", "diversity", "higher", 3, _of_values(diversity), limits=(0, inf)),
     )
 }
 

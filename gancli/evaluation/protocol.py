@@ -31,7 +31,7 @@ def fingerprint(protocol: Any) -> str:
     return hashlib.sha256(json.dumps(asdict(protocol), sort_keys=True).encode()).hexdigest()[:16]
 
 
-OF_THE_SUBJECT = frozenset({"seeds", "ema", "resize", "colour"})
+OF_THE_SUBJECT = frozenset({"seeds", "repeats", "ema", "resize", "colour"})
 """Parts of a protocol that say what was judged, not how: subjects that differ in these alone compare."""
 
 
@@ -87,7 +87,8 @@ class Protocol:
         real_images: how many of them.
         generated_images: how many the model made.
         floor_images: how many training images gave the floor.
-        seeds: the seeds of the generated images, both ends included.
+        seeds: the seeds of the generated images of all sets, both ends included.
+        repeats: independent sets of generated images; figures are their means.
         resize: "none", or from which size to which, on which side, and how.
         colour: "none", or on which side colour was turned to grey.
         ema: whether the running average of the weights was judged; None when the model does not say.
@@ -103,6 +104,7 @@ class Protocol:
     generated_images: int
     floor_images: int
     seeds: str
+    repeats: int
     resize: str
     colour: str
     ema: bool | None

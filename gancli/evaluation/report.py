@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
@@ -14,14 +15,15 @@ import torch
 import gancli
 from gancli.data import describe, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
-from gancli.data.selection import only_class
+from gancli.data.selection import class_positions, only_class
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation import conditional, reconstruction
 from gancli.evaluation.extractors import find, for_data
 from gancli.evaluation.features import BATCH, Features, Progress, Reader, Readout, readout
-from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SMALLEST, Sets, choose, measure
+from gancli.evaluation.intervals import MOST, prediction
+from gancli.evaluation.metrics import METRICS, SAMPLES_PER_FEATURE, SHARE, SMALLEST, Sets, choose, measure
 from gancli.evaluation.protocol import Protocol, averaged, fingerprint, section
-from gancli.evaluation.reference import MOST_TRAINING, positions, reference, training_features
+from gancli.evaluation.reference import MOST_TRAINING, Reference, positions, reference, training_features
 from gancli.latent import MAX_SEED
 from gancli.model import Model
 
@@ -81,16 +83,18 @@ class Result:
 
     Attributes:
         metric: its name.
-        value: of the generated images against the held-out ones.
+        value: of the generated images against the held-out ones; of several sets of them, the mean.
         floor: of real training images against the held-out ones, or of the held-out ones themselves, for how well a
             class is read: no model can be expected to do better. None where that is not known.
         better: "lower" or "higher".
+        interval: where the value of a further set lies in 95 of 100 cases; None of a single set.
     """
 
     metric: str
     value: float
     floor: float | None
     better: str
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Closest:
 
     Attributes:
         seed: of the generated image; for images of a folder, its number in the order in which they are drawn.
-        training: number of the training image.
+        training: number of the training image in its data set.
         distance: between their features, as a share of the usual (median) distance of held-out images to theirs.
     """
 
@@ -177,6 +181,7 @@ def evaluate(
     *,
     extractor: str | None = None,
     seed_start: int = 0,
+    repeats: int = 1,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -190,6 +195,8 @@ def evaluate(
             side stand as many, or all there are.
         extractor: the extractor's name; None is the one that knows the data.
         seed_start: the first seed.
+        repeats: independent sets of images; figures are their means, with intervals. What classes the images show, and
+            which of them are closest to training images, is told of the first set.
         data_dir: where data sets lie.
         progress: called with what is being done, how much of it is done, and of how much.
 
@@ -203,45 +210,81 @@ def evaluate(
     network, digest = spec.load()
     reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
     held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
-    alone = section(model.header, "data").get("only_class") if own else None
+    whole, alone = training, section(model.header, "data").get("only_class") if own else None
     if isinstance(alone, str):
         held_out, training = only_class(held_out, alone), only_class(training, alone)
     if own:
         _check_own(model, data, training)
     supply = getattr(model, "supply", None)
-    seeds = _seeds(seed_start, _count(images, held_out, training, supply))
-    protocol = _protocol(model, data, reader, held_out, training, seeds)
-    if supply is not None:
-        protocol = replace(protocol, seeds=f"none: {len(seeds):,} of {supply:,} images")
+    drawn = _draws(seed_start, _count(images, held_out, training, supply), repeats, model)
+    protocol = _protocol(model, data, reader, held_out, training, drawn)
 
     real = reference(protocol, held_out, training, chosen, reader)
-    fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
-    reader.progress("metrics", 0, 1)
-    sets = Sets(real.real, fake, partial(training_features, protocol, training, reader))
-    values = measure(chosen, sets)
-    reader.progress("metrics", 1, 1)
+    trained_on = cache(partial(training_features, protocol, training, reader))
     names = _class_names(spec, network)
-    obeyed = conditional.figures(model.header, seeds, fake.classes, names, _right(held_out, real.real, names))
+    asked = partial(conditional.figures, model.header, names=names, floor=_right(held_out, real.real, names))
+    judged = [_judge(model, seeds, chosen, real, reader, trained_on, asked) for seeds in drawn]
+    sets = judged[0].sets
     return Report(
         model=model.name,
         protocol=protocol,
-        results=(
-            *(Result(m.name, values[m.name], real.floors[m.name], m.better) for m in chosen),
-            *(Result(name, value, floor, "higher") for name, value, floor in obeyed),
-        ),
+        results=tuple(_mean(same) for same in zip(*(one.results for one in judged), strict=True)),
         class_names=names,
-        generated=readout(fake, network.head.out_features),
+        generated=readout(sets.generated, network.head.out_features),
         real=readout(real.real, network.head.out_features),
         warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol), *getattr(model, "warnings", ())),
         further=_further(model, held_out, reader.progress),
-        closest=_closest(sets, seeds, training) if "memorisation" in values else (),
+        closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in map(_name, chosen) else (),
     )
 
 
-def _closest(sets: Sets, seeds: range, training: Dataset) -> tuple[Closest, ...]:
+@dataclass(frozen=True)
+class _Judged:
+    """One set of images: what was compared, and the figures."""
+
+    sets: Sets
+    results: tuple[Result, ...]
+
+
+def _judge(
+    model: Subject,
+    seeds: range,
+    chosen: Sequence[Metric],
+    real: Reference,
+    reader: Reader,
+    trained_on: Callable[[], Tensor],
+    asked: Callable[..., Iterable[tuple[str, float, float | None]]],
+) -> _Judged:
+    fake = reader.read("generated images", model.images(seeds, BATCH), len(seeds))
+    reader.progress("metrics", 0, 1)
+    sets = Sets(real.real, fake, trained_on)
+    values = measure(chosen, sets)
+    reader.progress("metrics", 1, 1)
+    figures = [Result(metric.name, values[metric.name], real.floors[metric.name], metric.better) for metric in chosen]
+    obeyed = [Result(name, value, floor, "higher") for name, value, floor in asked(seeds=seeds, read=fake.classes)]
+    return _Judged(sets, (*figures, *obeyed))
+
+
+def _mean(same: Sequence[Result]) -> Result:
+    """One figure of several sets."""
+    if len(same) == 1:
+        return same[0]
+    values = [result.value for result in same]
+    least, most = METRICS[same[0].metric].limits if same[0].metric in METRICS else SHARE
+    low, high = prediction(values)
+    return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
+
+
+def _name(metric: Metric) -> str:
+    return metric.name
+
+
+def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
     distances, numbers, held_out = sets.to_training
     usual = float(held_out.sqrt().median().clamp_min(1e-12))
     where = positions(len(training.images), MOST_TRAINING)
+    if isinstance(alone, str):
+        where = class_positions(whole, alone)[where]
     first = distances.argsort(stable=True)[:SHOWN].tolist()
     return tuple(Closest(seeds[i], int(where[numbers[i]]), float(distances[i].sqrt()) / usual) for i in first)
 
@@ -259,10 +302,7 @@ def neighbours(model: Subject, report: Report, *, data_dir: Path | None = None) 
     """
     if not report.closest:
         raise UsageError("the nearest training images were not looked for", "add memorisation to --metrics")
-    alone = section(model.header, "data").get("only_class")
     training = load(report.protocol.data, split="train", data_dir=data_dir)
-    if isinstance(alone, str) and report.protocol.data == _own_data(model):
-        training = only_class(training, alone)
     near = training.images[[pair.training for pair in report.closest]]
     made = torch.cat(list(model.images([pair.seed for pair in report.closest], BATCH))).cpu()
     _, channels, height, width = near.shape
@@ -331,15 +371,22 @@ def _count(images: int | None, held_out: Dataset, training: Dataset, supply: int
     return images or min(IMAGES, len(held_out.images), there)
 
 
-def _seeds(start: int, count: int) -> range:
-    if not 0 <= start <= MAX_SEED + 1 - count:
-        raise UsageError(f"{count:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
-    return range(start, start + count)
+def _draws(start: int, count: int, repeats: int, model: Subject) -> list[range]:
+    """The seeds of each set of images."""
+    if not 1 <= repeats <= MOST:
+        raise UsageError(f"--repeats {repeats} is out of range", f"from 1 to {MOST} sets of images can be made")
+    if repeats > 1 and hasattr(model, "supply"):
+        raise UsageError(f"'{model.name}' has no further images for {repeats} sets", "leave out --repeats")
+    total = count * repeats
+    if not 0 <= start <= MAX_SEED + 1 - total:
+        raise UsageError(f"{total:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
+    return [range(first, first + count) for first in range(start, start + total, count)]
 
 
 def _protocol(
-    model: Subject, data: str, reader: Reader, held_out: Dataset, training: Dataset, seeds: range
+    model: Subject, data: str, reader: Reader, held_out: Dataset, training: Dataset, drawn: Sequence[range]
 ) -> Protocol:
+    seeds, supply = drawn[0], getattr(model, "supply", None)
     real_shape = tuple(held_out.images.shape[1:])
     return Protocol(
         extractor=reader.extractor.name,
@@ -350,7 +397,8 @@ def _protocol(
         real_images=min(len(seeds), len(held_out.images)),
         generated_images=len(seeds),
         floor_images=min(len(seeds), len(training.images)),
-        seeds=f"{seeds[0]}-{seeds[-1]}",
+        seeds=f"{seeds[0]}-{drawn[-1][-1]}" if supply is None else f"none: {len(seeds):,} of {supply:,} images",
+        repeats=len(drawn),
         resize=_resize(model.shape, real_shape, reader.extractor),
         colour=_colour(model.shape, real_shape),
         ema=averaged(model.header),

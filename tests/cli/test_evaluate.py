@@ -98,6 +98,15 @@ def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any],
     ]
 
 
+def test_repeats_say_where_a_further_set_would_lie(run_cli: Callable[..., Any]) -> None:
+    lines = run_cli("evaluate", "m", "-n", "60", "--repeats", "3", "--metrics", "fid,recall").out.splitlines()
+    assert lines[2].split() == ["metric", "generated", "a", "further", "set", "floor", "better"]
+    name, mean, low, to, high, _, better = lines[3].split()
+    assert (name, to, better) == ("FID", "to", "lower")
+    assert float(low) <= float(mean) <= float(high)
+    assert "images     3 sets of 60 generated, 60 held out, 60 training for the floor" in lines
+
+
 def test_neighbours_are_drawn_in_pairs(run_cli: Callable[..., Any], home: Any) -> None:
     assert run_cli("evaluate", "m", "-n", "30", "--neighbours", "near.png").code == 0
     with Image.open("near.png") as picture:

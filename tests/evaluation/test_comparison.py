@@ -19,6 +19,7 @@ PROTOCOL = Protocol(
     generated_images=355,
     floor_images=355,
     seeds="0-354",
+    repeats=1,
     resize="none",
     colour="none",
     ema=True,
@@ -63,7 +64,9 @@ def test_what_was_measured_differently_is_not_ranked(part: str, value: object) -
     assert [names(group) for group in alike([report("a", 0.3, 0.8), other, report("c", 0, 0)])] == [["a", "c"], ["b"]]
 
 
-@pytest.mark.parametrize(("part", "value"), [("seeds", "5-359"), ("ema", None), ("resize", "x"), ("colour", "x")])
+@pytest.mark.parametrize(
+    ("part", "value"), [("seeds", "5-359"), ("repeats", 5), ("ema", None), ("resize", "x"), ("colour", "x")]
+)
 def test_what_belongs_to_the_subject_keeps_nothing_apart(part: str, value: object) -> None:
     other = replace(PROTOCOL, **{part: value})
     assert differences(PROTOCOL, other) == []

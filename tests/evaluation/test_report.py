@@ -162,6 +162,7 @@ def test_the_protocol_says_what_was_done(reports: dict[str, Report]) -> None:
         "generated_images": 355,
         "floor_images": 355,
         "seeds": "0-354",
+        "repeats": 1,
         "resize": "none",
         "colour": "none",
         "ema": None,
@@ -183,6 +184,7 @@ def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> N
         "value": found.results[0].value,
         "floor": found.results[0].floor,
         "better": "lower",
+        "interval": None,
     }
     assert document["classes"]["names"] == list("0123456789")
     assert len(document["classes"]["generated"]) == len(document["classes"]["real"]) == 10
