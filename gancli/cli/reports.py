@@ -66,13 +66,16 @@ def _show_group(group: Sequence[AnyReport]) -> None:
     rows = [(report.model, {result.metric: result.value for result in report.results}) for report in group]
     if any(floors[name] is not None for name in names):
         rows.append(("floor", floors))
+    baselines = {result.metric: result.baseline for result in group[0].results if hasattr(result, "baseline")}
+    if any(baselines.get(name) is not None for name in names):
+        rows.append(("baseline", baselines))
     lines = [["", *map(_title, names)]]
     lines += [[label, *(_number(name, values[name]) for name in names)] for label, values in rows]
     shown = _fitting(lines)
     table = _table(*lines[0][:shown])
     for line in lines[1:]:
         # A name may hold what looks like markup.
-        table.add_row(*map(Text, line[:shown]), style="dim" if line[0] == "floor" else "")
+        table.add_row(*map(Text, line[:shown]), style="dim" if line[0] in ("floor", "baseline") else "")
     put(table)
     put()
     if left := names[shown - 1 :]:
@@ -232,14 +235,15 @@ def _sets(protocol: Any) -> str:
 
 def _figures(report: Report) -> Table:
     several = report.protocol.repeats > 1
-    table = _table("metric", "generated", *(["a further set"] if several else []), "floor", "better")
+    table = _table("metric", "generated", *(["a further set"] if several else []), "floor", "baseline", "better")
     for result in report.results:
         metric = METRICS.get(result.metric)
         digits = metric.digits if metric else 3
         ends = " to ".join(f"{end:.{digits}f}" for end in result.interval or ())
-        value, floor = ("–" if value is None else f"{value:.{digits}f}" for value in (result.value, result.floor))
+        figures = result.value, result.floor, result.baseline
+        value, *beside = ("–" if value is None else f"{value:.{digits}f}" for value in figures)
         title = metric.title if metric else ASKED[result.metric]
-        table.add_row(title, value, *([ends] if several else []), floor, result.better)
+        table.add_row(title, value, *([ends] if several else []), *beside, result.better)
     return table
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gancli")
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same images and weights would give other features or floors than before."""
 MOST_TRAINING = 100_000
 """Training images that the nearest ones are looked for in."""
@@ -42,10 +43,12 @@ class Reference:
     Attributes:
         real: what the extractor sees in the held-out images.
         floors: figures of training images against the held-out ones, by metric.
+        baselines: figures of images whose pixels are each drawn from those of the training images at its place.
     """
 
     real: Features
     floors: Mapping[str, float]
+    baselines: Mapping[str, float]
 
 
 def reference(
@@ -56,19 +59,46 @@ def reference(
     # The rest of the key stands in the file, so that a new version of the program takes the place of the old one's.
     name = "-".join(str(key[part]) for part in ("extractor", "data_fingerprint", "floor_images", "device"))
     path = cache_folder() / "evaluation" / f"{name}.safetensors"
-    kept = _read(path, key)
     count = protocol.generated_images
-    real = kept.real if kept else reader.read(f"{held_out.split} images", *some(held_out.images, count))
-    floors = kept.floors if kept else {}
-    floors = {**floors, **{metric.name: metric.floor for metric in metrics if metric.floor is not None}}
-    if missing := [metric for metric in metrics if metric.name not in floors]:
-        floor = reader.read(f"{training.split} images", *some(training.images, count))
-        reader.progress("floor", 0, 1)
-        # No metric whose floor has to be measured asks for the training images.
-        floors = {**floors, **measure(missing, Sets(real, floor, lambda: floor.values))}
+    found = _read(path, key)
+    if found is None:
+        found = Reference(reader.read(f"{held_out.split} images", *some(held_out.images, count)), {}, {})
+    missing = [metric for metric in metrics if metric.name not in found.baselines]
+    if missing:
+        beside = partial(_beside, missing, found.real, partial(training_features, protocol, training, reader))
+        known = {metric.name: metric.floor for metric in missing if metric.floor is not None}
+        floors = {**beside(reader.read(f"{training.split} images", *some(training.images, count)), known), **known}
+        baselines = beside(reader.read("baseline", mixed(training.images, count), count), {})
+        found = Reference(found.real, {**found.floors, **floors}, {**found.baselines, **baselines})
         reader.progress("floor", 1, 1)
-        _write(path, key, Reference(real, floors))
-    return Reference(real, floors)
+        _write(path, key, found)
+    return found
+
+
+def _beside(
+    metrics: Sequence[Metric],
+    real: Features,
+    training: Callable[[], Tensor],
+    other: Features,
+    known: Mapping[str, float],
+) -> dict[str, float]:
+    """Figures of other images than a model's, but for those that are known."""
+    return measure([metric for metric in metrics if metric.name not in known], Sets(real, other, training))
+
+
+def mixed(images: Tensor, count: int) -> Iterator[Tensor]:
+    """Batches of the simplest generator: every pixel (all its channels) is that of some image, whichever.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        count: how many to make; always the same ones.
+    """
+    generator = torch.Generator().manual_seed(DRAW)
+    total, channels, height, width = images.shape
+    for start in range(0, count, BATCH):
+        size = min(BATCH, count - start)
+        chosen = torch.randint(total, (size, 1, height, width), generator=generator)
+        yield images.gather(0, chosen.expand(-1, channels, -1, -1))
 
 
 def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> Tensor:
@@ -80,7 +110,7 @@ def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> 
     if kept := _read(path, key):
         return kept.real.values
     found = reader.read("all training images", *some(training.images, count))
-    _write(path, key, Reference(found, {}))
+    _write(path, key, Reference(found, {}, {}))
     return found.values
 
 
@@ -120,17 +150,26 @@ def _read(path: Path, key: Mapping[str, Any]) -> Reference | None:
         tensors, header = checkpoint.read(path)
         if header["key"] != key or header["sha256"] != digest(tensors):
             return None
-        floors = {name.removeprefix("floor."): float(tensors[name]) for name in tensors if name.startswith("floor.")}
-        return Reference(Features(tensors["values"], tensors["probabilities"]), floors)
+        floors, baselines = (_numbered(tensors, kind) for kind in ("floor.", "baseline."))
+        return Reference(Features(tensors["values"], tensors["probabilities"]), floors, baselines)
     except (GancliError, OSError, KeyError, TypeError, ValueError):
         return None
 
 
+def _numbered(tensors: Mapping[str, Tensor], kind: str) -> dict[str, float]:
+    return {name.removeprefix(kind): float(tensors[name]) for name in tensors if name.startswith(kind)}
+
+
 def _write(path: Path, key: Mapping[str, Any], found: Reference) -> None:
     """Keep it where the disk allows it."""
-    # Floors are tensors too: the digest then stands for them as well.
-    floors = {f"floor.{name}": torch.tensor(value, dtype=torch.float64) for name, value in found.floors.items()}
-    tensors = {**vars(found.real), **floors}
+    # Figures are tensors too: the digest then stands for them as well.
+    figures = {"floor.": found.floors, "baseline.": found.baselines}
+    numbers = {
+        kind + name: torch.tensor(value, dtype=torch.float64)
+        for kind, values in figures.items()
+        for name, value in values.items()
+    }
+    tensors = {**vars(found.real), **numbers}
     try:
         checkpoint.write(path, tensors, {"key": key, "sha256": digest(tensors)})
     except (GancliError, OSError, SafetensorError) as error:

@@ -87,6 +87,8 @@ class Result:
         floor: of real training images against the held-out ones, or of the held-out ones themselves, for how well a
             class is read: no model can be expected to do better. None where that is not known.
         better: "lower" or "higher".
+        baseline: of the simplest generator, which draws each pixel from those of the training images at its place. None
+            where that is not known.
         interval: where the value of a further set lies in 95 of 100 cases; None of a single set.
     """
 
@@ -94,6 +96,7 @@ class Result:
     value: float
     floor: float | None
     better: str
+    baseline: float | None = None
     interval: tuple[float, float] | None = None
 
 
@@ -260,7 +263,10 @@ def _judge(
     sets = Sets(real.real, fake, trained_on)
     values = measure(chosen, sets)
     reader.progress("metrics", 1, 1)
-    figures = [Result(metric.name, values[metric.name], real.floors[metric.name], metric.better) for metric in chosen]
+    figures = [
+        Result(name, values[name], real.floors[name], metric.better, real.baselines[name])
+        for name, metric in ((metric.name, metric) for metric in chosen)
+    ]
     obeyed = [Result(name, value, floor, "higher") for name, value, floor in asked(seeds=seeds, read=fake.classes)]
     return _Judged(sets, (*figures, *obeyed))
 

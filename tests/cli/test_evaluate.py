@@ -55,11 +55,11 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     lines = result.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == "planted[x]/digits against digits, test split"
-    assert lines[2].split() == ["metric", "generated", "floor", "better"]
+    assert lines[2].split() == ["metric", "generated", "floor", "baseline", "better"]
     end = 3 + len(METRICS)
     rows = [line.split() for line in lines[3:end]]
     assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
-    assert [row[3] for row in rows] == [metric.better for metric in METRICS.values()]
+    assert [row[-1] for row in rows] == [metric.better for metric in METRICS.values()]
     assert lines[end + 1].split() == ["class", "%", *"0123456789", "confident"]
     assert [line.split()[0] for line in lines[end + 2 : end + 4]] == ["generated", "held"]
     assert lines[end + 5].startswith("extractor  digits-cnn, ")
@@ -84,10 +84,10 @@ def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any],
     lines = result.out.splitlines()
     assert lines[0] == "against digits, ranked by FID"
     assert lines[2].split() == ["FID", "recall"]
-    assert [line.split()[0] for line in lines[3:6]] == ["planted[x]/digits", "noise", "floor"]
+    assert [line.split()[0] for line in lines[3:7]] == ["planted[x]/digits", "noise", "floor", "baseline"]
     apart = "measured differently, not ranked with those above: real_images 50 rather than 355; "
     assert any(line.startswith(apart) for line in lines)
-    assert [line.split()[0] for line in lines[-6:-4]] == ["few", "floor"]
+    assert [line.split()[0] for line in lines[-7:-4]] == ["few", "floor", "baseline"]
     everything = run_cli(*subjects)
     assert max(map(len, everything.out.split("not shown")[0].splitlines())) <= 80
     assert "not shown: " in everything.out
@@ -100,8 +100,8 @@ def test_several_subjects_are_ranked_and_kept_apart(run_cli: Callable[..., Any],
 
 def test_repeats_say_where_a_further_set_would_lie(run_cli: Callable[..., Any]) -> None:
     lines = run_cli("evaluate", "m", "-n", "60", "--repeats", "3", "--metrics", "fid,recall").out.splitlines()
-    assert lines[2].split() == ["metric", "generated", "a", "further", "set", "floor", "better"]
-    name, mean, low, to, high, _, better = lines[3].split()
+    assert lines[2].split() == ["metric", "generated", "a", "further", "set", "floor", "baseline", "better"]
+    name, mean, low, to, high, *_, better = lines[3].split()
     assert (name, to, better) == ("FID", "to", "lower")
     assert float(low) <= float(mean) <= float(high)
     assert "images     3 sets of 60 generated, 60 held out, 60 training for the floor" in lines

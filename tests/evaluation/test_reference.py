@@ -55,7 +55,7 @@ def kept(home: Path) -> list[Path]:
     return sorted((home / "cache" / "evaluation").iterdir())
 
 
-ALL = ["test images", "train images", "generated images"]
+ALL = ["test images", "train images", "baseline", "generated images"]
 
 
 def test_the_second_time_only_generated_images_are_read(home: Path, read: list[str]) -> None:
@@ -69,13 +69,25 @@ def test_the_second_time_only_generated_images_are_read(home: Path, read: list[s
 def test_a_floor_that_is_missing_is_added_to_those_that_are_there(home: Path, read: list[str]) -> None:
     both = judge("kid", "recall")
     judge("fid")
-    assert read == [*ALL, "train images", "generated images"]
+    assert read == [*ALL, "train images", "baseline", "generated images"]
     read.clear()
     found = judge("recall", "fid", "kid")
     assert read == ["generated images"]
-    floors = {result.metric: result.floor for result in found.results}
-    assert {result.metric: result.floor for result in both.results}.items() <= floors.items()
+    known = {result.metric: (result.floor, result.baseline) for result in found.results}
+    assert {result.metric: (result.floor, result.baseline) for result in both.results}.items() <= known.items()
     assert len(kept(home)) == 1
+
+
+def test_the_baseline_draws_every_pixel_from_its_place() -> None:
+    images = torch.randint(0, 256, (50, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    made = torch.cat(list(reference.mixed(images, 600)))
+    assert made.shape == (600, 3, 4, 5)
+    assert torch.equal(made, torch.cat(list(reference.mixed(images, 600))))
+    # All channels of a pixel come from one image, and those of its neighbours from others.
+    sources = (made[:, None] == images[None]).all(2)
+    assert bool(sources.any(1).all())
+    assert not bool(sources.flatten(2).all(2).any())
+    assert made[:, 0, 0, 0].float().mean() == pytest.approx(float(images[:, 0, 0, 0].float().mean()), abs=12)
 
 
 def test_other_numbers_have_their_own(home: Path, read: list[str]) -> None:

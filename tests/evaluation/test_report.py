@@ -99,6 +99,16 @@ def test_precision_and_recall_tell_the_faults_apart(reports: dict[str, Report]) 
     assert max(found["noise"]) < 0.3
 
 
+def test_the_baseline_is_worse_than_real_images_by_every_distance(reports: dict[str, Report]) -> None:
+    assert len({tuple(result.baseline for result in found.results) for found in reports.values()}) == 1
+    for result in reports["training"].results:
+        assert result.baseline is not None
+        assert result.floor is not None
+        if result.metric != "memorisation":  # what is far from everything is no copy
+            better = result.baseline > result.floor if result.better == "higher" else result.baseline < result.floor
+            assert not better, result.metric
+
+
 def test_the_right_figure_exposes_each_planted_fault(reports: dict[str, Report]) -> None:
     found = {name: {result.metric: result.value for result in one.results} for name, one in reports.items()}
     # Held-out images are as far from the training images as held-out images are; what was copied is not far at all.
@@ -184,6 +194,7 @@ def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> N
         "value": found.results[0].value,
         "floor": found.results[0].floor,
         "better": "lower",
+        "baseline": found.results[0].baseline,
         "interval": None,
     }
     assert document["classes"]["names"] == list("0123456789")
