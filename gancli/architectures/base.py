@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,12 @@ RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 """What a generator's last function makes of its output: (lowest, highest) pixel value; None for numbers, no pixels."""
 
 Output = Literal["tanh", "sigmoid", "linear"]
+
+# What the last function makes a source of again; its ends, which no finite value gives, are drawn in a little.
+INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda source: torch.atanh(0.99 * source.float()),
+    "sigmoid": lambda source: torch.logit(0.005 + 0.99 * source.float()),
+}
 
 
 @dataclass(frozen=True)

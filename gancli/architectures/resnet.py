@@ -3,7 +3,7 @@
 In the paper's words: c7s1-k is a 7x7 convolution of k channels, dk a 3x3 convolution of stride 2, Rk a block of two 3x3
 convolutions with a shortcut, uk a 3x3 transposed convolution that doubles the size. The paper's network for 128 pixels
 is c7s1-64, d128, d256, six R256, u128, u64, c7s1-3: the defaults here. Every convolution is followed by instance
-normalisation, and borders are mirrored rather than filled with zeros.
+normalisation (or another, or none), and borders are mirrored rather than filled with zeros.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import INVERSES, RANGES, Share, Spec, Width, squash
 from gancli.architectures.dcgan import initialise
+from gancli.architectures.unet import Norm, normed
 from gancli.errors import UsageError
 
 MINIMUM = 4
@@ -40,10 +41,6 @@ def bottleneck(height: int, width: int, downsamplings: int) -> list[tuple[int, i
     return sizes
 
 
-def _normed(layer: nn.Module, channels: int) -> list[nn.Module]:
-    return [layer, nn.InstanceNorm2d(channels), nn.ReLU()]
-
-
 def _same(inputs: int, outputs: int, side: int) -> nn.Module:
     """A convolution that keeps the size, its border mirrored."""
     return nn.Conv2d(inputs, outputs, side, padding=side // 2, padding_mode="reflect")
@@ -52,11 +49,11 @@ def _same(inputs: int, outputs: int, side: int) -> nn.Module:
 class Block(nn.Module):
     """Rk: two 3x3 convolutions whose result is added to what came in (He et al. 2016), without a ReLU after it."""
 
-    def __init__(self, channels: int, dropout: float) -> None:
+    def __init__(self, channels: int, norm: Norm, dropout: float) -> None:
         super().__init__()
-        layers = _normed(_same(channels, channels, 3), channels)
+        layers = [_same(channels, channels, 3), *normed(norm, channels), nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
-        self.body = nn.Sequential(*layers, _same(channels, channels, 3), nn.InstanceNorm2d(channels))
+        self.body = nn.Sequential(*layers, _same(channels, channels, 3), *normed(norm, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) to the same."""
@@ -84,6 +81,10 @@ class Generator(nn.Module):
         width: channels after the first layer; each downsampling doubles them.
         downsamplings: how often the size is halved; 2 in the paper, 1 suits images under 64 pixels.
         blocks: residual blocks; the paper takes 6 for 128 pixels and 9 for 256.
+        norm: after every layer but the last; without one, contrast is kept as it is, which suits repairs (Lim et al.
+            2017, section 3.1).
+        residual: it corrects the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
+            sources that are nearly right. The paper's does not.
         dropout: within the blocks; 0 in the paper.
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
@@ -98,6 +99,8 @@ class Generator(nn.Module):
         width: Width = 64,
         downsamplings: Annotated[int, Field(ge=0, le=6)] = 2,
         blocks: Annotated[int, Field(ge=0, le=64)] = 6,
+        norm: Norm = "instance",
+        residual: bool = False,
         dropout: Share = 0.0,
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Literal["tanh", "sigmoid"] = "tanh",
@@ -107,18 +110,22 @@ class Generator(nn.Module):
         channels, *size = spec.shape
         sizes = bottleneck(size[0], size[1], downsamplings)
         widths = [width * 2**stage for stage in range(downsamplings + 1)]
-        layers = _normed(_same(channels, width, 7), width)
+        self.inverse = INVERSES[output] if residual else None
+        layers = [_same(channels, width, 7), *normed(norm, width), nn.ReLU()]
         for inputs, outputs in pairwise(widths):
-            layers += _normed(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), outputs)
-        layers += [Block(widths[-1], dropout) for _ in range(blocks)]
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *normed(norm, outputs), nn.ReLU()]
+        layers += [Block(widths[-1], norm, dropout) for _ in range(blocks)]
         for stage in range(downsamplings, 0, -1):
-            layers += _normed(Up(widths[stage], widths[stage - 1], sizes[stage - 1]), widths[stage - 1])
-        self.body = nn.Sequential(*layers, _same(width, channels, 7), squash(output))
+            narrower = widths[stage - 1]
+            layers += [Up(widths[stage], narrower, sizes[stage - 1]), *normed(norm, narrower), nn.ReLU()]
+        self.body = nn.Sequential(*layers, _same(width, channels, 7))
+        self.squash = squash(output)
         initialise(self, spread)
 
     def forward(self, source: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""
-        return self.body(source)
+        made = self.body(source)
+        return self.squash(made if self.inverse is None else made + self.inverse(source))
 
 
 NETWORKS = {"generator": Generator}

@@ -7,7 +7,6 @@ by cutting a row or column off the doubled one, so that any size from 8 pixels u
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -15,19 +14,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import INVERSES, RANGES, Share, Spec, Width, squash
 from gancli.architectures.dcgan import Up, initialise
 from gancli.errors import UsageError
 
 MINIMUM = 8
 SLOPE = 0.2
 Norm = Literal["batch", "instance", "none"]
-
-# What the last function makes a source of again; its ends, which no finite value gives, are drawn in a little.
-_INVERSE: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": lambda source: torch.atanh(0.99 * source.float()),
-    "sigmoid": lambda source: torch.logit(0.005 + 0.99 * source.float()),
-}
 
 
 def halvings(height: int, width: int, levels: int) -> list[tuple[int, int]]:
@@ -103,7 +96,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.range, self.shape = RANGES[output], spec.shape
-        self.inverse = _INVERSE[output] if residual else None
+        self.inverse = INVERSES[output] if residual else None
         channels, height, image_width = spec.shape
         sizes = halvings(height, image_width, levels)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]

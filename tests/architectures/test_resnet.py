@@ -1,5 +1,7 @@
 """The generator of residual blocks."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -44,6 +46,21 @@ def test_at_128_it_is_the_papers() -> None:
     assert blocks == [(256, 3, 1)] * 12
     assert [fourth, fifth, last] == [(128, 3, 2), (64, 3, 2), (3, 7, 1)]
     assert sum(p.numel() for p in network.parameters()) == 7_837_699
+
+
+@pytest.mark.parametrize("output", ["tanh", "sigmoid"])
+def test_a_residual_generator_begins_with_the_source(output: Literal["tanh", "sigmoid"]) -> None:
+    network = Generator(spec(1, 16, 16), width=4, blocks=1, norm="none", residual=True, spread=1e-4, output=output)
+    low, high = network.range
+    source = torch.rand(2, 1, 16, 16) * (high - low) + low
+    torch.testing.assert_close(network(source=source), source, rtol=0, atol=0.03)
+
+
+def test_without_a_norm_there_is_none_and_the_contrast_of_a_source_counts() -> None:
+    network = Generator(spec(1, 16, 16), width=4, blocks=1, norm="none")
+    assert not [module for module in network.modules() if isinstance(module, nn.InstanceNorm2d | nn.BatchNorm2d)]
+    other = Generator(spec(1, 16, 16), width=4, blocks=1, norm="batch")
+    assert len([module for module in other.modules() if isinstance(module, nn.BatchNorm2d)]) == 7
 
 
 def test_sizes_round_up() -> None:
