@@ -10,8 +10,10 @@ the last layer's have collapsed onto the ten classes and see little of how image
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -53,6 +55,33 @@ class Classifier(nn.Module):
         return features, self.head(self.body[self.cut :](early))
 
 
+class Perceptron(nn.Module):
+    """A multilayer perceptron, which reads an image as a row of pixels: as different from convolutions as can be.
+
+    Args:
+        pixels: of an image.
+        widths: of the hidden layers; the first one's output are the features.
+        classes: number of classes.
+    """
+
+    def __init__(self, pixels: int, widths: tuple[int, ...], classes: int = 10) -> None:
+        super().__init__()
+        first, *rest = (
+            nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU())
+            for inputs, outputs in pairwise((pixels, *widths))
+        )
+        self.first, self.rest = first, nn.Sequential(nn.Dropout(0.1), *rest, nn.Dropout(0.1))
+        self.head = nn.Linear(widths[-1], classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, 1, H, W) in [0, 1] to features (N, widths[0]) and logits (N, classes)."""
+        features = self.first(((images - 0.5) / 0.5).flatten(1))
+        return features, self.head(self.rest(features))
+
+
+Network = Classifier | Perceptron
+
+
 @dataclass(frozen=True)
 class Extractor:
     """What an extractor is: the images it was made for and the network that reads them.
@@ -61,31 +90,24 @@ class Extractor:
         name: how reports and ``--extractor`` call it.
         size: (height, width) of the images it takes.
         channels: their number of channels.
-        widths: the stages of its :class:`Classifier`.
+        features: feature dimension.
+        build: makes the network, without its weights.
         datasets: the data sets whose classes it knows.
     """
 
     name: str
     size: tuple[int, int]
     channels: int
-    widths: tuple[int, ...]
+    features: int
+    build: Callable[[], Network]
     datasets: tuple[str, ...]
-
-    @property
-    def features(self) -> int:
-        """Feature dimension."""
-        return 4 * self.widths[-2]
 
     @property
     def file(self) -> Path:
         """The shipped weights."""
         return WEIGHTS / f"{self.name}.safetensors"
 
-    def build(self) -> Classifier:
-        """The network without its weights."""
-        return Classifier(self.widths)
-
-    def load(self) -> tuple[Classifier, str]:
+    def load(self) -> tuple[Network, str]:
         """The frozen network, in evaluation mode, on the CPU, and the digest of its weights.
 
         Raises:
@@ -117,8 +139,9 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 EXTRACTORS = {
     extractor.name: extractor
     for extractor in (
-        Extractor("mnist-cnn", (28, 28), 1, (16, 48, 128), ("mnist", "qmnist")),
-        Extractor("digits-cnn", (8, 8), 1, (32, 64), ("digits",)),
+        Extractor("mnist-cnn", (28, 28), 1, 4 * 48, partial(Classifier, (16, 48, 128)), ("mnist", "qmnist")),
+        Extractor("mnist-mlp", (28, 28), 1, 256, partial(Perceptron, 784, (256, 128)), ("mnist", "qmnist")),
+        Extractor("digits-cnn", (8, 8), 1, 4 * 32, partial(Classifier, (32, 64)), ("digits",)),
     )
 }
 
@@ -135,7 +158,7 @@ def find(name: str) -> Extractor:
 
 
 def for_data(data: str) -> Extractor:
-    """The extractor that knows the classes of a data set.
+    """The extractor that knows the classes of a data set; of several, the first.
 
     Raises:
         UsageError: none does; the hint lists the data sets that have one.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancli.evaluation.extractors import Classifier, Extractor
+from gancli.evaluation.extractors import Extractor, Network
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
@@ -79,7 +79,7 @@ class Reader:
     """
 
     extractor: Extractor
-    network: Classifier
+    network: Network
     digest: str
     progress: Progress = lambda what, done, total: None
 

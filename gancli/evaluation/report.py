@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.data import Dataset
-    from gancli.evaluation.extractors import Classifier, Extractor
+    from gancli.evaluation.extractors import Extractor, Network
     from gancli.evaluation.metrics import Metric
 
 IMAGES = 10_000
@@ -428,7 +428,7 @@ def _colour(fake: tuple[int, ...], real: tuple[int, ...]) -> str:
     return f"{' and '.join(sides)} RGB to luma" if sides else "none"
 
 
-def _class_names(extractor: Extractor, network: Classifier) -> tuple[str, ...]:
+def _class_names(extractor: Extractor, network: Network) -> tuple[str, ...]:
     facts = describe(extractor.datasets[0])
     return facts.classes if facts else tuple(map(str, range(network.head.out_features)))
 

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from gancli import checkpoint
 from gancli.data import load
-from gancli.evaluation.extractors import EXTRACTORS, Classifier, Extractor
+from gancli.evaluation.extractors import EXTRACTORS, Extractor, Network
 
-EPOCHS = {"mnist-cnn": 16, "digits-cnn": 150}
+EPOCHS = {"mnist-cnn": 16, "mnist-mlp": 20, "digits-cnn": 150}
 """What the shipped weights were trained for."""
 
 
@@ -46,7 +46,7 @@ def augment(images: Tensor, generator: torch.Generator, size: tuple[int, int]) -
 
 
 @torch.no_grad()
-def accuracy(network: Classifier, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
     """Share of images (N, 1, H, W) in [0, 1] whose class is predicted rightly."""
     network.eval()
     right = [(network(x)[1].argmax(1) == y).sum() for x, y in zip(images.split(500), labels.split(500), strict=True)]
@@ -55,7 +55,7 @@ def accuracy(network: Classifier, images: Tensor, labels: Tensor) -> float:
 
 def train(
     spec: Extractor, data_dir: Path | None, epochs: int, batch: int = 128, seed: int = 0
-) -> tuple[Classifier, float]:
+) -> tuple[Network, float]:
     """Train one extractor on its data's training split.
 
     The last epoch is what counts: picking the best one by the test split would flatter the accuracy.

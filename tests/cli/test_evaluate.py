@@ -158,8 +158,8 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         ),
         (
             ["--data", "fashion-mnist"],
-            "error: no extractor knows 'fashion-mnist'\n\nhint: mnist-cnn knows mnist and qmnist; digits-cnn knows "
-            "digits; --extractor NAME takes one of them all the same\n",
+            "error: no extractor knows 'fashion-mnist'\n\nhint: mnist-cnn knows mnist and qmnist; mnist-mlp knows "
+            "mnist and qmnist; digits-cnn knows digits; --extractor NAME takes one of them all the same\n",
         ),
         (
             ["--data", "nowhere", "--extractor", "digits-cnn"],
