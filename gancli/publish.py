@@ -31,6 +31,9 @@ LARGEST = 5_000_000
 ROOM = 20_000
 """Bytes of it that are kept free for the evaluation, which joins the header when the precision is settled."""
 
+BESIDE = {"floor": "real data (floor)", "baseline": "baseline"}
+"""What stands beside a figure in a card, where it is known."""
+
 DECIDED = {
     "data.size",
     "data.channels",
@@ -217,7 +220,8 @@ def _basis(protocol: Mapping[str, Any]) -> str:
         )
     return (
         f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
-        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run."
+        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run. "
+        "The baseline draws each pixel from those of the training images at its place."
     )
 
 
@@ -240,9 +244,10 @@ def _section(name: str, path: Path) -> list[str]:
     header = checkpoint.read_header(path)
     protocol, results = header["evaluation"]["protocol"], header["evaluation"]["results"]
     training = header["training"]
-    beside, column = ("baseline", "baseline") if "baseline" in protocol else ("floor", "real data (floor)")
-    rows = [f"| metric | this model | {column} |", "|---|---:|---:|"]
-    rows += [f"| {row['metric']} | {row['value']:.4g} | {_figure(row.get(beside))} |" for row in results]
+    beside = {key: title for key, title in BESIDE.items() if any(row.get(key) is not None for row in results)}
+    lines = [["metric", "this model", *beside.values()], ["---", *["---:"] * (1 + len(beside))]]
+    lines += [[row["metric"], *(_figure(row.get(key)) for key in ("value", *beside))] for row in results]
+    rows = [f"| {' | '.join(line)} |" for line in lines]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
     use = f"gancli translate {name} {path.stem} --degrade --out translated" if "source" in protocol else ""

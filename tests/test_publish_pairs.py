@@ -18,16 +18,16 @@ from gancli.training.run import Run
 def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run on a folder of images, and a zoo that has its recipe."""
     table = recipe.merge(
-        catalog.recipe_table("pix2pix-mosaic"),
+        catalog.recipe_table("pix2pix"),
         {
             "data": {"source": "mosaic:2", "size": [8, 8], "channels": 1},
-            "networks": {"generator": {"width": 4, "most": 8}, "discriminator": {"width": 4}},
+            "networks": {"generator": {"width": 4, "most": 8, "levels": 2}, "discriminator": {"width": 4}},
             "training": {"batch": 4, "budget": "1 rounds", "samples": 4},
         },
     )
-    (home / "zoo/pix2pix-mosaic").mkdir(parents=True)
+    (home / "zoo/pix2pix").mkdir(parents=True)
     made = recipe.parse(table)
-    (home / "zoo/pix2pix-mosaic/recipe.toml").write_text(made.to_toml())
+    (home / "zoo/pix2pix/recipe.toml").write_text(made.to_toml())
     monkeypatch.setattr(catalog, "zoo_folder", lambda: home / "zoo")
     (home / "scans").mkdir()
     for number in range(6):
@@ -44,17 +44,17 @@ def test_an_entry_for_a_named_set_from_a_folder(home: Path, run: Path, run_cli: 
     assert refused.err.startswith("error: 'scans' is not a data set by name\n")
     result = run_cli("zoo", "add", run, "--as", "digits", "--data", "scans")
     assert result.code == 0, result.err
-    weights = home / "zoo/pix2pix-mosaic/digits.safetensors"
+    weights = home / "zoo/pix2pix/digits.safetensors"
     header = checkpoint.read_header(weights)
     assert (header["recipe"]["data"]["name"], header["dataset"]["name"]) == ("digits", "scans")
     psnr = header["evaluation"]["results"][0]
     assert psnr["metric"] == "psnr"
-    card = (home / "zoo/pix2pix-mosaic/README.md").read_text()
+    card = (home / "zoo/pix2pix/README.md").read_text()
     assert "images of scans in 1 rounds" in card
     assert f"| psnr | {psnr['value']:.4g} | {psnr['baseline']:.4g} |" in card
     assert "6 images of scans (all split), sources made by mosaic 2. Beside it stands" in card
-    assert "gancli translate pix2pix-mosaic/digits digits --degrade --out translated\n" in card
+    assert "gancli translate pix2pix/digits digits --degrade --out translated\n" in card
     with Image.open(weights.with_suffix(".png")) as picture:
         assert picture.size == (12 * 66 + 2, 2 * 66 + 2)
     listed = json.loads(run_cli("zoo", "list", "--json").out)
-    assert [(row["name"], row["metric"]) for row in listed] == [("pix2pix-mosaic/digits", "psnr")]
+    assert [(row["name"], row["metric"]) for row in listed] == [("pix2pix/digits", "psnr")]
