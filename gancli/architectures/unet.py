@@ -75,6 +75,9 @@ class Generator(nn.Module):
             of chance. None is applied when the network is used.
         residual: it corrects the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
             sources that are nearly right. The paper's does not.
+        flips: where it is used (not while it learns), the mean of what it makes of the source and of its three mirror
+            images, turned back: nearer to the truth, at four times the work (Timofte et al. 2016, "Seven ways to
+            improve example-based single image super resolution", "enhanced prediction").
         spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
     """
@@ -91,12 +94,13 @@ class Generator(nn.Module):
         norm: Norm = "batch",
         dropout: Share = 0.5,
         residual: bool = False,
+        flips: bool = False,
         spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Literal["tanh", "sigmoid"] = "tanh",
     ) -> None:
         super().__init__()
         self.range, self.shape = RANGES[output], spec.shape
-        self.inverse = INVERSES[output] if residual else None
+        self.inverse, self.flips = INVERSES[output] if residual else None, flips
         channels, height, image_width = spec.shape
         sizes = halvings(height, image_width, levels)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]
@@ -121,6 +125,12 @@ class Generator(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""
+        if self.training or not self.flips:
+            return self._make(source)
+        mirrors: list[list[int]] = [[], [2], [3], [2, 3]]
+        return torch.stack([self._make(source.flip(axes)).flip(axes) for axes in mirrors]).mean(0)
+
+    def _make(self, source: Tensor) -> Tensor:
         seen = [source]
         for stage in self.down:
             seen.append(stage(seen[-1]))

@@ -131,3 +131,18 @@ def test_sizes():
     assert refused.value.hint == "choose a larger size, as in --set data.size=[8,20]"
     with pytest.raises(UsageError, match="patch needs images of at least 6x6 pixels, these are 5x9"):
         patch_halvings(5, 9, 3)
+
+
+def test_flips_average_over_mirror_images_where_the_network_is_used():
+    torch.manual_seed(0)
+    plain, averaging = (Generator(Spec((1, 16, 12), LATENT), width=4, flips=flips) for flips in (False, True))
+    averaging.load_state_dict(plain.state_dict())
+    source = torch.rand(2, 1, 16, 12) * 2 - 1
+    torch.manual_seed(1)
+    learned = plain(source=source)
+    torch.manual_seed(1)
+    assert torch.equal(averaging(source=source), learned)
+    plain.eval(), averaging.eval()
+    mirrors = [plain(source=source.flip(axes)).flip(axes) for axes in ([], [2], [3], [2, 3])]
+    torch.testing.assert_close(averaging(source=source), sum(mirrors) / 4)
+    torch.testing.assert_close(averaging(source=source.flip(3)), averaging(source=source).flip(3))
