@@ -306,8 +306,8 @@ def test_progress_is_told_to_the_end() -> None:
     ("given", "message", "hint"),
     [
         ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted(METRICS))}"),
-        ({"extractor": "inception"}, "unknown extractor 'inception'", "one of: digits-cnn, mnist-cnn"),
-        ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", "one of: digits-cnn, mnist-cnn"),
+        ({"extractor": "inception"}, "unknown extractor 'inception'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
+        ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"images": 5}, "cannot judge by 5 images", "from 6 to 100,000 can be generated"),
         ({"images": 100_001}, "cannot judge by 100,001 images", "from 6 to 100,000 can be generated"),
         ({"seed_start": -1}, "355 seeds from -1 on leave the range", "seeds go from 0 to 4294967295"),
