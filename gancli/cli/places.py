@@ -21,6 +21,16 @@ def picture_path(out: str | None, option: str = "--out") -> Path | None:
     return Path(out)
 
 
+def check_no_run(path: Path) -> None:
+    """Make sure that images do not go into the folder of a training.
+
+    Raises:
+        UsageError: they would.
+    """
+    if (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+
+
 def picture_or_folder(out: str | None) -> bool:
     """Whether one picture is wanted rather than a folder, once the place is known to be fit for it.
 
@@ -30,8 +40,7 @@ def picture_or_folder(out: str | None) -> bool:
     if out == "":
         raise UsageError("--out is empty", "name a .png or a folder")
     path = Path(out or "picture.png")
-    if (path / "state.safetensors").exists():
-        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+    check_no_run(path)
     if path.suffix.lower() == ".png":
         check_file(path)
         return True

@@ -58,10 +58,7 @@ def show_ranked(groups: Sequence[Sequence[AnyReport]]) -> None:
 
 
 def _show_group(group: Sequence[AnyReport]) -> None:
-    protocol, put = group[0].protocol, screen().print
-    names = shared(group)
-    put(f"against {protocol.data}, ranked by {_title(names[0])}", markup=False, soft_wrap=True, style="bold")
-    put()
+    protocol, names = group[0].protocol, shared(group)
     floors = {result.metric: result.floor for result in group[0].results}
     rows = [(report.model, {result.metric: result.value for result in report.results}) for report in group]
     if any(floors[name] is not None for name in names):
@@ -76,18 +73,15 @@ def _show_group(group: Sequence[AnyReport]) -> None:
     for line in lines[1:]:
         # A name may hold what looks like markup.
         table.add_row(*map(Text, line[:shown]), style="dim" if line[0] in ("floor", "baseline") else "")
-    put(table)
-    put()
-    if left := names[shown - 1 :]:
-        put(f"not shown: {', '.join(left)}; --metrics chooses, --json has all", markup=False, soft_wrap=True)
-        put()
+    left = ", ".join(names[shown - 1 :])
+    hidden = [f"not shown: {left}; --metrics chooses, --json has all"] if left else []
     facts = {
-        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "data": _data(protocol),
         "images": f"{protocol.generated_images:,} against {protocol.real_images:,}",
     }
     if extractor := getattr(protocol, "extractor", None):
         facts = {"extractor": f"{extractor}, {protocol.extractor_sha256[:16]}", **facts}
-    _put_facts(facts)
+    _put(f"against {protocol.data}, ranked by {_title(names[0])}", [table, *hidden], facts)
 
 
 def _fitting(lines: Sequence[Sequence[str]]) -> int:
@@ -108,116 +102,109 @@ def save_neighbours(subject: Any, report: AnyReport, path: Path, data_dir: Path 
 
 
 def _title(metric: str) -> str:
-    known = METRICS.get(metric)
-    return known.title if known else title(metric)
+    return METRICS[metric].title if metric in METRICS else ASKED.get(metric) or title(metric)
 
 
 def _number(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
-    known = METRICS.get(metric)
-    return f"{value:.{known.digits}f}" if known else number(metric, value)
+    digits = METRICS[metric].digits if metric in METRICS else 3 if metric in ASKED else None
+    return number(metric, value) if digits is None else f"{value:.{digits}f}"
 
 
-def _put_facts(facts: dict[str, Any]) -> None:
+def _put(head: str, parts: Sequence[Any], facts: dict[str, Any]) -> None:
+    """A headline, tables or lines below it with room between them, and what they depend on."""
+    put = screen().print
+    put(head, markup=False, soft_wrap=True, style="bold")
+    put()
+    for part in parts:
+        put(part, markup=False, soft_wrap=isinstance(part, str))
+        put()
     for name, value in facts.items():
-        screen().print(f"{name:<11}{value}", markup=False, soft_wrap=True)
+        put(f"{name:<11}{value}", markup=False, soft_wrap=True)
+
+
+def _against(report: AnyReport) -> str:
+    return f"{report.model} against {report.protocol.data}, {report.protocol.split} split"
+
+
+def _data(protocol: Any) -> str:
+    return f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}"
 
 
 def _show_images(report: Report) -> None:
     """The figures, what the extractor reads in the images, and the protocol."""
-    protocol, put = report.protocol, screen().print
-    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
-    put()
-    put(_figures(report))
-    put()
-    put(_classes(report))
-    put()
-    for figure in report.further:
-        put(f"{figure.title:<38}{figure.value:.2f}", markup=False, soft_wrap=True)
-    if report.further:
-        put()
+    protocol = report.protocol
+    further = "\n".join(f"{figure.title:<38}{figure.value:.2f}" for figure in report.further)
     facts = {
         "extractor": f"{protocol.extractor}, {protocol.extractor_sha256[:16]}",
-        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "data": _data(protocol),
         "images": f"{_sets(protocol)}{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
         f"{protocol.floor_images:,} training for the floor",
         "seeds": protocol.seeds,
         "weights": _WEIGHTS[protocol.ema],
         "resize": protocol.resize,
         "colour": protocol.colour,
+        "protocol": fingerprint(protocol),
     }
-    facts["protocol"] = fingerprint(protocol)
-    _put_facts(facts)
+    _put(_against(report), [_figures(report), _classes(report), *([further] if further else [])], facts)
 
 
 def _show_numbers(report: FormulaReport) -> None:
     """The figures of numbers, and how they were found."""
-    protocol, put = report.protocol, screen().print
-    put(f"{report.model} against the formula of {protocol.data}", markup=False, soft_wrap=True, style="bold")
-    put()
+    protocol = report.protocol
     table = _table("metric", "generated", "floor", "better")
     for result in report.results:
         figure = FIGURES[result.metric]
         values = (f"{value:.{figure.digits}f}" for value in (result.value, result.floor))
         table.add_row(figure.title, *values, result.better)
-    put(table)
-    put()
     facts = {
         "method": protocol.method,
         "samples": f"{protocol.generated_images:,} generated, {protocol.real_images:,} real draws for the floor",
         "seeds": protocol.seeds,
         "weights": _WEIGHTS[protocol.ema],
+        "protocol": fingerprint(protocol),
     }
-    facts["protocol"] = fingerprint(protocol)
-    _put_facts(facts)
+    _put(f"{report.model} against the formula of {protocol.data}", [table], facts)
 
 
 def _show_pairs(report: PairReport) -> None:
     """How near translations come to the true images, and the simplest repair."""
-    protocol, put = report.protocol, screen().print
-    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
-    put()
+    protocol = report.protocol
     table = _table("dB", report.model, protocol.baseline or "baseline", "better")
     for result in report.results:
         values = ("–" if value is None else f"{value:.2f}" for value in (result.value, result.baseline))
         table.add_row(PAIRS[result.metric], *values, result.better)
-    put(table)
-    put()
     facts = {
         "method": protocol.method,
         "sources": protocol.source,
-        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "data": _data(protocol),
         "images": f"{protocol.real_images:,}",
         "weights": _WEIGHTS[protocol.ema],
+        "protocol": fingerprint(protocol),
     }
-    facts["protocol"] = fingerprint(protocol)
-    _put_facts(facts)
+    _put(_against(report), [table], facts)
 
 
 def _show_cycles(report: CycleReport) -> None:
     """What a translation both ways leaves of images."""
-    protocol, put = report.protocol, screen().print
-    put(f"{report.model} against {protocol.data}, {protocol.split} split", markup=False, soft_wrap=True, style="bold")
-    put()
+    protocol = report.protocol
     table = _table("metric", report.model, "images as they are", "better")
     for result in report.results:
         decibels = result.metric.startswith("psnr")
         value = f"{result.value:.2f} dB" if decibels else f"{100 * result.value:.2f} %"
         floor = "–" if result.floor is None else f"{100 * result.floor:.2f} %"
         table.add_row(CYCLES[result.metric], value, floor, result.better)
-    put(table)
-    put()
     facts = {
         "method": protocol.method,
         "sources": protocol.source,
         "extractor": f"{protocol.extractor or 'none'} {(protocol.extractor_sha256 or '')[:16]}",
-        "data": f"{protocol.data}, {protocol.split} split, {protocol.data_fingerprint}",
+        "data": _data(protocol),
         "images": f"{protocol.real_images:,} images, {protocol.generated_images:,} sources",
         "weights": _WEIGHTS[protocol.ema],
+        "protocol": fingerprint(protocol),
     }
-    facts["protocol"] = fingerprint(protocol)
-    _put_facts(facts)
+    _put(_against(report), [table], facts)
 
 
 def _table(*heads: str) -> Table:
@@ -237,13 +224,12 @@ def _figures(report: Report) -> Table:
     several = report.protocol.repeats > 1
     table = _table("metric", "generated", *(["a further set"] if several else []), "floor", "baseline", "better")
     for result in report.results:
-        metric = METRICS.get(result.metric)
-        digits = metric.digits if metric else 3
-        ends = " to ".join(f"{end:.{digits}f}" for end in result.interval or ())
-        figures = result.value, result.floor, result.baseline
-        value, *beside = ("–" if value is None else f"{value:.{digits}f}" for value in figures)
-        title = metric.title if metric else ASKED[result.metric]
-        table.add_row(title, value, *([ends] if several else []), *beside, result.better)
+        value, *ends, floor, baseline = (
+            _number(result.metric, figure)
+            for figure in (result.value, *(result.interval or ()), result.floor, result.baseline)
+        )
+        further = [" to ".join(ends)] if several else []
+        table.add_row(_title(result.metric), value, *further, floor, baseline, result.better)
     return table
 
 

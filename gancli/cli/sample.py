@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
 from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
 from gancli.errors import UsageError
@@ -184,8 +185,8 @@ def _check(chosen: Seeds, cells: tuple[int, int] | None, many: bool, path: Path 
         raise UsageError(f"seed {twice} is named twice, and its file can be there once", "name every seed once")
     if not many:
         _check_picture(len(chosen))
-    if path and many and (path / "state.safetensors").exists():
-        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+    if path and many:
+        check_no_run(path)
     if path:
         (check_folder if many and path.suffix.lower() != ".zip" else check_file)(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,25 +65,16 @@ def reference(
         found = Reference(reader.read(f"{held_out.split} images", *some(held_out.images, count)), {}, {})
     missing = [metric for metric in metrics if metric.name not in found.baselines]
     if missing:
-        beside = partial(_beside, missing, found.real, partial(training_features, protocol, training, reader))
-        known = {metric.name: metric.floor for metric in missing if metric.floor is not None}
-        floors = {**beside(reader.read(f"{training.split} images", *some(training.images, count)), known), **known}
-        baselines = beside(reader.read("baseline", mixed(training.images, count), count), {})
+        trained_on = partial(training_features, protocol, training, reader)
+        other = reader.read(f"{training.split} images", *some(training.images, count))
+        floors = {metric.name: metric.floor for metric in missing if metric.floor is not None}
+        floors |= measure([m for m in missing if m.name not in floors], Sets(found.real, other, trained_on))
+        simplest = reader.read("baseline", mixed(training.images, count), count)
+        baselines = measure(missing, Sets(found.real, simplest, trained_on))
         found = Reference(found.real, {**found.floors, **floors}, {**found.baselines, **baselines})
         reader.progress("floor", 1, 1)
         _write(path, key, found)
     return found
-
-
-def _beside(
-    metrics: Sequence[Metric],
-    real: Features,
-    training: Callable[[], Tensor],
-    other: Features,
-    known: Mapping[str, float],
-) -> dict[str, float]:
-    """Figures of other images than a model's, but for those that are known."""
-    return measure([metric for metric in metrics if metric.name not in known], Sets(real, other, training))
 
 
 def mixed(images: Tensor, count: int) -> Iterator[Tensor]:

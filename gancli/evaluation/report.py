@@ -227,7 +227,7 @@ def evaluate(
     names = _class_names(spec, network)
     asked = partial(conditional.figures, model.header, names=names, floor=_right(held_out, real.real, names))
     judged = [_judge(model, seeds, chosen, real, reader, trained_on, asked) for seeds in drawn]
-    sets = judged[0].sets
+    sets, searched = judged[0].sets, any(metric.name == "memorisation" for metric in chosen)
     return Report(
         model=model.name,
         protocol=protocol,
@@ -237,7 +237,7 @@ def evaluate(
         real=readout(real.real, network.head.out_features),
         warnings=(*_warnings(chosen, protocol, spec), *_alone(alone, protocol), *getattr(model, "warnings", ())),
         further=_further(model, held_out, reader.progress),
-        closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in map(_name, chosen) else (),
+        closest=_closest(sets, drawn[0], training, whole, alone) if searched else (),
     )
 
 
@@ -264,8 +264,8 @@ def _judge(
     values = measure(chosen, sets)
     reader.progress("metrics", 1, 1)
     figures = [
-        Result(name, values[name], real.floors[name], metric.better, real.baselines[name])
-        for name, metric in ((metric.name, metric) for metric in chosen)
+        Result(each.name, values[each.name], real.floors[each.name], each.better, real.baselines[each.name])
+        for each in chosen
     ]
     obeyed = [Result(name, value, floor, "higher") for name, value, floor in asked(seeds=seeds, read=fake.classes)]
     return _Judged(sets, (*figures, *obeyed))
@@ -279,10 +279,6 @@ def _mean(same: Sequence[Result]) -> Result:
     least, most = METRICS[same[0].metric].limits if same[0].metric in METRICS else SHARE
     low, high = prediction(values)
     return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
-
-
-def _name(metric: Metric) -> str:
-    return metric.name
 
 
 def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:

@@ -18,9 +18,7 @@ from gancli.data.formulas import FORMULAS
 from gancli.data.loading import load as load_images
 from gancli.data.prepared import Progress, Skipped
 from gancli.errors import UsageError
-
-DRAW = 0
-"""Seed of the draw of images from a larger set."""
+from gancli.evaluation.reference import DRAW
 
 
 @dataclass(frozen=True)
