@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import accumulate, pairwise
+from math import erf
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -28,6 +29,7 @@ Method = Literal["auto", "slerp", "lerp"]
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 10_000_000
 MAX_DIM = 65536
+LEAST_TRUNCATION = 1e-3
 _EXAMPLE = "seeds are whole numbers and ranges, such as 7 or 0-63 or 0-9,42,100-109"
 
 
@@ -153,6 +155,8 @@ class LatentSpec:
         distribution: what z is drawn from, "normal" for N(0, 1) or "uniform" for U(-1, 1).
         classes: number of classes, one of which goes in as a whole number y; 0 for none.
         codes: number of continuous codes c, each drawn from U(-1, 1); 0 for none.
+        truncation: the largest value that a seed's z may have, above 0; None for no limit. How a model is used, and no
+            part of the model: it does not stand in headers.
 
     Raises:
         GancliError: a value outside these bounds.
@@ -162,6 +166,7 @@ class LatentSpec:
     distribution: Distribution = "normal"
     classes: int = 0
     codes: int = 0
+    truncation: float | None = None
 
     def __post_init__(self) -> None:
         if type(self.dim) is not int or not 1 <= self.dim <= MAX_DIM:
@@ -171,6 +176,11 @@ class LatentSpec:
         for name, value in (("classes", self.classes), ("codes", self.codes)):
             if type(value) is not int or not 0 <= value <= MAX_DIM:
                 raise GancliError(f"latent {name} {value!r} is not a whole number from 0 to {MAX_DIM}")
+        if self.truncation is not None and not self.truncation >= LEAST_TRUNCATION:
+            raise UsageError(
+                f"--truncation {self.truncation:g} leaves nothing to draw from",
+                "2 changes little; down to about 1, images become safer and more alike",
+            )
 
     @property
     def width(self) -> int:
@@ -199,6 +209,7 @@ class LatentSpec:
         {"z": float32 (N, dim)}, with classes also "y": int64 (N,), with codes also "c": float32 (N, codes).
 
         Every row has a generator of its own, so that one seed is one latent: alone, in any batch, for any device.
+        Under a truncation z is brought within it, see :meth:`_truncate`; y and c stay what they are.
 
         Raises:
             UsageError: a seed outside [0, 2**32).
@@ -213,7 +224,19 @@ class LatentSpec:
             self._fill(
                 {name: values[row : row + 1] for name, values in inputs.items()}, generator.manual_seed(index(seed))
             )
-        return inputs
+        return inputs if self.truncation is None else {**inputs, "z": self._truncate(inputs["z"], self.truncation)}
+
+    def _truncate(self, z: Tensor, limit: float) -> Tensor:
+        """z (N, dim) as if it had been drawn again and again until no value lay beyond the limit.
+
+        That is the truncation trick (Brock et al. 2019, "Large scale GAN training for high fidelity natural image
+        synthesis", section 3.1). Drawn again, a seed would become another image at each limit; here each value takes
+        the place in the truncated distribution that it had in the whole one, so that images change gradually.
+        """
+        if self.distribution == "uniform":
+            return z * min(limit, 1.0)
+        # erf(z / sqrt(2)) is uniform on (-1, 1), and on (-edge, edge) under a limit.
+        return ((z.double() / 2**0.5).erf() * erf(limit / 2**0.5)).erfinv().mul(2**0.5).clamp(-limit, limit).float()
 
     def check(self, inputs: Inputs) -> None:
         """Hold inputs against what a generator takes.
@@ -293,7 +316,7 @@ class LatentSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as it stands in a model's header."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "truncation"}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LatentSpec:
@@ -304,7 +327,7 @@ class LatentSpec:
         """
         if not isinstance(values, Mapping):
             raise GancliError(f"the latent specification is {type(values).__name__}, not a table")
-        known = [field.name for field in fields(cls)]
+        known = [field.name for field in fields(cls) if field.name != "truncation"]
         if unknown := sorted(str(key) for key in values if key not in known):
             raise GancliError(
                 f"the latent specification has an unknown key {unknown[0]!r}", f"one of: {', '.join(known)}"

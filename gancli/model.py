@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,12 +212,13 @@ class Model:
         return torch.cat([self.generate(part) for part in batches(inputs, batch)])
 
 
-def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
+def load(name: str | Path | None = None, *, device: str = "auto", truncation: float | None = None) -> Model:
     """A model by name.
 
     Args:
         name: of the zoo (``dcgan/mnist``), a run folder, a ``.safetensors`` file; None for the newest run.
         device: ``auto`` is CUDA or Apple's GPU if there is one.
+        truncation: the largest value that a seed's latent may have; None for no limit.
 
     Raises:
         GancliError: no such model, or a file that is not one.
@@ -224,7 +226,12 @@ def load(name: str | Path | None = None, *, device: str = "auto") -> Model:
     path = catalog.find(None if name is None else str(name))
     where = pick_device(device)
     tensors, header = checkpoint.read(path)
-    return Model(path, catalog.label(path), header, tensors).to(where)
+    model = Model(path, catalog.label(path), header, tensors).to(where)
+    if truncation is not None:
+        if model.takes == "source":
+            raise UsageError(f"'{model.name}' takes no latents that could be truncated", "leave out --truncation")
+        model.latent = replace(model.latent, truncation=truncation)
+    return model
 
 
 def discriminator_of(model: Model) -> Any:

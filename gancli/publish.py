@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli import catalog, checkpoint, recipe
+from gancli.cards import changes, write_card
 from gancli.data.formulas import FORMULAS
 from gancli.data.names import DATASETS
 from gancli.errors import UsageError, nearest
 from gancli.evaluation import cycles, pairs
 from gancli.evaluation.judging import judge
-from gancli.files import atomic
 from gancli.model import Model, load
 from gancli.rendering.images import save_grid
 from gancli.rendering.layout import file_stem
@@ -31,8 +31,8 @@ LARGEST = 5_000_000
 ROOM = 20_000
 """Bytes of it that are kept free for the evaluation, which joins the header when the precision is settled."""
 
-BESIDE = {"floor": "real data (floor)", "baseline": "baseline"}
-"""What stands beside a figure in a card, where it is known."""
+REPEATS = 5
+"""Independent sets of images that an entry is judged by, where seeds make them: figures come with intervals."""
 
 DECIDED = {
     "data.size",
@@ -90,7 +90,7 @@ def add(
         tensors = _write_small(weights, tensors, header)
         stored = load(weights, device="cpu")
         stored.name = f"{model}/{weights.stem}"
-        report = judge(stored, data, data_dir=data_dir, progress=progress)
+        report = judge(stored, data, repeats=REPEATS, data_dir=data_dir, progress=progress)
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
@@ -100,6 +100,30 @@ def add(
     finally:
         shutil.rmtree(made, ignore_errors=True)
     yield write_card(model)
+
+
+def judge_again(
+    entry: catalog.Entry, *, data: str | None = None, data_dir: Path | None = None, progress: Progress | None = None
+) -> Iterator[Path]:
+    """Measure an entry of the zoo as it is stored, with the metrics and the data of today; yields the files written.
+
+    Args:
+        entry: with weights.
+        data: what to judge the model by, where the named data set is not at hand as such.
+        data_dir: where data sets lie.
+        progress: called with what is being done, how much of it is done, and of how much.
+
+    Raises:
+        UsageError: there are no weights.
+        GancliError: a damaged file, or an evaluation that fails; the entry stays as it was.
+    """
+    if entry.path is None:
+        raise UsageError(f"{entry.name} has no weights", "train and add it: gancli zoo add RUN")
+    tensors, header = checkpoint.read(entry.path)
+    report = judge(load(entry.name, device="cpu"), data, repeats=REPEATS, data_dir=data_dir, progress=progress)
+    checkpoint.write(entry.path, tensors, {**header, "evaluation": report.to_dict()})
+    yield entry.path
+    yield write_card(entry.model)
 
 
 def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> Path:
@@ -141,14 +165,6 @@ def _names(header: Mapping[str, Any]) -> tuple[str, str]:
     return model, data
 
 
-def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Where a model's recipe differs from the zoo's for its data: (dotted path, the zoo's value, the model's)."""
-    stored = recipe.parse(header["recipe"]).to_dict()
-    table = recipe.for_data(catalog.recipe_table(stored["model"]), stored["data"]["name"])
-    found = recipe.differences(recipe.parse(table).to_dict(), stored)
-    return [change for change in found if change[0] not in recipe.DESCRIPTIVE]
-
-
 def _check_recipe(header: Mapping[str, Any]) -> None:
     for path, zoo, run in changes(header):
         if path not in DECIDED:
@@ -170,96 +186,3 @@ def _write_small(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
         f"{LARGEST / 1e6:g} MB",
         "publish a smaller network",
     )
-
-
-def command(header: Mapping[str, Any]) -> str:
-    """The command that trains a model like this one."""
-    words = ["gancli", "train", header["recipe"]["data"]["name"], "--model", header["recipe"]["model"]]
-    for path, _, new in changes(header):
-        if path == "training.budget":
-            number, unit = new.split()
-            words += [f"--{unit}", number]
-        elif path == "training.seed":
-            words += ["--seed", str(new)]
-    return " ".join(words)
-
-
-def write_card(model: str) -> Path:
-    """Write ``zoo/MODEL/README.md`` from the recipe and the headers of the weights beside it."""
-    table = catalog.recipe_table(model)
-    told = (table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE)
-    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in told if text)]
-    parts.append("All values are in [recipe.toml](recipe.toml). Figures were measured on the weights as stored.")
-    for entry in catalog.entries():
-        if entry.model == model and entry.path is not None:
-            parts += _section(entry.name, entry.path)
-    path = catalog.zoo_folder() / model / "README.md"
-    with atomic(path) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return path
-
-
-def _basis(protocol: Mapping[str, Any]) -> str:
-    """What the figures were measured on."""
-    if "source" in protocol and "baseline" not in protocol:
-        return (
-            "Rows of the picture: sources, translated, and back again; images, on the other side, and back again. "
-            f"{protocol['real_images']:,} images and {protocol['generated_images']:,} sources ({protocol['source']}) "
-            f"of {protocol['data']} ({protocol['split']} split): {protocol['method']}. One run."
-        )
-    if "source" in protocol:
-        beside = f" Beside it stands the simplest repair: {protocol['baseline']}." if protocol["baseline"] else ""
-        return (
-            f"{protocol['real_images']:,} images of {protocol['data']} ({protocol['split']} split), sources made by "
-            f"{protocol['source']}.{beside} {protocol['method']}. One run."
-        )
-    if "method" in protocol:
-        return (
-            f"{protocol['generated_images']:,} generated samples, {protocol['real_images']:,} real draws for the "
-            f"floor: {protocol['method']}. One run."
-        )
-    return (
-        f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
-        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, one run. "
-        "The baseline draws each pixel from those of the training images at its place."
-    )
-
-
-def _further(figures: list[Mapping[str, Any]]) -> list[str]:
-    """What a model with an encoder makes of held-out images."""
-    told = "; ".join(f"{figure['title']}: {figure['value']:.2f}" for figure in figures)
-    return [f"On held-out images: {told}."] if told else []
-
-
-def _size(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _section(name: str, path: Path) -> list[str]:
-    header = checkpoint.read_header(path)
-    protocol, results = header["evaluation"]["protocol"], header["evaluation"]["results"]
-    training = header["training"]
-    beside = {key: title for key, title in BESIDE.items() if any(row.get(key) is not None for row in results)}
-    lines = [["metric", "this model", *beside.values()], ["---", *["---:"] * (1 + len(beside))]]
-    lines += [[row["metric"], *(_figure(row.get(key)) for key in ("value", *beside))] for row in results]
-    rows = [f"| {' | '.join(line)} |" for line in lines]
-    items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
-    origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
-    use = f"gancli translate {name} {path.stem} --degrade --out translated" if "source" in protocol else ""
-    time = f", in {training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else ""
-    return [
-        f"## {name}",
-        f"![samples of {name}]({path.stem}.png)",
-        f"{checkpoint.count_parameters(path):,} values, {_size(path)}. Trained on "
-        f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. What is stored is "
-        f"{'the running average of the weights' if header['ema'] else 'the generator as trained, without averaging'}.",
-        "\n".join(rows),
-        _basis(protocol),
-        *_further(header["evaluation"].get("further", [])),
-        f"```\n{command(header)}\ngancli evaluate {name}\n{use or f'gancli sample {name}'}\n```",
-    ]

@@ -258,3 +258,36 @@ def test_inputs_that_a_generator_does_not_take(change, message):
         CONDITIONAL.check({name: value for name, value in (inputs | change).items() if value is not None})
     with pytest.raises(UsageError, match="this model takes no y"):
         LatentSpec(3).check({"z": inputs["z"], "y": inputs["y"]})
+
+
+@pytest.mark.parametrize("limit", [0.3, 1.0, 2.5])
+def test_truncated_latents_are_those_of_drawing_again(limit: float) -> None:
+    z = LatentSpec(dim=100, truncation=limit).from_seeds(range(200))["z"]
+    assert float(z.abs().max()) <= limit
+    kept = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    kept = kept[kept.abs() <= limit]
+    places = torch.linspace(0.05, 0.95, 19)
+    torch.testing.assert_close(z.flatten().quantile(places), kept[:20_000].quantile(places), atol=0.03 * limit, rtol=0)
+
+
+def test_a_seed_stays_near_itself_under_truncation() -> None:
+    whole, wide = (LatentSpec(dim=50, truncation=limit).from_seeds([3])["z"] for limit in (None, 6.0))
+    torch.testing.assert_close(whole, wide, atol=1e-4, rtol=0)
+    narrow = LatentSpec(dim=50, truncation=0.8).from_seeds([3])["z"]
+    assert torch.equal(narrow.argsort(), whole.argsort())
+    assert LatentSpec(dim=3, distribution="uniform", truncation=0.5).from_seeds([1])["z"].abs().max() <= 0.5
+
+
+def test_truncation_is_how_a_model_is_used_and_not_what_it_is() -> None:
+    spec = LatentSpec(dim=4, classes=3, codes=1, truncation=0.5)
+    plain = LatentSpec(dim=4, classes=3, codes=1)
+    assert LatentSpec.from_dict(spec.to_dict()) == plain
+    for name in ("y", "c"):
+        assert torch.equal(spec.from_seeds(range(9))[name], plain.from_seeds(range(9))[name])
+    draw = [each.draw(5, torch.Generator().manual_seed(1))["z"] for each in (spec, plain)]
+    assert torch.equal(*draw)
+    with pytest.raises(GancliError, match="unknown key 'truncation'"):
+        LatentSpec.from_dict({"dim": 4, "truncation": 0.5})
+    for bad in (0.0, -1.0, float("nan")):
+        with pytest.raises(UsageError, match="leaves nothing to draw from"):
+            LatentSpec(dim=4, truncation=bad)

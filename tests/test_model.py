@@ -160,3 +160,11 @@ def test_the_package_offers_what_it_promises() -> None:
     assert gancli.GancliError is GancliError
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = gancli.nothing
+
+
+def test_a_truncated_model_draws_from_fewer_latents() -> None:
+    whole, narrow = gancli.load("quick/digits"), gancli.load("quick/digits", truncation=1.5)
+    assert torch.equal(narrow.sample(seeds=[4]), narrow.sample(z=narrow.latent.from_seeds([4])["z"]))
+    assert not torch.equal(narrow.sample(seeds=[4]), whole.sample(seeds=[4]))
+    with pytest.raises(UsageError, match="takes no latents"):
+        gancli.load("pix2pix/mnist", truncation=1.5)

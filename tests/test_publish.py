@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from gancli import catalog, checkpoint, model, publish
+from gancli import cards, catalog, checkpoint, model, publish
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation.metrics import METRICS
 
@@ -175,5 +175,36 @@ def test_a_part_of_a_data_set_has_no_folder_of_its_own(zoo: Path, run: Path, mon
 @pytest.mark.parametrize("entry", [entry for entry in catalog.entries() if entry.path], ids=lambda entry: entry.name)
 def test_the_zoos_weights_are_of_the_zoos_recipes(entry: catalog.Entry) -> None:
     """Then the command on the card makes this model."""
-    found = publish.changes(entry.header())
+    found = cards.changes(entry.header())
     assert [change for change in found if change[0] not in publish.DECIDED] == []
+
+
+def test_a_figure_is_shown_as_precisely_as_it_is_known() -> None:
+    row = {"value": 0.029426, "interval": [0.0281, 0.0307], "floor": 0.00422870}
+    assert cards.figure(row) == "0.0294 ± 0.0013"
+    assert cards.figure(row, "floor") == "0.004229"
+    assert cards.figure({"value": 25.4231, "interval": None}) == "25.42"
+    assert cards.figure({"value": 0.95, "interval": [0.9, 0.97]}) == "0.950 ± 0.050"
+    assert cards.figure({"value": 1.0, "interval": [1.0, 1.0]}) == "1.0000 ± 0.0000"
+    assert cards.figure({"value": 812.4, "interval": [600.0, 1000.0]}) == "812 ± 212"
+    assert cards.figure({"value": 1.0}, "baseline") == "–"
+
+
+def test_an_entry_is_measured_again_and_stays_the_same_model(zoo: Path, run: Path, run_cli: Callable[..., Any]) -> None:
+    assert run_cli("zoo", "add", run).code == 0
+    path = zoo / "tiny/digits.safetensors"
+    tensors, header = checkpoint.read(path)
+    assert header["evaluation"]["protocol"]["repeats"] == publish.REPEATS
+    first = header.pop("evaluation")
+    checkpoint.write(path, tensors, {**header, "evaluation": {**first, "results": []}})
+    result = run_cli("zoo", "judge", "tiny/digits")
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [str(path), str(zoo / "tiny/README.md")]
+    after, told = checkpoint.read(path)
+    assert told.pop("evaluation") == first
+    assert told == header
+    assert all(torch.equal(after[name], tensors[name]) for name in tensors)
+    card = (zoo / "tiny/README.md").read_text()
+    assert " ± " in card
+    assert "with a probability above 0.9: " in card
+    assert run_cli("zoo", "judge", "tiny/mnist").err.startswith("error: no weights are called 'tiny/mnist'")

@@ -9,7 +9,7 @@ import typer
 
 from gancli.cli.console import say
 from gancli.cli.progress import counting
-from gancli.cli.sample import Batch, Device, ModelName, kind_of_class
+from gancli.cli.sample import Batch, Device, ModelName, Truncation, kind_of_class
 from gancli.conditions import parse_classes
 from gancli.errors import UsageError
 from gancli.latent import Inputs, Method, Seeds, batches, parse_seeds, path
@@ -66,6 +66,7 @@ def interpolate(
             show_default=False,
         ),
     ] = None,
+    truncation: Truncation = None,
     device: Device = "auto",
     batch: Batch = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
@@ -94,7 +95,7 @@ def interpolate(
     from gancli import model as models
     from gancli.cli import numbers
 
-    source = models.load(model, device=device)
+    source = models.load(model, device=device, truncation=truncation)
     if source.numbers:
         numbers.refuse_options(source, scale=scale)
     target = Path(out) if out else Path(f"{file_stem(source.name)}-walk.gif")

@@ -27,6 +27,14 @@ ModelName = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+Truncation = Annotated[
+    float | None,
+    typer.Option(
+        metavar="T",
+        help="The largest value of a latent: from 2 down to about 1, images become safer and more alike.",
+        show_default=False,
+    ),
+]
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Images computed at once.")]
 
 
@@ -81,6 +89,7 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    truncation: Truncation = None,
     device: Device = "auto",
     batch: Batch = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
@@ -96,6 +105,7 @@ def sample(
       gancli sample cgan/mnist --class all
       gancli sample cgan/mnist --class 7 -n 1000 --out more
       gancli sample infogan/mnist --code 0=-2..2
+      gancli sample acgan/mnist --truncation 1.2
     """
     cells = parse_grid(grid) if grid is not None else None
     asked, named = parse_codes(codes or []), ",".join(classes) if classes else None
@@ -110,7 +120,7 @@ def sample(
     from gancli import model as models
     from gancli.cli import numbers
 
-    source = models.load(model, device=device)
+    source = models.load(model, device=device, truncation=truncation)
     path = Path(out) if out else Path(f"{file_stem(source.name)}.png")
     if source.numbers:
         numbers.refuse_options(source, grid=grid, out=out if many else None)

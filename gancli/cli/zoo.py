@@ -144,3 +144,35 @@ def add(
         made = list(publish.add(run, **options, progress=progress))
     for path in made:
         print(path)
+
+
+@app.command()
+def judge(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Such as dcgan/mnist; all unless given.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="What to judge by, where that is not the named set.", show_default=False),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+) -> None:
+    """Measure models of this checkout's zoo again: figures and cards are as `gancli evaluate` finds them today.
+
+    \b
+    Examples:
+      gancli zoo judge dcgan/mnist
+      gancli zoo judge pix2pix-gray/cifar10 --data cifar10-test.zip
+    """
+    from gancli import catalog, publish
+    from gancli.cli.progress import progress_bar
+
+    known = {entry.name: entry for entry in catalog.entries() if entry.path}
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"no weights are called '{name}'", nearest(name, known))
+    for name in names or known:
+        with progress_bar() as progress:
+            made = list(publish.judge_again(known[name], data=data, data_dir=data_dir, progress=progress))
+        for path in made:
+            print(path)

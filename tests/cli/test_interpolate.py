@@ -25,7 +25,7 @@ class Fake:
 def loaded(monkeypatch):
     asked = []
 
-    def load(name=None, *, device="auto"):
+    def load(name=None, *, device="auto", truncation=None):
         asked.append((name, device))
         return Fake()
 

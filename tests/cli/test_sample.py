@@ -36,7 +36,7 @@ class Fake:
 def loaded(monkeypatch):
     asked = []
 
-    def load(name=None, *, device="auto"):
+    def load(name=None, *, device="auto", truncation=None):
         asked.append((name, device))
         return Fake()
 
@@ -171,7 +171,7 @@ MEMORY += "hint: run it again with --traceback to see where it arose\n"
 
 
 def test_what_nobody_foresaw_is_one_line(run_cli, monkeypatch):
-    def load(name=None, *, device="auto"):
+    def load(name=None, *, device="auto", truncation=None):
         raise RuntimeError("out of memory\nand two pages more")
 
     monkeypatch.setattr("gancli.model.load", load)
@@ -180,7 +180,7 @@ def test_what_nobody_foresaw_is_one_line(run_cli, monkeypatch):
 
 
 def test_a_fault_without_words_is_named(run_cli, monkeypatch):
-    def load(name=None, *, device="auto"):
+    def load(name=None, *, device="auto", truncation=None):
         raise MemoryError
 
     monkeypatch.setattr("gancli.model.load", load)
@@ -190,7 +190,7 @@ def test_a_fault_without_words_is_named(run_cli, monkeypatch):
 @pytest.mark.parametrize("words", [["--traceback", "sample", "x"], ["sample", "x", "--traceback"]])
 @pytest.mark.parametrize("fault", [UsageError("no"), OSError(28, "no room"), RuntimeError("out of memory")])
 def test_a_traceback_can_be_asked_for_anywhere_on_the_line(monkeypatch, words, fault):
-    def load(name=None, *, device="auto"):
+    def load(name=None, *, device="auto", truncation=None):
         raise fault
 
     monkeypatch.setattr("gancli.model.load", load)
@@ -219,7 +219,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from gancli import cli, model
 import test_sample
-model.load = lambda name=None, *, device="auto": test_sample.Fake()
+model.load = lambda name=None, *, device="auto", truncation=None: test_sample.Fake()
 for arguments in (["sample"], ["sample", "-n", "3", "--out", "d"], ["interpolate", "--seeds", "1,2", "--frames", "2"]):
     try:
         cli.main(arguments)
