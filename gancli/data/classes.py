@@ -8,6 +8,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 DIGITS = tuple(string.digits)
+TRIPLES = tuple(f"{number:03}" for number in range(1000))
 EMNIST_ALL = tuple(string.digits + string.ascii_uppercase + string.ascii_lowercase)
 # The merged sets drop the small letters that look like their capitals.
 EMNIST_MERGED = tuple(letter for letter in EMNIST_ALL if letter not in "cijklmopsuvwxyz")

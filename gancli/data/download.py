@@ -92,9 +92,9 @@ def remotes(facts: Facts, split: str) -> list[Remote]:
         case "idx" if facts.name == "qmnist":
             pairs = datasets.QMNIST.resources[split]
             return [_gzip((url,), md5, file) for (url, md5), file in zip(pairs, facts.files[split], strict=True)]
-        case "idx":
-            known = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}
-            chosen = known[facts.name]
+        case "idx" | "stacked":
+            known = {"fashion-mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}
+            chosen = known.get(facts.name, datasets.MNIST)
             sums = dict(chosen.resources)
             names = {file: f"{file.rpartition('/')[2]}.gz" for file in facts.files[split]}
             return [_gzip(tuple(m + name for m in chosen.mirrors), sums[name], file) for file, name in names.items()]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gancli.data import classes
@@ -90,6 +90,8 @@ _FACTS = (
     # The UCI optical recognition of handwritten digits, embedded; every fifth image of each class is held out.
     Facts("digits", (8, 8), 1, classes.DIGITS, {"train": 1_442, "test": 355}, "digits", {}, (), "CC BY 4.0"),
     _mnist_like("mnist", "MNIST", classes.DIGITS, "CC BY-SA 3.0"),
+    # Three digits of MNIST at random, one in each colour: a thousand modes that can be counted.
+    replace(_mnist_like("stacked-mnist", "MNIST", classes.TRIPLES, "CC BY-SA 3.0"), channels=3, layout="stacked"),
     _mnist_like("fashion-mnist", "FashionMNIST", classes.FASHION, "MIT"),
     _mnist_like("kmnist", "KMNIST", classes.KMNIST, "CC BY-SA 4.0"),
     _emnist("emnist", "balanced", classes.EMNIST_MERGED, 112_800, 18_800),

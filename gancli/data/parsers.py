@@ -5,6 +5,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from gancli.data import prepared
 from gancli.data.cache import mapped
+from gancli.data.classes import DIGITS
 from gancli.data.decoding import prepare
 from gancli.data.files import Source, open_source
 from gancli.data.names import Facts
@@ -105,6 +107,14 @@ def idx(facts: Facts, root: Path, split: str) -> Arrays:
     path = _path(facts, root, split, 1)
     labels = _idx(path)
     return _labelled(path, images, labels[:, 0] if labels.ndim == 2 else labels.reshape(-1), len(facts.classes))
+
+
+def stacked(facts: Facts, root: Path, split: str) -> Arrays:
+    """Stacked MNIST (Metz et al. 2017, "Unrolled generative adversarial networks", section 3.3.1): as many images as
+    MNIST has, always the same ones; the class 427 is a red 4, a green 2 and a blue 7."""
+    images, labels = idx(replace(facts, classes=DIGITS), root, split)
+    chosen = torch.randint(len(images), (len(images), 3), generator=torch.Generator().manual_seed(0))
+    return images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])
 
 
 def emnist(facts: Facts, root: Path, split: str) -> Arrays:
@@ -234,6 +244,7 @@ def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progr
 
 ARRAYS: dict[str, Callable[[Facts, Path, str], Arrays]] = {
     "idx": idx,
+    "stacked": stacked,
     "emnist": emnist,
     "cifar": cifar,
     "usps": usps,

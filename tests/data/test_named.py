@@ -141,6 +141,18 @@ def serve_mnist_like(server: Server, monkeypatch, chosen) -> dict[str, tuple[np.
     return made
 
 
+def test_stacked_mnist_has_a_digit_in_each_colour(server, monkeypatch, home, datasets):
+    made = serve_mnist_like(server, monkeypatch, datasets.MNIST)
+    for split, (images, labels) in made.items():
+        data = load("stacked-mnist", split=split)
+        assert data.images.shape == (len(images), 3, 28, 28)
+        assert data.classes[427] == "427"
+        for image, label in zip(data.images, data.labels.tolist(), strict=True):
+            for colour, digit in zip(image, map(int, data.classes[label]), strict=True):
+                assert torch.equal(colour, torch.from_numpy(images[labels.tolist().index(digit)]))
+        assert load("stacked-mnist", split=split).fingerprint == data.fingerprint
+
+
 @pytest.mark.parametrize(
     ("name", "class_name"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
 )

@@ -23,8 +23,8 @@ def test_faulty_sizes(text):
 
 def test_every_set_of_the_list():
     assert {name.partition("/")[0] for name in DATASETS} == {
-        "digits", "mnist", "fashion-mnist", "kmnist", "emnist", "qmnist", "usps", "cifar10", "cifar100", "svhn",
-        "stl10", "celeba", "flowers102", "sine", "ring", "grid", "swissroll",
+        "digits", "mnist", "stacked-mnist", "fashion-mnist", "kmnist", "emnist", "qmnist", "usps", "cifar10",
+        "cifar100", "svhn", "stl10", "celeba", "flowers102", "sine", "ring", "grid", "swissroll",
     }  # fmt: skip
 
 
