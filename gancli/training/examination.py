@@ -28,7 +28,7 @@ class Examination:
         rounds: done so far.
         budget: rounds in all; None if the recipe cannot be read.
         state: finished, diverged, stopped (by the watch), running or unfinished.
-        rows: the lines of its metrics.
+        rows: the lines of its metrics, without those of evaluations.
         watch: what the watch makes of them.
         rollbacks: times it went back: from, to, because, text, scale.
         stops: times that the watch stopped it: round, because; all but that of the state "stopped" were gone on from.
@@ -80,7 +80,7 @@ def examine(folder: Path) -> Examination:
         raise UsageError(f"no such folder: {folder}", "name the folder of a training, or none for the newest")
     if not metrics.is_file():
         raise UsageError(f"{folder} is not a run: it has no metrics.jsonl", "name the folder of a training")
-    rows = read_metrics(metrics)
+    rows = [row for row in read_metrics(metrics) if health.EVALUATION not in row]
     if not any(name.startswith("loss/") for row in rows for name in row):
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
     table = _table(folder / "recipe.toml")

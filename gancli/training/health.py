@@ -28,6 +28,10 @@ ROLLBACK = "rollback"
 STOPPED = "stopped"
 """Of the line that a run writes when it stops because of a failure: the failure's name."""
 
+EVALUATION = "evaluation"
+"""Of the line that a run writes when its model was judged: the figures. The watch passes over it, so that a training
+takes the same course whether it is judged or not."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -111,6 +115,8 @@ class Watch:
 
     def see(self, row: Row) -> list[Finding]:
         """Take the next line; what is found for the first time comes back."""
+        if EVALUATION in row:
+            return []
         weight = max(1, row["round"] - self._round)
         self._round = row["round"]
         if broken := _broken(row):
@@ -162,7 +168,7 @@ def replay(rows: Iterable[Row]) -> Watch:
 
     Lines of a run that no watch was with are taken as looks where they hold a figure of its pictures, or else all.
     """
-    rows, watch = list(rows), Watch()
+    rows, watch = [row for row in rows if EVALUATION not in row], Watch()
     if not any(KEY in row for row in rows):
         pictured = [row for row in rows if "diversity" in row]
         looks = {id(row) for row in pictured or rows}
@@ -175,7 +181,7 @@ def replay(rows: Iterable[Row]) -> Watch:
 def fold(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """One line for each look with the means of the lines before it: all that a watch reads, and no more."""
     folded, waiting, last = [], [], 0
-    for row in rows:
+    for row in (row for row in rows if EVALUATION not in row):
         waiting.append((max(1, row["round"] - last), row))
         last = row["round"]
         if KEY in row or DIVERGED in row:

@@ -11,6 +11,8 @@
 ``training.gif``     all of them
 ``losses.png``       the plot of ``metrics.jsonl``
 ``healthy.safetensors``  with ``training.on_collapse = "rollback"``: the last state known to be healthy
+``best.safetensors``  where a training is judged as it goes: what was published when it was best
+``evaluation.json``  how it is judged
 ==================== ==================================================================================
 """
 
@@ -22,7 +24,6 @@ import platform
 import shlex
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,6 @@ from torch import Tensor
 import gancli
 from gancli import catalog, checkpoint
 from gancli.data import Dataset
-from gancli.data.sources import title
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, make_folder
 from gancli.recipe import Recipe, parse, read
@@ -42,8 +42,10 @@ from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.plots import save_losses
 from gancli.training import health
+from gancli.training.evaluating import Evaluator, Settings, Stopped
 from gancli.training.metrics import read_metrics
 from gancli.training.preview import Preview
+from gancli.training.published import facts, published
 from gancli.training.trainer import Trainer
 
 HEALTHY_FILE = "healthy.safetensors"
@@ -101,17 +103,31 @@ class Run:
         dataset: what to train on.
         device: where.
         save_every: seconds between saves: at most this much work is lost when the process is killed.
+        settings: how to judge what is published as it goes; None: not at all.
+
+    Attributes:
+        seconds: that the training took so far, without those of evaluations.
+
+    Raises:
+        UsageError: the recipe's parts do not fit together, or cannot be judged; nothing was made then.
+        GancliError: a folder that does not hold what the recipe says.
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe, dataset: Dataset, device: torch.device, save_every: float = 30.0
+        self,
+        folder: Path,
+        recipe: Recipe,
+        dataset: Dataset,
+        device: torch.device,
+        save_every: float = 30.0,
+        settings: Settings | None = None,
     ) -> None:
         self.folder, self.recipe, self.dataset = folder, recipe, dataset
         self.trainer = Trainer(recipe, dataset, device)
         self.preview = Preview(self.trainer, dataset)
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
-        self.watch = health.Watch()
+        self.watch, self.evaluator = health.Watch(), Evaluator(settings)
         self.policy = recipe.training.on_collapse
         self.rollbacks: list[dict[str, Any]] = []
         self._speed = 0.0
@@ -119,7 +135,8 @@ class Run:
         self.resumed = (folder / catalog.STATE_FILE).exists()
         if self.resumed:
             self._load()
-        else:
+        self.evaluator.rehearse(folder, self.trainer, dataset)
+        if not self.resumed:
             self._create()
 
     @property
@@ -139,11 +156,13 @@ class Run:
             Diverged: a loss is no longer a number; the last healthy state is on disk.
             Unhealthy: the watch found a failure, and the recipe says to stop then.
         """
-        told = saved = time.perf_counter()
+        clock = self.evaluator.clock
+        told = saved = clock()
         started, last = told - self.seconds, self.trainer.rounds
         while not self.finished:
+            self._evaluate(reporter, stop)
             self.trainer.round()
-            now, done, halt = time.perf_counter(), self.trainer.rounds, stop()
+            now, done, halt = clock(), self.trainer.rounds, stop()
             self.seconds = now - started
             save = halt or now - saved >= self.save_every or self.finished
             try:
@@ -160,6 +179,19 @@ class Run:
                 raise Interrupted
         if not (self.folder / "samples.png").exists():
             self._finish()
+        self._evaluate(reporter, stop)
+
+    def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
+        """Judge what is published where it is time to, and write and tell the line about it."""
+        try:
+            found = self.evaluator.look(self.folder, self.trainer, self.dataset, self.finished, stop)
+        except Stopped:
+            self.save()
+            raise Interrupted from None
+        if found is not None:
+            row = {**self._stamp(), health.EVALUATION: found}
+            self._write(row, reporter)
+            self.evaluator.recall([*self.evaluator.rows, row])
 
     def save(self) -> None:
         """Write state and model, each whole or not at all.
@@ -168,7 +200,7 @@ class Run:
             GancliError: a weight is no longer a number; what was saved before stays.
         """
         self._write_state(catalog.STATE_FILE)
-        tensors, header = self.published()
+        tensors, header = published(self.trainer, self.dataset)
         checkpoint.write(self.folder / catalog.MODEL_FILE, tensors, header)
         if (judge := self._discriminator()) is not None:
             header |= {"kind": "discriminator", "networks": ["discriminator"]}
@@ -189,35 +221,10 @@ class Run:
             "machine": machine(self.trainer.device),
             "device": self.trainer.device.type,
             "threads": torch.get_num_threads(),
-            "dataset": self._dataset(),
+            "dataset": facts(self.dataset),
             "rollbacks": self.rollbacks,
         }
         checkpoint.write(self.folder / name, tensors, header)
-
-    def published(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and header of the file that needs nothing beside it."""
-        trainer, objective = self.trainer, self.trainer.objective
-        networks = {objective.published: trainer.published}
-        networks |= {name: trainer.networks[name] for name in objective.also_published}
-        recipe = self.recipe.to_dict()
-        # A model that is passed on tells no path of this machine.
-        recipe["data"] |= {"name": self.dataset.name, "source": title(recipe["data"]["source"])}
-        header = {
-            "format": checkpoint.FORMAT,
-            "kind": "model",
-            "gancli": gancli.__version__,
-            "recipe": recipe,
-            "networks": list(networks),
-            "takes": objective.takes,
-            "labelled": objective.labelled,
-            "latent": trainer.spec.latent.to_dict(),
-            "dataset": self._dataset(),
-            "ema": trainer.average is not None,
-            "images": trainer.feed.drawn,
-            "rounds": trainer.rounds,
-        }
-        tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
-        return tensors, header
 
     def _discriminator(self) -> dict[str, Tensor] | None:
         """The tensors of what tells real pictures from those of latents; None where nothing does."""
@@ -225,16 +232,6 @@ class Run:
         if network is None or trainer.objective.takes != "latent" or trainer.generator.range is None:
             return None
         return {f"discriminator.{name}": value for name, value in network.state_dict().items()}
-
-    def _dataset(self) -> dict[str, Any]:
-        data = self.dataset
-        return {
-            "name": data.name,
-            "split": data.split,
-            "fingerprint": data.fingerprint,
-            "images": len(data.images),
-            "classes": list(data.classes),
-        }
 
     def _create(self) -> None:
         """Make the folder whole under a temporary name, then give it its own."""
@@ -299,6 +296,7 @@ class Run:
         rows = [row for row in read_metrics(path) if row["round"] <= done]
         with atomic(path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        self.evaluator.recall(rows)
         self.watch = health.Watch()
         for row in rows:
             self.watch.see(row)
@@ -400,7 +398,8 @@ class Run:
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
-        save_losses(read_metrics(self.folder / "metrics.jsonl"), self.folder / "losses.png")
+        rows = [row for row in read_metrics(self.folder / "metrics.jsonl") if health.EVALUATION not in row]
+        save_losses(rows, self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
         picture = _fitted(self.samples(), PICTURE)
         save_grid(picture, self.folder / "samples.png", columns=self.preview.columns)

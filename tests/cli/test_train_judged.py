@@ -1,0 +1,128 @@
+"""``gancli train --evaluate-every`` as a user meets it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancli import checkpoint
+
+SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
+SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
+RUN = ["train", "digits", "--rounds", 8, "--out", "r", *SMALL]
+
+
+def test_figures_floors_seconds_and_what_it_cost(run_cli, home: Path) -> None:
+    result = run_cli(*RUN, "--evaluate-every", 0.036)
+    assert result.code == 0
+    told = [line for line in result.err.splitlines() if line.startswith("evaluation, ")]
+    pattern = r"evaluation, round \d: fid [\d.]+, floor 0\.1122(, best so far)?, in \d+\.\d s"
+    assert len(told) == 4
+    assert all(re.fullmatch(pattern, line) for line in told)
+    assert all(len(line) <= 80 for line in told)
+    assert "judging the model for the first time …\n" in result.err
+    assert "judged every 0.036 thousand images, and at the end\n" in result.err
+    assert re.search(r"\nevaluations took \d:\d\d, \d+ % of the time; training \d:\d\d\n", result.err)
+    assert result.out.splitlines()[-1] == "r/best.safetensors  the model when it was best, likewise"
+    assert run_cli("sample", "r/best.safetensors", "-n", 4, "--out", "best.png").code == 0
+    assert run_cli("evaluate", "r/best.safetensors", "-n", 24, "--metrics", "fid").code == 0
+    assert "nothing wrong in" in run_cli("doctor", "r").out
+    again = run_cli(*RUN, "--evaluate-every", 0.036)
+    assert "first time" not in again.err
+    assert "evaluation, " not in again.err
+
+
+def test_a_run_remembers_how_it_is_judged(run_cli) -> None:
+    assert run_cli(*RUN, "--evaluate-every", 1, "--best-by", "swd", "--evaluate-images", 30, "-q").code == 0
+    assert "judged every 1 thousand images" in run_cli("train", "--resume", "r").err
+    other = run_cli("train", "--resume", "r", "--evaluate-every", 2)
+    assert re.search(r"evaluation, round 8: swd [\d.]+, floor [\d.]+, in ", other.err)
+    assert "judged every 2 thousand images" in other.err
+    off = run_cli("train", "--resume", "r", "--evaluate-every", 0)
+    assert "judged" not in off.err
+    assert "best.safetensors" not in off.out
+
+
+def test_a_dry_run_tells_what_it_costs(run_cli, home: Path) -> None:
+    result = run_cli(*RUN, "--evaluate-every", 0.036, "--dry-run")
+    last = result.out.splitlines()[-1]
+    pattern = r"# evaluation   fid of 355 generated, 4 times, \d+\.\d s each: \d:\d\d beside the time above"
+    assert re.fullmatch(pattern, last)
+    assert not (home / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--best-by", "fid"], "--best-by is for a model that is judged as it trains", "add --evaluate-every 100"),
+        (
+            ["--evaluate-images", "50"],
+            "--evaluate-images is for a model that is judged as it trains",
+            "add --evaluate-every 100",
+        ),
+        (
+            ["--evaluate-every", "1", "--evaluate-images", "5"],
+            "--evaluate-images 5 is out of range",
+            "it takes a whole number from 6 to 100000",
+        ),
+        (
+            ["--evaluate-every", "1", "--best-by", "kidd"],
+            "--best-by kidd: there is no such figure of this model",
+            "did you mean 'kid'?",
+        ),
+    ],
+)
+def test_faults_are_said_before_round_one(run_cli, home: Path, arguments: list[str], message: str, hint: str) -> None:
+    result = run_cli(*RUN, *arguments, "-q")
+    assert (result.code, result.err) == (2, f"error: {message}\n\nhint: {hint}\n")
+    assert not (home / "r").exists()
+
+
+def test_a_folder_is_judged_where_it_has_a_held_out_split(run_cli, home: Path) -> None:
+    from gancli.data import load
+    from gancli.rendering.images import save_images
+
+    for part in ("photos", "both/train", "both/test"):
+        save_images([load("digits").images[:40]], range(40), home / part)
+    train = ["--rounds", 3, "--out", "r", "-q", *SMALL, "--evaluate-every", 1]
+    refused = run_cli("train", "photos", *train)
+    assert refused.code == 2
+    assert refused.err.startswith(f"error: --evaluate-every: '{home / 'photos'}' has no held-out split\n\nhint: put")
+    assert not (home / "r").exists()
+    assert run_cli("train", "both", *train).code == 0
+    header = checkpoint.read_header(home / "r/best.safetensors")
+    assert header["evaluation"]["protocol"]["data"] == "both"
+    assert str(home) not in json.dumps(header)
+
+
+def test_a_model_of_numbers_is_judged_by_its_formula(run_cli) -> None:
+    said = run_cli("train", "sine", "--rounds", 3, "--out", "r", "--evaluate-every", 100).err
+    assert len(re.findall(r"evaluation, round \d: rmse [\d.]+, floor 0\.0[12]\d*(?:, best so far)?, in ", said)) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
+def test_ctrl_c_while_it_is_judged(home: Path, run_cli) -> None:
+    judged = ["--evaluate-every", "0.012", "--evaluate-images", "5000"]
+    command = [sys.executable, "-m", "gancli", "train", "digits", "--rounds", "2", *SMALL, "--out", "r"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    with subprocess.Popen([*command, *judged], stderr=subprocess.PIPE, text=True, env=environment) as child:
+        metrics = home / "r/metrics.jsonl"
+        while not metrics.exists() or '"round": 1,' not in metrics.read_text():
+            assert child.poll() is None
+            time.sleep(0.005)
+        child.send_signal(signal.SIGINT)  # the second evaluation takes a while, and has just begun
+        assert child.stderr is not None
+        talk = child.stderr.read()
+    assert child.returncode == 130
+    assert talk.endswith("stopped at round 1 of 2; saved in r\ngo on with: gancli train --resume r\n")
+    assert run_cli("train", "--resume", "r", "--evaluate-images", "50", "-q").code == 0
+    header = checkpoint.read_header(home / "r/model.safetensors")
+    assert header["evaluation"]["protocol"]["generated_images"] == 50
