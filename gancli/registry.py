@@ -2,7 +2,8 @@
 
 A family is a file of ``gancli/architectures/`` or ``gancli/objectives/``: to add one, add the file. Names are listed
 from the file names, so that listing imports no torch; code is imported when it is asked for. Other packages and tests
-add theirs with :func:`add`. Nothing that a file says can name a module to import: names are looked up, never imported.
+add theirs with :func:`add`; extractors of other packages come from their entry points, and are imported when they are
+named. Nothing that a file says can name a module to import: names are looked up, never imported.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +30,7 @@ _TABLES = {
 }
 _added: dict[tuple[str, str], Any] = {}
 Schema = TypeVar("Schema", bound=BaseModel)
+Offered = TypeVar("Offered")
 
 
 @cache
@@ -77,6 +80,34 @@ def add(kind: str, name: str, code: Any) -> None:
     if name in names(kind):
         raise GancliError(f"the {kind} '{name}' exists already", "choose another name")
     _added[kind, name] = code
+
+
+def plugins(kind: str) -> dict[str, EntryPoint]:
+    """What other packages offer of a kind, by name, without importing any of it: group ``gancli.{kind}s``."""
+    return {entry.name: entry for entry in entry_points(group=f"gancli.{kind}s")}
+
+
+def plugin(kind: str, name: str, of: type[Offered]) -> Offered:
+    """What another package offers under a name, imported now.
+
+    Args:
+        kind: such as ``extractor``.
+        name: one of :func:`plugins`.
+        of: what it must be, with the name in its attribute ``name``.
+
+    Raises:
+        GancliError: it cannot be imported, or is something else.
+    """
+    entry = plugins(kind)[name]
+    package = entry.dist.name if entry.dist else entry.value
+    hint = f"install another version of {package}, or none"
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise GancliError(f"the {kind} '{name}' of {package} cannot be imported: {error}", hint) from error
+    if not isinstance(found, of) or getattr(found, "name", None) != name:
+        raise GancliError(f"the {kind} '{name}' of {package} is no {of.__name__} of that name: {entry.value}", hint)
+    return found
 
 
 def options(code: Callable[..., Any]) -> type[BaseModel]:

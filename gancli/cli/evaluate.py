@@ -33,7 +33,9 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Which figures, with commas between; all unless given.", show_default=False),
+        typer.Option(
+            metavar="NAMES", help="Which figures, with commas between; all but path unless given.", show_default=False
+        ),
     ] = None,
     images: Annotated[
         int | None,
@@ -58,7 +60,9 @@ def evaluate(
     extractor: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The feature extractor; the one that knows the data unless given.", show_default=False
+            metavar="NAME",
+            help="The feature extractor; unless given, the one that knows the data, or pixels where none does.",
+            show_default=False,
         ),
     ] = None,
     device: Device = "auto",
@@ -79,7 +83,7 @@ def evaluate(
 
     Beside each figure stands the floor: what real training images get against the same held-out images. Numbers are
     judged by the formula of their data: RMSE to the curve, modes found, and the floor of real draws. Images made from
-    others are judged by the true ones: PSNR, beside that of the simplest repair; without pairs, by whether a class
+    others are judged by the true ones: PSNR and SSIM, beside the simplest repair; without pairs, by whether a class
     survives the way there and back. A model that is told classes is also judged by whether it makes the one asked for.
 
     Several subjects are ranked by the first figure, where all of them were measured alike.
@@ -93,6 +97,7 @@ def evaluate(
       gancli evaluate quick/mnist --neighbours nearest.png
       gancli evaluate sine-gan/sine
       gancli evaluate pix2pix/mnist
+      gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
     from gancli.cli import reports
     from gancli.evaluation.comparison import alike, rank

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gancli.evaluation.judging import AnyReport
     from gancli.evaluation.report import Report
 
+_DIGITS = {**dict.fromkeys(ASKED, 3), "psnr": 2, "psnr_all": 2}
 _WEIGHTS = {True: "running average", False: "as trained", None: "unknown"}
 
 
@@ -108,7 +109,7 @@ def _title(metric: str) -> str:
 def _number(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
-    digits = METRICS[metric].digits if metric in METRICS else 3 if metric in ASKED else None
+    digits = METRICS[metric].digits if metric in METRICS else _DIGITS.get(metric)
     return number(metric, value) if digits is None else f"{value:.{digits}f}"
 
 
@@ -135,7 +136,8 @@ def _data(protocol: Any) -> str:
 def _show_images(report: Report) -> None:
     """The figures, what the extractor reads in the images, and the protocol."""
     protocol = report.protocol
-    further = "\n".join(f"{figure.title:<38}{figure.value:.2f}" for figure in report.further)
+    digits = {"ssim": 4}
+    further = "\n".join(f"{figure.title:<38}{figure.value:.{digits.get(figure.name, 2)}f}" for figure in report.further)
     facts = {
         "extractor": f"{protocol.extractor}, {protocol.extractor_sha256[:16]}",
         "data": _data(protocol),
@@ -147,7 +149,8 @@ def _show_images(report: Report) -> None:
         "colour": protocol.colour,
         "protocol": fingerprint(protocol),
     }
-    _put(_against(report), [_figures(report), _classes(report), *([further] if further else [])], facts)
+    classes = [_classes(report)] if report.class_names else []
+    _put(_against(report), [_figures(report), *classes, *([further] if further else [])], facts)
 
 
 def _show_numbers(report: FormulaReport) -> None:
@@ -171,9 +174,9 @@ def _show_numbers(report: FormulaReport) -> None:
 def _show_pairs(report: PairReport) -> None:
     """How near translations come to the true images, and the simplest repair."""
     protocol = report.protocol
-    table = _table("dB", report.model, protocol.baseline or "baseline", "better")
+    table = _table("metric", report.model, protocol.baseline or "baseline", "better")
     for result in report.results:
-        values = ("–" if value is None else f"{value:.2f}" for value in (result.value, result.baseline))
+        values = (_number(result.metric, value) for value in (result.value, result.baseline))
         table.add_row(PAIRS[result.metric], *values, result.better)
     facts = {
         "method": protocol.method,
@@ -237,5 +240,15 @@ def _classes(report: Report) -> Table:
     """Percent of the images that are read as each class, and percent that are read with confidence."""
     table = _table("class %", *report.class_names, "confident")
     for name, read in (("generated", report.generated), ("held out", report.real)):
-        table.add_row(name, *(f"{100 * share:.1f}" for share in read.classes), f"{100 * read.confident:.1f}")
+        table.add_row(name, *(f"{100 * share:.1f}" for share in read.classes), f"{100 * (read.confident or 0):.1f}")
+    if report.class_fids:
+        table.add_row("FID", *map(_four, report.class_fids), "")
     return table
+
+
+def _four(value: float | None) -> str:
+    """A figure in four characters, so that ten stand in a line; the JSON has the rest."""
+    if value is None:
+        return "–"
+    texts = [f"{value:.{decimals}f}" for decimals in (2, 1, 0)]
+    return next((text for text in texts if len(text) <= 4), texts[-1])

@@ -29,16 +29,37 @@ def figures(
         names: the classes that the extractor knows.
         floor: the share of real images that it reads as what they are, if known.
     """
-    latent, dataset = header.get("latent"), header.get("dataset")
-    spec = LatentSpec.from_dict(latent) if isinstance(latent, Mapping) else None
-    if spec is None or not spec.classes:
+    spec = _spec(header)
+    if spec is None:
         return
-    asked = spec.from_seeds(seeds)["y"]
     if not header.get("labelled"):
         if spec.classes == len(names) <= MOST:
-            yield "category-accuracy", category_accuracy(asked, read), floor
-    elif isinstance(dataset, Mapping) and dataset.get("classes") == list(names):
+            yield "category-accuracy", category_accuracy(spec.from_seeds(seeds)["y"], read), floor
+    elif (asked := asked_for(header, seeds, names)) is not None:
         yield "class-accuracy", class_accuracy(asked, read), floor
+
+
+def asked_for(header: Mapping[str, Any], seeds: Sequence[int], names: Sequence[str]) -> Tensor | None:
+    """The classes int64 (N,) that seeds ask for, numbered as in ``names``; None of a model that is told no such class.
+
+    Args:
+        header: what the model's file says of itself.
+        seeds: of the images.
+        names: the classes that an extractor knows.
+    """
+    spec, dataset = _spec(header), header.get("dataset")
+    if spec is None or not header.get("labelled"):
+        return None
+    if not isinstance(dataset, Mapping) or dataset.get("classes") != list(names):
+        return None
+    return spec.from_seeds(seeds)["y"]
+
+
+def _spec(header: Mapping[str, Any]) -> LatentSpec | None:
+    """The latent of a model that is told classes, whatever they mean."""
+    latent = header.get("latent")
+    spec = LatentSpec.from_dict(latent) if isinstance(latent, Mapping) else None
+    return spec if spec is not None and spec.classes else None
 
 
 def class_accuracy(asked: Tensor, read: Tensor) -> float:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.evaluation.extractors import Extractor, Network
+from gancli.evaluation.extractors import BICUBIC, Extractor
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
@@ -23,7 +23,7 @@ class Features:
 
     Attributes:
         values: float32 (N, D).
-        probabilities: float32 (N, K), what it gives each of the classes that it knows.
+        probabilities: float32 (N, K), what it gives each of the classes that it knows; (N, 0) where it knows none.
     """
 
     values: Tensor
@@ -31,7 +31,9 @@ class Features:
 
     @property
     def classes(self) -> Tensor:
-        """int64 (N,), the class it would say."""
+        """int64 (N,), the class it would say; -1 where it knows none."""
+        if not self.probabilities.shape[1]:
+            return torch.full((len(self.values),), -1)
         return self.probabilities.argmax(1)
 
     @property
@@ -45,26 +47,27 @@ class Readout:
     """How readable a set of images is.
 
     Attributes:
-        classes: share of the images that are taken for each class.
-        confident: share of the images whose class has a probability above 0.9.
+        classes: share of the images that are taken for each class; empty where classes have no names.
+        confident: share of the images whose class has a probability above 0.9; None where no classes are known.
     """
 
     classes: tuple[float, ...]
-    confident: float
+    confident: float | None
 
 
 def prepare(images: Tensor, extractor: Extractor) -> Tensor:
-    """uint8 (N, C, H, W) -> what an extractor takes: float32 (N, 1, *size) in [0, 1].
+    """uint8 (N, C, H, W) -> what an extractor takes: float32 (N, its channels, *size) in [0, 1].
 
-    Colour becomes luma (ITU-R 601-2); other sizes are resized, bicubic with antialiasing (Parmar et al. 2022, "On
-    aliased resizing and surprising subtleties in GAN evaluation").
+    For a grey extractor colour becomes luma (ITU-R 601-2), for one of colours grey is repeated; other sizes are
+    resized, bicubic with antialiasing (Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN
+    evaluation"), unless the network does that itself.
     """
     pixels = images.float()
-    if images.shape[1] == 3:
+    if images.shape[1] == 3 and extractor.channels == 1:
         pixels = (pixels * pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    if tuple(images.shape[2:]) != extractor.size:
+    if tuple(images.shape[2:]) != extractor.size and extractor.filter == BICUBIC:
         pixels = F.interpolate(pixels, extractor.size, mode="bicubic", antialias=True).clamp_(0, 255)
-    return (pixels / 255).contiguous(memory_format=torch.channels_last)
+    return (pixels.expand(-1, extractor.channels, -1, -1) / 255).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,15 @@ class Reader:
     """
 
     extractor: Extractor
-    network: Network
+    network: nn.Module
     digest: str
     progress: Progress = lambda what, done, total: None
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self.network.head.weight.device
+        weights = next(self.network.parameters(), None)
+        return torch.device("cpu") if weights is None else weights.device
 
     @torch.inference_mode()
     def read(self, what: str, batches: Iterable[Tensor], total: int) -> Features:
@@ -105,7 +109,14 @@ class Reader:
 
 
 def readout(features: Features, classes: int) -> Readout:
-    """Shares of the classes, and of images that are read with confidence."""
-    counts = torch.bincount(features.classes, minlength=classes)
+    """Shares of the classes, and of images that are read with confidence.
+
+    Args:
+        features: what an extractor sees.
+        classes: how many classes to list; 0 for none.
+    """
+    if not features.probabilities.shape[1]:
+        return Readout((), None)
+    counts = torch.bincount(features.classes, minlength=classes)[:classes]
     confident = (features.confidence > CONFIDENT).double().mean()
     return Readout(tuple((counts.double() / len(features.classes)).tolist()), float(confident))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from gancli.data.formulas import FORMULAS
 from gancli.errors import UsageError
-from gancli.evaluation import cycles, formulas, pairs, report
-from gancli.evaluation.metrics import METRICS
+from gancli.evaluation import cycles, formulas, pairs, pairs_of_files, report
 from gancli.evaluation.subjects import Pictures, check_options
 
 if TYPE_CHECKING:
@@ -55,8 +54,18 @@ def judge(
     """
     if isinstance(subject, Pictures):
         check_options(subject, data, seed_start)
-        names = metrics or tuple(METRICS)
-        return report.evaluate(subject, data, names, images, extractor=extractor, data_dir=data_dir, progress=progress)
+        if pairs.of_files(metrics):
+            return pairs_of_files.evaluate(subject, data or "", images, metrics, progress=progress)
+        return report.evaluate(
+            subject,
+            data,
+            metrics or None,
+            images,
+            extractor=extractor,
+            repeats=repeats,
+            data_dir=data_dir,
+            progress=progress,
+        )
     model = subject
     if model.takes == "source" and model.recipe.data.paired:
         if extractor is not None:
@@ -77,7 +86,7 @@ def judge(
         return report.evaluate(
             model,
             None if own else data,
-            metrics or tuple(METRICS),
+            metrics or None,
             images,
             extractor=extractor,
             seed_start=seed_start,

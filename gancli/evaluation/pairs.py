@@ -18,7 +18,7 @@ from gancli.data.sources import SPLIT, load_with_sources
 from gancli.errors import UsageError, nearest
 from gancli.evaluation.features import BATCH, Progress
 from gancli.evaluation.protocol import PlainReport, averaged
-from gancli.evaluation.reconstruction import HIGHEST, psnr
+from gancli.evaluation.reconstruction import HIGHEST, WINDOW, has_ssim, psnr, ssim
 from gancli.evaluation.reference import positions
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 IMAGES = 10_000
 METHOD = (
     f"PSNR of 8-bit images over all channels; psnr is the mean over images, of which each counts at most {HIGHEST:g} "
-    "dB, psnr_all is that of the mean squared error over all images"
+    "dB, psnr_all is that of the mean squared error over all images; ssim is the mean structural similarity under a "
+    f"Gaussian window of {WINDOW}x{WINDOW} pixels, over channels and images"
 )
-TITLES = {"psnr": "PSNR, mean over images", "psnr_all": "PSNR of all images"}
+TITLES = {"psnr": "PSNR, mean over images, dB", "psnr_all": "PSNR of all images, dB", "ssim": "SSIM, mean over images"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Result:
     """One figure.
 
     Attributes:
-        metric: ``psnr`` or ``psnr_all``, in dB.
+        metric: of :data:`TITLES`.
         value: of the results.
         baseline: of the simplest repair of the same sources; None where there is none.
         better: "higher".
@@ -86,10 +87,23 @@ class PairReport(PlainReport):
 
 
 def figures(made: Tensor, true: Tensor) -> dict[str, float]:
-    """PSNR in dB in both ways; both uint8 (N, C, H, W)."""
+    """PSNR in dB in both ways, and SSIM where its window fits; both uint8 (N, C, H, W)."""
     error = (made.double() - true.double()).square().mean()
     together = float((10 * (255**2 / error).log10()).clamp_max(HIGHEST))
-    return {"psnr": float(psnr(true, made).mean()), "psnr_all": together}
+    found = {"psnr": float(psnr(true, made).mean()), "psnr_all": together}
+    return found | ({"ssim": float(ssim(true, made).mean())} if has_ssim(tuple(true.shape)) else {})
+
+
+def of_files(metrics: Sequence[str]) -> bool:
+    """Whether figures named for a set of images are those of pairs.
+
+    Raises:
+        UsageError: some are, and some are of sets.
+    """
+    paired = [name for name in metrics if name in TITLES]
+    if paired and (others := [name for name in metrics if name not in TITLES]):
+        raise UsageError(f"{paired[0]} is of pairs of images, and {others[0]} of sets", "ask for one after the other")
+    return bool(paired)
 
 
 def evaluate(
@@ -108,17 +122,24 @@ def evaluate(
         data: the data set; None is the one that the model was trained on. One that is named and has no held-out split
             is taken whole.
         images: how many; None for all that are held out, at most 10,000.
-        metrics: names of the figures; none for both.
+        metrics: names of the figures; none for all that the images allow.
         data_dir: where named sets are looked for first.
         progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
-        UsageError: no such data, pairs that the model's file does not tell how to make, an unknown figure.
+        UsageError: no such data, pairs that the model's file does not tell how to make, an unknown figure, SSIM of
+            images smaller than its window.
     """
     if unknown := [name for name in metrics if name not in TITLES]:
         raise UsageError(f"a translator of pairs has no figure '{unknown[0]}'", nearest(unknown[0], TITLES))
     if images is not None and images < 1:
         raise UsageError(f"cannot judge by {images} images", "one at least is needed")
+    if "ssim" in metrics and not has_ssim(model.shape):
+        _, height, width = model.shape
+        raise UsageError(
+            f"SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and '{model.name}' makes {height}x{width}",
+            "psnr is of any",
+        )
     source = model.recipe.data.source
     degradation = degrade.parse(source)
     if degradation is None and source.partition(":")[0] != SPLIT:

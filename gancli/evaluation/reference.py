@@ -34,6 +34,8 @@ MOST_TRAINING = 100_000
 """Training images that the nearest ones are looked for in."""
 DRAW = 0
 """Seed of the draw of images from a larger set."""
+TOLD = " told"
+"""Ends the names under which figures by class are kept that go by labels, and not by what the extractor reads."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,25 @@ class Reference:
 
 
 def reference(
-    protocol: Protocol, held_out: Dataset, training: Dataset, metrics: Sequence[Metric], reader: Reader
+    protocol: Protocol,
+    held_out: Dataset,
+    training: Dataset,
+    metrics: Sequence[Metric],
+    reader: Reader,
+    *,
+    told: bool = False,
 ) -> Reference:
-    """The real side under a protocol, from the cache folder as far as it is there."""
+    """The real side under a protocol, from the cache folder as far as it is there.
+
+    Args:
+        protocol: what the figures will depend on.
+        held_out: the images to compare with.
+        training: the images that were trained on.
+        metrics: whose floors and baselines are wanted.
+        reader: the extractor.
+        told: whether generated images count for the class that they were asked for: figures by class then go by the
+            labels of the real images, which both sets must have.
+    """
     key = _key(protocol, training, reader)
     # The rest of the key stands in the file, so that a new version of the program takes the place of the old one's.
     name = "-".join(str(key[part]) for part in ("extractor", "data_fingerprint", "floor_images", "device"))
@@ -63,18 +81,41 @@ def reference(
     found = _read(path, key)
     if found is None:
         found = Reference(reader.read(f"{held_out.split} images", *some(held_out.images, count)), {}, {})
-    missing = [metric for metric in metrics if metric.name not in found.baselines]
+    ends = {metric.name: TOLD if told and metric.by_class else "" for metric in metrics}
+    missing = [metric for metric in metrics if metric.name + ends[metric.name] not in found.baselines]
     if missing:
         trained_on = partial(training_features, protocol, training, reader)
         other = reader.read(f"{training.split} images", *some(training.images, count))
-        floors = {metric.name: metric.floor for metric in missing if metric.floor is not None}
-        floors |= measure([m for m in missing if m.name not in floors], Sets(found.real, other, trained_on))
-        simplest = reader.read("baseline", mixed(training.images, count), count)
-        baselines = measure(missing, Sets(found.real, simplest, trained_on))
-        found = Reference(found.real, {**found.floors, **floors}, {**found.baselines, **baselines})
+        if plain := [metric for metric in missing if not ends[metric.name]]:
+            simplest = reader.read("baseline", mixed(training.images, count), count)
+            found = _with(found, plain, Sets(found.real, other, trained_on), Sets(found.real, simplest, trained_on))
+        if within := [metric for metric in missing if ends[metric.name]]:
+            labels, of_training = drawn_labels(held_out, count), drawn_labels(training, count)
+            asked = of_training[torch.arange(count) % len(of_training)]
+            simplest = reader.read("baseline", mixed_by_class(training, asked), count)
+            floor = Sets(found.real, other, trained_on, (labels, of_training))
+            found = _with(found, within, floor, Sets(found.real, simplest, trained_on, (labels, asked)), TOLD)
         reader.progress("floor", 1, 1)
         _write(path, key, found)
-    return found
+    floors, baselines = (
+        {name: figures[name + end] for name, end in ends.items()} for figures in (found.floors, found.baselines)
+    )
+    return Reference(found.real, floors, baselines)
+
+
+def _with(found: Reference, metrics: Sequence[Metric], other: Sets, simplest: Sets, end: str = "") -> Reference:
+    """What was found, with floors and baselines of more metrics; ``end`` is put to their names."""
+    floors = {metric.name: metric.floor for metric in metrics if metric.floor is not None}
+    floors |= measure([metric for metric in metrics if metric.name not in floors], other)
+    baselines = measure(metrics, simplest)
+    more = [{name + end: figure for name, figure in figures.items()} for figures in (floors, baselines)]
+    return Reference(found.real, {**found.floors, **more[0]}, {**found.baselines, **more[1]})
+
+
+def drawn_labels(dataset: Dataset, count: int) -> Tensor:
+    """The labels int64 (N,) of the images that :func:`some` gives of a labelled set."""
+    assert dataset.labels is not None
+    return dataset.labels[positions(len(dataset.labels), count)]
 
 
 def mixed(images: Tensor, count: int) -> Iterator[Tensor]:
@@ -90,6 +131,25 @@ def mixed(images: Tensor, count: int) -> Iterator[Tensor]:
         size = min(BATCH, count - start)
         chosen = torch.randint(total, (size, 1, height, width), generator=generator)
         yield images.gather(0, chosen.expand(-1, channels, -1, -1))
+
+
+def mixed_by_class(dataset: Dataset, classes: Tensor) -> Iterator[Tensor]:
+    """Batches of the simplest generator that is told classes: every pixel is that of some image of the class.
+
+    Args:
+        dataset: labelled.
+        classes: int64 (N,), of the images to make, of which the data set has images.
+    """
+    assert dataset.labels is not None
+    generator = torch.Generator().manual_seed(DRAW)
+    _, channels, height, width = dataset.images.shape
+    order, counts = dataset.labels.argsort(stable=True), dataset.labels.bincount()
+    first = counts.cumsum(0) - counts
+    for part in classes.split(BATCH):
+        drawn = torch.rand((len(part), 1, height, width), generator=generator, dtype=torch.float64)
+        number, of_class = (values[part][:, None, None, None] for values in (first, counts))
+        chosen = order[number + (drawn * of_class).long()]
+        yield dataset.images.gather(0, chosen.expand(-1, channels, -1, -1))
 
 
 def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> Tensor:

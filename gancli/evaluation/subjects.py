@@ -29,6 +29,7 @@ class Pictures:
         name: of the folder or zip.
         stock: uint8 (N, C, H, W).
         skipped: files that are no images.
+        place: the folder or zip, where it is at hand.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Pictures:
     skipped: tuple[Skipped, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
     data_name: None = None
+    place: Path | None = None
 
     @property
     def device(self) -> torch.device:
@@ -89,7 +91,8 @@ def open_subject(
     if not name or not _holds_images(name):
         return models.load(name, device=device)
     found = load_images(name, progress=progress)
-    return Pictures(folder.title(Path(name).expanduser()), found.images, found.skipped)
+    place = Path(name).expanduser()
+    return Pictures(folder.title(place), found.images, found.skipped, place=place)
 
 
 def _holds_images(name: str) -> bool:

@@ -17,6 +17,8 @@ from gancli.rendering.images import save_images
 FEW = (
     "warning: 355 images are few for 128 features: FID is biased upwards, so compare it only with the floor and with "
     "figures from as many images\n"
+    "warning: 355 images are fewer than KID's subsets of 1,000: it scatters more, so compare it only with the floor "
+    "and with figures from as many images\n"
 )
 
 
@@ -58,14 +60,16 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     assert lines[2].split() == ["metric", "generated", "floor", "baseline", "better"]
     end = 3 + len(METRICS)
     rows = [line.split() for line in lines[3:end]]
-    assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
+    assert [" ".join(row[:-4]) for row in rows] == [metric.title for metric in METRICS.values()]
     assert [row[-1] for row in rows] == [metric.better for metric in METRICS.values()]
     assert lines[end + 1].split() == ["class", "%", *"0123456789", "confident"]
     assert [line.split()[0] for line in lines[end + 2 : end + 4]] == ["generated", "held"]
-    assert lines[end + 5].startswith("extractor  digits-cnn, ")
-    assert lines[end + 6].startswith("data       digits, test split, ")
+    assert lines[end + 4].split()[0] == "FID"
+    assert len(lines[end + 4].split()) == 11
+    assert lines[end + 6].startswith("extractor  digits-cnn, ")
+    assert lines[end + 7].startswith("data       digits, test split, ")
     assert lines[-1].startswith("protocol   ")
-    assert lines[end + 7 : -1] == [
+    assert lines[end + 8 : -1] == [
         "images     355 generated, 355 held out, 355 training for the floor",
         "seeds      0-354",
         "weights    running average",
@@ -114,6 +118,19 @@ def test_neighbours_are_drawn_in_pairs(run_cli: Callable[..., Any], home: Any) -
         assert picture.width / picture.height == pytest.approx(columns / rows, rel=0.1)
 
 
+def test_pairs_of_files_are_judged_where_their_figures_are_named(run_cli: Callable[..., Any], tmp_path: Any) -> None:
+    images = torch.full((2, 1, 12, 12), 90, dtype=torch.uint8)
+    for name, values in (("made", images), ("true", images + 10)):
+        save_images([values], range(2), tmp_path / name)
+    subjects = ["evaluate", str(tmp_path / "made"), "--data", str(tmp_path / "true")]
+    lines = run_cli(*subjects, "--metrics", "psnr,ssim").out.splitlines()
+    assert lines[0] == "made against true, all split"
+    assert lines[2].split() == ["metric", "made", "baseline", "better"]
+    assert lines[3].split() == ["PSNR,", "mean", "over", "images,", "dB", "28.13", "–", "higher"]
+    similar = (2 * 90 * 100 + 2.55**2) / (90**2 + 100**2 + 2.55**2)
+    assert lines[4].split() == ["SSIM,", "mean", "over", "images", f"{similar:.4f}", "–", "higher"]
+
+
 def test_without_a_model_the_newest_run_is_judged(run_cli: Callable[..., Any], asked: list[Any]) -> None:
     assert run_cli("evaluate", "--metrics", "kid").code == 0
     assert asked == [(None, "auto")]
@@ -134,6 +151,8 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "m", "--images", "1200", "--metrics", "kid")
     assert "images     1,200 generated, 355 held out, 1,200 training for the floor\n" in result.out
     assert result.err == (
+        "warning: 355 images are fewer than KID's subsets of 1,000: it scatters more, so compare it only with the "
+        "floor and with figures from as many images\n"
         "warning: 1,200 generated images stand against 355 real ones: precision, recall, density and "
         "coverage are not comparable with figures from equal numbers\n"
     )
@@ -157,16 +176,19 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
             "error: no metric was named\n\nhint: as in --metrics fid,kid\n",
         ),
         (
-            ["--data", "fashion-mnist"],
-            "error: no extractor knows 'fashion-mnist'\n\nhint: mnist-cnn knows mnist and qmnist; mnist-mlp knows "
-            "mnist and qmnist; digits-cnn knows digits; --extractor NAME takes one of them all the same\n",
+            ["--extractor", "pixels", "--metrics", "fid,score"],
+            "error: score needs classes, and pixels knows none\n\nhint: fid needs no classes\n",
         ),
         (
             ["--data", "nowhere", "--extractor", "digits-cnn"],
             "error: there is no data set 'nowhere'\n\nhint: a folder or a zip of images, or a name that "
             "'gancli data list' shows\n",
         ),
-        (["--extractor", "digit-cnn"], "error: unknown extractor 'digit-cnn'\n\nhint: did you mean 'digits-cnn'?\n"),
+        (
+            ["--extractor", "digit-cnn"],
+            "error: unknown extractor 'digit-cnn'\n\nhint: did you mean 'digits-cnn'? one of: cifar, digits-cnn, "
+            "inception, mnist-cnn, mnist-mlp, pixels\n",
+        ),
         (["-n", "2"], "error: cannot judge by 2 images\n\nhint: from 6 to 100,000 can be generated\n"),
         (
             ["--seed-start", "-5"],
@@ -184,7 +206,7 @@ def test_a_folder_with_the_title_of_a_named_set_is_not_that_set(
 ) -> None:
     planted = Planted()
     planted.header = {"recipe": {"data": {"name": "old/digits"}}}
-    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto": planted)
+    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto", truncation=None: planted)
     result = run_cli("evaluate", "m", "--extractor", "digits-cnn")
     assert result.code == 2
     assert result.err.startswith("error: there is no data set 'old/digits'\n")
@@ -195,7 +217,7 @@ def test_other_images_under_the_same_name_are_noticed(
     run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = Planted()
-    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto": planted)
+    monkeypatch.setattr(models, "load", lambda name=None, *, device="auto", truncation=None: planted)
     planted.header["dataset"] = {"name": "digits", "fingerprint": load("digits").fingerprint}
     assert run_cli("evaluate", "m", "--metrics", "fid", "-n", "20").code == 0
     planted.header["dataset"] = {"name": "digits", "fingerprint": "0123456789abcdef"}

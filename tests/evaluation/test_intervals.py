@@ -10,6 +10,7 @@ from gancli.data import load
 from gancli.errors import UsageError
 from gancli.evaluation.features import Features
 from gancli.evaluation.intervals import prediction
+from gancli.evaluation.judging import judge
 from gancli.evaluation.metrics import METRICS, Sets, choose, measure
 from gancli.evaluation.report import evaluate
 from gancli.evaluation.subjects import Pictures
@@ -70,11 +71,31 @@ def test_several_sets_give_means_with_intervals():
     assert found.generated == single[0].generated
 
 
+def test_sets_of_a_folder_share_no_image():
+    stock = load("digits").images[:130]
+    found = judge(Pictures("made", stock), "digits", ["fid"], 60, repeats=2)
+    assert (found.protocol.seeds, found.protocol.repeats) == ("none: 120 of 130 images", 2)
+    order = torch.cat(list(Pictures("made", stock).images(range(120), 60))).split(60)
+    single = [judge(Pictures("made", half), "digits", ["fid"], 60).results[0].value for half in order]
+    assert found.results[0].value == pytest.approx(sum(single) / 2, rel=1e-6)
+    assert found.results[0].interval is not None
+
+
+def test_what_to_type_for_sets_of_a_folder():
+    with pytest.raises(UsageError) as error:
+        judge(Pictures("made", load("digits").images[:400]), "digits", ["fid"], repeats=5)
+    assert error.value.hint == "-n 80 makes 5 sets"
+
+
 @pytest.mark.parametrize(
     ("subject", "repeats", "message"),
     [
         (Drawn(torch.zeros(9, 1, 8, 8, dtype=torch.uint8)), 31, "--repeats 31 is out of range"),
-        (Pictures("made", torch.zeros(9, 1, 8, 8, dtype=torch.uint8)), 2, "'made' has no further images for 2 sets"),
+        (
+            Pictures("made", torch.zeros(17, 1, 8, 8, dtype=torch.uint8)),
+            2,
+            "'made' has 17 images, and 2 sets of 9 that share none take 18",
+        ),
     ],
 )
 def test_sets_that_cannot_be_made_are_refused(subject, repeats, message):

@@ -11,7 +11,20 @@ from torch import Tensor
 
 from gancli.errors import UsageError
 from gancli.evaluation.features import Features
-from gancli.evaluation.metrics import METRICS, Sets, choose, diversity, fid, kid, manifolds, measure, nearest, sliced
+from gancli.evaluation.metrics import (
+    METRICS,
+    Sets,
+    choose,
+    class_fids,
+    diversity,
+    fid,
+    frechet,
+    kid,
+    manifolds,
+    measure,
+    nearest,
+    sliced,
+)
 
 
 def features(n: int, dim: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Tensor:
@@ -77,6 +90,37 @@ def test_fid_of_gaussians_moved_apart_is_the_square_of_the_way() -> None:
     real = features(1000, 8, 1)
     assert fid(real, real + 2.0)["fid"] == pytest.approx(8 * 4.0, rel=1e-5)
     assert fid(real, real)["fid"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (1000, 1000, 192), (35, 40, 128), (12, 50, 8)])
+def test_the_fast_frechet_distance_is_the_same(n: int, m: int, dim: int) -> None:
+    real, generated = features(n, dim, 1), features(m, dim, 2, shift=0.3, scale=1.2)
+    assert frechet(real, generated) == pytest.approx(fid_oracle(real, generated), rel=1e-5)
+    assert frechet(real, generated) == pytest.approx(fid(real, generated)["fid"], rel=1e-5)
+    assert frechet(real, real) == pytest.approx(0, abs=1e-6)
+
+
+def test_fids_of_classes_are_those_of_their_images() -> None:
+    real, generated = features(60, 6, 1), features(50, 6, 2, shift=0.3)
+    one, other = torch.arange(60) % 3, torch.arange(50) % 2
+    one[one == 2] = 4  # the classes 0, 1 and 4 are real, 0 and 1 generated
+    found = class_fids(real, generated, one, other, 5)
+    expected = [fid_oracle(real[one == number], generated[other == number]) for number in (0, 1)]
+    # What makes no image of a class is judged by all that it makes.
+    expected.append(fid_oracle(real[one == 4], generated))
+    assert [found[number] for number in (0, 1, 4)] == pytest.approx(expected, rel=1e-5)
+    assert (found[2], found[3]) == (None, None)
+
+
+def test_the_classes_are_read_unless_they_are_told() -> None:
+    read = sets(80, 90)
+    classes = read.real.classes, read.generated.classes
+    told = replace(read, told=(torch.arange(80) % 4, torch.arange(90) % 4))
+    for given, (one, other) in ((read, classes), (told, told.told or classes)):
+        figures = [
+            fid_oracle(read.real.values[one == number], read.generated.values[other == number]) for number in range(4)
+        ]
+        assert METRICS["class-fid"].measure(given)["class-fid"] == pytest.approx(np.mean(figures), rel=1e-4)
 
 
 def test_fid_survives_a_set_without_spread() -> None:
@@ -232,8 +276,8 @@ def test_measure_gives_the_metrics_asked_for_in_that_order() -> None:
     ("names", "message", "hint"),
     [
         (["fdi"], "unknown metric 'fdi'", "did you mean 'fid'?"),
-        (["x"], "unknown metric 'x'", f"one of: {', '.join(sorted(METRICS))}"),
-        ([], "no metric was named", f"one or more of: {', '.join(METRICS)}"),
+        (["x"], "unknown metric 'x'", f"one of: {', '.join(sorted([*METRICS, 'path']))}"),
+        ([], "no metric was named", f"one or more of: {', '.join(METRICS)}, path"),
     ],
 )
 def test_unknown_names_are_refused(names: list[str], message: str, hint: str) -> None:

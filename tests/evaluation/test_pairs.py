@@ -71,6 +71,15 @@ def test_bicubic_beats_the_mosaic_and_an_oracle_beats_both():
     assert mosaic.results[0].value < mosaic.results[0].baseline < oracle.results[0].value == 60
 
 
+def test_ssim_stands_beside_that_of_the_simplest_repair():
+    true = torch.randint(0, 256, (3, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert pairs.figures(true, true)["ssim"] == 1
+    assert pairs.figures(255 - true, true)["ssim"] < 0
+    assert list(pairs.figures(true, true)) == ["psnr", "psnr_all", "ssim"] == list(pairs.TITLES)
+    blocks = torch.full((3, 1, 8, 8), 9, dtype=torch.uint8)
+    assert list(pairs.figures(blocks, blocks)) == ["psnr", "psnr_all"]
+
+
 def test_edges_have_no_baseline_and_the_list_shows_decibels():
     report = judge(Translator("edges"), None, ["psnr"], 50)
     assert [result.metric for result in report.results] == ["psnr"]
@@ -106,6 +115,7 @@ def test_a_set_without_held_out_images_is_taken_whole_when_it_is_named(tmp_path)
         ("photos", {}, "'mine' was trained on files of two folders, which it cannot find by itself"),
         ("mask", {"metrics": ["fid"]}, "a translator of pairs has no figure 'fid'"),
         ("mask", {"extractor": "digits-cnn"}, "'mine' is judged by the true images"),
+        ("mask", {"metrics": ["ssim"]}, "SSIM is of images of 11x11 pixels or more, and 'mine' makes 8x8"),
         ("mask", {"images": 0}, "cannot judge by 0 images"),
     ],
 )

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import gancli
 from gancli.data import load
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation import reference, report
+from gancli.evaluation import reference, report, terms
 from gancli.evaluation.extractors import EXTRACTORS, Classifier
 from gancli.evaluation.metrics import METRICS
 from gancli.evaluation.report import Report, evaluate
@@ -199,10 +199,13 @@ def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> N
     }
     assert document["classes"]["names"] == list("0123456789")
     assert len(document["classes"]["generated"]) == len(document["classes"]["real"]) == 10
+    assert document["classes"]["fid"] == list(found.class_fids)
     assert document["confident"] == {"generated": found.generated.confident, "real": found.real.confident}
     assert document["warnings"] == [
         "355 images are few for 128 features: FID is biased upwards, so compare it only with the floor and with "
-        "figures from as many images"
+        "figures from as many images",
+        "355 images are fewer than KID's subsets of 1,000: it scatters more, so compare it only with the floor and "
+        "with figures from as many images",
     ]
 
 
@@ -265,8 +268,18 @@ def test_the_running_average_is_read_from_the_header(header: dict[str, Any], ema
     assert found.protocol.ema is ema
 
 
-def test_the_warning_about_fid_needs_fid() -> None:
-    assert evaluate(Planted(planted()["noise"]), metrics=["recall"]).warnings == ()
+def test_the_warnings_about_few_images_need_their_metrics() -> None:
+    noise = Planted(planted()["noise"])
+    assert evaluate(noise, metrics=["recall"]).warnings == ()
+    assert [one[:29] for one in evaluate(noise, metrics=["kid"]).warnings] == ["355 images are fewer than KID"]
+    assert [one[:29] for one in evaluate(noise, metrics=["fid"]).warnings] == ["355 images are few for 128 fe"]
+
+
+def test_kid_of_whole_subsets_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The smaller side counts: more generated images than held-out ones make no larger subsets.
+    assert any("KID's" in one for one in evaluate(Planted(planted()["noise"]), metrics=["kid"], images=1200).warnings)
+    monkeypatch.setattr(terms, "KID_SUBSET_SIZE", 355)
+    assert evaluate(Planted(planted()["noise"]), metrics=["kid"]).warnings == ()
 
 
 def test_features_are_computed_where_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,8 +318,8 @@ def test_progress_is_told_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted(METRICS))}"),
-        ({"extractor": "inception"}, "unknown extractor 'inception'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
+        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted([*METRICS, 'path']))}"),
+        ({"extractor": "vvv"}, "unknown extractor 'vvv'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"images": 5}, "cannot judge by 5 images", "from 6 to 100,000 can be generated"),
         ({"images": 100_001}, "cannot judge by 100,001 images", "from 6 to 100,000 can be generated"),
