@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gancli.evaluation.report import Report
 
 _DIGITS = {**dict.fromkeys(ASKED, 3), "psnr": 2, "psnr_all": 2}
+COLUMNS = 12
+"""Classes that a table of them has room for."""
 _WEIGHTS = {True: "running average", False: "as trained", None: "unknown"}
 
 
@@ -150,6 +152,8 @@ def _show_images(report: Report) -> None:
         "protocol": fingerprint(protocol),
     }
     classes = [_classes(report)] if report.class_names else []
+    if len(report.class_names) > COLUMNS:
+        classes = [_confident(report)]
     _put(_against(report), [_figures(report), *classes, *([further] if further else [])], facts)
 
 
@@ -244,6 +248,12 @@ def _classes(report: Report) -> Table:
     if report.class_fids:
         table.add_row("FID", *map(_four, report.class_fids), "")
     return table
+
+
+def _confident(report: Report) -> str:
+    """Percent of the images that are read with confidence, where there are too many classes for a table."""
+    made, real = (100 * (read.confident or 0) for read in (report.generated, report.real))
+    return f"read as one of {len(report.class_names):,} classes with confidence: {made:.1f} % ({real:.1f} % held out)"
 
 
 def _four(value: float | None) -> str:

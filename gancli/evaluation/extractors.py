@@ -86,6 +86,25 @@ class Perceptron(nn.Module):
         return features, self.head(self.rest(features))
 
 
+class Stacked(nn.Module):
+    """A classifier of grey images that reads each colour by itself: three digits make one of a thousand classes.
+
+    Args:
+        one: reads one colour.
+    """
+
+    def __init__(self, one: nn.Module) -> None:
+        super().__init__()
+        self.one = one
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, 3, H, W) in [0, 1] to features (N, 3 D) and logits (N, K^3), the first colour's digit first."""
+        features, logits = self.one(images.transpose(0, 1).flatten(0, 1)[:, None])
+        first, second, third = logits.log_softmax(1).view(3, len(images), -1)
+        together = first[:, :, None, None] + second[:, None, :, None] + third[:, None, None, :]
+        return features.view(3, len(images), -1).transpose(0, 1).flatten(1), together.flatten(1)
+
+
 class ColourClassifier(nn.Module):
     """A convolutional classifier of small colour images.
 
@@ -139,6 +158,12 @@ class Pixels(nn.Module):
         return images.flatten(1), images.new_zeros(len(images), 0)
 
 
+def _three_digits() -> Mapping[str, Tensor]:
+    from gancli.checkpoint import read
+
+    return {f"one.{name}": value for name, value in read(EXTRACTORS["mnist-cnn"].file)[0].items()}
+
+
 def _inception() -> nn.Module:
     # Imported when it is asked for: torch-fidelity takes seconds.
     from gancli.evaluation.inception import Inception
@@ -153,7 +178,7 @@ def _inception_weights() -> Mapping[str, Tensor]:
 
 
 BICUBIC = "bicubic, antialiased"
-OF_CLASSES = ("imbalance", "score")
+OF_CLASSES = ("imbalance", "score", "modes")
 """Metrics that ask what an extractor reads, whatever classes the data have."""
 
 
@@ -253,14 +278,24 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
+_DIGITS = partial(Classifier, (16, 48, 128))
 _CIFAR = ((32, 48), (128, 64), (192, 192))
 
 EXTRACTORS = {
     extractor.name: extractor
     for extractor in (
-        Extractor("mnist-cnn", (28, 28), 1, 4 * 48, partial(Classifier, (16, 48, 128)), ("mnist", "qmnist")),
+        Extractor("mnist-cnn", (28, 28), 1, 4 * 48, _DIGITS, ("mnist", "qmnist")),
         Extractor("mnist-mlp", (28, 28), 1, 256, partial(Perceptron, 784, (256, 128)), ("mnist", "qmnist")),
         Extractor("digits-cnn", (8, 8), 1, 4 * 32, partial(Classifier, (32, 64)), ("digits",)),
+        Extractor(
+            "stacked-cnn",
+            (28, 28),
+            3,
+            3 * 4 * 48,
+            lambda: Stacked(_DIGITS()),
+            ("stacked-mnist",),
+            weights=_three_digits,
+        ),
         Extractor("cifar", (32, 32), 3, 4 * 64, partial(ColourClassifier, _CIFAR), ("cifar10",)),
         Extractor(
             "pixels",

@@ -284,6 +284,14 @@ def imbalance(sets: Sets) -> dict[str, float]:
     return {"imbalance": float((one.double() - other.double()).abs().sum() / 2)}
 
 
+def modes(sets: Sets) -> dict[str, float]:
+    """How many of the classes there are images of, as the extractor reads them; on stacked MNIST, the modes of 1,000.
+
+    Metz et al. 2017, "Unrolled generative adversarial networks", section 3.3.1.
+    """
+    return {"modes": float(len(sets.generated.classes.unique()))}
+
+
 def memorisation(sets: Sets) -> dict[str, float]:
     """The chance that a generated image is nearer to its nearest training image than a held-out image is to its own.
 
@@ -327,6 +335,7 @@ METRICS = {
         Metric("memorisation", "memorisation", "lower", 3, memorisation, floor=0.5, limits=SHARE),
         Metric("imbalance", "imbalance", "lower", 3, imbalance, limits=SHARE),
         Metric("class-fid", "class FID", "lower", 4, by_class, limits=(0, inf), by_class=True),
+        Metric("modes", "modes", "higher", 0, modes, limits=(0, inf)),
         Metric("score", "score", "higher", 3, score, limits=(1, inf)),
         Metric("swd", "SWD", "lower", 4, _of_values(sliced), limits=(0, inf)),
         Metric("diversity", "diversity", "higher", 3, _of_values(diversity), limits=(0, inf)),

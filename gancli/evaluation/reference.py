@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,8 @@ def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> 
     if kept := _read(path, key):
         return kept.real.values
     found = reader.read("all training images", *some(training.images, count))
-    _write(path, key, Reference(found, {}, {}))
+    # What is read in them, a thousand classes for some, is not asked for.
+    _write(path, key, Reference(replace(found, probabilities=found.values.new_zeros(len(found.values), 0)), {}, {}))
     return found.values
 
 

@@ -224,7 +224,7 @@ def test_an_extractor_is_found_by_name_and_by_data() -> None:
 
 
 def test_unknown_names_say_what_there_is() -> None:
-    names = "cifar, digits-cnn, inception, mnist-cnn, mnist-mlp, pixels"
+    names = "cifar, digits-cnn, inception, mnist-cnn, mnist-mlp, pixels, stacked-cnn"
     with pytest.raises(UsageError) as error:
         find("mnist-cn")
     assert error.value.message == "unknown extractor 'mnist-cn'"
@@ -237,7 +237,7 @@ def test_unknown_names_say_what_there_is() -> None:
     assert error.value.message == "no extractor knows 'svhn'"
     assert error.value.hint == (
         "mnist-cnn knows mnist and qmnist; mnist-mlp knows mnist and qmnist; digits-cnn knows digits; "
-        "cifar knows cifar10; --extractor NAME takes one of them all the same"
+        "stacked-cnn knows stacked-mnist; cifar knows cifar10; --extractor NAME takes one of them all the same"
     )
 
 
@@ -409,3 +409,18 @@ def test_augmentation_moves_images_a_little_and_repeats() -> None:
     assert first.shape == images.shape
     assert not torch.equal(first, images)
     assert float((first - images).abs().mean()) < 0.2
+
+
+def test_stacked_digits_are_read_colour_by_colour() -> None:
+    one, _ = find("mnist-cnn").load()
+    three, _ = find("stacked-cnn").load()
+    images = torch.rand(5, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        features, logits = three(images)
+        alone = [one(images[:, colour : colour + 1]) for colour in range(3)]
+    torch.testing.assert_close(features, torch.cat([part[0] for part in alone], 1))
+    first, second, third = (part[1].argmax(1) for part in alone)
+    assert torch.equal(logits.argmax(1), 100 * first + 10 * second + third)
+    given = logits.softmax(1)
+    torch.testing.assert_close(given.sum(1), torch.ones(5))
+    torch.testing.assert_close(given.view(5, 10, 10, 10).sum((2, 3)), alone[0][1].softmax(1))

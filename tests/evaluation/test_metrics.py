@@ -293,3 +293,10 @@ def test_every_metric_gives_the_figure_of_its_name(name: str) -> None:
     assert isinstance(found, float)
     assert np.isfinite(found)
     assert metric.better in ("lower", "higher")
+
+
+def test_modes_are_counted() -> None:
+    values, given = torch.zeros(50, 4), torch.zeros(50, 1000)
+    given[torch.arange(50), torch.arange(50) % 7 * 100] = 1
+    sets = Sets(Features(values, given), Features(values, given), lambda: values)
+    assert METRICS["modes"].measure(sets) == {"modes": 7.0}

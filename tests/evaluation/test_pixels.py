@@ -37,7 +37,7 @@ def test_a_folder_is_judged_by_pixels(flags: Path, home: Path) -> None:
     assert report.protocol.resize == "generated 16x16 to 8x8, real 16x16 to 8x8, bicubic, antialiased"
     assert report.protocol.colour == "none"
     found = {result.metric: result for result in report.results}
-    assert set(found) == set(METRICS) - {"score", "imbalance", "class-fid"}
+    assert set(found) == set(METRICS) - {"score", "imbalance", "modes", "class-fid"}
     assert found["fid"].value > 2 * (found["fid"].floor or 0)
     assert found["recall"].value < 0.1
     assert report.class_names == report.generated.classes == ()
