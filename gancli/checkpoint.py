@@ -5,6 +5,7 @@ No pickle: a tree of dicts, lists, numbers, strings and tensors becomes named te
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -98,6 +99,15 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load_file(path), header
     except SafetensorError as error:
         raise GancliError(f"{path} is not a whole safetensors file: {error}", NAME) from None
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hex, over names, types, shapes and values: two files that differ only in their notes are one."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
 
 
 def flatten(tree: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:

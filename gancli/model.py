@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +97,13 @@ class Model:
     def data_name(self) -> str | None:
         """The data set that it was trained on."""
         return self.recipe.data.name or None
+
+    @property
+    def identity(self) -> str:
+        """SHA-256, in hex, over weights and recipe: what was measured of a model, or written about it, is no part."""
+        tensors = {f"{name}.{key}": v for name, net in self.networks.items() for key, v in net.state_dict().items()}
+        recipe = json.dumps(self.recipe.to_dict(), sort_keys=True)
+        return hashlib.sha256(f"{checkpoint.digest(tensors)} {recipe}".encode()).hexdigest()
 
     @property
     def device(self) -> torch.device:

@@ -168,3 +168,17 @@ def test_a_truncated_model_draws_from_fewer_latents() -> None:
     assert not torch.equal(narrow.sample(seeds=[4]), whole.sample(seeds=[4]))
     with pytest.raises(UsageError, match="takes no latents"):
         gancli.load("pix2pix/mnist", truncation=1.5)
+
+
+def test_what_is_written_about_a_model_does_not_change_its_identity(tmp_path: Path) -> None:
+    path = catalog.find("quick/digits")
+    tensors, header = checkpoint.read(path)
+    own = gancli.load(path).identity
+    checkpoint.write(tmp_path / "a.safetensors", tensors, {**header, "evaluation": {"results": []}, "note": "mine"})
+    assert gancli.load(tmp_path / "a.safetensors").identity == own
+    changed = {**tensors, "generator.body.2.convolution.bias": tensors["generator.body.2.convolution.bias"] + 1e-6}
+    checkpoint.write(tmp_path / "b.safetensors", changed, header)
+    assert gancli.load(tmp_path / "b.safetensors").identity != own
+    header["recipe"]["training"]["batch"] += 1
+    checkpoint.write(tmp_path / "c.safetensors", tensors, header)
+    assert gancli.load(tmp_path / "c.safetensors").identity != own

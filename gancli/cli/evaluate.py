@@ -11,7 +11,7 @@ import typer
 from gancli.cli.console import say
 from gancli.cli.places import picture_path
 from gancli.cli.progress import progress_bar
-from gancli.cli.sample import Device
+from gancli.cli.sample import Device, Truncation
 from gancli.errors import UsageError
 
 
@@ -57,6 +57,7 @@ def evaluate(
             help="Independent sets of generated images: means, and where a further one would lie.",
         ),
     ] = 1,
+    truncation: Truncation = None,
     extractor: Annotated[
         str | None,
         typer.Option(
@@ -111,7 +112,7 @@ def evaluate(
     found = []
     with progress_bar() as progress:
         for name in subjects or [None]:
-            subject = open_subject(name, device=device, progress=progress)
+            subject = open_subject(name, device=device, truncation=truncation, progress=progress)
             report = judge(
                 subject,
                 data,

@@ -146,7 +146,8 @@ def _show_images(report: Report) -> None:
         "images": f"{_sets(protocol)}{protocol.generated_images:,} generated, {protocol.real_images:,} held out, "
         f"{protocol.floor_images:,} training for the floor",
         "seeds": protocol.seeds,
-        "weights": _WEIGHTS[protocol.ema],
+        "weights": ", ".join(filter(None, [_WEIGHTS[protocol.ema], report.identity[:16]])),
+        **({"truncation": protocol.truncation} if protocol.truncation is not None else {}),
         "resize": protocol.resize,
         "colour": protocol.colour,
         "protocol": fingerprint(protocol),

@@ -11,7 +11,6 @@ of the group ``gancli.extractors``, each of which leads to an :class:`Extractor`
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli import registry
+from gancli.checkpoint import digest
 from gancli.errors import GancliError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -267,15 +267,6 @@ class Extractor:
         if data in self.datasets:
             return ()
         return (f"{self.name} was not trained on '{data}': its features may miss what matters there",)
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, in hex, over names, types, shapes and values: two files that differ only in their notes are one."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.contiguous().numpy().tobytes())
-    return total.hexdigest()
 
 
 _DIGITS = partial(Classifier, (16, 48, 128))

@@ -174,6 +174,7 @@ class Protocol:
         real_images: how many they were.
         generated_images: how many rows the model made.
         seeds: of the generated rows, both ends included.
+        truncation: the largest value that latents could have; None for no limit.
         ema: whether the running average of the weights was judged; None when the model does not say.
         gancli: version of this program.
     """
@@ -185,6 +186,7 @@ class Protocol:
     real_images: int
     generated_images: int
     seeds: str
+    truncation: float | None
     ema: bool | None
     gancli: str
 
@@ -243,6 +245,7 @@ def evaluate(
         real_images=count,
         generated_images=count,
         seeds=f"{seeds[0]}-{seeds[-1]}",
+        truncation=getattr(getattr(model, "latent", None), "truncation", None),
         ema=averaged(model.header),
         gancli=gancli.__version__,
     )

@@ -89,6 +89,7 @@ class Protocol:
         floor_images: how many training images gave the floor.
         seeds: the seeds of the generated images of all sets, both ends included.
         repeats: independent sets of generated images; figures are their means.
+        truncation: the largest value that latents could have; None for no limit, and for images that others made.
         resize: "none", or from which size to which, on which side, and how.
         colour: "none", or on which side colour was turned to grey.
         ema: whether the running average of the weights was judged; None when the model does not say.
@@ -105,6 +106,7 @@ class Protocol:
     floor_images: int
     seeds: str
     repeats: int
+    truncation: float | None
     resize: str
     colour: str
     ema: bool | None

@@ -15,7 +15,6 @@ from safetensors import SafetensorError
 from gancli import checkpoint
 from gancli.data.places import cache_folder
 from gancli.errors import GancliError
-from gancli.evaluation.extractors import digest
 from gancli.evaluation.features import BATCH, Features, Reader
 from gancli.evaluation.metrics import Sets, measure
 
@@ -200,7 +199,7 @@ def _read(path: Path, key: Mapping[str, Any]) -> Reference | None:
     """What was kept under this key; None when there is nothing, or when it is damaged."""
     try:
         tensors, header = checkpoint.read(path)
-        if header["key"] != key or header["sha256"] != digest(tensors):
+        if header["key"] != key or header["sha256"] != checkpoint.digest(tensors):
             return None
         floors, baselines = (_numbered(tensors, kind) for kind in ("floor.", "baseline."))
         return Reference(Features(tensors["values"], tensors["probabilities"]), floors, baselines)
@@ -223,6 +222,6 @@ def _write(path: Path, key: Mapping[str, Any], found: Reference) -> None:
     }
     tensors = {**vars(found.real), **numbers}
     try:
-        checkpoint.write(path, tensors, {"key": key, "sha256": digest(tensors)})
+        checkpoint.write(path, tensors, {"key": key, "sha256": checkpoint.digest(tensors)})
     except (GancliError, OSError, SafetensorError) as error:
         log.warning("the cache folder %s cannot be used (%s)", path.parent, error)

@@ -172,6 +172,7 @@ def evaluate(
         further=_further(model, held_out, reader.progress),
         closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in measured else (),
         class_fids=sets.class_fids if "class-fid" in measured else (),
+        identity=getattr(model, "identity", ""),
     )
 
 

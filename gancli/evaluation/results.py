@@ -82,6 +82,7 @@ class Report:
             was not asked for.
         class_fids: FID of each class, of the first set of images, None for a class that is not among the held-out ones;
             empty where it was not measured.
+        identity: digest of the model's weights and recipe, or of the images of a folder.
     """
 
     model: str
@@ -94,11 +95,13 @@ class Report:
     further: tuple[Further, ...] = ()
     closest: tuple[Closest, ...] = ()
     class_fids: tuple[float | None, ...] = ()
+    identity: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {
             "model": self.model,
+            "identity": self.identity,
             "protocol": self.protocol.to_dict(),
             "fingerprint": fingerprint(self.protocol),
             "results": [asdict(result) for result in self.results],

@@ -16,7 +16,7 @@ from gancli.data import folder
 from gancli.data.decoding import LONGEST_SIDE
 from gancli.data.formulas import FORMULAS
 from gancli.data.loading import load as load_images
-from gancli.data.prepared import Progress, Skipped
+from gancli.data.prepared import Progress, Skipped, fingerprint_of
 from gancli.errors import UsageError
 from gancli.evaluation.reference import DRAW
 
@@ -51,6 +51,11 @@ class Pictures:
         return channels, height, width
 
     @property
+    def identity(self) -> str:
+        """Digest of the images."""
+        return fingerprint_of(self.stock, None)
+
+    @property
     def supply(self) -> int:
         """How many images there are."""
         return len(self.stock)
@@ -75,13 +80,14 @@ class Pictures:
 
 
 def open_subject(
-    name: str | None, *, device: str = "auto", progress: Progress | None = None
+    name: str | None, *, device: str = "auto", truncation: float | None = None, progress: Progress | None = None
 ) -> models.Model | Pictures:
     """A model by name, or the images of a folder or zip that is no run.
 
     Args:
         name: as for :func:`gancli.load`, or the path of a folder or zip; None for the newest run.
         device: where a model computes.
+        truncation: the largest value that a seed's latent may have, for a model; None for no limit.
         progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
@@ -89,7 +95,9 @@ def open_subject(
         GancliError: a file that is not a model.
     """
     if not name or not _holds_images(name):
-        return models.load(name, device=device)
+        return models.load(name, device=device, truncation=truncation)
+    if truncation is not None:
+        raise UsageError(f"--truncation is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)
     place = Path(name).expanduser()
     return Pictures(folder.title(place), found.images, found.skipped, place=place)

@@ -102,6 +102,7 @@ def protocol(
         floor_images=min(len(seeds), len(training.images)),
         seeds=f"{seeds[0]}-{drawn[-1][-1]}" if supply is None else f"none: {total:,} of {supply:,} images",
         repeats=len(drawn),
+        truncation=getattr(getattr(model, "latent", None), "truncation", None),
         resize=_resize(model.shape, real_shape, reader.extractor),
         colour=_colour(model.shape, real_shape, reader.extractor),
         ema=averaged(model.header),

@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
     """Puts the planted model in place of any that is named; gives what was asked for."""
     names: list[tuple[str | None, str]] = []
 
-    def find(name: str | None = None, *, device: str = "auto") -> Planted:
+    def find(name: str | None = None, *, device: str = "auto", truncation: float | None = None) -> Planted:
         names.append((name, device))
         return Planted()
 

@@ -20,6 +20,7 @@ PROTOCOL = Protocol(
     floor_images=355,
     seeds="0-354",
     repeats=1,
+    truncation=None,
     resize="none",
     colour="none",
     ema=True,
@@ -53,6 +54,7 @@ def test_the_best_comes_first_whichever_way_is_good() -> None:
         ("real_images", 100),
         ("generated_images", 100),
         ("gancli", "2"),
+        ("truncation", 1.5),
     ],
 )
 def test_what_was_measured_differently_is_not_ranked(part: str, value: object) -> None:

@@ -134,7 +134,7 @@ def strip(path: Path) -> None:
 
 def empty(path: Path) -> None:
     _, header = checkpoint.read(path)
-    checkpoint.write(path, {}, header | {"sha256": reference.digest({})})
+    checkpoint.write(path, {}, header | {"sha256": checkpoint.digest({})})
 
 
 def flip(path: Path) -> None:

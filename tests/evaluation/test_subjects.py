@@ -1,6 +1,9 @@
 """Images of other programs in the place of a model's."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +89,15 @@ def test_what_images_cannot_be_asked(
     with pytest.raises(UsageError) as error:
         judge(open_subject(str(folder)), data, images=images, seed_start=seed)
     assert error.value.message == message
+
+
+def test_truncation_is_told_and_images_take_none(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    report = json.loads(run_cli("evaluate", "quick/digits", "--truncation", "1.5", "--json").out)
+    assert report["protocol"]["truncation"] == 1.5
+    assert len(report["identity"]) == 64
+    shown = run_cli("evaluate", "quick/digits", "--truncation", "1.5").out
+    assert "truncation 1.5\n" in shown
+    assert f"running average, {report['identity'][:16]}" in shown
+    assert run_cli("sample", "quick/digits", "-n", 8, "--out", tmp_path / "made").code == 0
+    refused = run_cli("evaluate", tmp_path / "made", "--data", "digits", "--truncation", 1)
+    assert refused.err.startswith("error: --truncation is for models, and '")
