@@ -229,14 +229,14 @@ def _sets(protocol: Any) -> str:
 
 
 def _figures(report: Report) -> Table:
-    several = report.protocol.repeats > 1
+    several = any(result.interval for result in report.results)
     table = _table("metric", "generated", *(["a further set"] if several else []), "floor", "baseline", "better")
     for result in report.results:
         value, *ends, floor, baseline = (
             _number(result.metric, figure)
             for figure in (result.value, *(result.interval or ()), result.floor, result.baseline)
         )
-        further = [" to ".join(ends)] if several else []
+        further = [" to ".join(ends) or "–"] if several else []
         table.add_row(_title(result.metric), value, *further, floor, baseline, result.better)
     return table
 

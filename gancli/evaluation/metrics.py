@@ -65,6 +65,18 @@ class Sets:
         distances, numbers = nearest(self.generated.values, training)
         return distances, numbers, nearest(self.real.values, training)[0]
 
+    def without(self, part: int, parts: int) -> Sets:
+        """The same without one part of the generated images: every so many, from the one of that number on."""
+        kept = torch.arange(len(self.generated.values)) % parts != part
+        generated = type(self.generated)(self.generated.values[kept], self.generated.probabilities[kept])
+        told = None if self.told is None else (self.told[0], self.told[1][kept])
+        fewer = Sets(self.real, generated, self.training, told)
+        if "to_training" in self.__dict__:
+            # The longest search of all is not made again.
+            distances, numbers, held_out = self.to_training
+            fewer.__dict__["to_training"] = (distances[kept], numbers[kept], held_out)
+        return fewer
+
     @cached_property
     def class_fids(self) -> tuple[float | None, ...]:
         """FID of each class: see :func:`class_fids`."""

@@ -31,7 +31,7 @@ def fingerprint(protocol: Any) -> str:
     return hashlib.sha256(json.dumps(asdict(protocol), sort_keys=True).encode()).hexdigest()[:16]
 
 
-OF_THE_SUBJECT = frozenset({"seeds", "repeats", "ema", "resize", "colour"})
+OF_THE_SUBJECT = frozenset({"seeds", "repeats", "parts", "ema", "resize", "colour"})
 """Parts of a protocol that say what was judged, not how: subjects that differ in these alone compare."""
 
 
@@ -89,6 +89,7 @@ class Protocol:
         floor_images: how many training images gave the floor.
         seeds: the seeds of the generated images of all sets, both ends included.
         repeats: independent sets of generated images; figures are their means.
+        parts: of a single set that were left out in turn for the intervals; 0 where none were.
         truncation: the largest value that latents could have; None for no limit, and for images that others made.
         resize: "none", or from which size to which, on which side, and how.
         colour: "none", or on which side colour was turned to grey.
@@ -106,6 +107,7 @@ class Protocol:
     floor_images: int
     seeds: str
     repeats: int
+    parts: int
     truncation: float | None
     resize: str
     colour: str

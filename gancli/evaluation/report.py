@@ -20,7 +20,7 @@ from gancli.errors import UsageError
 from gancli.evaluation import conditional, reconstruction, smoothness, terms
 from gancli.evaluation.extractors import find, usual
 from gancli.evaluation.features import BATCH, Progress, Reader, Readout, readout
-from gancli.evaluation.intervals import prediction
+from gancli.evaluation.intervals import left_out, prediction
 from gancli.evaluation.metrics import METRICS, SHARE, Sets, choose, measure
 from gancli.evaluation.protocol import section
 from gancli.evaluation.reference import (
@@ -118,8 +118,9 @@ def evaluate(
             side stand as many, or all there are.
         extractor: the extractor's name; None is the one that knows the data, or pixels where none does.
         seed_start: the first seed.
-        repeats: independent sets of images; figures are their means, with intervals. What classes the images show, and
-            which of them are closest to training images, is told of the first set.
+        repeats: independent sets of images; figures are their means, with intervals. Of images that others made and
+            that are too few for that, a single set, its intervals by leaving out so many parts in turn. What classes
+            the images show, and which of them are closest to training images, is told of the first set.
         data_dir: where data sets lie.
         progress: called with what is being done, how much of it is done, and of how much.
 
@@ -144,8 +145,9 @@ def evaluate(
     if own:
         terms.check_own(model, data, training)
     supply = getattr(model, "supply", None)
-    drawn = terms.draws(seed_start, terms.count(images, held_out, training, supply), repeats, model)
-    protocol = terms.protocol(model, data, reader, held_out, training, drawn)
+    count = terms.count(images, held_out, training, supply)
+    drawn, parts = terms.draws(seed_start, count, repeats, model)
+    protocol = terms.protocol(model, data, reader, held_out, training, drawn, parts)
     names = terms.class_names(spec)
     chosen = terms.applicable(chosen, metrics is not None, held_out, training, names, protocol.real_images)
 
@@ -156,6 +158,8 @@ def evaluate(
     labels = drawn_labels(held_out, len(real.real.values)) if terms.knows_classes(held_out, names) else None
     work = _Comparison(model, chosen, reader, real, trained_on, names, labels, smooth)
     judged = [work.judge(seeds) for seeds in drawn]
+    if parts:
+        judged = [work.with_intervals(judged[0], parts)]
     sets, measured = judged[0].sets, {metric.name for metric in chosen}
     return Report(
         model=model.name,
@@ -230,15 +234,34 @@ class _Comparison:
         obeyed = conditional.figures(model.header, seeds, fake.classes, self.names, right)
         return _Judged(sets, (*figures, *(Result(name, value, floor, "higher") for name, value, floor in obeyed)))
 
+    def with_intervals(self, judged: _Judged, parts: int) -> _Judged:
+        """The figures of a single set with intervals, by leaving out its parts in turn."""
+        found = []
+        for part in range(parts):
+            self.reader.progress("intervals", part, parts)
+            found.append(measure(self.chosen, judged.sets.without(part, parts)))
+        self.reader.progress("intervals", parts, parts)
+        results = [
+            replace(each, interval=_within(each.metric, left_out(each.value, [one[each.metric] for one in found])))
+            if each.metric in found[0]
+            else each
+            for each in judged.results
+        ]
+        return replace(judged, results=tuple(results))
+
 
 def _mean(same: Sequence[Result]) -> Result:
     """One figure of several sets."""
     if len(same) == 1:
         return same[0]
     values = [result.value for result in same]
-    least, most = _limits(same[0].metric)
-    low, high = prediction(values)
-    return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
+    return replace(same[0], value=fmean(values), interval=_within(same[0].metric, prediction(values)))
+
+
+def _within(metric: str, interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval as far as there can be figures."""
+    least, most = _limits(metric)
+    return max(interval[0], least), min(interval[1], most)
 
 
 def _limits(metric: str) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -69,24 +70,31 @@ def count(images: int | None, held_out: Dataset, training: Dataset, supply: int 
     return images or min(IMAGES, len(held_out.images), there)
 
 
-def draws(start: int, count: int, repeats: int, model: Subject) -> list[range]:
-    """The seeds of each set of images."""
+def draws(start: int, count: int, repeats: int, model: Subject) -> tuple[list[range], int]:
+    """The seeds of each set of images, and into how many parts a single set is taken apart, for intervals.
+
+    Images that others made may be too few for several sets that share none. Then all that are judged are one set.
+    """
     if not 1 <= repeats <= MOST:
         raise UsageError(f"--repeats {repeats} is out of range", f"from 1 to {MOST} sets of images can be made")
     total, supply = count * repeats, getattr(model, "supply", None)
     if repeats > 1 and supply is not None and total > supply:
-        most = supply // repeats
-        raise UsageError(
-            f"'{model.name}' has {supply:,} images, and {repeats} sets of {count:,} that share none take {total:,}",
-            f"-n {most} makes {repeats} sets" if most >= SMALLEST else "leave out --repeats",
-        )
+        if count - math.ceil(count / repeats) < SMALLEST:
+            raise UsageError(f"{count} images are too few for the intervals of --repeats {repeats}", "leave it out")
+        return [range(count)], repeats
     if not 0 <= start <= MAX_SEED + 1 - total:
         raise UsageError(f"{total:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
-    return [range(first, first + count) for first in range(start, start + total, count)]
+    return [range(first, first + count) for first in range(start, start + total, count)], 0
 
 
 def protocol(
-    model: Subject, data: str, reader: Reader, held_out: Dataset, training: Dataset, drawn: Sequence[range]
+    model: Subject,
+    data: str,
+    reader: Reader,
+    held_out: Dataset,
+    training: Dataset,
+    drawn: Sequence[range],
+    parts: int = 0,
 ) -> Protocol:
     """Everything that the figures of these sets of seeds will depend on."""
     seeds, supply, total = drawn[0], getattr(model, "supply", None), sum(map(len, drawn))
@@ -102,6 +110,7 @@ def protocol(
         floor_images=min(len(seeds), len(training.images)),
         seeds=f"{seeds[0]}-{drawn[-1][-1]}" if supply is None else f"none: {total:,} of {supply:,} images",
         repeats=len(drawn),
+        parts=parts,
         truncation=getattr(getattr(model, "latent", None), "truncation", None),
         resize=_resize(model.shape, real_shape, reader.extractor),
         colour=_colour(model.shape, real_shape, reader.extractor),

@@ -20,6 +20,7 @@ PROTOCOL = Protocol(
     floor_images=355,
     seeds="0-354",
     repeats=1,
+    parts=0,
     truncation=None,
     resize="none",
     colour="none",

@@ -38,6 +38,7 @@ REAL_DATA = os.environ.get("GANCLI_DATA", "")
 FROZEN = {
     "mnist-cnn": ("09b1882e864c57b0b853cd1cb4dec1b4afb6fba1c1e573f43d3cca85329d2c07", 0.994),
     "mnist-mlp": ("5ca4ea0ec6fcfd356ad1f20dcc9bbacb0cad4e17bde2e17b7419707894a9f2d1", 0.99),
+    "cifar": ("f6a0fdd9afc5d831f125aedb03ac16f951de2436366b3475283c93887e6dab53", 0.865),
     "digits-cnn": ("ae3946bca5afad5ce1a8b5ed4fb1040d0bc81da37e9ac22dc5552141ce0f7d25", 0.985),
 }
 
