@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from gancli import registry
-from gancli.augment import AUGMENTATIONS, Augmentation
 from gancli.errors import UsageError, nearest
 from gancli.faults import dotted, shown
 from gancli.objectives.base import Loss, Objective, Outcome, Player, Turn
@@ -107,7 +106,6 @@ class Adversarial(Procedure):
         still_generator: the discriminator's fakes are made by the generator in evaluation mode.
         clip: after each of its steps every parameter of the discriminator is clipped to [-clip, clip]; 0 for none.
         penalties: on the discriminator, by name.
-        augment: changes of every image that the discriminator sees, real or fake: colour, translation, cutout.
         options: those of :class:`Procedure`.
     """
 
@@ -124,7 +122,6 @@ class Adversarial(Procedure):
         still_generator: bool = False,
         clip: Annotated[float, Field(ge=0)] = 0.0,
         penalties: dict[str, Penalty] = {},  # noqa: B006
-        augment: list[Augmentation] = [],  # noqa: B006
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -136,7 +133,6 @@ class Adversarial(Procedure):
         self.loss: Loss = registry.get("loss", loss)(self.smoothing)
         self.order, self.clip = order, clip
         self.reuse_fake, self.joint, self.still_generator = reuse_fake, joint, still_generator
-        self.augmentations = [AUGMENTATIONS[name] for name in augment]
         self.penalties = [
             (name, registry.get("term", name), Penalty.model_validate(penalty)) for name, penalty in penalties.items()
         ]
@@ -232,14 +228,6 @@ class Adversarial(Procedure):
         return Outcome(losses, self.loss.deceived(logits.detach()))
 
     def _look(self, images: Tensor, about: Inputs) -> Any:
-        if self.augmentations:
-            # What an image was made from moves with it.
-            pictures = {name: value for name, value in about.items() if value.dim() == images.dim()}
-            together = torch.cat([images, *pictures.values()], 1)
-            for change in self.augmentations:
-                together = change(together)
-            images, *moved = together.split([part.shape[1] for part in (images, *pictures.values())], 1)
-            about = {**about, **dict(zip(pictures, moved, strict=True))}
         return self.discriminator(self.noisy(images), **about)
 
     @contextmanager
