@@ -38,8 +38,10 @@ def command(header: Mapping[str, Any]) -> str:
 def write_card(model: str) -> Path:
     """Write ``zoo/MODEL/README.md`` from the recipe and the headers of the weights beside it."""
     table = catalog.recipe_table(model)
-    told = (table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE)
-    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in told if text)]
+    told = {key: table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE}
+    if told["limits"]:
+        told["limits"] = f"What holds it back: {told['limits']}"
+    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in told.values() if text)]
     parts.append("All values are in [recipe.toml](recipe.toml). Figures were measured on the weights as stored.")
     for entry in catalog.entries():
         if entry.model == model and entry.path is not None:
@@ -95,6 +97,12 @@ def _readable(evaluation: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _times(results: list[Mapping[str, Any]]) -> list[str]:
+    """How far the FID is from that of real images."""
+    found = next((row for row in results if row["metric"] == "fid" and row.get("floor")), None)
+    return [f"Its FID is {found['value'] / found['floor']:.1f} times that of real images."] if found else []
+
+
 def _further(figures: list[Mapping[str, Any]]) -> list[str]:
     """What a model with an encoder makes of held-out images."""
     told = "; ".join(f"{figure['title']}: {figure['value']:.2f}" for figure in figures)
@@ -131,7 +139,7 @@ def _section(name: str, path: Path) -> list[str]:
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
     use = f"gancli translate {name} {path.stem} --degrade --out translated" if "source" in protocol else ""
     time = f", in {training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else ""
-    return [
+    parts = [
         f"## {name}",
         f"![samples of {name}]({path.stem}.png)",
         f"{checkpoint.count_parameters(path):,} values, {_size(path)}. Trained on "
@@ -139,7 +147,8 @@ def _section(name: str, path: Path) -> list[str]:
         f"{'the running average of the weights' if header['ema'] else 'the generator as trained, without averaging'}.",
         "\n".join(rows),
         _basis(protocol),
-        *_readable(header["evaluation"]),
+        " ".join([*_times(results), *_readable(header["evaluation"])]),
         *_further(header["evaluation"].get("further", [])),
         f"```\n{command(header)}\ngancli evaluate {name}\n{use or f'gancli sample {name}'}\n```",
     ]
+    return [part for part in parts if part]

@@ -21,7 +21,7 @@ from gancli.errors import UsageError
 FORMAT = 1
 """Version of the recipe's layout; a reader refuses a newer one."""
 
-DESCRIPTIVE = ("summary", "paper", "teaches")
+DESCRIPTIVE = ("summary", "paper", "teaches", "limits")
 """What a recipe says of itself; it decides nothing."""
 
 UNITS = ("minutes", "epochs", "kimg", "rounds")
@@ -149,6 +149,7 @@ class Recipe(_Table):
     summary: str = ""
     paper: str = ""
     teaches: str = ""
+    limits: str = ""
     data: Data = Data()
     latent: Latent = Latent()
     networks: Annotated[dict[Part, Network], Field(max_length=16)]

@@ -50,12 +50,15 @@ class Sets:
         training: gives the features (M, D) of the images that were trained on; called where a metric needs them.
         told: the classes int64 (N,) of the held-out images and those that the generated ones were asked for, where both
             are known; None leaves both to what the extractor reads.
+        usual: gives the squared distance (N,) of each held-out image to its nearest training image, where somebody
+            keeps them; None has them searched for.
     """
 
     real: Features
     generated: Features
     training: Callable[[], Tensor]
     told: tuple[Tensor, Tensor] | None = None
+    usual: Callable[[], Tensor] | None = None
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,14 +66,15 @@ class Sets:
         distance of each held-out image to its own."""
         training = self.training()
         distances, numbers = nearest(self.generated.values, training)
-        return distances, numbers, nearest(self.real.values, training)[0]
+        usual = self.usual() if self.usual else nearest(self.real.values, training)[0]
+        return distances, numbers, usual
 
     def without(self, part: int, parts: int) -> Sets:
         """The same without one part of the generated images: every so many, from the one of that number on."""
         kept = torch.arange(len(self.generated.values)) % parts != part
         generated = type(self.generated)(self.generated.values[kept], self.generated.probabilities[kept])
         told = None if self.told is None else (self.told[0], self.told[1][kept])
-        fewer = Sets(self.real, generated, self.training, told)
+        fewer = Sets(self.real, generated, self.training, told, self.usual)
         if "to_training" in self.__dict__:
             # The longest search of all is not made again.
             distances, numbers, held_out = self.to_training

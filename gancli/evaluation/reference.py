@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from gancli import checkpoint
 from gancli.data.places import cache_folder
 from gancli.errors import GancliError
 from gancli.evaluation.features import BATCH, Features, Reader
-from gancli.evaluation.metrics import Sets, measure
+from gancli.evaluation.metrics import Sets, measure, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -163,6 +163,23 @@ def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> 
     # What is read in them, a thousand classes for some, is not asked for.
     _write(path, key, Reference(replace(found, probabilities=found.values.new_zeros(len(found.values), 0)), {}, {}))
     return found.values
+
+
+def usual_distances(
+    protocol: Protocol, training: Dataset, reader: Reader, real: Features, trained_on: Callable[[], Tensor]
+) -> Tensor:
+    """Squared distance (N,) of each held-out image to its nearest training image, from the cache folder if it is there.
+
+    It is half the work of ``memorisation``, and the same for every model.
+    """
+    key = _key(protocol, training, reader)
+    parts = (protocol.extractor, protocol.data_fingerprint, str(protocol.real_images), training.fingerprint)
+    path = cache_folder() / "evaluation" / f"{'-'.join(parts)}-{reader.device.type}.safetensors"
+    if kept := _read(path, key):
+        return kept.real.values[:, 0]
+    found = nearest(real.values, trained_on())[0]
+    _write(path, key, Reference(Features(found[:, None], found.new_zeros(len(found), 0)), {}, {}))
+    return found
 
 
 def some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:

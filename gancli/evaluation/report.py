@@ -30,6 +30,7 @@ from gancli.evaluation.reference import (
     positions,
     reference,
     training_features,
+    usual_distances,
 )
 from gancli.evaluation.results import Closest, Further, Report, Result
 from gancli.evaluation.terms import IMAGES, MOST_IMAGES
@@ -155,8 +156,9 @@ def evaluate(
     told = conditional.asked_for(model.header, drawn[0][:1], names) is not None
     real = reference(protocol, held_out, training, chosen, reader, told=told)
     trained_on = cache(partial(training_features, protocol, training, reader))
+    distances = cache(partial(usual_distances, protocol, training, reader, real.real, trained_on))
     labels = drawn_labels(held_out, len(real.real.values)) if terms.knows_classes(held_out, names) else None
-    work = _Comparison(model, chosen, reader, real, trained_on, names, labels, smooth)
+    work = _Comparison(model, chosen, reader, real, trained_on, distances, names, labels, smooth)
     judged = [work.judge(seeds) for seeds in drawn]
     if parts:
         judged = [work.with_intervals(judged[0], parts)]
@@ -198,6 +200,7 @@ class _Comparison:
         reader: the extractor.
         real: features of the held-out images, floors and baselines.
         trained_on: gives the features of the training images.
+        usual: gives the distances of the held-out images to their nearest ones.
         names: the classes that the extractor knows.
         labels: of the held-out images, int64 (N,), where they are such classes.
         smooth: whether the paths between latents are measured too.
@@ -208,6 +211,7 @@ class _Comparison:
     reader: Reader
     real: Reference
     trained_on: Callable[[], Tensor]
+    usual: Callable[[], Tensor]
     names: Sequence[str]
     labels: Tensor | None
     smooth: bool
@@ -219,7 +223,7 @@ class _Comparison:
         self.reader.progress("metrics", 0, 1)
         asked = conditional.asked_for(model.header, seeds, self.names)
         told = None if asked is None or labels is None else (labels, asked)
-        sets = Sets(real.real, fake, self.trained_on, told)
+        sets = Sets(real.real, fake, self.trained_on, told, self.usual)
         values = measure(self.chosen, sets)
         self.reader.progress("metrics", 1, 1)
         figures = [

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import gancli
 from gancli import checkpoint
 from gancli.data import load
 from gancli.evaluation import reference, report
@@ -201,3 +202,17 @@ def test_the_floors_of_the_digits_are_the_known_ones() -> None:
 
 
 FLOORS = {"fid": 0.112152, "kid": -0.000263527, "precision": 330 / 355, "recall": 332 / 355}
+
+
+def test_what_held_out_images_are_from_training_images_is_searched_once(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    def figure() -> float:
+        return report.evaluate(gancli.load("quick/digits"), metrics=["memorisation"], images=60).results[0].value
+
+    searched: list[int] = []
+    search = reference.nearest
+    monkeypatch.setattr(reference, "nearest", lambda *sides: searched.append(len(sides[0])) or search(*sides))
+    first = figure()
+    assert figure() == first
+    assert searched == [60]
