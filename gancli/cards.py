@@ -122,8 +122,10 @@ def figure(row: Mapping[str, Any], key: str = "value") -> str:
     if key != "value" or not interval:
         return f"{value:.4g}"
     reach = max(interval[1] - value, value - interval[0])
+    if not reach:
+        return f"{value:.4g}"
     # As many decimals as the reach has in two significant digits: the rest of the value is noise.
-    decimals = max(0, 1 - math.floor(math.log10(reach))) if reach > 0 else 4
+    decimals = max(0, 1 - math.floor(math.log10(reach)))
     return f"{value:.{decimals}f} ± {reach:.{decimals}f}"
 
 

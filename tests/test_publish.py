@@ -185,7 +185,7 @@ def test_a_figure_is_shown_as_precisely_as_it_is_known() -> None:
     assert cards.figure(row, "floor") == "0.004229"
     assert cards.figure({"value": 25.4231, "interval": None}) == "25.42"
     assert cards.figure({"value": 0.95, "interval": [0.9, 0.97]}) == "0.950 ± 0.050"
-    assert cards.figure({"value": 1.0, "interval": [1.0, 1.0]}) == "1.0000 ± 0.0000"
+    assert cards.figure({"value": 1.0, "interval": [1.0, 1.0]}) == "1"
     assert cards.figure({"value": 812.4, "interval": [600.0, 1000.0]}) == "812 ± 212"
     assert cards.figure({"value": 1.0}, "baseline") == "–"
 
