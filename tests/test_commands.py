@@ -100,6 +100,8 @@ def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home / "pairs", {f"{number}.png": noise(number, (64, 128)) for number in range(12)})
     pack(home / "photos.zip", pictures)
     pack(home / "images.zip", {f"{number}.png": noise(number, (28, 28), channels=1) for number in range(24)})
+    for archive in ("results.zip", "true.zip"):
+        pack(home / archive, {f"{number}.png": noise(number, (28, 28)) for number in range(24)})
     (home / "photo.png").write_bytes(noise(99, (32, 32)))
     (home / "digit.png").write_bytes(noise(98, (28, 28), channels=1))
     (home / "mask.png").write_bytes(mask())

@@ -8,13 +8,14 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_models_is_fresh() -> None:
+def test_the_tables_of_models_are_fresh() -> None:
     spec = importlib.util.spec_from_file_location("tables", ROOT / "docs/tables.py")
     assert spec is not None
     assert spec.loader is not None
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
     assert tables.updated(README) == README
+    assert tables.zoo() == (ROOT / "docs/zoo.md").read_text(encoding="utf-8")
 
 
 def test_every_link_and_picture_of_the_docs_leads_somewhere() -> None:
