@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,11 @@ def _confirmed(models: Sequence[str]) -> list[str]:
         return []
     order = [one["model"] for one in group if one["model"] in models]
     figures = ", ".join(f"`{name}` {found[name]['value']:.3g}" for name in order)
-    swapped = [(one, other) for one, other in pairwise(models) if order.index(one) > order.index(other)]
-    agrees = "; ".join(f"`{other}` before `{one}`" for one, other in swapped)
-    how = "in the same order" if order == list(models) else f"in the order of this table but for neighbours: {agrees}"
+    moved = []
+    for position, name in enumerate(models):
+        if passed := [f"`{before}`" for before in models[:position] if order.index(name) < order.index(before)]:
+            moved.append(f"`{name}` before {', '.join(passed)}")
+    how = f"in the order of this table, except {'; '.join(moved)}" if moved else "in the same order"
     return [
         f"By `{group[0]['protocol']['extractor']}`, a network of another kind, FID ranks them "
         f"{how}: {figures} "
