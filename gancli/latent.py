@@ -382,7 +382,7 @@ def path(
     t = torch.arange(frames, dtype=torch.float64)[:, None] / frames
     round_ = method != "lerp" and spec.distribution == "normal"
     return {
-        name: _through(values.double(), t, _slerp if name == "z" and round_ else _lerp, loop)
+        name: _through(values.double(), t, slerp if name == "z" and round_ else lerp, loop)
         for name, values in inputs.items()
     }
 
@@ -398,11 +398,12 @@ def _through(points: Tensor, t: Tensor, between: Callable[[Tensor, Tensor, Tenso
     return torch.cat([between(a, b, t).float() for a, b in (pairs if loop else pairs[:-1])] + last)
 
 
-def _lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """(1 - t) a + t b, on the line from a to b (..., dim)."""
     return (1 - t) * a + t * b
 
 
-def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, with w the angle between a and b (..., dim)."""
     import torch
     from torch.nn.functional import normalize
@@ -414,7 +415,7 @@ def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     aligned = sine < 1e-6
     sine = torch.where(aligned, 1.0, sine)
     arc = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
-    return torch.where(aligned, _lerp(a, b, t), arc)
+    return torch.where(aligned, lerp(a, b, t), arc)
 
 
 def batches(inputs: Inputs, size: int) -> Iterator[Inputs]:

@@ -184,11 +184,11 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
                 f"pairs are files of the same name, and '{which}' has no files",
                 "name two folders, or add --set data.paired=false",
             )
-    titles = [_titles(which, dataset.split) for which in (name, source)]
+    titles = [titles_of(which, dataset.split) for which in (name, source)]
     alone = [sorted(set(a) - set(b)) for a, b in (titles, titles[::-1])]
     if any(alone):
         told = "; ".join(
-            f"'{which}' alone has {_listed(names)}" for which, names in zip((name, source), alone, strict=True) if names
+            f"'{which}' alone has {listed(names)}" for which, names in zip((name, source), alone, strict=True) if names
         )
         raise UsageError(
             f"not every file has a partner of its name: {told}",
@@ -205,7 +205,7 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
     return torch.tensor([kept[0][title] for title in both]), torch.tensor([kept[1][title] for title in both])
 
 
-def _titles(name: str, split: str) -> dict[str, str]:
+def titles_of(name: str, split: str) -> dict[str, str]:
     """The files of a folder or zip in their order: path without ending, and path.
 
     Raises:
@@ -225,7 +225,8 @@ def _titles(name: str, split: str) -> dict[str, str]:
     return titles
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are, for a message."""
     shown = ", ".join(names[:LISTED])
     return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown
 

@@ -17,7 +17,7 @@ import gancli
 from gancli.data import folder
 from gancli.data.files import open_source
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
-from gancli.data.sources import _listed, _titles
+from gancli.data.sources import listed, titles_of
 from gancli.errors import UsageError
 from gancli.evaluation.pairs import IMAGES, METHOD, PairReport, Protocol, Result
 from gancli.evaluation.reconstruction import HIGHEST, psnr, ssim
@@ -53,7 +53,7 @@ def evaluate(
     if images is not None and images < 1:
         raise UsageError(f"cannot judge by {images} images", "one at least is needed")
     sources = open_source(results.place), open_source(place)
-    names = [_titles(str(where), "train") for where in (results.place, place)]
+    names = [titles_of(str(where), "train") for where in (results.place, place)]
     _check_names(names[0], names[1], results.name, folder.title(place))
     titles = list(names[1])
     chosen = positions(len(titles), images or IMAGES).tolist()
@@ -90,7 +90,7 @@ def _check_names(made: Iterable[str], true: Iterable[str], *titles: str) -> None
     alone = sorted(set(made) - set(true)), sorted(set(true) - set(made))
     if any(alone):
         told = "; ".join(
-            f"'{title}' alone has {_listed(names)}" for title, names in zip(titles, alone, strict=True) if names
+            f"'{title}' alone has {listed(names)}" for title, names in zip(titles, alone, strict=True) if names
         )
         raise UsageError(f"not every file has a partner of its name: {told}", "give both the same file names")
 

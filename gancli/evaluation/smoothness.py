@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gancli.errors import UsageError
 from gancli.evaluation.features import BATCH
-from gancli.latent import _lerp, _slerp, batches
+from gancli.latent import batches, lerp, slerp
 from gancli.model import Model
 
 if TYPE_CHECKING:
@@ -95,5 +95,5 @@ def _between(spec: LatentSpec, inputs: Inputs, t: Tensor) -> Inputs:
     for name, values in inputs.items():
         first, second = values[0::2], values[1::2]
         round_ = name == "z" and spec.distribution == "normal"
-        found[name] = first if name == "y" else (_slerp if round_ else _lerp)(first, second, t).float()
+        found[name] = first if name == "y" else (slerp if round_ else lerp)(first, second, t).float()
     return found
