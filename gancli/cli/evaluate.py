@@ -124,6 +124,8 @@ def evaluate(
                 data_dir=data_dir,
                 progress=progress,
             )
+            if repeats > 1 and not hasattr(report.protocol, "repeats"):
+                say(f"warning: '{report.model}' is judged by one set: --repeats is for images made from seeds")
             found.append(report)
             if picture is not None:
                 reports.save_neighbours(subject, report, picture, data_dir)

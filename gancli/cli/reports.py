@@ -153,7 +153,9 @@ def _show_images(report: Report) -> None:
         "protocol": fingerprint(protocol),
     }
     classes = [_classes(report)] if report.class_names else []
-    if len(report.class_names) > COLUMNS:
+    # A name, "generated", and what stands between columns.
+    width = sum(max(len(name), 4) + 2 for name in report.class_names) + len("generated  confident")
+    if len(report.class_names) > COLUMNS or width > screen().width:
         classes = [_confident(report)]
     _put(_against(report), [_figures(report), *classes, *([further] if further else [])], facts)
 

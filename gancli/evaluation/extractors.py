@@ -199,6 +199,7 @@ class Extractor:
         filter: how images are brought to ``size``; where it is not :data:`BICUBIC`, in the words of reports, the
             network takes all sizes and does it itself.
         caution: what to be careful with, whatever the data.
+        rounds: whether its network rounds images to 8 bits, which swallows the small steps of paths.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Extractor:
     classless: bool = False
     filter: str = BICUBIC
     caution: str = ""
+    rounds: bool = False
 
     @property
     def file(self) -> Path:
@@ -309,6 +311,7 @@ EXTRACTORS = {
             (),
             weights=_inception_weights,
             filter="bilinear as in TensorFlow 1",
+            rounds=True,
             caution="figures by inception are unverified: they have not been compared with those that torch-fidelity's "
             "own command prints (docs/evaluation.md names it)",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,6 +30,15 @@ def fingerprint(protocol: Any) -> str:
         protocol: a data class.
     """
     return hashlib.sha256(json.dumps(asdict(protocol), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plain(value: Any) -> Any:
+    """Plain JSON, in which what is no number is nothing."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 OF_THE_SUBJECT = frozenset({"seeds", "repeats", "parts", "ema", "resize", "colour"})
@@ -65,13 +75,15 @@ class PlainReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {
-            "model": self.model,
-            "protocol": asdict(self.protocol),
-            "fingerprint": fingerprint(self.protocol),
-            "results": [asdict(result) for result in self.results],
-            "warnings": list(self.warnings),
-        }
+        return plain(
+            {
+                "model": self.model,
+                "protocol": asdict(self.protocol),
+                "fingerprint": fingerprint(self.protocol),
+                "results": [asdict(result) for result in self.results],
+                "warnings": list(self.warnings),
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ def evaluate(
         smoothness.check(model)
     own, data = not data, data or terms.own_data(model)
     spec = find(extractor) if extractor else usual(data)
+    if smooth and spec.rounds:
+        raise UsageError(f"{smoothness.NAME} cannot be measured by {spec.name}, which rounds images", "leave it out")
     chosen = spec.allowed(chosen, metrics is not None)
     network, digest = spec.load()
     reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from gancli.evaluation.protocol import fingerprint
+from gancli.evaluation.protocol import fingerprint, plain
 
 if TYPE_CHECKING:
     from gancli.evaluation.features import Readout
@@ -98,21 +98,23 @@ class Report:
     identity: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "model": self.model,
-            "identity": self.identity,
-            "protocol": self.protocol.to_dict(),
-            "fingerprint": fingerprint(self.protocol),
-            "results": [asdict(result) for result in self.results],
-            "further": [asdict(figure) for figure in self.further],
-            "classes": {
-                "names": list(self.class_names),
-                "generated": list(self.generated.classes),
-                "real": list(self.real.classes),
-                "fid": list(self.class_fids),
-            },
-            "confident": {"generated": self.generated.confident, "real": self.real.confident},
-            "closest": [asdict(pair) for pair in self.closest],
-            "warnings": list(self.warnings),
-        }
+        """Plain JSON, in which what is no number is nothing."""
+        return plain(
+            {
+                "model": self.model,
+                "identity": self.identity,
+                "protocol": self.protocol.to_dict(),
+                "fingerprint": fingerprint(self.protocol),
+                "results": [asdict(result) for result in self.results],
+                "further": [asdict(figure) for figure in self.further],
+                "classes": {
+                    "names": list(self.class_names),
+                    "generated": list(self.generated.classes),
+                    "real": list(self.real.classes),
+                    "fid": list(self.class_fids),
+                },
+                "confident": {"generated": self.generated.confident, "real": self.real.confident},
+                "closest": [asdict(pair) for pair in self.closest],
+                "warnings": list(self.warnings),
+            }
+        )

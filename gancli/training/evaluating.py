@@ -8,10 +8,8 @@ judged is said then and not hours later; then whenever so many more images have 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,10 +189,11 @@ class Evaluator:
             judged, self._rehearsed = self._rehearsed or self._judge(trainer, dataset, stop), None
         except GancliError as error:
             return {"failed": error.message, "seconds": 0.0}
-        report = _plain(judged.report.to_dict())
+        report = judged.report.to_dict()
         self._note(folder, report)
         by = self._by(report)
-        best = _better(by, _kept(folder, report, by["metric"]))
+        there = (folder / catalog.BEST_FILE).exists()
+        best = _better(by, self._best(report["fingerprint"], by["metric"]) if there else None)
         header[EVALUATION] = report
         if best:
             checkpoint.write(folder / catalog.BEST_FILE, tensors, header)
@@ -248,6 +247,16 @@ class Evaluator:
         asked = self.settings.best_by if self.settings else None
         return next((each for each in report["results"] if each["metric"] == asked), report["results"][0])
 
+    def _best(self, fingerprint: str, metric: str) -> float | None:
+        """The best figure so far that was found alike; None where there is none.
+
+        By the rows and not by the file: a run that was killed has forgotten rows, but not the file.
+        """
+        found = [row[EVALUATION] for row in self.rows]
+        alike = [each for each in found if each.get("fingerprint") == fingerprint and each.get("best")]
+        last = next((each["results"].get(metric, {}) for each in reversed(alike) if each["by"] == metric), {})
+        return last.get("value")
+
     def _note(self, folder: Path, report: Mapping[str, Any]) -> None:
         """Keep settings and protocol in the run's folder, each protocol once."""
         assert self.settings is not None
@@ -283,27 +292,9 @@ def _titled(report: AnyReport, place: str, name: str) -> AnyReport:
     return replace(report, protocol=replace(report.protocol, data=name), warnings=warnings)
 
 
-def _plain(value: Any) -> Any:
-    """Plain JSON, in which what is no number is nothing."""
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _beside(result: Mapping[str, Any]) -> dict[str, Any]:
     """A figure and what stands beside it."""
     return {key: result[key] for key in ("value", "floor", "baseline") if result.get(key) is not None}
-
-
-def _kept(folder: Path, report: Mapping[str, Any], metric: str) -> float | None:
-    """The figure of the best model so far; None where there is none that was judged alike."""
-    with suppress(GancliError, OSError, KeyError, TypeError):
-        before = checkpoint.read_header(folder / catalog.BEST_FILE)[EVALUATION]
-        if before["fingerprint"] == report["fingerprint"]:
-            return next((each["value"] for each in before["results"] if each["metric"] == metric), None)
-    return None
 
 
 def _better(result: Mapping[str, Any], before: float | None) -> bool:

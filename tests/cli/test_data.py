@@ -53,8 +53,8 @@ def test_list(run_cli):
     assert lines[0].split() == ["name", "size", "channels", "classes", "train", "test", "here"]
     assert lines[1].split() == ["digits", "8x8", "1", "10", "1,442", "355", "yes"]
     assert lines[2].split() == ["mnist", "28x28", "1", "10", "60,000", "10,000", "no"]
-    assert lines[20].split() == ["sine", "15", "numbers", "1", "none", "drawn", "drawn", "yes"]
-    assert len(lines) == 24
+    assert lines[21].split() == ["sine", "15", "numbers", "1", "none", "drawn", "drawn", "yes"]
+    assert len(lines) == 25
     assert result.err == (
         "a folder or a zip of images serves as well; gancli data show NAME looks inside, "
         "and downloads what is not here\n"

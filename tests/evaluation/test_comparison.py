@@ -1,5 +1,6 @@
 """Only figures that were measured alike are ranked."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -79,3 +80,9 @@ def test_what_belongs_to_the_subject_keeps_nothing_apart(part: str, value: objec
 def test_a_figure_that_one_lacks_cannot_rank() -> None:
     with pytest.raises(UsageError, match="'a' has no figure 'kid'"):
         rank([report("a", 0.3, 0.8)], "kid")
+
+
+def test_a_report_is_json_even_where_a_figure_is_no_number() -> None:
+    told = report("a", float("inf"), float("nan")).to_dict()
+    assert [result["value"] for result in told["results"]] == [None, None]
+    json.dumps(told, allow_nan=False)

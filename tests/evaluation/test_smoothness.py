@@ -125,3 +125,8 @@ def test_images_have_no_paths() -> None:
         judge(Pictures("made", load("digits").images), "digits", ["path"])
     assert error.value.message == "'made' has no latents, and path is measured between latents"
     assert error.value.hint == "leave it out of --metrics"
+
+
+def test_a_network_that_rounds_images_measures_no_paths() -> None:
+    with pytest.raises(UsageError, match="path cannot be measured by inception, which rounds images"):
+        evaluate(load_model("quick/digits"), metrics=["path"], images=10, extractor="inception")

@@ -274,3 +274,14 @@ def test_a_damaged_note_of_the_settings(tmp_path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
     with pytest.raises(GancliError, match=r"evaluation\.json does not say how the run is judged"):
         stored_settings(tmp_path)
+
+
+def test_what_was_best_before_a_death_is_best_again(tmp_path) -> None:
+    """The best model is written before the state: of what was forgotten, only its file is left."""
+    judged(tmp_path / "whole", tiny(8)).train(Silent())
+    run = judged(tmp_path / "parts", tiny(8))
+    with pytest.raises(Interrupted):
+        run.train(Silent(), lambda: run.trainer.rounds >= 2)
+    (tmp_path / "parts/best.safetensors").write_bytes((tmp_path / "whole/best.safetensors").read_bytes())
+    judged(tmp_path / "parts", tiny(8), stored_settings(tmp_path / "parts")).train(Silent())
+    assert figures_of(tmp_path / "parts") == figures_of(tmp_path / "whole")
