@@ -20,7 +20,7 @@ def test_every_weights_file_of_the_zoo(entry: catalog.Entry) -> None:
     import numpy as np
     from PIL import Image
 
-    from gancli import publish
+    from gancli import cards, publish
 
     assert entry.path is not None
     assert entry.path.stat().st_size < 5_000_000
@@ -41,7 +41,7 @@ def test_every_weights_file_of_the_zoo(entry: catalog.Entry) -> None:
     assert header["recipe"]["model"] == entry.model
     card = (entry.path.parent / "README.md").read_text()
     for result in header["evaluation"]["results"]:
-        assert f"{result['value']:.4g}" in card
+        assert cards.figure(result) in card
 
 
 def test_there_are_weights_for_every_model_and_both_data_sets() -> None:

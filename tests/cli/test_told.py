@@ -33,7 +33,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch):
-    monkeypatch.setattr("gancli.model.load", lambda name=None, *, device="auto": Fake())
+    monkeypatch.setattr("gancli.model.load", lambda name=None, *, device="auto", truncation=None: Fake())
 
 
 def right_sides(path: str, columns: int, rows: int) -> list[list[int]]:

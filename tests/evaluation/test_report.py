@@ -173,6 +173,8 @@ def test_the_protocol_says_what_was_done(reports: dict[str, Report]) -> None:
         "floor_images": 355,
         "seeds": "0-354",
         "repeats": 1,
+        "parts": 0,
+        "truncation": None,
         "resize": "none",
         "colour": "none",
         "ema": None,
@@ -186,7 +188,7 @@ def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> N
     found = reports["training"]
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     figures = ["results", "further", "classes", "confident", "closest", "warnings"]
-    assert list(document) == ["model", "protocol", "fingerprint", *figures]
+    assert list(document) == ["model", "identity", "protocol", "fingerprint", *figures]
     assert document["model"] == "planted"
     assert [result["metric"] for result in document["results"]] == list(METRICS)
     assert document["results"][0] == {
