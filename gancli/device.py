@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from gancli.errors import UsageError
@@ -24,3 +26,9 @@ def pick_device(name: str) -> torch.device:
     if int(number or 0) >= there[kind]:
         raise UsageError(f"this machine has no usable {name} device", "leave --device out, or choose cpu")
     return torch.device(name)
+
+
+def multiplies_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 natively: elsewhere it would only be slower."""
+    features: Any = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))

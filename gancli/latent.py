@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Inputs = dict[str, "Tensor"]
 Distribution = Literal["normal", "uniform"]
 Method = Literal["auto", "slerp", "lerp"]
+Way = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+"""From a to b (..., dim) at t."""
 
 # torch's CPU generator keeps the low 32 bits of a seed: above this limit two seeds would be one image.
 MAX_SEED = 2**32 - 1
@@ -380,14 +382,15 @@ def path(
         own = inputs["y"] if classes is None else inputs["y"].new_tensor(classes)
         inputs["y"] = torch.nn.functional.one_hot(own, spec.classes)
     t = torch.arange(frames, dtype=torch.float64)[:, None] / frames
-    round_ = method != "lerp" and spec.distribution == "normal"
-    return {
-        name: _through(values.double(), t, slerp if name == "z" and round_ else lerp, loop)
-        for name, values in inputs.items()
-    }
+    return {name: _through(values.double(), t, way(spec, name, method), loop) for name, values in inputs.items()}
 
 
-def _through(points: Tensor, t: Tensor, between: Callable[[Tensor, Tensor, Tensor], Tensor], loop: bool) -> Tensor:
+def way(spec: LatentSpec, name: str, method: Method = "auto") -> Way:
+    """How two inputs of that name are joined: normal z on the great circle, everything else straight."""
+    return slerp if name == "z" and method != "lerp" and spec.distribution == "normal" else lerp
+
+
+def _through(points: Tensor, t: Tensor, between: Way, loop: bool) -> Tensor:
     """From point to point, float32 (T, values)."""
     import torch
 

@@ -22,8 +22,13 @@ from gancli.recipe import Recipe, parse
 
 def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
     """Float images in [low, high] to uint8 on the CPU, rounded; what lies outside is cut off."""
+    return to_255(images, limits).round_().clamp_(0, 255).to(torch.uint8).cpu()
+
+
+def to_255(images: Tensor, limits: tuple[float, float]) -> Tensor:
+    """Float images in [low, high] to float32 in [0, 255], neither rounded nor cut off."""
     low, high = limits
-    return ((images.float() - low) * (255 / (high - low))).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    return (images.float() - low) * (255 / (high - low))
 
 
 def from_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:

@@ -152,12 +152,7 @@ def _show_images(report: Report) -> None:
         "colour": protocol.colour,
         "protocol": fingerprint(protocol),
     }
-    classes = [_classes(report)] if report.class_names else []
-    # A name, "generated", and what stands between columns.
-    width = sum(max(len(name), 4) + 2 for name in report.class_names) + len("generated  confident")
-    if len(report.class_names) > COLUMNS or width > screen().width:
-        classes = [_confident(report)]
-    _put(_against(report), [_figures(report), *classes, *([further] if further else [])], facts)
+    _put(_against(report), [_figures(report), *_classes(report), *([further] if further else [])], facts)
 
 
 def _show_numbers(report: FormulaReport) -> None:
@@ -243,7 +238,18 @@ def _figures(report: Report) -> Table:
     return table
 
 
-def _classes(report: Report) -> Table:
+def _classes(report: Report) -> list[Table | str]:
+    """What is read in the images: a table of the classes, a line where they are too many for that, nothing of none."""
+    if not report.class_names:
+        return []
+    # A name, "generated", and what stands between columns.
+    width = sum(max(len(name), 4) + 2 for name in report.class_names) + len("generated  confident")
+    if len(report.class_names) > COLUMNS or width > screen().width:
+        return [_confident(report)]
+    return [_shares(report)]
+
+
+def _shares(report: Report) -> Table:
     """Percent of the images that are read as each class, and percent that are read with confidence."""
     table = _table("class %", *report.class_names, "confident")
     for name, read in (("generated", report.generated), ("held out", report.real)):

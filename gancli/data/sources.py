@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -185,15 +185,7 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
                 "name two folders, or add --set data.paired=false",
             )
     titles = [titles_of(which, dataset.split) for which in (name, source)]
-    alone = [sorted(set(a) - set(b)) for a, b in (titles, titles[::-1])]
-    if any(alone):
-        told = "; ".join(
-            f"'{which}' alone has {listed(names)}" for which, names in zip((name, source), alone, strict=True) if names
-        )
-        raise UsageError(
-            f"not every file has a partner of its name: {told}",
-            "give both folders the same file names, or add --set data.paired=false",
-        )
+    check_partners((name, source), titles, "give both folders the same file names, or add --set data.paired=false")
     kept = []
     for which, found in zip((dataset, other), titles, strict=True):
         left_out = {one.name for one in which.skipped}
@@ -225,8 +217,26 @@ def titles_of(name: str, split: str) -> dict[str, str]:
     return titles
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are, for a message."""
+def check_partners(names: Sequence[str], titles: Sequence[Mapping[str, str]], hint: str) -> None:
+    """Make sure that two folders have files of the same titles.
+
+    Args:
+        names: of the folders, for the message.
+        titles: of both, as :func:`titles_of` gives them.
+        hint: what to do otherwise.
+
+    Raises:
+        UsageError: a file has no partner.
+    """
+    alone = [sorted(set(a) - set(b)) for a, b in (titles, titles[::-1])]
+    if any(alone):
+        told = "; ".join(
+            f"'{which}' alone has {_listed(left)}" for which, left in zip(names, alone, strict=True) if left
+        )
+        raise UsageError(f"not every file has a partner of its name: {told}", hint)
+
+
+def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:LISTED])
     return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown
 

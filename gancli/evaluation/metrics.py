@@ -7,7 +7,7 @@ here they come from matrix products, each once, and give density and coverage to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, nan
 from statistics import fmean
@@ -72,9 +72,9 @@ class Sets:
     def without(self, part: int, parts: int) -> Sets:
         """The same without one part of the generated images: every so many, from the one of that number on."""
         kept = torch.arange(len(self.generated.values)) % parts != part
-        generated = type(self.generated)(self.generated.values[kept], self.generated.probabilities[kept])
-        told = None if self.told is None else (self.told[0], self.told[1][kept])
-        fewer = Sets(self.real, generated, self.training, told, self.usual)
+        made, told = self.generated, None if self.told is None else (self.told[0], self.told[1][kept])
+        made = replace(made, values=made.values[kept], probabilities=made.probabilities[kept])
+        fewer = replace(self, generated=made, told=told)
         if "to_training" in self.__dict__:
             # The longest search of all is not made again.
             distances, numbers, held_out = self.to_training

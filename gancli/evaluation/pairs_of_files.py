@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import log10
 from pathlib import Path
@@ -17,7 +17,7 @@ import gancli
 from gancli.data import folder
 from gancli.data.files import open_source
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
-from gancli.data.sources import listed, titles_of
+from gancli.data.sources import check_partners, titles_of
 from gancli.errors import UsageError
 from gancli.evaluation.pairs import IMAGES, METHOD, PairReport, Protocol, Result
 from gancli.evaluation.reconstruction import HIGHEST, psnr, ssim
@@ -54,7 +54,7 @@ def evaluate(
         raise UsageError(f"cannot judge by {images} images", "one at least is needed")
     sources = open_source(results.place), open_source(place)
     names = [titles_of(str(where), "train") for where in (results.place, place)]
-    _check_names(names[0], names[1], results.name, folder.title(place))
+    check_partners((results.name, folder.title(place)), names, "give both the same file names")
     titles = list(names[1])
     chosen = positions(len(titles), images or IMAGES).tolist()
     each: dict[str, list[float]] = {name: [] for name in metrics}
@@ -84,15 +84,6 @@ def evaluate(
     )
     figures = {name: together if name == "psnr_all" else fmean(found) for name, found in each.items()}
     return PairReport(results.name, protocol, tuple(Result(name, value, None) for name, value in figures.items()))
-
-
-def _check_names(made: Iterable[str], true: Iterable[str], *titles: str) -> None:
-    alone = sorted(set(made) - set(true)), sorted(set(true) - set(made))
-    if any(alone):
-        told = "; ".join(
-            f"'{title}' alone has {listed(names)}" for title, names in zip(titles, alone, strict=True) if names
-        )
-        raise UsageError(f"not every file has a partner of its name: {told}", "give both the same file names")
 
 
 def _pair(sources: Sequence[Source], files: Sequence[str], title: str) -> tuple[Tensor, Tensor]:

@@ -237,7 +237,7 @@ class _Comparison:
             length = smoothness.of_model(model, seeds, self.reader, real.real.values)
             figures.append(Result(smoothness.NAME, length, None, "lower"))
         right = None if labels is None else conditional.class_accuracy(labels, real.real.classes)
-        obeyed = conditional.figures(model.header, seeds, fake.classes, self.names, right)
+        obeyed = conditional.figures(model.header, seeds, fake.classes, self.names, right, asked)
         return _Judged(sets, (*figures, *(Result(name, value, floor, "higher") for name, value, floor in obeyed)))
 
     def with_intervals(self, judged: _Judged, parts: int) -> _Judged:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gancli.errors import UsageError
 from gancli.evaluation.features import BATCH
-from gancli.latent import batches, lerp, slerp
-from gancli.model import Model
+from gancli.latent import batches, way
+from gancli.model import Model, to_255
 
 if TYPE_CHECKING:
     from gancli.evaluation.features import Reader
@@ -39,13 +39,12 @@ def check(subject: Subject) -> None:
 
 def of_model(model: Model, seeds: Sequence[int], reader: Reader, real: Tensor) -> float:
     """The figure of a model that makes images from latents, on paths between these seeds: see :func:`path_length`."""
-    low, high = model.generator.range
 
     def generate(inputs: Inputs) -> Tensor:
         # TF32's three digits would drown a step.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             images = model.generator(**{name: value.to(model.device) for name, value in inputs.items()})
-        return ((images.float() - low) * (255 / (high - low))).clamp(0, 255)
+        return to_255(images, model.generator.range).clamp_(0, 255)
 
     return path_length(generate, model.latent, seeds, reader, real)
 
@@ -94,6 +93,5 @@ def _between(spec: LatentSpec, inputs: Inputs, t: Tensor) -> Inputs:
     found = {}
     for name, values in inputs.items():
         first, second = values[0::2], values[1::2]
-        round_ = name == "z" and spec.distribution == "normal"
-        found[name] = first if name == "y" else (slerp if round_ else lerp)(first, second, t).float()
+        found[name] = first if name == "y" else way(spec, name)(first, second, t).float()
     return found

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gancli import checkpoint
 from gancli.data import load
+from gancli.device import multiplies_bf16
 from gancli.evaluation.extractors import EXTRACTORS, ColourClassifier, Extractor
 
 EPOCHS = {"mnist-cnn": 16, "mnist-mlp": 20, "digits-cnn": 150, "cifar": 12}
@@ -79,12 +80,6 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     network.eval()
     right = [(network(x)[1].argmax(1) == y).sum() for x, y in zip(images.split(500), labels.split(500), strict=True)]
     return float(torch.stack(right).sum()) / len(labels)
-
-
-def multiplies_bf16() -> bool:
-    """Whether the processor multiplies bfloat16: elsewhere it would only be slower."""
-    there = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(there.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
 
 
 def rounded(network: nn.Module) -> None:

@@ -80,7 +80,7 @@ def examine(folder: Path) -> Examination:
         raise UsageError(f"no such folder: {folder}", "name the folder of a training, or none for the newest")
     if not metrics.is_file():
         raise UsageError(f"{folder} is not a run: it has no metrics.jsonl", "name the folder of a training")
-    rows = [row for row in read_metrics(metrics) if health.EVALUATION not in row]
+    rows = health.of_training(read_metrics(metrics))
     if not any(name.startswith("loss/") for row in rows for name in row):
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
     table = _table(folder / "recipe.toml")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 Row = Mapping[str, Any]
+AnyRow = TypeVar("AnyRow", bound=Row)
 Look = dict[str, float]
 
 KEY = "health"
@@ -31,6 +32,11 @@ STOPPED = "stopped"
 EVALUATION = "evaluation"
 """Of the line that a run writes when its model was judged: the figures. The watch passes over it, so that a training
 takes the same course whether it is judged or not."""
+
+
+def of_training(rows: Iterable[AnyRow]) -> list[AnyRow]:
+    """The lines of a run's metrics without those of evaluations."""
+    return [row for row in rows if EVALUATION not in row]
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ def replay(rows: Iterable[Row]) -> Watch:
 
     Lines of a run that no watch was with are taken as looks where they hold a figure of its pictures, or else all.
     """
-    rows, watch = [row for row in rows if EVALUATION not in row], Watch()
+    rows, watch = of_training(rows), Watch()
     if not any(KEY in row for row in rows):
         pictured = [row for row in rows if "diversity" in row]
         looks = {id(row) for row in pictured or rows}
@@ -181,7 +187,7 @@ def replay(rows: Iterable[Row]) -> Watch:
 def fold(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """One line for each look with the means of the lines before it: all that a watch reads, and no more."""
     folded, waiting, last = [], [], 0
-    for row in (row for row in rows if EVALUATION not in row):
+    for row in of_training(rows):
         waiting.append((max(1, row["round"] - last), row))
         last = row["round"]
         if KEY in row or DIVERGED in row:

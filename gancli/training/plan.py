@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset
+from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
 from gancli.training.trainer import Trainer
@@ -25,17 +26,10 @@ def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        native = device.type == "cpu" and _cpu_has_bf16()
+        native = device.type == "cpu" and multiplies_bf16()
     if native:
         return "bf16", f"this {device.type} multiplies bf16 natively"
     return "fp32", f"this {device.type} does not multiply bf16 natively"
-
-
-def _cpu_has_bf16() -> bool:
-    from torch import cpu
-
-    features: Any = getattr(cpu, "get_capabilities", dict)()
-    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
 
 
 def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:

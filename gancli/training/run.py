@@ -398,8 +398,7 @@ class Run:
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
-        rows = [row for row in read_metrics(self.folder / "metrics.jsonl") if health.EVALUATION not in row]
-        save_losses(rows, self.folder / "losses.png")
+        save_losses(health.of_training(read_metrics(self.folder / "metrics.jsonl")), self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
         picture = _fitted(self.samples(), PICTURE)
         save_grid(picture, self.folder / "samples.png", columns=self.preview.columns)

@@ -169,9 +169,9 @@ def test_measuring_leaves_no_trace() -> None:
 
 def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setattr(plan, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(plan, "multiplies_bf16", lambda: True)
     assert plan.pick_precision("auto", cpu) == ("bf16", "this cpu multiplies bf16 natively")
-    monkeypatch.setattr(plan, "_cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(plan, "multiplies_bf16", lambda: False)
     assert plan.pick_precision("auto", cpu)[0] == "fp32"
     assert plan.pick_precision("bf16", cpu) == ("bf16", "as asked")
 
