@@ -18,7 +18,8 @@ BESIDE = {"floor": "real data (floor)", "baseline": "baseline"}
 def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Where a model's recipe differs from the zoo's for its data: (dotted path, the zoo's value, the model's)."""
     stored = recipe.parse(header["recipe"]).to_dict()
-    table = recipe.for_data(catalog.recipe_table(stored["model"]), stored["data"]["name"])
+    told = bool(stored["latent"]["classes"])
+    table = recipe.for_data(catalog.recipe_table(stored["model"]), stored["data"]["name"], labelled=told)
     found = recipe.differences(recipe.parse(table).to_dict(), stored)
     return [change for change in found if change[0] not in recipe.DESCRIPTIVE]
 

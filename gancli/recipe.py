@@ -277,18 +277,25 @@ def read(path: Path) -> dict[str, Any]:
     return table
 
 
-def for_data(table: Mapping[str, Any], data: str) -> dict[str, Any]:
-    """A recipe's tables for one data set: its ``[datasets.NAME]`` part, if any, laid over the rest.
+def for_data(table: Mapping[str, Any], data: str, labelled: bool = False) -> dict[str, Any]:
+    """A recipe's tables for one data set.
+
+    Args:
+        table: with, if any, ``[labelled]`` for data with classes, and ``[datasets.NAME]``; both are laid over the rest.
+        data: the data set's name.
+        labelled: whether the data has classes that the model is to be told.
 
     Raises:
         UsageError: there is something else where a table belongs.
     """
-    own = {key: value for key, value in table.items() if key != "datasets"}
+    own = {key: value for key, value in table.items() if key not in ("datasets", "labelled")}
+    told = _tables("labelled", table.get("labelled", {}))
     variants = _tables("datasets", table.get("datasets", {}))
     variant = _tables(f"datasets.{words.dotted([data])}", variants.get(data, {}))
-    for part in (own, variant):
+    for part in (own, told, variant):
         for section in ("data", "training"):  # the command line lays its own over these
             _tables(section, part.get(section, {}))
+    own = merge(own, told) if labelled else own
     return merge(merge(own, variant), {"data": {"name": data}})
 
 

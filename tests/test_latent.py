@@ -85,6 +85,31 @@ def test_latents_of_a_seed_stay_what_they_were():
     assert LatentSpec(3).from_seeds([0])["z"][0].tolist() == pytest.approx([1.5409961, -0.2934289, -2.1787894])
 
 
+DRAWN = {
+    # Seeds 0, 42 and 2**32 - 1: the first and the last value of z, y, c. Normal values come 16 at a time where dim is
+    # 16 or more, and the processor's own logarithm may decide their last bit.
+    LatentSpec(4, classes=10, codes=2): {
+        "z": [[1.5409961, 0.5684313], [0.3366904, 0.2303330], [1.2197630, -0.3734211]],
+        "y": [7, 0, 9],
+        "c": [[0.2646126, -0.3022131], [-0.7336282, 0.8691962], [0.1835671, -0.6129609]],
+    },
+    LatentSpec(20): {"z": [[-1.1258398, 0.0537369], [1.9269153, -0.6215954], [-2.6642976, -1.2096902]]},
+    LatentSpec(3, "uniform", codes=1): {
+        "z": [[-0.0074868, -0.8230451], [0.7645385, -0.2342725], [0.9875988, 0.1400160]],
+        "c": [[-0.7359390], [0.9186113], [-0.9009925]],
+    },
+}
+
+
+@pytest.mark.parametrize("spec", DRAWN, ids=str)
+def test_everything_drawn_of_a_seed_stays_what_it_was(spec):
+    inputs = spec.from_seeds([0, 42, 2**32 - 1])
+    inputs["z"] = inputs["z"][:, [0, -1]]
+    assert set(inputs) == set(DRAWN[spec])
+    for name, values in DRAWN[spec].items():
+        assert torch.allclose(inputs[name], torch.tensor(values), rtol=0, atol=2e-7), name
+
+
 def test_distributions():
     normal = LatentSpec(64).from_seeds(range(500))["z"]
     assert abs(normal.mean()) < 0.02

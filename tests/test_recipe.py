@@ -199,6 +199,7 @@ def test_budgets(budget: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "where"),
     [
+        ({"labelled": 3}, "labelled"),
         ({"datasets": 3}, "datasets"),
         ({"datasets": {"digits": 3}}, "datasets.digits"),
         ({"data": 3}, "data"),
@@ -280,7 +281,26 @@ def test_whole_numbers_serve_as_floats_and_lists_as_tuples() -> None:
     parsed = recipe.parse(recipe.override(table(), ["optimizer.generator.lr=1", "data.size=[28,28]"]))
     assert parsed.optimizer["generator"].lr == 1.0
     assert parsed.data.size == (28, 28)
-    assert recipe.parse(table()).optimizer["generator"].options["betas"] == [0.5, 0.99]
+    assert recipe.parse(table()).optimizer["generator"].options["betas"] == [0.0, 0.99]
+
+
+def test_what_holds_for_data_with_classes_is_laid_between_the_recipe_and_its_data_set() -> None:
+    tables = {
+        "latent": {"dim": 1, "classes": 0},
+        "labelled": {"latent": {"classes": "data"}, "training": {"batch": 2}},
+        "datasets": {"digits": {"training": {"batch": 3}}},
+    }
+    assert recipe.for_data(tables, "digits") == {
+        "latent": {"dim": 1, "classes": 0},
+        "training": {"batch": 3},
+        "data": {"name": "digits"},
+    }
+    assert recipe.for_data(tables, "digits", labelled=True) == {
+        "latent": {"dim": 1, "classes": "data"},
+        "training": {"batch": 3},
+        "data": {"name": "digits"},
+    }
+    assert recipe.for_data(tables, "mnist", labelled=True)["training"] == {"batch": 2}
 
 
 def test_faults_that_only_the_objective_knows_come_with_the_others() -> None:

@@ -9,11 +9,12 @@ MNIST networks of InfoGAN (Chen et al. 2016, appendix C.1): on small images it l
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gancli.architectures.base import (
     RANGES,
@@ -84,6 +85,27 @@ def initialise(network: nn.Module, spread: float) -> None:
                 nn.init.zeros_(module.bias)
 
 
+class Down(nn.Conv2d):
+    """A convolution of 4x4 that halves, rounding down."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
+        super().__init__(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h // 2, w // 2)."""
+        return halved(input, self.weight, self.bias)
+
+
+def halved(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What a convolution of 4x4 and stride 2 makes of (N, C, h, w): (N, outputs, h // 2, w // 2)."""
+    if weight.shape[1] > FEW or not x.requires_grad:
+        return F.conv2d(x, weight, bias, stride=2, padding=1)
+    # Of the kernels for few channels, the one for the gradient of the input is the slow one.
+    height, width = x.shape[2:]
+    x = F.pixel_unshuffle(F.pad(x, (1, 1 - width % 2, 1, 1 - height % 2)), 2)
+    return F.conv2d(x, F.pixel_unshuffle(weight, 2), bias)
+
+
 class Up(nn.Module):
     """A transposed convolution that doubles, then cuts to the size wanted."""
 
@@ -94,7 +116,37 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, *size)."""
-        return self.convolution(x)[..., : self.size[0], : self.size[1]]
+        layer = self.convolution
+        doubled = layer(x) if layer.out_channels > FEW else _by_phase(x, layer.weight, layer.bias)
+        return doubled[..., : self.size[0], : self.size[1]]
+
+
+# Up to so many channels, 2x2 pixels are taken for channels too: the same sums over four times as many of them.
+# PyTorch's kernels for one channel, or three, are several times slower than the arithmetic.
+FEW = 4
+
+# Which of four taps reach an even row of a doubled image from the row above, the same, and below it; and an odd one.
+# The fifth tap is zero.
+PHASES = (3, 1, 4, 4, 2, 0)
+
+
+def _by_phase(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A transposed convolution of 4x4 and stride 2, as one of 3x3 that makes the pixels of each 2x2 block."""
+    inputs, outputs = weight.shape[:2]
+    taps = torch.tensor(PHASES, device=weight.device)
+    kernel = F.pad(weight, (0, 1, 0, 1)).index_select(2, taps).index_select(3, taps)
+    kernel = kernel.view(inputs, outputs, 2, 3, 2, 3).permute(1, 2, 4, 0, 3, 5).reshape(-1, inputs, 3, 3)
+    return F.pixel_shuffle(F.conv2d(x, kernel, None if bias is None else bias.repeat_interleave(4), padding=1), 2)
+
+
+class Flat(nn.Flatten):
+    """(N, C, H, W) to (N, C * H * W), whose gradient comes back in the memory layout that the convolutions use."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Flat, by channel first."""
+        if input.requires_grad:
+            input.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+        return super().forward(input)
 
 
 class Generator(nn.Module):
@@ -169,6 +221,10 @@ class Discriminator(nn.Module):
         told_class: also takes the class, as one more channel: a picture learned for each.
         reads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
         read_hidden: features of a layer before the readings; 0 for none.
+
+    Attributes:
+        each_alone: whether what it says of an image depends on no other of its batch, so that real and fake images may
+            come as one.
     """
 
     def __init__(
@@ -189,6 +245,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.told_class, self.reads = told_class, tuple(reads)
+        self.each_alone = norm == "none" and not read_hidden  # the shared layer of readings has batch norm
         channels, height, image_width = spec.shape
         if told_class:
             self.pictures = nn.Embedding(check_told(spec), height * image_width)
@@ -198,11 +255,11 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
             kind = norm if stage else "none"
-            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=kind == "none"), *_norm(kind, outputs)]
+            layers += [Down(inputs, outputs, bias=kind == "none"), *_norm(kind, outputs)]
             layers += [nn.LeakyReLU(slope), *drop(dropout)]
             height, image_width = height // 2, image_width // 2
         features = widths[-1] * height * image_width
-        layers.append(nn.Flatten())
+        layers.append(Flat())
         if dense:
             layers += [nn.Linear(features, dense, bias=norm == "none"), *_norm(norm, dense, flat=True)]
             layers.append(nn.LeakyReLU(slope))
@@ -213,12 +270,25 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""
-        if y is not None:
-            images = torch.cat([images, self.pictures(y).view(-1, 1, *images.shape[2:])], dim=1)
-        if self.readings is None:
-            return self.body(images)
-        features = self.body[:-1](images)
-        return self.body[-1](features), *self.readings(features)
+        first: Any = self.body[0]
+        x = first(images) if y is None else self._told(images, y)
+        features = self.body[1:-1](x)
+        logits = self.body[-1](features)
+        return logits if self.readings is None else (logits, *self.readings(features))
+
+    def _told(self, images: Tensor, y: Tensor) -> Tensor:
+        """The first layer's output for images that have the picture of their class as one more channel.
+
+        A convolution of both is the sum of one of the images and one of the pictures, of which there are only as many
+        as classes; and images then need no gradient for the pictures' sake.
+        """
+        first: Any = self.body[0]
+        channels, pictures = images.shape[1], self.pictures.weight.view(-1, 1, *images.shape[2:])
+        x = halved(images, first.weight[:, :channels], first.bias)
+        of_classes = halved(pictures, first.weight[:, channels:]).permute(0, 2, 3, 1)
+        # Picked by a product, since the gradient of picking by number is slow.
+        picked = F.one_hot(y, len(pictures)).to(x.dtype) @ of_classes.flatten(1)
+        return x + picked.view(-1, *of_classes.shape[1:]).permute(0, 3, 1, 2)
 
 
 class Encoder(nn.Module):

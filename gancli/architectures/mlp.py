@@ -93,6 +93,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.told_class, self.reads = told_class, tuple(reads)
+        self.each_alone = not read_hidden  # the shared layer of readings has batch norm
         self.classes = check_told(spec) if told_class else 0
         sizes = [math.prod(spec.shape) + self.classes, *hidden]
         self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), nn.Linear(sizes[-1], 1))

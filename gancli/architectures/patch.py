@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, image_width = spec.shape
-        self.conditional = conditional
+        self.conditional, self.each_alone = conditional, norm != "batch"
         inputs, body = channels * (2 if conditional else 1), []
         strides = [2] * halvings(height, image_width, layers) + [1]
         for stage, stride in enumerate(strides):

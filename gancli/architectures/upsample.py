@@ -156,6 +156,8 @@ class Discriminator(nn.Module):
         dropout: probability after each convolution.
     """
 
+    each_alone = True
+
     def __init__(
         self,
         spec: Spec,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Device, Truncation
@@ -100,6 +101,7 @@ def evaluate(
       gancli evaluate pix2pix/mnist
       gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
+    import_quickly("gancli.evaluation.judging")
     from gancli.cli import reports
     from gancli.evaluation.comparison import alike, rank
     from gancli.evaluation.judging import judge

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.progress import counting, progress_bar
 from gancli.cli.sample import Device
@@ -75,6 +76,7 @@ def inpaint(
     """
     one, box = picture_or_folder(out), _parse_box(mask)
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli.data.given import read
     from gancli.evaluation.reconstruction import psnr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.progress import counting
 from gancli.cli.sample import Batch, Device, ModelName, Truncation, kind_of_class
 from gancli.conditions import parse_classes
@@ -92,6 +93,7 @@ def interpolate(
             "take fewer seeds or fewer --frames",
         )
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli.cli import numbers
 

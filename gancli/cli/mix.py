@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.progress import counting
 from gancli.cli.sample import Device, ModelName
@@ -60,6 +61,7 @@ def mix(
         raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {mixing.MOST_SEEDS:,}")
     path = picture_path(out)
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli.inversion import check_latents
     from gancli.rendering.captions import save_captioned

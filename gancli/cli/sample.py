@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
 from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
@@ -117,6 +118,7 @@ def sample(
     if csv is None or out is not None:
         _check(chosen or Seeds([]), cells, many, Path(out) if out else None)
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli.cli import numbers
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from gancli.data import Dataset
     from gancli.recipe import Recipe
     from gancli.training.evaluating import Settings
-    from gancli.training.plan import Measurement
+    from gancli.training.plan import Plan
 
 
 def train(
@@ -116,19 +119,21 @@ def train(
             raise UsageError(
                 "what to train on is missing", "as in `gancli train digits`; `gancli data list` shows more"
             )
-        stored, table = None, _table(data, model or _usual_model(data), training, assignments or [])
+        named = model or _usual_model(data)
+        stored, tables = None, partial(_table, data, named, training, assignments or [])
         if out is not None and not dry_run:
             check_new(out)
     else:
         stored = _stored(folder, data, model, training, assignments or [])
-        table = stored.to_dict()
+        tables = stored.to_dict
+    import_quickly("gancli.training.run")
     settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, recipe, measured = _prepare(stored, table, device, data_dir, dry_run, quiet)
+    dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet)
     if dry_run:
-        _explain(recipe, dataset, where, measured)
-        _explain_evaluation(settings, recipe, dataset, where, measured)
+        _explain(made, dataset, where)
+        _explain_evaluation(settings, made, dataset, where)
     else:
-        _train(folder or out or _new_folder(recipe), recipe, dataset, where, save_every, settings, quiet)
+        _train(folder or out or _new_folder(made.recipe), made.recipe, dataset, where, save_every, settings, quiet)
 
 
 def _settings(
@@ -172,11 +177,13 @@ def _training(
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _table(data: str, model: str, training: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+def _table(
+    data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False
+) -> dict[str, Any]:
     """The recipe's tables as the command line asks for them, not yet resolved."""
     from gancli import catalog, recipe
 
-    table = recipe.for_data(catalog.recipe_table(model), _place(data))
+    table = recipe.for_data(catalog.recipe_table(model), _place(data), labelled)
     return _placed(recipe.override(recipe.merge(table, {"training": training}), assignments))
 
 
@@ -213,6 +220,7 @@ def _stored(
     folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
 ) -> Recipe:
     """The recipe of a run that is to go on; whatever the command line says besides must agree with it."""
+    import_quickly("gancli.training.run")
     from gancli import recipe
     from gancli.training.run import stored_recipe
 
@@ -235,12 +243,12 @@ def _stored(
 
 def _prepare(
     stored: Recipe | None,
-    table: dict[str, Any],
+    tables: Callable[..., dict[str, Any]],
     device: str,
     data_dir: Path | None,
     measure_anyway: bool,
     quiet: bool,
-) -> tuple[Dataset, torch.device, Recipe, Measurement | None]:
+) -> tuple[Dataset, torch.device, Plan]:
     """Data, device and a recipe with nothing left open."""
     from gancli.cli.progress import progress_bar
     from gancli.data.wanted import load_for
@@ -248,7 +256,7 @@ def _prepare(
     from gancli.recipe import parse
     from gancli.training import plan
 
-    recipe = stored or parse(table)
+    recipe = stored or parse(tables())
     where = pick_device(device)
     with progress_bar(quiet=quiet) as progress:
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
@@ -257,15 +265,16 @@ def _prepare(
     if len(dataset.skipped) > 5 and not quiet:
         say(f"left out {len(dataset.skipped) - 5} more; `gancli data show` names them")
     _check_kind(recipe, dataset)
-    if stored is not None and not measure_anyway:
-        return dataset, where, stored, None
-    if not quiet:
+    if stored is None and len(dataset.classes) > 1:
+        told = tables(labelled=True)
+        # Whoever asks for no classes gets a model that is told none.
+        recipe = parse(told) if told["latent"].get("classes") else recipe
+    # Building the first optimizer imports it.
+    import_quickly("torch._dynamo")
+    measured = measure_anyway or (stored is None and plan.in_minutes(recipe))
+    if measured and not quiet:
         say("measuring this machine for a moment …")
-    recipe = plan.resolve(recipe, dataset, where)
-    measured = plan.measure(recipe, dataset, where)
-    if recipe.training.rounds is None:
-        recipe = recipe.with_values(training={"rounds": plan.rounds_of(recipe, len(dataset.images), measured)})
-    return dataset, where, recipe, measured
+    return dataset, where, plan.make(recipe, dataset, where, measured)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
@@ -290,16 +299,14 @@ def _new_folder(recipe: Recipe) -> Path:
     return folder if not folder.exists() else next(name for name in names if not name.exists())
 
 
-def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Measurement | None) -> None:
+def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     """What ``--dry-run`` prints: a recipe that can be saved and used as it is, with the rest in its comments."""
     from gancli.cli.display import clock, rate
-    from gancli.training import plan
 
+    recipe, measured = made.recipe, made.measurement
     assert measured is not None
     rounds = recipe.training.rounds or 1
     memory = (measured.weights + measured.activations + dataset.images.nbytes) / 2**20
-    natural, reason = plan.pick_precision("auto", where)
-    reason = reason if natural == recipe.training.precision else "as asked"
     parameters = ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items())
     print(recipe.to_toml())
     print(f"# parameters   {parameters}")
@@ -307,7 +314,7 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     held = f"{dataset.images.shape[-1]} numbers a sample, drawn anew for every batch"
     held = held if numbers else f"{len(dataset.images):,} images {tuple(dataset.images.shape[1:])}"
     print(f"# data         {dataset.name}, {held}")
-    print(f"# device       {where}, {recipe.training.precision}: {reason}")
+    print(f"# device       {where}, {recipe.training.precision}: {made.precision}")
     print(
         f"# memory       {memory:,.0f} MiB and what PyTorch itself takes: weights and moments "
         f"{measured.weights / 2**20:,.0f}, activations {measured.activations / 2**20:,.0f}, "
@@ -320,9 +327,7 @@ def _explain(recipe: Recipe, dataset: Dataset, where: torch.device, measured: Me
     print(f"# time         {clock(rounds * measured.seconds)}")
 
 
-def _explain_evaluation(
-    settings: Settings | None, recipe: Recipe, dataset: Dataset, where: torch.device, measured: Measurement | None
-) -> None:
+def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset, where: torch.device) -> None:
     """What ``--dry-run`` prints of evaluations, measured on the untrained model."""
     if settings is None:
         return
@@ -330,6 +335,7 @@ def _explain_evaluation(
     from gancli.training.evaluating import Evaluator
     from gancli.training.trainer import Trainer
 
+    recipe, measured = made.recipe, made.measurement
     assert measured is not None
     trainer, evaluator = Trainer(recipe, dataset, where), Evaluator(settings)
     evaluator.try_out(trainer, dataset)  # reads the real images too, which later ones find in the cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Batch, Device
@@ -79,6 +80,7 @@ def translate(
     """
     one = out is not None and picture_or_folder(out)
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli import translation
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli.console import say
+from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.sample import Device, ModelName
 from gancli.errors import UsageError
@@ -70,6 +71,7 @@ def traverse(
     """
     path, ends = picture_path(out), _parse_range(reach) if reach is not None else None
 
+    import_quickly("gancli.model")
     from gancli import model as models
     from gancli.inversion import check_latents
     from gancli.rendering.captions import save_captioned

@@ -104,7 +104,7 @@ def show(
         beside += f" (without the model: {result['baseline']:.4g})" if result.get("baseline") is not None else ""
         print(f"{result['metric']:<12} {result['value']:.4g}{beside}")
     table = card["recipe"]
-    whole = recipe.parse(table, components=False).to_dict() if "datasets" not in table else table
+    whole = table if {"datasets", "labelled"} & table.keys() else recipe.parse(table, components=False).to_dict()
     print("\n" + tomli_w.dumps(whole), end="")
 
 

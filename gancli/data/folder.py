@@ -78,10 +78,11 @@ def listing(source: Source, split: str) -> Listing:
 
 def _is_image(source: Source, name: str) -> bool:
     """By its ending, or, where that is unknown, by its first bytes; what is inside is found out when decoding."""
+    # No name begins with a dot here: such files are hidden.
+    if name[name.rfind(".") :].lower() in suffixes():
+        return True
     base = name.rpartition("/")[2].lower()
     dot = base.rfind(".")
-    if dot > 0 and base[dot:] in suffixes():
-        return True
     if dot > 0 and base[dot:] in (".json", ".txt", ".csv", ".md", ".zip", ".npy", ".safetensors", ".html", ".xml"):
         return False
     try:
@@ -99,10 +100,16 @@ def common_folder(names: Sequence[str]) -> str:
     return first[: first.rfind("/", 0, length) + 1]
 
 
+def _folder(name: str) -> str:
+    """Where a file lies, with the slash."""
+    return name[: name.rfind("/") + 1]
+
+
 def _splits(images: Sequence[str], root: str) -> dict[str, str]:
-    tops = {name[len(root) :].partition("/")[0] for name in images if "/" in name[len(root) :]}
-    if any("/" not in name[len(root) :] for name in images):
+    folders = {_folder(name) for name in images}
+    if root in folders:
         return {}
+    tops = {folder[len(root) :].partition("/")[0] for folder in folders}
     train = [top for top in tops if top.lower() in _TRAIN]
     held = sorted((top for top in tops if top.lower() in _TEST), key=lambda top: _TEST.index(top.lower()))
     if len(train) != 1 or not held or len(tops) != 1 + len(held):
@@ -114,16 +121,17 @@ def _splits(images: Sequence[str], root: str) -> dict[str, str]:
 def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, ...]) -> Listing:
     """Label the chosen images by the folder that they lie in below one of the roots, which overlap nowhere."""
 
-    def folder(name: str) -> str:
-        root = next(root for root in roots if name.startswith(root))
-        return name[len(root) :].rpartition("/")[0].partition("/")[0]
+    def top(folder: str) -> str:
+        root = next(root for root in roots if folder.startswith(root))
+        return folder[len(root) :].partition("/")[0]
 
-    folders = {name: folder(name) for name in everything if name.startswith(roots)}
-    classes = sorted(set(folders.values()))
+    # There are far fewer folders than files.
+    tops = {folder: top(folder) for folder in {_folder(name) for name in everything} if folder.startswith(roots)}
+    classes = sorted(set(tops.values()))
     if len(classes) < 2 or "" in classes:
         return Listing(chosen, None, ())
     number = {name: index for index, name in enumerate(classes)}
-    return Listing(chosen, [number[folders[name]] for name in chosen], tuple(classes))
+    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], tuple(classes))
 
 
 def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:

@@ -19,6 +19,9 @@ SMALLEST_SIDE = 4
 #: Images with more pixels are refused unread: a few kilobytes can declare gigabytes.
 LARGEST_IMAGE = 89_478_485
 
+# Each has a signature of its own, so that none of them can take another format's file.
+_COMMON = {"BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"}
+
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 # How to undo the EXIF orientation (TIFF 6.0, tag 274).
@@ -39,9 +42,13 @@ class BadImageError(Exception):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Every format that PIL reads by itself. EPS would start Ghostscript, which no stranger's file may."""
+    """Every format that PIL reads by itself, the common ones first, since PIL tries them in turn on every file.
+
+    EPS would start Ghostscript, which no stranger's file may.
+    """
     Image.init()
-    return tuple(sorted(set(Image.OPEN) - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}))
+    known = set(Image.OPEN) - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
+    return tuple(sorted(known, key=lambda name: (name not in _COMMON, name)))
 
 
 @cache
@@ -97,7 +104,7 @@ def decode(
             if turn is not None:
                 flat = flat.transpose(turn)
             small = _fit(flat, size, fit, background)
-            array = np.asarray(small.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+            array = np.asarray(_in_mode(small, "L" if channels == 1 else "RGB"), dtype=np.uint8)
         except BadImageError:
             raise
         except MemoryError:
@@ -105,7 +112,7 @@ def decode(
         # A decoder of PIL may raise anything at all on a damaged file: each is one bad file, not the end of the run.
         except Exception as error:
             raise BadImageError(_reason(error)) from None
-    return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
 def _opened(file: BinaryIO) -> Image.Image:
@@ -146,7 +153,13 @@ def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Imag
         flat = Image.new("RGBA", over.size, (*background, 255))
         flat.alpha_composite(over)
         return flat.convert("RGB")
-    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+    return _in_mode(image, "L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The same as ``image.convert(mode)``, without the copy that it makes of an image which is in that mode."""
+    image.load()
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _shallow(image: Image.Image) -> Image.Image:

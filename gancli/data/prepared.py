@@ -1,9 +1,11 @@
 """What the readers of named sets, folders and zips hand over, and in what view it was asked for."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from torch import Generator, Tensor
@@ -12,6 +14,9 @@ from gancli.data.pixels import Fit
 
 #: Called with what is being done, how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
+
+#: Where a container reads how much memory it may have.
+CONTROL_GROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,22 @@ def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:
 
 
 def resident_limit() -> int:
-    """Bytes up to which a data set is read into memory: a quarter of what the machine has."""
+    """Bytes up to which a data set is read into memory: a quarter of what the machine has, or the container may have.
+
+    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
+    """
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return 2 * 2**30
+        whole = 8 * 2**30
+    return min([whole, *_limits_of_containers()]) // 4
+
+
+def _limits_of_containers() -> list[int]:
+    """Bytes that control groups (version 2, version 1) allow this process; whoever takes more is killed."""
+    limits = []
+    for file in CONTROL_GROUPS:
+        # Not there, or the word "max".
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(file.read_text("ascii")))
+    return limits

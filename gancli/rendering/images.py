@@ -26,7 +26,9 @@ MAX_SIDE = 65535
 BACKGROUND = 255
 # From this factor on, an image is enlarged smoothly.
 SMOOTH = 4
-_CHUNK = 64
+# What one thread encodes at a time: so many pictures, or fewer where they are larger, so that all cores take part and
+# what waits stays small.
+_CHUNK, _CHUNK_BYTES = 64, 2**20
 
 Pictures = list[tuple[str, bytes]]
 """File names and the bytes of PNG files."""
@@ -145,7 +147,8 @@ def to_pil(image: Tensor) -> Image.Image:
     """
     image = check(image[None])[0]
     pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
-    return Image.fromarray(pixels.contiguous().numpy())
+    # Pillow copies what is not contiguous; torch would, in each thread that encodes, start threads of its own for it.
+    return Image.fromarray(pixels.numpy())
 
 
 def encode_png(image: Tensor, *, level: int = 6) -> bytes:
@@ -215,7 +218,8 @@ def _encode(images: Tensor, names: list[str]) -> Pictures:
 def _chunks(batches: Iterable[Tensor], names: Iterable[int | str]) -> Iterator[tuple[Tensor, list[str]]]:
     remaining = (name if isinstance(name, str) else file_name(name) for name in names)
     for batch in batches:
-        for images in check(batch).split(_CHUNK):
+        rows = _CHUNK_BYTES // check(batch)[0].nbytes
+        for images in check(batch).split(min(max(1, rows), _CHUNK)):
             yield images, [name for _, name in zip(range(len(images)), remaining, strict=False)]
 
 

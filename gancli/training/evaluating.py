@@ -20,8 +20,6 @@ from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.data.wanted import load_for
 from gancli.errors import GancliError, UsageError, nearest
-from gancli.evaluation.judging import judge
-from gancli.evaluation.metrics import METRICS
 from gancli.files import atomic
 from gancli.model import Model
 from gancli.training.health import EVALUATION
@@ -157,6 +155,8 @@ class Evaluator:
             raise UsageError(f"--evaluate-every: {error.message}", hint) from error
         names = [result.metric for result in found.report.results]
         if (by := self.settings.best_by) not in (None, *names):
+            from gancli.evaluation.metrics import METRICS
+
             known = {*names, *(METRICS if _makes_images(trainer) else ())}
             raise UsageError(f"--best-by {by}: there is no such figure of this model", nearest(by or "", known))
         return found
@@ -216,6 +216,10 @@ class Evaluator:
 
     def _judge(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Judged:
         """Judge a copy of what is published; the time goes to ``spent``."""
+        # A training that is not judged does without.
+        from gancli.evaluation.judging import judge
+        from gancli.evaluation.metrics import METRICS
+
         assert self.settings is not None
 
         def ask(_what: str, _done: int, _total: int) -> None:

@@ -133,7 +133,8 @@ class Images:
         return Batch(images.contiguous(memory_format=layout), labels, source)
 
     def _floats(self, pixels: Tensor, index: Tensor) -> Tensor:
-        chosen = pixels[index.to(pixels.device)].to(self.device, non_blocking=True)
+        # Whole images are copied, where brackets would look up every pixel's place.
+        chosen = pixels.index_select(0, index.to(pixels.device)).to(self.device, non_blocking=True)
         return chosen.float().mul_(self.scale).add_(self.low)
 
 

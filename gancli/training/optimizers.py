@@ -36,7 +36,7 @@ def rmsprop(
     eps: Annotated[float, Field(gt=0)] = 1e-8,
 ) -> torch.optim.Optimizer:
     """RMSprop (Hinton, lecture 6e of the 2012 course)."""
-    return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps)
+    return torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, foreach=True)
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": adam, "rmsprop": rmsprop}

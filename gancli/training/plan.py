@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import torch
@@ -30,6 +32,39 @@ def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
     if native:
         return "bf16", f"this {device.type} multiplies bf16 natively"
     return "fp32", f"this {device.type} does not multiply bf16 natively"
+
+
+WORTH = 1.1
+"""Rounds have to be so many times as fast in bf16 for its three digits to be worth it."""
+
+
+def worthwhile(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 0.4) -> tuple[str, str]:
+    """(precision, the reason in words) for a recipe whose precision was left open, from a few rounds of each in turn.
+
+    Where nothing multiplies bf16 natively, or little is multiplied, fp32 is as fast.
+    """
+    if recipe.training.precision == "fp32":
+        return pick_precision("auto", device)
+    precisions = [recipe.with_values(training={"precision": precision}) for precision in ("fp32", "bf16")]
+    trainers = [_in_the_midst(one, dataset, device) for one in precisions]
+    ratios: list[float] = []
+    start = time.perf_counter()
+    for trainer in trainers:
+        _span(trainer)
+    while len(ratios) < 2 or (time.perf_counter() - start < seconds and len(ratios) < 25):
+        plain, half = (_span(trainer) for trainer in trainers)
+        ratios.append(plain / half)
+    faster = median(ratios)
+    reason = f"measured just now, a round in bf16 takes {1 / faster:.2f} times as long as in fp32"
+    return "bf16" if faster >= WORTH else "fp32", reason
+
+
+def _span(trainer: Trainer) -> float:
+    """Seconds of a round."""
+    begin = time.perf_counter()
+    trainer.round()
+    _wait(trainer.device)
+    return time.perf_counter() - begin
 
 
 def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
@@ -79,11 +114,16 @@ def images_a_round(trainer: Trainer) -> int:
     return sum(player.steps_in(MIDST) * trainer.settings.batch for player in trainer.players if player.real)
 
 
+def _in_the_midst(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
+    """A throwaway training that has come halfway."""
+    trainer = Trainer(recipe.with_values(training={"rounds": 2 * MIDST}), dataset, device)
+    trainer.rounds = MIDST
+    return trainer
+
+
 def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 3.0) -> Measurement:
     """Train a throwaway copy for a moment. The training that follows starts from its own seed, untouched by this."""
-    trial = recipe.with_values(training={"rounds": 2 * MIDST})
-    trainer = Trainer(trial, dataset, device)
-    trainer.rounds = MIDST
+    trainer = _in_the_midst(recipe, dataset, device)
     with _saved_bytes() as kept:
         trainer.round()
     trainer.round()
@@ -92,13 +132,10 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     spans: list[float] = []
     start = time.perf_counter()
     while len(spans) < 3 or (time.perf_counter() - start < seconds and len(spans) < 200):
-        begin = time.perf_counter()
-        trainer.round()
-        _wait(device)
-        spans.append(time.perf_counter() - begin)
+        spans.append(_span(trainer))
     parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     return Measurement(
-        seconds=sorted(spans)[len(spans) // 2],
+        seconds=median(spans),
         images=images_a_round(trainer),
         parameters=parameters,
         weights=_state_bytes(trainer),
@@ -106,23 +143,60 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     )
 
 
-def rounds_of(recipe: Recipe, count: int, measurement: Measurement) -> int:
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with nothing left open.
+
+    Attributes:
+        recipe: with its precision and its rounds.
+        precision: the reason for its precision, in words.
+        measurement: what its rounds cost; None where nobody asked.
+    """
+
+    recipe: Recipe
+    precision: str
+    measurement: Measurement | None
+
+
+def in_minutes(recipe: Recipe) -> bool:
+    """Whether the budget can be told in rounds only by measuring them."""
+    return recipe.training.rounds is None and recipe.training.budget.endswith("minutes")
+
+
+def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool = False) -> Plan:
+    """Decide what a recipe leaves open; one that leaves nothing open stays as it is.
+
+    Args:
+        recipe: as it was asked for.
+        dataset: what it is to be trained on.
+        device: where.
+        measured: whether to measure what its rounds cost, also where its budget is not in minutes.
+    """
+    asked = recipe.training.precision
+    recipe, why = resolve(recipe, dataset, device), "as asked"
+    if asked == "auto":
+        precision, why = worthwhile(recipe, dataset, device)
+        recipe = recipe.with_values(training={"precision": precision})
+    measurement = measure(recipe, dataset, device) if measured or in_minutes(recipe) else None
+    if recipe.training.rounds is None:
+        images = measurement.images if measurement else images_a_round(_in_the_midst(recipe, dataset, device))
+        seconds = measurement.seconds if measurement else math.nan
+        recipe = recipe.with_values(training={"rounds": rounds_of(recipe, len(dataset.images), images, seconds)})
+    return Plan(recipe, why, measurement)
+
+
+def rounds_of(recipe: Recipe, count: int, images: int, seconds: float) -> int:
     """A budget in rounds.
 
     Args:
         recipe: with its budget in words.
         count: images in the data set, which an epoch shows once.
-        measurement: for a budget in minutes, and images a round.
+        images: that a round draws.
+        seconds: that a round takes, of which a budget in minutes makes use.
     """
     number, unit = recipe.training.budget.split()
-    amount = float(number)
-    a_round = {
-        "rounds": 1.0,
-        "minutes": measurement.seconds / 60,
-        "epochs": measurement.images / count,
-        "kimg": measurement.images / 1000,
-    }[unit]
-    return max(1, round(amount / a_round))
+    a_round = {"rounds": 1.0, "minutes": seconds / 60, "epochs": images / count, "kimg": images / 1000}[unit]
+    return max(1, round(float(number) / a_round))
 
 
 def _state_bytes(trainer: Trainer) -> int:

@@ -5,6 +5,7 @@ import torch
 
 from gancli import registry
 from gancli.architectures.base import Spec
+from gancli.architectures.dcgan import Discriminator
 from gancli.errors import UsageError
 from gancli.latent import LatentSpec
 
@@ -61,3 +62,16 @@ def test_what_nobody_says_cannot_be_heard(family: str, options: dict, message: s
     with pytest.raises(UsageError) as refused:
         registry.get("architecture", family)["discriminator"](Spec((1, 8, 8), LatentSpec(3)), **options)
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_a_picture_of_the_class_is_one_more_channel(channels: int) -> None:
+    spec = Spec((channels, 12, 9), LatentSpec(dim=2, classes=3))
+    discriminator = Discriminator(spec, width=4, told_class=True).double().eval()
+    images, y = torch.randn(5, *spec.shape, dtype=torch.float64), torch.tensor([0, 2, 1, 2, 2])
+    pictures = discriminator.pictures(y).view(-1, 1, 12, 9)
+    parameters = list(discriminator.parameters())
+    told, joined = discriminator(images, y), discriminator.body(torch.cat([images, pictures], 1))
+    torch.testing.assert_close(told, joined)
+    for one, other in zip(*(torch.autograd.grad(logits.sum(), parameters) for logits in (told, joined)), strict=True):
+        torch.testing.assert_close(one, other)

@@ -155,3 +155,19 @@ def test_half_precision_serves_every_loss(model: str) -> None:
     one = trainer(tiny(2, model, training={"precision": "bf16"}))
     one.round()
     assert all(torch.tensor(value).isfinite() for value in one.means().values())
+
+
+def test_a_discriminator_that_judges_each_image_by_itself_is_called_once() -> None:
+    """The same losses and gradients from one batch of real and fake images as from two."""
+    found = []
+    for together in (True, False):
+        one = trainer(tiny(model="mlp-gan", networks={"discriminator": {"dropout": 0.0}}))
+        judge = one.networks["discriminator"]
+        assert judge.each_alone
+        judge.each_alone = together
+        calls: list[int] = []
+        judge.register_forward_hook(lambda module, given, said, calls=calls: calls.append(len(given[0])))
+        one.round()
+        assert calls == ([24, 12] if together else [12, 12, 12])
+        found.append([p.grad for p in judge.parameters()] + list(one.networks["generator"].parameters()))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

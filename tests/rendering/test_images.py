@@ -117,6 +117,14 @@ def interrupted():
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(("side", "chunks"), [(4, [20]), (256, [5, 5, 5, 5]), (1024, [1] * 20)])
+def test_large_pictures_are_shared_among_the_threads(home, monkeypatch, side, chunks):
+    seen = []
+    monkeypatch.setattr(rendering, "_encode", lambda images, names: seen.append(len(images)) or [])
+    rendering.save_images([torch.zeros(20, 3, side, side, dtype=torch.uint8)], range(20), home / "d")
+    assert seen == chunks
+
+
 def test_an_interruption_leaves_whole_pictures(home):
     with pytest.raises(KeyboardInterrupt):
         rendering.save_images(interrupted(), range(10_000), "out")

@@ -26,6 +26,9 @@ CONVOLUTIONS = [
 ]
 MOMENTUM = [f"optimizer.{side}.betas=[0.9,0.999]" for side in ("generator", "discriminator")]
 
+HURRIED = [f"optimizer.{side}.betas=[0.5,0.99]" for side in ("generator", "discriminator")] + [
+    "training.ema.rampup=0.05"
+]
 RECIPES = {
     "vanishing-gradient": (
         "gan",
@@ -42,7 +45,7 @@ RECIPES = {
         200,
         [*PERCEPTRONS, "optimizer.discriminator.lr=2e-2", "optimizer.generator.lr=2e-5"],
     ),
-    "mode-collapse": ("quick", 400, [*CONVOLUTIONS, "optimizer.generator.lr=0.1"]),
+    "mode-collapse": ("quick", 400, [*CONVOLUTIONS, *HURRIED, "optimizer.generator.lr=0.1"]),
     "oscillation": (
         "gan",
         1200,

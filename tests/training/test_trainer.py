@@ -155,9 +155,8 @@ def test_parts_that_do_not_fit_together(sections: dict, message: str) -> None:
 
 
 def test_budgets_become_rounds() -> None:
-    one = plan.Measurement(seconds=0.5, images=100, parameters={}, weights=0, activations=0)
     for budget, rounds in (("7 rounds", 7), ("2 minutes", 240), ("3 epochs", 30), ("2.5 kimg", 25), ("0.001 kimg", 1)):
-        assert plan.rounds_of(tiny(training={"budget": budget}), 1000, one) == rounds
+        assert plan.rounds_of(tiny(training={"budget": budget}), 1000, images=100, seconds=0.5) == rounds
 
 
 def test_measuring_leaves_no_trace() -> None:

@@ -59,7 +59,7 @@ def test_both_losses_are_the_minimax_forms_on_the_same_fakes(resolved: Recipe) -
     trainer.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     discriminator = trainer.networks["discriminator"]
     trainer.round()
-    real, fake, again = seen
+    (real, fake), again = seen[0].split(64), seen[1]
     assert torch.equal(fake, again)
     assert torch.equal(real, real[:1].expand(64, -1, -1, -1))
     means = trainer.means()

@@ -1,0 +1,53 @@
+"""What a round costs, in counts that no noise changes: nobody can make it dearer without being told."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from tiny import tiny, trainer
+from torch.profiler import ProfilerActivity, profile
+
+ROUNDS = 8
+"""As many as there are between two looks at the gradients."""
+
+MOST = {
+    "quick": (1500, 300),
+    "dcgan": (1450, 300),
+    "gan": (770, 90),
+    "mlp-gan": (750, 85),
+    "vae": (550, 60),
+    "wgan-gp": (5700, 960),
+}
+"""Operators called, and pieces of memory taken, a round."""
+
+WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal"}
+"""What makes the host wait for the device."""
+
+
+def inside(event: Any, name: str) -> bool:
+    """Whether an operator was called by another."""
+    return event is not None and (event.name == name or inside(event.cpu_parent, name))
+
+
+@pytest.mark.parametrize("model", MOST)
+def test_a_round_calls_few_operators_and_never_waits(model: str) -> None:
+    one = trainer(tiny(ROUNDS, model, training={"precision": "bf16"}))
+    for _ in range(ROUNDS):
+        one.round()
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        for _ in range(ROUNDS):
+            one.round()
+    events = [event for event in watched.events() if event.name.startswith("aten::")]
+    calls = Counter(event.name for event in events)
+    # Adam reads its count of steps, and the average its own; both are kept on the CPU.
+    waits = [event.name for event in events if event.name in WAITS and not inside(event, "aten::_fused_adam_")]
+    assert len(waits) <= (4 * ROUNDS if one.average else 0)
+    assert len(events) / ROUNDS <= MOST[model][0]
+    pieces = calls["aten::empty"] + calls["aten::empty_strided"] + calls["aten::empty_like"]
+    assert pieces / ROUNDS <= MOST[model][1]
+
+
+def test_the_counts_that_are_read_are_kept_on_the_cpu() -> None:
+    average = trainer(tiny(2, "quick")).average
+    assert average is not None
+    assert average.n_averaged.device.type == "cpu"
