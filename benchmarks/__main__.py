@@ -1,0 +1,77 @@
+"""Measure everything, or the sections named, and write docs/performance.json and docs/performance.md.
+
+    python -m benchmarks
+    python -m benchmarks startup sampling
+    python -m benchmarks --render
+
+Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. What was measured
+before stays in the file until its section is measured again, with the machine and the day that it was measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import machine
+
+DOCS = Path(__file__).parents[1] / "docs"
+SECTIONS = ("quality", "throughput", "limit", "startup", "sampling", "growth", "gpu")
+INTRODUCTION = """# How fast it is
+
+Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` measures one section again. Machines are
+noisy: what is compared runs in turn within one run, and a ratio is the median of at least five. Seconds are of the
+machine named, and no promise.
+"""
+
+
+def page(found: dict[str, Any]) -> str:
+    """docs/performance.md."""
+    parts = [INTRODUCTION]
+    for name in SECTIONS:
+        if name in found:
+            section: Any = import_module(f"benchmarks.{name}")
+            told = section.markdown(found[name]["found"]).strip()
+            parts.append(f"## {section.TITLE}\n\n{told}\n\n{_by(name, found)}")
+    return "\n".join(parts)
+
+
+def _by(name: str, found: dict[str, Any]) -> str:
+    there = found[name]["machine"]
+    chip = there["gpu"] or f"{there['cores']} cores of an {there['cpu']} CPU, {there['threads']} threads"
+    return (
+        f"Measured by `uv run python -m benchmarks {name}` on {there['date']}: {chip}, PyTorch {there['torch']}, "
+        f"Python {there['python']}, in {found[name]['minutes']:.0f} minutes.\n"
+    )
+
+
+def main() -> None:
+    """Measure, keep, render."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all if none")
+    parser.add_argument("--quick", action="store_true", help="the smallest sizes: whether it runs, not how fast")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of performance.json and performance.md")
+    parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the figures")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.sections) - set(SECTIONS)):
+        parser.error(f"no section is called '{unknown[0]}'; there are {', '.join(SECTIONS)}")
+    figures = asked.out / "performance.json"
+    found = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
+    for name in () if asked.render else asked.sections or SECTIONS:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        section: Any = import_module(f"benchmarks.{name}")
+        start = time.perf_counter()
+        measured = section.measure(asked.quick)
+        minutes = (time.perf_counter() - start) / 60
+        found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
+        figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (asked.out / "performance.md").write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""From the command to the first thing that it does, beside what importing torch takes by itself."""
+
+from __future__ import annotations
+
+from contextlib import chdir
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks import timing
+
+TITLE = "Start-up"
+RUNS = 7
+
+GANCLI = "import sys; from gancli.cli import main; main(sys.argv[1:])"
+
+FIRST_STEP = """
+import os, sys
+from gancli.cli import main, train
+quickly = train.import_quickly
+def and_stop(*modules):
+    quickly(*modules)
+    if "torch._dynamo" in modules:
+        from gancli.training.trainer import Trainer
+        step = Trainer.round
+        # Trials begin in the midst of a training.
+        Trainer.round = lambda self: (step(self), self.rounds == 1 and os._exit(0))
+train.import_quickly = and_stop
+main(sys.argv[1:])
+sys.exit("there was no first step")
+"""
+"""A training that ends with its first round; the hook goes in where the last of torch has been imported."""
+
+TORCH, ADAM = "import torch", "import torch, build Adam"
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "python": ("pass",),
+    TORCH: (TORCH,),
+    ADAM: ("import torch; torch.optim.Adam([torch.zeros(1, requires_grad=True)])",),
+    "gancli --help": (GANCLI, "--help"),
+    "gancli zoo list": (GANCLI, "zoo", "list"),
+    "gancli sample dcgan/mnist": (GANCLI, "sample", "dcgan/mnist", "-n", "64"),
+    "gancli train digits, first step": (FIRST_STEP, "train", "digits", "--rounds", "1", "--quiet"),
+    "gancli train mnist, first step": (FIRST_STEP, "train", "mnist", "--model", "quick", "--rounds", "1", "--quiet"),
+}
+"""Code and arguments of a process, by name."""
+
+LIGHT = ("python", TORCH, "gancli --help", "gancli zoo list")
+
+GATES: dict[str, tuple[str | None, float]] = {
+    "gancli --help": (None, 0.5),
+    "gancli zoo list": (None, 0.5),
+    "gancli sample dcgan/mnist": (TORCH, 1.2),
+    "gancli train digits, first step": (ADAM, 1.3),
+    "gancli train mnist, first step": (ADAM, 1.3),
+}
+"""The yardstick of a command and the most that it may take of it; without a yardstick, the most seconds."""
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Seconds of every command, run after run.
+
+    Args:
+        quick: once, and only what is light.
+
+    Returns:
+        {"seconds": {command: [...]}}.
+    """
+    names = [name for name in COMMANDS if not quick or name in LIGHT]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for run in range(1 if quick else 1 + RUNS):
+        for name in names:
+            with TemporaryDirectory(prefix="gancli-startup-") as folder, chdir(folder):
+                took = timing.run(*COMMANDS[name]).seconds
+            if quick or run:  # the first run of each reads the files into memory
+                seconds[name].append(took)
+    return {"seconds": seconds}
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Seconds, and how many times the yardstick they are."""
+    seconds = found["seconds"]
+    rows = [f"| {name} | {_row(name, seconds)} |" for name in COMMANDS]
+    return "\n".join(
+        [
+            f"A process each, in turn, {len(seconds['python'])} times after one that does not count. The yardstick of",
+            "a command is what PyTorch takes before it can do the same: importing it, or importing it and building an",
+            "optimizer, which imports about as much again. *First step*: data read, folder made, one round trained.",
+            "gancli can be faster than its yardstick because it imports without searching for garbage meanwhile.",
+            "",
+            "| command | seconds | yardstick | ratio | gate |",
+            "|---|---:|---|---:|---:|",
+            *rows,
+        ]
+    )
+
+
+def _row(name: str, seconds: dict[str, list[float]]) -> str:
+    yardstick, most = GATES.get(name, (None, None))
+    took = f"{median(seconds[name]):.2f}" if name in seconds else "-"
+    ratio = f"{timing.ratio(seconds, name, yardstick):.2f}" if yardstick and {name, yardstick} <= set(seconds) else "-"
+    return f"{took} | {yardstick or '-'} | {ratio} | {_gate(yardstick, most)}"
+
+
+def _gate(yardstick: str | None, most: float | None) -> str:
+    return "-" if most is None else f"{most:g}" if yardstick else f"{most:g} s"
