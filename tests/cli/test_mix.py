@@ -22,7 +22,7 @@ def test_json_tells_what_stands_behind_the_terms(run_cli) -> None:
     assert (first["term"], first["factor"]) == ("mean(label=7)", 1)
     assert first["seeds"] > 20
     assert second == {"term": "mean(0-9)", "factor": -2, "seeds": 10}
-    assert len(found["result"]["z"]) == 64
+    assert len(found["result"]["z"]) == 128
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ def test_a_row_for_each_dimension(run_cli, home) -> None:
     result = run_cli("traverse", "quick/digits", "--dims", "0-2,63", "--steps", "5", "--seed", "7", "--out", "t.png")
     assert (result.code, result.out, result.err) == (0, "t.png\n", "4 dimensions of quick/digits\n")
     model = gancli.load("quick/digits", device="cpu")
-    z = model.latent.from_seeds([7])["z"].repeat(5, 1)
+    inputs = model.latent.from_seeds([7])
+    z = inputs["z"].repeat(5, 1)
     z[:, 63] = torch.linspace(-2, 2, 5)
     with Image.open(home / "t.png") as image:
         pixels = np.array(image)
     # An 8x8 digit is shown at 64 pixels, with lines of 2 around; captions stand above and at the left.
     row = pixels[18 + 2 + 3 * 66 : 18 + 2 + 3 * 66 + 64, -(5 * 66 + 2) :]
     shown = np.stack([row[:, 2 + 66 * step : 2 + 66 * step + 64].mean() for step in range(5)])
-    assert shown == pytest.approx(model.sample(z=z).float().mean((1, 2, 3)).numpy(), abs=2)
+    assert shown == pytest.approx(model.sample(z=z, y=inputs["y"].repeat(5)).float().mean((1, 2, 3)).numpy(), abs=2)
 
 
 def test_uniform_latents_stay_in_their_cube(run_cli) -> None:

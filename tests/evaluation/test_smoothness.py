@@ -108,7 +108,7 @@ def test_a_path_keeps_its_class_and_goes_through_codes() -> None:
 
 
 def test_it_is_measured_where_it_is_named() -> None:
-    model = load_model("quick/digits", device="cpu")
+    model = load_model("dcgan/digits", device="cpu")
     report = evaluate(model, metrics=["fid", "path"], images=100)
     assert [result.metric for result in report.results] == ["fid", "path"]
     path = report.results[1]
