@@ -348,7 +348,7 @@ def markdown(found: dict[str, Any]) -> str:
     floor = points[0]["floor"] if points else None
     lines += [
         "",
-        f"Training images themselves get {_number(floor)}, and {found['real']['fid']:.2f} when they go to 32x32",
+        f"Training images themselves get {_number(floor)}, and {found['real']['fid']:.3g} when they go to 32x32",
     ]
     lines[-1] += " and back as the plain side's do."
     lines += [sentence for sentence in _reached(sides) if sentence]
@@ -359,14 +359,14 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _fids(same: list[dict[str, Any]]) -> str:
     if not same:
         return "-"
-    each = ", ".join(f"{point['fid']:.2f}" for point in same)
-    return f"**{median(point['fid'] for point in same):.2f}** ({each})"
+    each = ", ".join(f"{point['fid']:.3g}" for point in same)
+    return f"**{median(point['fid'] for point in same):.3g}** ({each})"
 
 
 def _reached(sides: dict[str, dict[float, list[dict[str, Any]]]]) -> Iterator[str]:
@@ -378,7 +378,7 @@ def _reached(sides: dict[str, dict[float, list[dict[str, Any]]]]) -> Iterator[st
         fid = median(point["fid"] for point in same)
         when = next((f"at {mark:g} minutes" for mark, value in theirs.items() if value <= fid), None)
         when = when or f"not within {max(theirs):g} minutes"
-        yield f"What gancli reaches in {minutes:g} minutes ({fid:.2f}), the plain side reaches {when}."
+        yield f"What gancli reaches in {minutes:g} min ({fid:.3g}), the plain side reaches {when}."
 
 
 def _readable(sides: dict[str, dict[float, list[dict[str, Any]]]]) -> Iterator[str]:

@@ -85,7 +85,7 @@ def markdown(found: dict[str, Any]) -> str:
             f"A process each, in turn, {len(seconds['python'])} times after one that does not count. The yardstick of",
             "a command is what PyTorch takes before it can do the same: importing it, or importing it and building an",
             "optimizer, which imports about as much again. *First step*: data read, folder made, one round trained.",
-            "gancli can be faster than its yardstick because it imports without searching for garbage meanwhile.",
+            "A command can be faster than its yardstick because it imports without searching for garbage meanwhile.",
             "",
             "| command | seconds | yardstick | ratio | gate |",
             "|---|---:|---|---:|---:|",
