@@ -136,9 +136,9 @@ def test_the_picture_and_the_page_of_quality(tmp_path: Path) -> None:
     points += [point("plain", 1, 0, 30.0), point("plain", 5, 0, 3.0)]
     found = {"images": 10_000, "workers": 1, "real": {"fid": 0.2}, "missing": 2, "points": points}
     text = quality.markdown(found)
-    assert "| 1 | **3.00** (2.00, 3.00, 9.00) | **30.00** (30.00) |" in text
-    assert "| 5 | - | **3.00** (3.00) |" in text
-    assert "What gancli reaches in 1 minutes (3.00), the plain side reaches at 5 minutes." in text
+    assert "| 1 | **3** (2, 3, 9) | **30** (30) |" in text
+    assert "| 5 | - | **3** (3) |" in text
+    assert "What gancli reaches in 1 min (3), the plain side reaches at 5 minutes." in text
     assert "Not done yet: 2 pieces" in text
     quality.draw(found, tmp_path / "a" / "quality.png")
     assert (tmp_path / "a" / "quality.png").read_bytes().startswith(b"\x89PNG")
