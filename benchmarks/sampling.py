@@ -30,7 +30,7 @@ MOST = 1.2
 """Gate: times the memory for 1,000 images that 100,000 may take."""
 
 COMMAND = """
-import json, resource, sys, time
+import json, sys
 from pathlib import Path
 from gancli.cli import main
 try:

@@ -179,7 +179,12 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
         recipe = recipe.with_values(training={"precision": precision})
     measurement = measure(recipe, dataset, device) if measured or in_minutes(recipe) else None
     if recipe.training.rounds is None:
-        images = measurement.images if measurement else images_a_round(_in_the_midst(recipe, dataset, device))
+        if measurement:
+            images = measurement.images
+        elif recipe.training.budget.endswith("rounds"):
+            images = 1  # not asked for: no training is built to count them
+        else:
+            images = images_a_round(_in_the_midst(recipe, dataset, device))
         seconds = measurement.seconds if measurement else math.nan
         recipe = recipe.with_values(training={"rounds": rounds_of(recipe, len(dataset.images), images, seconds)})
     return Plan(recipe, why, measurement)
