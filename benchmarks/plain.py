@@ -323,8 +323,8 @@ def plainly(network: nn.Module) -> None:
             layer.forward = partial(_up, layer)
         elif isinstance(layer, nn.Conv2d) and not isinstance(layer, SameConvolution):
             layer.forward = partial(nn.Conv2d.forward, layer)
-        elif isinstance(layer, nn.Flatten):
-            layer.forward = partial(nn.Flatten.forward, layer)
+        elif isinstance(layer, nn.Flatten | nn.Dropout):
+            layer.forward = partial((nn.Flatten if isinstance(layer, nn.Flatten) else nn.Dropout).forward, layer)
 
 
 def _up(layer: Any, x: Tensor) -> Tensor:

@@ -28,6 +28,9 @@ LARGEST = 4_000_000_000
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 """What a generator's last function makes of its output: (lowest, highest) pixel value; None for numbers, no pixels."""
 
+LEVELS = 2**16
+"""Values of the sixteen bits by which a feature is dropped."""
+
 Output = Literal["tanh", "sigmoid", "linear"]
 
 # What the last function makes a source of again; its ends, which no finite value gives, are drawn in a little.
@@ -100,6 +103,26 @@ def encoder_end(features: int, dim: int, code: Code) -> list[nn.Module]:
 
 Reads = list[Literal["class", "codes"]]
 """What a discriminator may read in an image besides real or fake."""
+
+
+class Dropout(nn.Dropout):
+    """PyTorch's dropout, on a CPU from a quarter of the random bits.
+
+    There PyTorch draws a number for each feature, which costs a small multilayer perceptron a quarter of its training;
+    here sixteen bits decide, so that the probability is a multiple of 1/65,536. Features are divided by the probability
+    that is used, so that their mean is unchanged (Srivastava et al. 2014, section 10).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Features of any shape to the same."""
+        dropped = round(self.p * LEVELS)
+        if not self.training or input.device.type != "cpu" or not 0 < dropped < LEVELS:
+            return super().forward(input)
+        bits = torch.empty((input.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        kept = (bits[: input.numel()] >= dropped - LEVELS // 2).to(input.dtype).mul_(LEVELS / (LEVELS - dropped))
+        # In the order in which features lie in memory, whichever that is.
+        dense = torch.empty_like(input)
+        return input * kept.as_strided(dense.shape, dense.stride())
 
 
 class Readings(nn.Module):

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from gancli.architectures.base import (
     RANGES,
     Code,
+    Dropout,
     Output,
     Readings,
     Reads,
@@ -68,7 +69,7 @@ def drop(dropout: float, flat: bool = False) -> list[nn.Module]:
     """Dropout of features, or of whole channels; nothing at all without, so that tensors keep their names."""
     if not dropout:
         return []
-    return [nn.Dropout(dropout) if flat else nn.Dropout2d(dropout)]
+    return [Dropout(dropout) if flat else nn.Dropout2d(dropout)]
 
 
 def initialise(network: nn.Module, spread: float) -> None:

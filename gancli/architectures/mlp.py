@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 from gancli.architectures.base import (
     RANGES,
     Code,
+    Dropout,
     Output,
     Readings,
     Reads,
@@ -32,7 +33,7 @@ def _layers(sizes: list[int], slope: float, dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope) if slope else nn.ReLU()]
-        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [Dropout(dropout)] if dropout else []
     return layers
 
 

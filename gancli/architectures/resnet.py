@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import INVERSES, RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import INVERSES, RANGES, Dropout, Share, Spec, Width, squash
 from gancli.architectures.dcgan import initialise
 from gancli.architectures.unet import Norm, normed
 from gancli.errors import UsageError
@@ -52,7 +52,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, norm: Norm, dropout: float) -> None:
         super().__init__()
         layers = [_same(channels, channels, 3), *normed(norm, channels), nn.ReLU()]
-        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [Dropout(dropout)] if dropout else []
         self.body = nn.Sequential(*layers, _same(channels, channels, 3), *normed(norm, channels))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import INVERSES, RANGES, Share, Spec, Width, squash
+from gancli.architectures.base import INVERSES, RANGES, Dropout, Share, Spec, Width, squash
 from gancli.architectures.dcgan import Up, initialise
 from gancli.errors import UsageError
 
@@ -116,7 +116,7 @@ class Generator(nn.Module):
         for stage in range(last, 0, -1):
             inputs = widths[stage] * (1 if stage == last else 2)
             convolution = Up(inputs, widths[stage - 1], sizes[stage], norm == "none")
-            chance = [nn.Dropout(dropout)] if dropout and stage > last - 3 else []
+            chance = [Dropout(dropout)] if dropout and stage > last - 3 else []
             self.up.append(nn.Sequential(nn.ReLU(), convolution, *normed(norm, widths[stage - 1]), *chance))
         inputs = widths[0] * (2 if last else 1)
         self.out = nn.Sequential(nn.ReLU(), Up(inputs, channels, sizes[0], True))

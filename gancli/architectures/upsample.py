@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures.base import RANGES, Dropout, Output, Share, Spec, Width, squash
 from gancli.errors import UsageError
 
 MINIMUM = 8
@@ -105,7 +105,7 @@ class Generator(nn.Module):
             nn.Linear(spec.latent.width, features),
             nn.BatchNorm1d(features, eps=1e-3, momentum=0.1),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         body: list[nn.Module] = []
         inputs = depth
@@ -173,7 +173,7 @@ class Discriminator(nn.Module):
         for number, outputs in enumerate(depths):
             stride = 1 if number == len(depths) - 1 else 2
             layers += [SameConvolution(inputs, outputs, stride, (size[0], size[1]))]
-            layers += [nn.LeakyReLU(slope), nn.Dropout(dropout)]
+            layers += [nn.LeakyReLU(slope), Dropout(dropout)]
             inputs, size = outputs, [-(-side // stride) for side in size]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * size[0] * size[1], 1))
         _glorot(self)

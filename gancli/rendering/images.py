@@ -133,10 +133,19 @@ def save_grid(
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise UsageError(f"a grid of images is a PNG, not '{path.name}'", "name a file that ends in .png")
+    save_picture(grid(images, columns=columns, scale=scale, gap=gap), path)
+
+
+def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None, gap: int = 2) -> Image.Image:
+    """One Pillow image of many, with the arguments of :func:`save_grid`."""
     height, width = images.shape[-2:]
-    picture = arrange(images, columns=columns, scale=scale or default_scale(height, width), gap=gap)
+    return to_pil(arrange(images, columns=columns, scale=scale or default_scale(height, width), gap=gap))
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write one picture as PNG, without torch: a second thread that computed with it would slow the first down."""
     with files.atomic(path) as temporary:
-        to_pil(picture).save(temporary, "PNG")
+        picture.save(temporary, "PNG")
 
 
 def to_pil(image: Tensor) -> Image.Image:

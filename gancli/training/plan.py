@@ -17,6 +17,8 @@ from gancli.data import Dataset
 from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
+from gancli.rendering.images import grid
+from gancli.training.preview import FRAMES, Preview
 from gancli.training.trainer import Trainer
 
 
@@ -92,6 +94,7 @@ class Measurement:
 
     Attributes:
         seconds: a round.
+        look: seconds of a look at what the training makes, of which a run has a fixed number.
         images: real images a round.
         parameters: by network.
         weights: bytes of weights, gradients, optimizer moments and average.
@@ -99,10 +102,22 @@ class Measurement:
     """
 
     seconds: float
+    look: float
     images: int
     parameters: dict[str, int]
     weights: int
     activations: int
+
+
+def _look(preview: Preview) -> float:
+    """Seconds of a look, once all that looks share is there."""
+    spans = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        grid(preview.images(), columns=preview.columns)
+        preview.figures()
+        spans.append(time.perf_counter() - begin)
+    return min(spans)
 
 
 MIDST = 500_000
@@ -136,6 +151,7 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     return Measurement(
         seconds=median(spans),
+        look=_look(Preview(trainer, dataset)),
         images=images_a_round(trainer),
         parameters=parameters,
         weights=_state_bytes(trainer),
@@ -186,11 +202,13 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
         else:
             images = images_a_round(_in_the_midst(recipe, dataset, device))
         seconds = measurement.seconds if measurement else math.nan
-        recipe = recipe.with_values(training={"rounds": rounds_of(recipe, len(dataset.images), images, seconds)})
+        looks = FRAMES * measurement.look if measurement else 0.0
+        rounds = rounds_of(recipe, len(dataset.images), images, seconds, looks)
+        recipe = recipe.with_values(training={"rounds": rounds})
     return Plan(recipe, why, measurement)
 
 
-def rounds_of(recipe: Recipe, count: int, images: int, seconds: float) -> int:
+def rounds_of(recipe: Recipe, count: int, images: int, seconds: float, looks: float = 0.0) -> int:
     """A budget in rounds.
 
     Args:
@@ -198,9 +216,13 @@ def rounds_of(recipe: Recipe, count: int, images: int, seconds: float) -> int:
         count: images in the data set, which an epoch shows once.
         images: that a round draws.
         seconds: that a round takes, of which a budget in minutes makes use.
+        looks: seconds that the looks of a whole run take; they take at most half of a budget in minutes.
     """
     number, unit = recipe.training.budget.split()
-    a_round = {"rounds": 1.0, "minutes": seconds / 60, "epochs": images / count, "kimg": images / 1000}[unit]
+    if unit == "minutes":
+        budget = 60 * float(number)
+        return max(1, round(max(budget - looks, budget / 2) / seconds))
+    a_round = {"rounds": 1.0, "epochs": images / count, "kimg": images / 1000}[unit]
     return max(1, round(float(number) / a_round))
 
 

@@ -14,6 +14,9 @@ from gancli.training.feed import feed_of
 from gancli.training.pictures import compare
 from gancli.training.trainer import Trainer
 
+FRAMES = 60
+"""Sample grids over a run: dense at the start, where pictures change fastest."""
+
 
 class Preview:
     """The fixed seeds of a run and what its networks make of them.

@@ -39,14 +39,15 @@ from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, make_folder
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
-from gancli.rendering.images import save_grid
+from gancli.rendering.images import grid, save_grid, save_picture
 from gancli.rendering.plots import save_losses
 from gancli.training import health
 from gancli.training.evaluating import Evaluator, Settings, Stopped
 from gancli.training.metrics import read_metrics
-from gancli.training.preview import Preview
+from gancli.training.preview import FRAMES, Preview
 from gancli.training.published import facts, published
 from gancli.training.trainer import Trainer
+from gancli.training.writer import Writer, snapshot
 
 HEALTHY_FILE = "healthy.safetensors"
 CANDIDATE_FILE = "healthy.next.safetensors"
@@ -55,9 +56,6 @@ PROVEN = 3
 
 ROLLBACKS = 3
 """Times that a run goes back before it gives up: rates are then an eighth."""
-
-FRAMES = 60
-"""Sample grids over a run: dense at the start, where pictures change fastest."""
 
 
 class Reporter(Protocol):
@@ -125,6 +123,7 @@ class Run:
         self.folder, self.recipe, self.dataset = folder, recipe, dataset
         self.trainer = Trainer(recipe, dataset, device)
         self.preview = Preview(self.trainer, dataset)
+        self.writer = Writer()
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
         self.watch, self.evaluator = health.Watch(), Evaluator(settings)
@@ -171,7 +170,7 @@ class Run:
                     self._row(reporter, (done - last) / max(now - told, 1e-9), look)
                     told, last = now, done
                 if save:
-                    self.save()
+                    self.save(wait=halt or self.finished)
                     saved = now
             except (Diverged, Unhealthy) as error:
                 last = self._go_back(error, reporter)
@@ -193,18 +192,27 @@ class Run:
             self._write(row, reporter)
             self.evaluator.recall([*self.evaluator.rows, row])
 
-    def save(self) -> None:
+    def save(self, wait: bool = True) -> None:
         """Write state and model, each whole or not at all.
+
+        Args:
+            wait: until they are on the disk; otherwise they are written as they are now while the training goes on.
 
         Raises:
             GancliError: a weight is no longer a number; what was saved before stays.
         """
         self._write_state(catalog.STATE_FILE)
         tensors, header = published(self.trainer, self.dataset)
-        checkpoint.write(self.folder / catalog.MODEL_FILE, tensors, header)
+        self._write_tensors(catalog.MODEL_FILE, tensors, header)
         if (judge := self._discriminator()) is not None:
-            header |= {"kind": "discriminator", "networks": ["discriminator"]}
-            checkpoint.write(self.folder / catalog.DISCRIMINATOR_FILE, judge, header)
+            header = header | {"kind": "discriminator", "networks": ["discriminator"]}
+            self._write_tensors(catalog.DISCRIMINATOR_FILE, judge, header)
+        if wait:
+            self.writer.wait()
+
+    def _write_tensors(self, name: str, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+        path, now = self.folder / name, snapshot(tensors)
+        self.writer.do(lambda: checkpoint.write(path, now, header))
 
     def _write_state(self, name: str) -> None:
         tree = {**self.trainer.state(), "before": self.preview.before}
@@ -222,9 +230,9 @@ class Run:
             "device": self.trainer.device.type,
             "threads": torch.get_num_threads(),
             "dataset": facts(self.dataset),
-            "rollbacks": self.rollbacks,
+            "rollbacks": list(self.rollbacks),
         }
-        checkpoint.write(self.folder / name, tensors, header)
+        self._write_tensors(name, tensors, header)
 
     def _discriminator(self) -> dict[str, Tensor] | None:
         """The tensors of what tells real pictures from those of latents; None where nothing does."""
@@ -246,6 +254,7 @@ class Run:
             self.save()
             if self.policy == "rollback":
                 self._write_state(HEALTHY_FILE)
+            self.writer.wait()
             self.folder.chmod(0o755)
             with suppress(OSError):
                 folder.rmdir()  # an empty folder that the user made
@@ -332,6 +341,7 @@ class Run:
 
     def _keep_healthy(self) -> None:
         """Keep this state to go back to; it counts as healthy once some further looks have found nothing either."""
+        self.writer.wait()
         candidate = self.folder / CANDIDATE_FILE
         if candidate.exists():
             if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
@@ -366,6 +376,7 @@ class Run:
         Raises:
             Unhealthy: it does not, or has been tried often enough.
         """
+        self.writer.wait()
         if self.policy != "rollback" or len(self.rollbacks) >= ROLLBACKS:
             if not isinstance(failure, Diverged):
                 self.save()
@@ -392,7 +403,8 @@ class Run:
         """Write the sample grid of this round; its figures."""
         images = self.samples()
         path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
-        save_grid(_fitted(images, FRAME), path, columns=self.preview.columns)
+        picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
+        self.writer.do(lambda: save_picture(picture, path))
         reporter.pictures(images)
         return self.preview.figures()
 

@@ -5,7 +5,7 @@ This loop knows no algorithm. What is lost, by whom, how often and what happens 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,6 +53,12 @@ class Trainer:
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
+        # Looked up once: a small round would spend a part of its time in going through networks for their weights.
+        self._own = {player.name: self._parameters(player.networks) for player in self.players}
+        self._others = {
+            player.name: self._parameters(name for name in self.networks if name not in player.networks)
+            for player in self.players
+        }
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
@@ -92,13 +98,15 @@ class Trainer:
         optimizer = self.optimizers[player.name]
         with self._precision():
             outcome = player.play(turn)
-        optimizer.zero_grad(set_to_none=True)
+        own = self._own[player.name]
+        for parameter in own:
+            parameter.grad = None
         torch.stack(list(outcome.losses.values())).sum().backward()
         for name, value in outcome.losses.items():
             self._note(f"loss/{name}", value)
         for name, value in outcome.shown.items():
             self._note(name, value)
-        gradients = [p.grad for p in self._parameters(player) if p.grad is not None]
+        gradients = [p.grad for p in own if p.grad is not None]
         if self.rounds % GRADIENT_EVERY == 0:
             self._note(f"gradient/{player.name}", nn.utils.get_total_norm(gradients))
         section = self.recipe.optimizer[player.name]
@@ -164,10 +172,10 @@ class Trainer:
         section = self.recipe.optimizer.get(player.name)
         if section is None:
             raise UsageError(f"the recipe has no optimizer.{player.name}", f"add [optimizer.{player.name}] to it")
-        return optimizers.build(section, self._parameters(player), self.device)
+        return optimizers.build(section, self._own[player.name], self.device)
 
-    def _parameters(self, player: Player) -> list[nn.Parameter]:
-        return [p for name in player.networks for p in self.networks[name].parameters()]
+    def _parameters(self, names: Iterable[str]) -> list[nn.Parameter]:
+        return [p for name in names for p in self.networks[name].parameters()]
 
     def _set_rate(self, name: str, section: Optimizer) -> None:
         progress = self.rounds / (self.settings.rounds or 1)
@@ -197,8 +205,7 @@ class Trainer:
     @contextmanager
     def _only(self, player: Player) -> Generator[None]:
         """Every network but the player's is frozen: its weights take no gradient, gradients pass through it."""
-        others = [network for name, network in self.networks.items() if name not in player.networks]
-        frozen = [p for network in others for p in network.parameters() if p.requires_grad]
+        frozen = [p for p in self._others[player.name] if p.requires_grad]
         for parameter in frozen:
             parameter.requires_grad_(False)
         try:
