@@ -1,4 +1,4 @@
-"""Measure everything, or the sections named, and write docs/performance.json and docs/performance.md.
+"""Measure everything, or the sections named, and write docs/performance.md and docs/reliability.md with their figures.
 
     python -m benchmarks
     python -m benchmarks startup sampling
@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,32 @@ from typing import Any
 from benchmarks.timing import machine
 
 DOCS = Path(__file__).parents[1] / "docs"
-SECTIONS = ("quality", "throughput", "limit", "startup", "sampling", "growth", "gpu")
-INTRODUCTION = """# How fast it is
+PERFORMANCE = """# How fast it is
 
 Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` measures one section again. Machines are
 noisy: what is compared runs in turn within one run, and a ratio is the median of at least five. Seconds are of the
 machine named, and no promise.
 """
+RELIABILITY = """# What it survives
+
+Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` makes one section's trials again. Every
+trial has a time limit. The tests make a few of each.
+"""
+PAGES = {
+    "performance": (
+        PERFORMANCE,
+        ("quality", "throughput", "limit", "startup", "sampling", "growth", "gpu", "estimate"),
+    ),
+    "reliability": (RELIABILITY, ("processes",)),
+}
+"""Pages of docs/: what stands above, and the sections."""
+SECTIONS = tuple(name for _, names in PAGES.values() for name in names)
 
 
-def page(found: dict[str, Any]) -> str:
-    """docs/performance.md."""
-    parts = [INTRODUCTION]
-    for name in SECTIONS:
+def page(introduction: str, names: Sequence[str], found: dict[str, Any]) -> str:
+    """A page of docs/."""
+    parts = [introduction]
+    for name in names:
         if name in found:
             section: Any = import_module(f"benchmarks.{name}")
             told = section.markdown(found[name]["found"]).strip()
@@ -55,22 +69,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all if none")
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: whether it runs, not how fast")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder of performance.json and performance.md")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pages and their figures")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the figures")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.sections) - set(SECTIONS)):
         parser.error(f"no section is called '{unknown[0]}'; there are {', '.join(SECTIONS)}")
-    figures = asked.out / "performance.json"
-    found = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
-    for name in () if asked.render else asked.sections or SECTIONS:
-        print(f"{name} …", file=sys.stderr, flush=True)
-        section: Any = import_module(f"benchmarks.{name}")
-        start = time.perf_counter()
-        measured = section.measure(asked.quick)
-        minutes = (time.perf_counter() - start) / 60
-        found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
-        figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (asked.out / "performance.md").write_text(page(found), encoding="utf-8")
+    for stem, (introduction, names) in PAGES.items():
+        figures = asked.out / f"{stem}.json"
+        found = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
+        for name in () if asked.render else [name for name in asked.sections or SECTIONS if name in names]:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            section: Any = import_module(f"benchmarks.{name}")
+            start = time.perf_counter()
+            measured = section.measure(asked.quick)
+            minutes = (time.perf_counter() - start) / 60
+            found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
+            figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        if found:
+            (asked.out / f"{stem}.md").write_text(page(introduction, names, found), encoding="utf-8")
 
 
 if __name__ == "__main__":

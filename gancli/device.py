@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -19,8 +20,15 @@ def pick_device(name: str) -> torch.device:
     """
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     kind, _, number = name.partition(":")
+    if kind == "cuda" and not number and (mine := os.environ.get("LOCAL_RANK")) is not None:
+        if int(mine) >= there["cuda"]:
+            raise UsageError(
+                f"process {mine} of this machine has no GPU of its own: there are {there['cuda']}",
+                "start as many processes as there are GPUs, or choose --device cpu",
+            )
+        return torch.device("cuda", int(mine))
     if kind not in there or (number and not number.isdecimal()):
         raise UsageError(f"no device is called '{name}'", f"one of: {', '.join(DEVICES)}")
     if int(number or 0) >= there[kind]:
@@ -32,3 +40,16 @@ def multiplies_bf16() -> bool:
     """Whether this processor multiplies bfloat16 natively: elsewhere it would only be slower."""
     features: Any = getattr(torch.cpu, "get_capabilities", dict)()
     return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
+
+
+def be_deterministic(wanted: bool) -> None:
+    """Have PyTorch choose kernels that give the same bytes each time, where there are such, or take the fastest ones.
+
+    A CPU computes the same with the same number of threads either way. Of an operation that has no such kernel PyTorch
+    says so by an error.
+    """
+    if wanted:
+        # Read by the library that multiplies matrices on CUDA when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = False

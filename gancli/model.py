@@ -17,6 +17,7 @@ from gancli.architectures.base import build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError
 from gancli.latent import LatentSpec, batches
+from gancli.processes import spread
 from gancli.recipe import Recipe, parse
 
 
@@ -140,8 +141,8 @@ class Model:
 
     def images(self, seeds: Sequence[int], batch: int = 256) -> Iterator[Tensor]:
         """The images of seeds, a batch at a time: uint8 (up to batch, C, H, W)."""
-        for start in range(0, len(seeds), batch):
-            yield self.generate(self.latent.from_seeds(seeds[start : start + batch]))
+        parts = (seeds[start : start + batch] for start in range(0, len(seeds), batch))
+        yield from spread(parts, lambda part: self.generate(self.latent.from_seeds(part)))
 
     @property
     def has_encoder(self) -> bool:

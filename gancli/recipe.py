@@ -134,6 +134,11 @@ class Training(_Table):
         0.0, description="share of the budget, at its end, over which rates fall linearly to zero"
     )
     ema: Ema | None = Field(None, description="absent: the plain generator is published")
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = Field(
+        1, description="parts that a batch is worked on in, one after the other, to need less memory"
+    )
+    deterministic: bool = Field(False, description="PyTorch's deterministic kernels, which a GPU needs for equal bytes")
+    share_norm: bool = Field(True, description="batch norm over all processes of a training, not each by itself")
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
     columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")
     on_collapse: Literal["warn", "stop", "rollback"] = Field(

@@ -75,6 +75,7 @@ class Whitening(nn.Module):
     def __init__(self, dim: int, momentum: float = 0.01) -> None:
         super().__init__()
         self.momentum = momentum
+        self.over_all: Callable[[Tensor], Tensor] = lambda mean: mean  # of the batches of several processes
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("covariance", torch.eye(dim))
 
@@ -90,9 +91,9 @@ class Whitening(nn.Module):
             return torch.linalg.solve_triangular(factor, (codes - self.mean).T, upper=False).T
 
     def _follow(self, codes: Tensor) -> None:
-        self.mean.lerp_(codes.mean(0), self.momentum)
+        self.mean.lerp_(self.over_all(codes.mean(0)), self.momentum)
         centred = codes - self.mean
-        self.covariance.lerp_(centred.T @ centred / len(codes), self.momentum)
+        self.covariance.lerp_(self.over_all(centred.T @ centred / len(codes)), self.momentum)
 
 
 def encoder_end(features: int, dim: int, code: Code) -> list[nn.Module]:

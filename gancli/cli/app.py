@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 import gancli
+from gancli import processes
 from gancli.cli import (
     data,
     doctor,
@@ -102,22 +103,15 @@ def main(args: list[str] | None = None) -> None:
     arguments = [
         "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise(given)
     ]
+    fault, final = None, True
     try:
-        code = app(arguments, standalone_mode=False, prog_name="gancli")
+        code = app(arguments, standalone_mode=False, prog_name="gancli", obj=arguments)
     except typer.TyperException as error:
-        code = getattr(error, "exit_code", 2)
-        tell = getattr(error, "format_message", None)
-        if number := _number_fault(error):
-            _report(*number)
-        elif message := tell() if tell else str(error):
-            first = [word for word in arguments if not word.startswith("-")][:1]
-            command = " ".join(["gancli", *(word for word in first if word in _commands()), "--help"])
-            _report(message[:1].lower() + message[1:].rstrip("."), f"{command} lists what there is")
+        code, fault = getattr(error, "exit_code", 2), _typed(error, arguments)
     except GancliError as error:
         if traceback:
             raise
-        _report(error.message, error.hint)
-        code = error.exit_code
+        code, fault = error.exit_code, (error.message, error.hint)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
@@ -128,17 +122,31 @@ def main(args: list[str] | None = None) -> None:
         if traceback:
             raise
         where = f": {error.filename}" if error.filename else ""
-        _report(
-            f"{(error.strerror or str(error)).lower()}{where}", "check the path, its permissions and the disk's room"
-        )
-        code = 1
+        what = f"{(error.strerror or str(error)).lower()}{where}"
+        code, fault = 1, (what, "check the path, its permissions and the disk's room")
     except Exception as error:  # such as memory that ran out: still one line, and not a page of the program's inside
         if traceback:
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
-        _report(f"an unexpected fault: {what}", "run it again with --traceback to see where it arose")
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        code, fault = 1, (f"an unexpected fault: {what}", "run it again with --traceback to see where it arose")
+        final = processes.rank() is None  # the death of another process looks so, and is worth another try
+    code, speaks = processes.give_up(code if isinstance(code, int) else 0, final)
+    if fault and speaks:
+        _report(*fault)
+    processes.leave(well=code == 0 and fault is None)
+    sys.exit(code)
+
+
+def _typed(error: typer.TyperException, arguments: list[str]) -> tuple[str, str] | None:
+    """What is wrong with what was typed, and what to type instead; None where there is nothing to say."""
+    if number := _number_fault(error):
+        return number
+    tell = getattr(error, "format_message", None)
+    if not (message := tell() if tell else str(error)):
+        return None
+    first = [word for word in arguments if not word.startswith("-")][:1]
+    command = " ".join(["gancli", *(word for word in first if word in _commands()), "--help"])
+    return message[:1].lower() + message[1:].rstrip("."), f"{command} lists what there is"
 
 
 def _commands() -> set[str]:

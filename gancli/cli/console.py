@@ -3,6 +3,8 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+from gancli.processes import rank
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,5 +26,6 @@ def screen() -> "Console":
 
 
 def say(text: str, *, style: str | None = None) -> None:
-    """One plain line on standard error; never wrapped, never parsed for markup."""
-    talk().print(text, style=style, markup=False, soft_wrap=True)
+    """One plain line on standard error; never wrapped, never parsed for markup. Of several processes one speaks."""
+    if not rank():
+        talk().print(text, style=style, markup=False, soft_wrap=True)

@@ -13,10 +13,13 @@ from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Device, Truncation
+from gancli.cli.together import Processes, launch, meet
 from gancli.errors import UsageError
+from gancli.processes import ALONE, sharing
 
 
 def evaluate(
+    context: typer.Context,
     subjects: Annotated[
         list[str] | None,
         typer.Argument(
@@ -79,6 +82,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    processes: Processes = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Judge models, or images, against images that they have not seen: FID, KID, recall, coverage and more.
@@ -101,6 +105,9 @@ def evaluate(
       gancli evaluate pix2pix/mnist
       gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
+    if processes and processes > 1:
+        launch(context.obj, processes)
+    world = meet()
     import_quickly("gancli.evaluation.judging")
     from gancli.cli import reports
     from gancli.evaluation.comparison import alike, rank
@@ -112,7 +119,7 @@ def evaluate(
         raise UsageError("no metric was named", "as in --metrics fid,kid")
     picture = _picture(neighbours, subjects, names)
     found = []
-    with progress_bar() as progress:
+    with sharing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
             report = judge(
@@ -129,8 +136,11 @@ def evaluate(
             if repeats > 1 and not hasattr(report.protocol, "repeats"):
                 say(f"warning: '{report.model}' is judged by one set: --repeats is for images made from seeds")
             found.append(report)
-            if picture is not None:
-                reports.save_neighbours(subject, report, picture, data_dir)
+            if picture is not None and world.first:
+                with sharing(ALONE):
+                    reports.save_neighbours(subject, report, picture, data_dir)
+    if not world.first:
+        return
     if len(found) == 1:
         print(_json(found[0].to_dict())) if as_json else reports.show(found[0])
     else:

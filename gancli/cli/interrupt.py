@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
+from gancli.processes import rank
+
 
 @contextmanager
 def graceful() -> Generator[Callable[[], bool]]:
@@ -16,7 +18,8 @@ def graceful() -> Generator[Callable[[], bool]]:
 
     def press(_signal: int, _frame: FrameType | None) -> None:
         nonlocal pressed
-        if pressed:
+        # Where several processes share the work, whoever started them passes Ctrl-C on, and it comes twice.
+        if pressed and rank() is None:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display has hidden the cursor
             os._exit(130)

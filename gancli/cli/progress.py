@@ -4,12 +4,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from gancli.cli.console import talk
+from gancli.processes import rank
 
 
 @contextmanager
 def counting(what: str, total: int) -> Generator[Callable[[int], None]]:
     """A function to call with the number of things just made; the bar leaves no trace when it is done."""
-    if not talk().is_terminal:
+    if rank() or not talk().is_terminal:
         yield lambda made: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,7 +27,7 @@ def progress_bar(*, quiet: bool = False) -> Generator[Callable[[str, int, int], 
 
     Downloads are counted in bytes and shown as such.
     """
-    if quiet or not talk().is_terminal:
+    if quiet or rank() or not talk().is_terminal:
         yield lambda what, done, total: None
         return
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn

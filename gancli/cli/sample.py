@@ -1,6 +1,7 @@
 """``gancli sample``: images from a model."""
 
 import json
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,11 @@ from gancli.cli.console import say
 from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
+from gancli.cli.together import Processes, launch, meet
 from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
 from gancli.errors import UsageError
 from gancli.latent import Seeds, parse_seeds
+from gancli.processes import rank, sharing, spread
 from gancli.rendering.layout import MAX_GRID, file_stem, parse_grid
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def kind_of_class(source: "Model") -> str:
 
 
 def sample(
+    context: typer.Context,
     model: ModelName = None,
     seeds: Annotated[
         str | None,
@@ -93,6 +97,7 @@ def sample(
     truncation: Truncation = None,
     device: Device = "auto",
     batch: Batch = 256,
+    processes: Processes = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
     """Make images: one grid, or one PNG a seed; of a model of numbers, a plot or a table.
@@ -118,6 +123,9 @@ def sample(
     if csv is None or out is not None:
         _check(chosen or Seeds([]), cells, many, Path(out) if out else None)
 
+    if processes and processes > 1:
+        launch(context.obj, processes)
+    world = meet()
     import_quickly("gancli.model")
     from gancli import model as models
     from gancli.cli import numbers
@@ -128,7 +136,8 @@ def sample(
         numbers.refuse_options(source, grid=grid, out=out if many else None)
         _request(source, chosen, named, asked, None)
         chosen = chosen if chosen and (seeds or n) else numbers.usual(source)
-        numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
+        if world.first:
+            numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
@@ -137,11 +146,13 @@ def sample(
         _check_folders(source, request)
     else:
         _check_picture(len(request))
-    with counting("images", len(request)) as progress:
+    with sharing(world), counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, batch, progress)
         else:
             _save_grid(source, request, path, cells[0] if cells else request.columns, batch, progress)
+    if not world.first:
+        return
     told = [source.classes[number] for number in request.classes or ()]
     if as_json:
         made = {"model": source.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
@@ -258,8 +269,11 @@ def _save_many(source: "Model", request: Request, path: Path, batch: int, progre
 
     folders = [f"{folder_name(source.classes[number])}/" for number in request.classes or ()] or [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = (source.generate(inputs) for inputs in request.inputs(source.latent, batch))
-    save_images(images, names, path, progress=progress)
+    images = spread(request.inputs(source.latent, batch), source.generate)
+    if rank():
+        deque(images, maxlen=0)  # the first process writes what all have made
+    else:
+        save_images(images, names, path, progress=progress)
 
 
 def _save_grid(
@@ -273,7 +287,8 @@ def _save_grid(
     scale = default_scale(height, width)
     grid_size(len(request), height, width, columns=columns, scale=scale)
     made = []
-    for inputs in request.inputs(source.latent, batch):
-        made.append(source.generate(inputs).cpu())
-        progress(len(made[-1]))
-    save_grid(torch.cat(made), path, columns=columns, scale=scale)
+    for images in spread(request.inputs(source.latent, batch), source.generate):
+        made.append(images.cpu())
+        progress(len(images))
+    if not rank():
+        save_grid(torch.cat(made), path, columns=columns, scale=scale)

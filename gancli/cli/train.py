@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,18 +15,21 @@ import typer
 
 from gancli.cli.console import say
 from gancli.cli.imports import import_quickly
+from gancli.cli.together import Processes, launch, meet, one_by_one
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
 
     from gancli.data import Dataset
+    from gancli.processes import World
     from gancli.recipe import Recipe
     from gancli.training.evaluating import Settings
     from gancli.training.plan import Plan
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         str | None, typer.Argument(help="A data set's name, or a folder or zip of images.", metavar="DATA")
     ] = None,
@@ -63,12 +68,16 @@ def train(
             show_default="warn",
         ),
     ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bytes each time also on a GPU, at some cost.")
+    ] = False,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe. Repeatable.", metavar="KEY=VALUE")
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="[RUN]", help="Go on with this run, or with the newest unfinished one.")
     ] = None,
+    processes: Processes = None,
     save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0, metavar="SECONDS")] = 30.0,
     evaluate_every: Annotated[
         float | None,
@@ -109,11 +118,15 @@ def train(
     from gancli.catalog import check_new
 
     given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
-    training = _training(given, seed, precision, on_collapse)
+    training = _training(given, seed, precision, on_collapse, deterministic)
     if only_class is not None:
         # JSON writes text as TOML does; as it is, 9 would be a number.
         assignments = [*(assignments or []), f"data.only_class={json.dumps(only_class)}"]
-    folder = _to_resume(resume, out)
+    if processes and processes > 1 and not dry_run:
+        _launch(context.obj, processes, resume, out, data, model)
+    world = meet()
+    quiet = quiet or not world.first
+    folder = _to_resume(resume, out) or _to_restart(out)
     if folder is None:
         if data is None:
             raise UsageError(
@@ -128,12 +141,27 @@ def train(
         tables = stored.to_dict
     import_quickly("gancli.training.run")
     settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet)
-    if dry_run:
+    dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
+    if not dry_run:
+        out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
+        _train(out, made.recipe, dataset, where, save_every, settings, quiet, world)
+    elif world.first:
         _explain(made, dataset, where)
         _explain_evaluation(settings, made, dataset, where)
-    else:
-        _train(folder or out or _new_folder(made.recipe), made.recipe, dataset, where, save_every, settings, quiet)
+
+
+def _launch(
+    arguments: list[str], processes: int, resume: str | None, out: Path | None, data: str | None, model: str | None
+) -> None:
+    """Start the same command in so many processes, with a run folder by which they find what they did, and leave.
+
+    Raises:
+        typer.Exit: always, when they have ended.
+    """
+    named = []
+    if resume is None and out is None and data is not None:
+        named = ["--out", str(_new_folder(Path(model or _usual_model(data)).stem, data))]
+    launch([*arguments, *named], processes)
 
 
 def _settings(
@@ -166,7 +194,11 @@ def _usual_model(data: str) -> str:
 
 
 def _training(
-    given: dict[str, float | None], seed: int | None, precision: str | None, on_collapse: str | None
+    given: dict[str, float | None],
+    seed: int | None,
+    precision: str | None,
+    on_collapse: str | None,
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """The values of the recipe's training section that have options of their own."""
     budgets = {unit: value for unit, value in given.items() if value is not None}
@@ -174,6 +206,7 @@ def _training(
         raise UsageError(f"{' and '.join('--' + unit for unit in budgets)} are both a budget", "give one of them")
     budget = next((f"{value:.10g} {unit}" for unit, value in budgets.items()), None)
     options = {"budget": budget, "seed": seed, "precision": precision, "on_collapse": on_collapse}
+    options["deterministic"] = deterministic or None
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -216,6 +249,17 @@ def _to_resume(resume: str | None, out: Path | None) -> Path | None:
     return Path(resume) if resume else out or catalog.newest_run(unfinished=True)
 
 
+def _to_restart(out: Path | None) -> Path | None:
+    """The run that a process was torn from, where ``torchrun`` has started it again without being told a folder."""
+    from gancli import catalog
+
+    if out is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+        return None
+    with suppress(UsageError):  # it was torn away before there was a run
+        return catalog.newest_run(unfinished=True)
+    return None
+
+
 def _stored(
     folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
 ) -> Recipe:
@@ -248,6 +292,7 @@ def _prepare(
     data_dir: Path | None,
     measure_anyway: bool,
     quiet: bool,
+    world: World,
 ) -> tuple[Dataset, torch.device, Plan]:
     """Data, device and a recipe with nothing left open."""
     from gancli.cli.progress import progress_bar
@@ -258,7 +303,7 @@ def _prepare(
 
     recipe = stored or parse(tables())
     where = pick_device(device)
-    with progress_bar(quiet=quiet) as progress:
+    with progress_bar(quiet=quiet) as progress, one_by_one(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     for skipped in dataset.skipped[:5] if not quiet else ():
         say(f"left out {skipped.name}: {skipped.reason}")
@@ -274,7 +319,7 @@ def _prepare(
     measured = measure_anyway or (stored is None and plan.in_minutes(recipe))
     if measured and not quiet:
         say("measuring this machine for a moment …")
-    return dataset, where, plan.make(recipe, dataset, where, measured)
+    return dataset, where, plan.make(recipe, dataset, where, measured, world)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
@@ -287,14 +332,14 @@ def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
         )
 
 
-def _new_folder(recipe: Recipe) -> Path:
+def _new_folder(model: str, data: str) -> Path:
     import re
     import time
 
     from gancli import catalog
 
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(recipe.data.name).stem).strip("-.") or "data"
-    folder = catalog.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.model}-{stem}"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
+    folder = catalog.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
     return folder if not folder.exists() else next(name for name in names if not name.exists())
 
@@ -302,6 +347,7 @@ def _new_folder(recipe: Recipe) -> Path:
 def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     """What ``--dry-run`` prints: a recipe that can be saved and used as it is, with the rest in its comments."""
     from gancli.cli.display import clock, rate
+    from gancli.training.preview import FRAMES
 
     recipe, measured = made.recipe, made.measurement
     assert measured is not None
@@ -324,7 +370,7 @@ def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     shown = rounds * measured.images
     epochs = "" if numbers else f", {shown / len(dataset.images):,.1f} epochs"
     print(f"# budget       {rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}")
-    print(f"# time         {clock(rounds * measured.seconds)}")
+    print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.look)}")
 
 
 def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset, where: torch.device) -> None:
@@ -357,6 +403,7 @@ def _train(
     save_every: float,
     settings: Settings | None,
     quiet: bool,
+    world: World,
 ) -> None:
     """Train, and end by naming the files made."""
     import shlex
@@ -369,12 +416,13 @@ def _train(
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("judging the model for the first time …")
-    run = Run(out, recipe, dataset, where, save_every, settings)
+    run = Run(out, recipe, dataset, where, save_every, settings, world)
     if not quiet:
         done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"
         verb = f"finished, {done}" if run.finished else f"resuming at {done}"
         verb = verb if run.resumed else f"training {run.rounds:,} rounds"
-        say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}): {verb}")
+        many = f" in {world.size} processes" if world.size > 1 else ""
+        say(f"{recipe.model} on {dataset.name} ({where}, {recipe.training.precision}){many}: {verb}")
         say(f"judged every {settings.every:g} thousand images, and at the end") if settings else None
         say(run.note) if run.note else None
     try:
@@ -398,5 +446,5 @@ def _train(
     }
     if settings is not None and (out / BEST_FILE).exists():
         files[BEST_FILE] = "the model when it was best, likewise"
-    for name, what in files.items():
+    for name, what in files.items() if world.first else ():
         print(f"{out / name}  {what}" if not quiet else out / name)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.evaluation.extractors import BICUBIC, Extractor
+from gancli.processes import spread
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
@@ -93,19 +94,29 @@ class Reader:
         return torch.device("cpu") if weights is None else weights.device
 
     @torch.inference_mode()
-    def read(self, what: str, batches: Iterable[Tensor], total: int) -> Features:
-        """The features, on the CPU, of ``total`` images in batches of uint8 (N, C, H, W)."""
-        values, probabilities = [], []
+    def read(self, what: str, batches: Iterable[Tensor], total: int, *, shared: bool = False) -> Features:
+        """The features, on the CPU, of ``total`` images in batches of uint8 (N, C, H, W).
+
+        ``shared`` deals the batches out to the processes that share the work: what each of them does anyway, even
+        where others find the features in a cache, must not be.
+        """
+        rows, width = [], 0
         done = 0
-        for images in batches:
+
+        def look(images: Tensor) -> Tensor:
+            nonlocal width
             # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
             with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 features, logits = self.network(prepare(images.cpu(), self.extractor).to(self.device))
-            values.append(features.cpu())
-            probabilities.append(logits.softmax(1).cpu())
-            done += len(images)
+            width = features.shape[1]
+            return torch.cat([features, logits.softmax(1)], 1).cpu()
+
+        for found in spread(batches, look) if shared else map(look, batches):
+            rows.append(found)
+            done += len(found)
             self.progress(what, done, total)
-        return Features(torch.cat(values), torch.cat(probabilities))
+        whole = torch.cat(rows)
+        return Features(whole[:, :width].clone(), whole[:, width:].clone())
 
 
 def readout(features: Features, classes: int) -> Readout:

@@ -221,7 +221,7 @@ class _Comparison:
     def judge(self, seeds: range) -> _Judged:
         """The figures of the images of these seeds."""
         model, real, labels = self.model, self.real, self.labels
-        fake = self.reader.read("generated images", model.images(seeds, BATCH), len(seeds))
+        fake = self.reader.read("generated images", model.images(seeds, BATCH), len(seeds), shared=True)
         self.reader.progress("metrics", 0, 1)
         asked = conditional.asked_for(model.header, seeds, self.names)
         told = None if asked is None or labels is None else (labels, asked)

@@ -81,9 +81,9 @@ class Procedure(Objective):
         rested = (range(period.start, min(period.stop, before)) for period in self._still(side))
         return before - len(set().union(*rested))
 
-    def noisy(self, images: Tensor) -> Tensor:
+    def noisy(self, images: Tensor, turn: Turn) -> Tensor:
         """Images as a discriminator sees them."""
-        return images + self.input_noise * torch.randn_like(images) if self.input_noise else images
+        return images + self.input_noise * turn.normal_like(images) if self.input_noise else images
 
     def _still(self, side: Side) -> list[range]:
         """The rounds in which a side stands still."""
@@ -137,7 +137,6 @@ class Adversarial(Procedure):
         self.penalties = [
             (name, registry.get("term", name), Penalty.model_validate(penalty)) for name, penalty in penalties.items()
         ]
-        self._fake: tuple[Inputs, Tensor] | None = None
 
     @staticmethod
     def faults(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
@@ -182,15 +181,14 @@ class Adversarial(Procedure):
 
     def begin(self, turn: Turn) -> None:
         """With ``reuse_fake``, make the round's fakes while the generator still takes gradients."""
-        self._fake = None
         if self.reuse_fake:
             inputs = self.inputs(turn)
-            self._fake = inputs, self.generator(**inputs)
+            turn.kept = inputs, self.generator(**inputs)
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminator's step."""
-        if self._fake is not None:
-            inputs, fake = self._fake[0], self._fake[1].detach()
+        if turn.kept is not None:
+            inputs, fake = turn.kept[0], turn.kept[1].detach()
         else:
             with torch.no_grad(), self._stillness():
                 inputs = self.inputs(turn)
@@ -198,16 +196,16 @@ class Adversarial(Procedure):
         seen, about_real, about_fake = turn.images, self.about_real(turn), self.about_fake(inputs)
         if self.joint or getattr(self.discriminator, "each_alone", False):
             about = {name: torch.cat([value, about_fake[name]]) for name, value in about_real.items()}
-            both = self._look(torch.cat([seen, fake]), about)
+            both = self._look(turn, torch.cat([seen, fake]), about)
             real_said, fake_said = _halves(both, len(seen))
         else:
-            real_said, fake_said = self._look(seen, about_real), self._look(fake, about_fake)
+            real_said, fake_said = self._look(turn, seen, about_real), self._look(turn, fake, about_fake)
         real, false = self.logits(real_said), self.logits(fake_said)
         loss = self.loss.d(real, false) * (0.5 if self.joint else 1.0)
         losses = {"discriminator": loss}
         for name, penalty, how in self.penalties:
             if turn.round % how.interval == 0:
-                value = penalty(lambda x: self.logits(self.discriminator(x, **about_real)), seen, fake)
+                value = penalty(lambda x: self.logits(self.discriminator(x, **about_real)), seen, fake, turn)
                 losses[name] = value * (how.weight * how.interval)
         losses |= self.discriminator_terms(turn, real_said, fake_said, inputs)
         figures = self.loss.shown(real.detach(), false.detach())
@@ -216,20 +214,20 @@ class Adversarial(Procedure):
     def deceive(self, turn: Turn) -> Outcome:
         """The generator's step."""
         # A second step of the round must not go back through a graph that is spent: it makes fakes of its own.
-        if self._fake is not None and self._fake[1].requires_grad:
-            inputs, fake = self._fake
+        if turn.kept is not None and turn.kept[1].requires_grad:
+            inputs, fake = turn.kept
         else:
             inputs = self.inputs(turn)
             fake = self.generator(**inputs)
         if self.reuse_fake:
-            self._fake = inputs, fake.detach()
-        said = self._look(fake, self.about_fake(inputs))
+            turn.kept = inputs, fake.detach()
+        said = self._look(turn, fake, self.about_fake(inputs))
         logits = self.logits(said)
         losses = {"generator": self.loss.g(logits), **self.generator_terms(turn, fake, said, inputs)}
         return Outcome(losses, self.loss.deceived(logits.detach()))
 
-    def _look(self, images: Tensor, about: Inputs) -> Any:
-        return self.discriminator(self.noisy(images), **about)
+    def _look(self, turn: Turn, images: Tensor, about: Inputs) -> Any:
+        return self.discriminator(self.noisy(images, turn), **about)
 
     @contextmanager
     def _stillness(self) -> Generator[None]:

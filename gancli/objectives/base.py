@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
+from gancli.processes import ALONE, World
 
 
 class Loss(Protocol):
@@ -157,14 +158,14 @@ Score = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) to logits, with whatever else the discriminator looks at held fixed."""
 
 
-def r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+def r1(score: Score, real: Tensor, fake: Tensor, turn: Turn) -> Tensor:
     """E[|grad D(x)|^2] / 2 on real images (Mescheder et al. 2018, equation 9)."""
     return 0.5 * _slope(score, real).square().sum(1).mean()
 
 
-def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(score: Score, real: Tensor, fake: Tensor, turn: Turn) -> Tensor:
     """E[(|grad D(x)| - 1)^2] between real and fake, one epsilon a sample (Gulrajani et al. 2017, equation 3)."""
-    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    epsilon = turn.uniform((len(real), *[1] * (real.dim() - 1)))
     between = torch.lerp(fake.to(real.dtype), real, epsilon.to(real.dtype))
     return (_slope(score, between).norm(2, dim=1) - 1).square().mean()
 
@@ -177,8 +178,8 @@ def _slope(score: Score, x: Tensor) -> Tensor:
     return slope.to(x.dtype).flatten(1)
 
 
-# A term: a discriminator's scores, real and fake images to a scalar.
-TERMS: dict[str, Callable[[Score, Tensor, Tensor], Tensor]] = {"r1": r1, "gradient-penalty": gradient_penalty}
+# A term: a discriminator's scores, real and fake images, and the turn that chance comes from, to a scalar.
+TERMS: dict[str, Callable[[Score, Tensor, Tensor, Turn], Tensor]] = {"r1": r1, "gradient-penalty": gradient_penalty}
 
 
 @dataclass(frozen=True)
@@ -195,20 +196,93 @@ class Batch:
     labels: Tensor | None = None
     source: Tensor | None = None
 
+    def split(self, parts: int) -> list[Batch]:
+        """The same rows as so many batches of the same size, one after the other."""
+        if parts == 1:
+            return [self]
+        columns = [
+            [None] * parts if value is None else value.chunk(parts) for value in (self.images, self.labels, self.source)
+        ]
+        return [Batch(*row) for row in zip(*columns, strict=True)]
+
+
+Latents = dict[str, Tensor]
+"""What a generator is called with, by name, each (N, …)."""
+
+
+class Chance:
+    """Random numbers for the rows of a batch that one process works on at one time.
+
+    All are drawn for the whole batch, by a generator that stands alike in every process, and the rows are taken from
+    them: so the numbers that belong to an image depend neither on the number of processes nor on the number of parts
+    that a batch is worked on in.
+
+    Args:
+        latents: makes the latents of a whole batch.
+        generator: of the other random numbers, on the device.
+        batch: rows of the whole.
+        rows: those that are worked on.
+    """
+
+    def __init__(
+        self, latents: Callable[[], Latents], generator: torch.Generator, batch: int, rows: slice = slice(None)
+    ) -> None:
+        self._latents, self._generator, self._batch, self._rows = latents, generator, batch, rows
+        self._count = len(range(*rows.indices(batch)))
+
+    def draw(self) -> Latents:
+        """Latents of the rows, each call anew."""
+        return {name: value[self._rows] for name, value in self._latents().items()}
+
+    def normal(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+        """N(0, 1), of a shape whose first side is the number of rows or a multiple of it."""
+        return self._of(torch.randn, shape, dtype)
+
+    def uniform(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+        """The same, evenly from 0 to 1."""
+        return self._of(torch.rand, shape, dtype)
+
+    def _of(self, draw: Callable[..., Tensor], shape: Sequence[int], dtype: torch.dtype | None) -> Tensor:
+        # Several batches in one, as of real images and fakes, come one after the other in the whole as well.
+        times, rest = shape[0] // self._count, shape[1:]
+        generator = self._generator
+        found = draw(times * self._batch, *rest, generator=generator, device=generator.device, dtype=dtype)
+        if self._count == self._batch:
+            return found
+        return found.unflatten(0, (times, self._batch))[:, self._rows].flatten(0, 1)
+
 
 @dataclass
 class Turn:
     """What a player's step works on.
 
     Attributes:
-        draw: fresh generator inputs for one batch, each call anew.
+        chance: where its random numbers come from.
         batch: real data; None for a player that asks for none.
         round: rounds finished before this one.
+        kept: what players hand on to those who play after them in the round.
+        world: the processes that share the batch.
+        dice: a generator on the CPU that falls alike in every process, for what concerns the batch as a whole.
     """
 
-    draw: Callable[[], dict[str, Tensor]]
+    chance: Chance
     batch: Batch | None = None
     round: int = 0
+    kept: Any = None
+    world: World = ALONE
+    dice: torch.Generator = field(default_factory=torch.Generator)
+
+    def draw(self) -> Latents:
+        """Fresh generator inputs for one batch, each call anew."""
+        return self.chance.draw()
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Numbers from 0 to 1, the first side being rows of the batch."""
+        return self.chance.uniform(shape)
+
+    def normal_like(self, values: Tensor) -> Tensor:
+        """N(0, 1) in the shape and type of values whose first side is rows of the batch."""
+        return self.chance.normal(values.shape, values.dtype)
 
     @property
     def images(self) -> Tensor:

@@ -32,12 +32,13 @@ class Pool(nn.Module):
         super().__init__()
         self.register_buffer("kept", torch.zeros(size, *shape))
 
-    def exchange(self, fresh: Tensor, seen: int) -> Tensor:
+    def exchange(self, fresh: Tensor, seen: int, dice: torch.Generator) -> Tensor:
         """Fakes to judge: each is a fresh one or, once the pool is full, as likely a kept one, which it replaces.
 
         Args:
             fresh: (N, C, H, W).
             seen: fakes that came before these.
+            dice: decides, on the CPU.
         """
         size, count = len(self.kept), len(fresh)
         if size == 0:
@@ -46,10 +47,9 @@ class Pool(nn.Module):
             places = torch.arange(seen, min(seen + count, size))
             self.kept[places] = fresh[: len(places)].to(self.kept.dtype)
             return fresh
-        # Chance comes from the CPU, where a checkpoint keeps its state; one place serves one fake.
-        few = min(count, size)
-        swapped = (torch.rand(few) < 0.5).nonzero().flatten()
-        places = torch.randperm(size)[: len(swapped)]
+        few = min(count, size)  # one place serves one fake
+        swapped = (torch.rand(few, generator=dice) < 0.5).nonzero().flatten()
+        places = torch.randperm(size, generator=dice)[: len(swapped)]
         mixed = fresh.clone()
         mixed[swapped] = self.kept[places].to(fresh.dtype)
         self.kept[places] = fresh[swapped].to(self.kept.dtype)
@@ -101,7 +101,6 @@ class CycleGan(Procedure):
         self.loss = LeastSquares(self.smoothing)
         shape = getattr(self.generator, "shape", (0, 0, 0))
         self.pool, self.pool_source = Pool(pool, shape), Pool(pool, shape)
-        self._made: tuple[Tensor, ...] = ()
 
     @property
     def players(self) -> Sequence[Player]:
@@ -116,8 +115,8 @@ class CycleGan(Procedure):
         """The generators' step: equation 3 with the identity term of section 5.2."""
         images, sources = turn.images, turn.source
         made, made_source = self.generator(source=sources), self.back(source=images)
-        said = self.discriminator(self.noisy(made)).float()
-        said_source = self.discriminator_source(self.noisy(made_source)).float()
+        said = self.discriminator(self.noisy(made, turn)).float()
+        said_source = self.discriminator_source(self.noisy(made_source, turn)).float()
         losses = {"generator": 2 * self.loss.g(said), "back": 2 * self.loss.g(said_source)}
         if self.cycle:
             trips = l1(self.back(source=made), sources) + l1(self.generator(source=made_source), images)
@@ -125,30 +124,34 @@ class CycleGan(Procedure):
         if self.identity:
             same = l1(self.generator(source=images), images) + l1(self.back(source=sources), sources)
             losses["identity"] = self.identity * same
-        self._made = images, sources, made.detach(), made_source.detach()
+        turn.kept = images, sources, made.detach(), made_source.detach()
         return Outcome(losses, self.loss.deceived(said.detach()))
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminators' step, each in its own set (equation 1)."""
         real, real_source, made, made_source = self._to_judge(turn)
-        # Further steps of a round fill the same places of a pool again.
-        seen = self.rounds_played("discriminator", turn.round) * len(made)
-        images = real, self.pool.exchange(made, seen)
-        sources = real_source, self.pool_source.exchange(made_source, seen)
-        logits = [self.discriminator(self.noisy(x)).float() for x in images]
-        others = [self.discriminator_source(self.noisy(x)).float() for x in sources]
+        images = real, self._exchange(self.pool, made, turn)
+        sources = real_source, self._exchange(self.pool_source, made_source, turn)
+        logits = [self.discriminator(self.noisy(x, turn)).float() for x in images]
+        others = [self.discriminator_source(self.noisy(x, turn)).float() for x in sources]
         losses = {"discriminator": self.loss.d(*logits), "discriminator_source": self.loss.d(*others)}
         return Outcome(losses, self.loss.shown(logits[0].detach(), logits[1].detach()))
+
+    def _exchange(self, pool: Pool, made: Tensor, turn: Turn) -> Tensor:
+        """Fakes to judge: all processes keep the same pool, and each judges its share of what comes out of it."""
+        whole = turn.world.together(made)
+        # Further steps of a round fill the same places of a pool again.
+        seen = self.rounds_played("discriminator", turn.round) * len(whole)
+        return pool.exchange(whole, seen, turn.dice)[turn.world.share(len(whole))]
 
     def _to_judge(self, turn: Turn) -> tuple[Tensor, ...]:
         """Real images and sources, made images and sources: what the generators left, or all of the step's own."""
         if turn.batch is not None:
             with torch.no_grad():
                 return turn.images, turn.source, self.generator(source=turn.source), self.back(source=turn.images)
-        if not self._made:
+        if turn.kept is None:
             raise RuntimeError("the generators play first")
-        made, self._made = self._made, ()
-        return made
+        return turn.kept
 
     def preview(self, published: nn.Module, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
         """Source, what it becomes, and that taken back, in turn: three pictures for each real source."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from gancli.objectives.autoencoder import Autoencoder
@@ -17,9 +16,9 @@ def posterior(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_variance
 
 
-def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+def draw(mean: Tensor, log_variance: Tensor, turn: Turn) -> Tensor:
     """z = mean + sd * noise: a sample of q(z | x) through which gradients pass (section 2.4)."""
-    return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+    return mean + (0.5 * log_variance).exp() * turn.normal_like(mean)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -38,7 +37,7 @@ class Vae(Autoencoder):
     def play(self, turn: Turn) -> Outcome:
         """A step of both networks."""
         mean, log_variance = posterior(self.encoder, turn.images)
-        reconstruction = self.surprise(draw(mean, log_variance), turn.images)
+        reconstruction = self.surprise(draw(mean, log_variance, turn), turn.images)
         kl = divergence(mean, log_variance).mean()
         return Outcome({"reconstruction": reconstruction, "kl": kl}, {"elbo": -(reconstruction + kl).detach()})
 

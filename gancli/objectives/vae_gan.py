@@ -75,8 +75,7 @@ class VaeGan(Procedure):
                 f"choose one from 1 to {len(activations)}",
             )
         activations[layer - 1].register_forward_hook(self._keep)
-        self._features = nothing = torch.empty(0)
-        self._seen = Seen(nothing, nothing)
+        self._features = torch.empty(0)
 
     @staticmethod
     def faults(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
@@ -96,27 +95,27 @@ class VaeGan(Procedure):
     def encode(self, turn: Turn) -> Outcome:
         """The encoder's step: L_prior + L_llike."""
         mean, log_variance = posterior(self.encoder, turn.images)
-        z = draw(mean, log_variance)
-        self._compare_with(turn.images, z.detach())
-        features = self._look(self.generator(z=z))[1]
-        return Outcome({"kl": divergence(mean, log_variance).mean(), "features": self._difference(features)})
+        z = draw(mean, log_variance, turn)
+        self._compare_with(turn, turn.images, z.detach())
+        features = self._look(turn, self.generator(z=z))[1]
+        return Outcome({"kl": divergence(mean, log_variance).mean(), "features": self._difference(turn, features)})
 
     def decode(self, turn: Turn) -> Outcome:
         """The generator's step: gamma L_llike - L_GAN."""
         if turn.batch is not None:
-            self._compare_with(turn.images, self._encoded(turn.images))
+            self._compare_with(turn, turn.images, self._encoded(turn))
         remade, sampled = self._make(turn)
-        logits, features = self._look(remade)
-        fool = self.loss.g(torch.cat([logits, self._look(sampled)[0]]))
-        return Outcome({"generator": fool, "reconstruction": self.gamma * self._difference(features)})
+        logits, features = self._look(turn, remade)
+        fool = self.loss.g(torch.cat([logits, self._look(turn, sampled)[0]]))
+        return Outcome({"generator": fool, "reconstruction": self.gamma * self._difference(turn, features)})
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminator's step: -L_GAN, in which reconstructions and samples are fake alike (equation 8)."""
         if turn.batch is not None:
-            self._seen = Seen(turn.images, self._encoded(turn.images))
+            turn.kept = Seen(turn.images, self._encoded(turn))
             with torch.no_grad():
                 self._make(turn)
-        real, *fakes = (self._look(images)[0] for images in (self._seen.images, *self._seen.fakes))
+        real, *fakes = (self._look(turn, images)[0] for images in (turn.kept.images, *turn.kept.fakes))
         fake = torch.cat(fakes)
         shown = {"probability/real": real.detach().sigmoid().mean(), "probability/fake": fake.detach().sigmoid().mean()}
         return Outcome({"discriminator": self.loss.d(real, fake)}, shown)
@@ -128,31 +127,31 @@ class VaeGan(Procedure):
         return pairs_and_samples(images, published(z=mean), published(**inputs))
 
     @torch.no_grad()
-    def _compare_with(self, images: Tensor, z: Tensor) -> None:
+    def _compare_with(self, turn: Turn, images: Tensor, z: Tensor) -> None:
         """Go on with these images, whose features are those to reach."""
-        self._seen = Seen(images, z, self._look(images)[1])
+        turn.kept = Seen(images, z, self._look(turn, images)[1])
 
     @torch.no_grad()
-    def _encoded(self, images: Tensor) -> Tensor:
-        return draw(*posterior(self.encoder, images))
+    def _encoded(self, turn: Turn) -> Tensor:
+        return draw(*posterior(self.encoder, turn.images), turn)
 
     def _make(self, turn: Turn) -> tuple[Tensor, ...]:
         """Reconstructions and as many samples, kept without their gradients."""
-        fakes = self.generator(z=torch.cat([self._seen.z, turn.draw()["z"]])).chunk(2)
-        self._seen.fakes = tuple(fake.detach() for fake in fakes)
+        fakes = self.generator(z=torch.cat([turn.kept.z, turn.draw()["z"]])).chunk(2)
+        turn.kept.fakes = tuple(fake.detach() for fake in fakes)
         return fakes
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self._features = output
 
-    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _look(self, turn: Turn, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, 1) and features (N, ...) of images."""
-        logits = self.discriminator(self.noisy(images)).float()
+        logits = self.discriminator(self.noisy(images, turn)).float()
         return logits, self._features.float()
 
-    def _difference(self, features: Tensor) -> Tensor:
+    def _difference(self, turn: Turn, features: Tensor) -> Tensor:
         """L_llike: -log N(features of x; features of its reconstruction, spread^2) up to a constant, mean over x."""
-        return 0.5 * ((features - self._seen.features) / self.spread).square().flatten(1).sum(1).mean()
+        return 0.5 * ((features - turn.kept.features) / self.spread).square().flatten(1).sum(1).mean()
 
 
 OBJECTIVE = VaeGan

@@ -10,6 +10,7 @@ from torch import Tensor
 from gancli.data import Dataset, Formula
 from gancli.errors import UsageError
 from gancli.objectives.base import Batch
+from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 
 Limits = tuple[float, float] | None
@@ -20,14 +21,14 @@ class Feed(Protocol):
     """An endless stream of batches. What comes next is a function of the seed and of how much was drawn."""
 
     drawn: int
-    """Items handed out so far: the position, and all there is to save."""
+    """Items handed out so far, to all processes together: the position, and all there is to save."""
 
     def next(self) -> Batch:
-        """The next batch, on the device."""
+        """This process's rows of the next batch, on the device."""
         ...
 
 
-def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits) -> Feed:
+def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits, world: World = ALONE) -> Feed:
     """The stream that a recipe wants of its data."""
     training = recipe.training
     if dataset.formula is not None:
@@ -36,7 +37,7 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
                 f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
                 "leave out --model, or let its generator end in numbers: --set networks.generator.output=linear",
             )
-        return Formulas(dataset.formula, training.batch, training.seed, device)
+        return Formulas(dataset.formula, training.batch, training.seed, device, world)
     if limits is None:
         raise UsageError(
             f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
@@ -52,6 +53,7 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
         recipe.data.mirror,
         dataset.sources,
         recipe.data.paired,
+        world,
     )
 
 
@@ -63,17 +65,18 @@ class Formulas:
         batch: rows a draw.
         seed: of the rows.
         device: where batches go.
+        world: the processes among which a draw is shared.
     """
 
-    def __init__(self, formula: Formula, batch: int, seed: int, device: torch.device) -> None:
+    def __init__(self, formula: Formula, batch: int, seed: int, device: torch.device, world: World = ALONE) -> None:
         self.formula, self.batch, self.seed, self.device = formula, batch, seed, device
-        self.drawn = 0
+        self.drawn, self._rows = 0, world.share(batch)
 
     def next(self) -> Batch:
-        """Fresh rows, float32 (batch, 1, 1, width)."""
+        """Fresh rows, float32 (batch, 1, 1, width); this process's share of them."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
         self.drawn += self.batch
-        return Batch(self.formula.draw(self.batch, generator)[:, None, None].to(self.device))
+        return Batch(self.formula.draw(self.batch, generator)[self._rows, None, None].to(self.device))
 
 
 class Images:
@@ -91,6 +94,7 @@ class Images:
         mirror: show each image mirrored half of the time.
         sources: uint8 (M, C, H, W), what images are made from, or None.
         paired: source and image of one number belong together (M = N); otherwise sources come in an order of their own.
+        world: the processes among which a draw is shared.
     """
 
     def __init__(
@@ -104,11 +108,12 @@ class Images:
         mirror: bool = False,
         sources: Tensor | None = None,
         paired: bool = True,
+        world: World = ALONE,
     ) -> None:
         self.images, self.labels, self.sources, self.batch, self.seed = images, labels, sources, batch, seed
         self.device, self.mirror = device, mirror
         self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
-        self.drawn = 0
+        self.drawn, self._rows = 0, world.share(batch)
         self._order = _Order(len(images), seed)
         # An unpaired source must not follow the images' order: where both have N items it would be a pairing.
         self._other = self._order if paired or sources is None else _Order(len(sources), seed ^ 0x5EED)
@@ -116,16 +121,16 @@ class Images:
             self.images = images.to(device)
 
     def next(self) -> Batch:
-        """The next batch, on the device; its images are float32 (batch, C, H, W)."""
-        index = self._order.take(self.drawn, self.batch)
-        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)
+        """This process's share of the next batch, on the device; its images are float32 (N, C, H, W)."""
+        index = self._order.take(self.drawn, self.batch)[self._rows]
+        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)[self._rows]
         self.drawn += self.batch
         images = self._floats(self.images, index)
         source = None if self.sources is None else self._floats(self.sources, other)
         labels = None if self.labels is None else self.labels[index].to(self.device)
         if self.mirror:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
-            flip = (torch.rand(self.batch, generator=generator) < 0.5).to(self.device)[:, None, None, None]
+            flip = (torch.rand(self.batch, generator=generator)[self._rows] < 0.5).to(self.device)[:, None, None, None]
             images = torch.where(flip, images.flip(-1), images)
             source = None if source is None else torch.where(flip, source.flip(-1), source)
         layout = torch.channels_last
@@ -134,7 +139,11 @@ class Images:
 
     def _floats(self, pixels: Tensor, index: Tensor) -> Tensor:
         # Whole images are copied, where brackets would look up every pixel's place.
-        chosen = pixels.index_select(0, index.to(pixels.device)).to(self.device, non_blocking=True)
+        chosen = pixels.index_select(0, index.to(pixels.device, non_blocking=True))
+        if chosen.device != self.device:
+            # From pinned memory a batch travels while the device computes.
+            chosen = chosen.pin_memory() if self.device.type == "cuda" else chosen
+            chosen = chosen.to(self.device, non_blocking=True)
         return chosen.float().mul_(self.scale).add_(self.low)
 
 

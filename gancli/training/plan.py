@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Generator
@@ -16,6 +17,7 @@ from torch import Tensor
 from gancli.data import Dataset
 from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
+from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.rendering.images import grid
 from gancli.training.preview import FRAMES, Preview
@@ -179,21 +181,32 @@ def in_minutes(recipe: Recipe) -> bool:
     return recipe.training.rounds is None and recipe.training.budget.endswith("minutes")
 
 
-def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool = False) -> Plan:
+def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool = False, world: World = ALONE) -> Plan:
     """Decide what a recipe leaves open; one that leaves nothing open stays as it is.
+
+    Where several processes are to train, each tries its share of a batch at the same time as the others, and all
+    decide alike. What they will have to tell each other is not tried.
 
     Args:
         recipe: as it was asked for.
         dataset: what it is to be trained on.
         device: where.
         measured: whether to measure what its rounds cost, also where its budget is not in minutes.
+        world: the processes that are to train it.
     """
     asked = recipe.training.precision
     recipe, why = resolve(recipe, dataset, device), "as asked"
+    whole = recipe.training.batch
+    share = recipe.with_values(training={"batch": max(2, whole // world.size)})
     if asked == "auto":
-        precision, why = worthwhile(recipe, dataset, device)
+        precision, why = world.tell(worthwhile(share, dataset, device))
         recipe = recipe.with_values(training={"precision": precision})
-    measurement = measure(recipe, dataset, device) if measured or in_minutes(recipe) else None
+        share = share.with_values(training={"precision": precision})
+    measurement = measure(share, dataset, device) if measured or in_minutes(recipe) else None
+    if measurement is not None and world.size > 1:
+        seconds, look = world.most([measurement.seconds, measurement.look])
+        images = world.size * measurement.images
+        measurement = dataclasses.replace(measurement, seconds=seconds, look=look, images=images)
     if recipe.training.rounds is None:
         if measurement:
             images = measurement.images

@@ -37,6 +37,7 @@ from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, make_folder
+from gancli.processes import ALONE, World
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import grid, save_grid, save_picture
@@ -102,6 +103,7 @@ class Run:
         device: where.
         save_every: seconds between saves: at most this much work is lost when the process is killed.
         settings: how to judge what is published as it goes; None: not at all.
+        world: the processes that train it together, all in this way: only the first writes files and judges.
 
     Attributes:
         seconds: that the training took so far, without those of evaluations.
@@ -119,24 +121,27 @@ class Run:
         device: torch.device,
         save_every: float = 30.0,
         settings: Settings | None = None,
+        world: World = ALONE,
     ) -> None:
-        self.folder, self.recipe, self.dataset = folder, recipe, dataset
-        self.trainer = Trainer(recipe, dataset, device)
+        self.folder, self.recipe, self.dataset, self.world = folder, recipe, dataset, world
+        self.trainer = Trainer(recipe, dataset, device, world)
         self.preview = Preview(self.trainer, dataset)
         self.writer = Writer()
         self.rounds = recipe.training.rounds or 1
         self.seconds, self.save_every, self.note = 0.0, save_every, ""
-        self.watch, self.evaluator = health.Watch(), Evaluator(settings)
+        self.watch, self.evaluator = health.Watch(), Evaluator(settings if world.first else None)
+        self.judged = settings is not None
         self.policy = recipe.training.on_collapse
         self.rollbacks: list[dict[str, Any]] = []
         self._speed = 0.0
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
-        self.resumed = (folder / catalog.STATE_FILE).exists()
+        self.resumed = world.tell((folder / catalog.STATE_FILE).exists())
         if self.resumed:
             self._load()
         self.evaluator.rehearse(folder, self.trainer, dataset)
-        if not self.resumed:
+        if not self.resumed and world.first:
             self._create()
+        world.wait()
 
     @property
     def finished(self) -> bool:
@@ -161,12 +166,13 @@ class Run:
         while not self.finished:
             self._evaluate(reporter, stop)
             self.trainer.round()
-            now, done, halt = clock(), self.trainer.rounds, stop()
+            now, done = clock(), self.trainer.rounds
             self.seconds = now - started
-            save = halt or now - saved >= self.save_every or self.finished
+            halt, save, tell = self._agree(stop(), now - saved >= self.save_every, now - told >= 1)
+            save = save or halt or self.finished
             try:
                 look = self._sample(reporter) if done in self.frames or self.finished else None
-                if look is not None or save or now - told >= 1:
+                if look is not None or save or tell:
                     self._row(reporter, (done - last) / max(now - told, 1e-9), look)
                     told, last = now, done
                 if save:
@@ -176,17 +182,27 @@ class Run:
                 last = self._go_back(error, reporter)
             if halt and not self.finished:
                 raise Interrupted
-        if not (self.folder / "samples.png").exists():
+        if self.world.first and not (self.folder / "samples.png").exists():
             self._finish()
         self._evaluate(reporter, stop)
+
+    def _agree(self, halt: bool, save: bool, tell: bool) -> tuple[bool, bool, bool]:
+        """What all processes do now: stop where any is asked to; save and tell when the first one's clock says so."""
+        if self.world.size == 1:
+            return halt, save, tell
+        mine = [halt, save and self.world.first, tell and self.world.first]
+        stops, saves, tells = (bool(value) for value in self.world.most([float(value) for value in mine]))
+        return stops, saves, tells
 
     def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         """Judge what is published where it is time to, and write and tell the line about it."""
         try:
-            found = self.evaluator.look(self.folder, self.trainer, self.dataset, self.finished, stop)
+            found, stopped = self.evaluator.look(self.folder, self.trainer, self.dataset, self.finished, stop), False
         except Stopped:
+            found, stopped = None, True
+        if self.judged and self.world.most([float(stopped)])[0]:
             self.save()
-            raise Interrupted from None
+            raise Interrupted
         if found is not None:
             row = {**self._stamp(), health.EVALUATION: found}
             self._write(row, reporter)
@@ -211,8 +227,9 @@ class Run:
             self.writer.wait()
 
     def _write_tensors(self, name: str, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-        path, now = self.folder / name, snapshot(tensors)
-        self.writer.do(lambda: checkpoint.write(path, now, header))
+        if self.world.first:
+            path, now = self.folder / name, snapshot(tensors)
+            self.writer.do(lambda: checkpoint.write(path, now, header))
 
     def _write_state(self, name: str) -> None:
         tree = {**self.trainer.state(), "before": self.preview.before}
@@ -291,7 +308,7 @@ class Run:
         if here != there:
             self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
             self.note += "the rest will differ in the last bits"
-        for left in self.folder.glob(".*.part"):
+        for left in self.folder.glob(".*.part") if self.world.first else ():
             left.unlink()
         self._trim()
 
@@ -303,14 +320,16 @@ class Run:
         """Forget what was written after the state that the training goes on from."""
         path, done = self.folder / "metrics.jsonl", self.trainer.rounds
         rows = [row for row in read_metrics(path) if row["round"] <= done]
-        with atomic(path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        self.world.wait()
+        if self.world.first:
+            with atomic(path) as temporary:
+                temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         self.evaluator.recall(rows)
         self.watch = health.Watch()
         for row in rows:
             self.watch.see(row)
         for picture in (self.folder / "samples").glob("*.png"):
-            if picture.stem.isdigit() and int(picture.stem) > done:
+            if self.world.first and picture.stem.isdigit() and int(picture.stem) > done:
                 picture.unlink()
 
     def _row(self, reporter: Reporter, rate: float, look: dict[str, float] | None) -> None:
@@ -341,6 +360,8 @@ class Run:
 
     def _keep_healthy(self) -> None:
         """Keep this state to go back to; it counts as healthy once some further looks have found nothing either."""
+        if not self.world.first:
+            return
         self.writer.wait()
         candidate = self.folder / CANDIDATE_FILE
         if candidate.exists():
@@ -358,6 +379,8 @@ class Run:
         }
 
     def _write(self, row: dict[str, Any], reporter: Reporter | None = None) -> None:
+        if not self.world.first:
+            return
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if reporter is not None:
@@ -377,6 +400,7 @@ class Run:
             Unhealthy: it does not, or has been tried often enough.
         """
         self.writer.wait()
+        self.world.wait()
         if self.policy != "rollback" or len(self.rollbacks) >= ROLLBACKS:
             if not isinstance(failure, Diverged):
                 self.save()
@@ -387,7 +411,9 @@ class Run:
         self._take(checkpoint.unflatten(header["state"], tensors))
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
-        (self.folder / CANDIDATE_FILE).unlink(missing_ok=True)
+        self.world.wait()
+        if self.world.first:
+            (self.folder / CANDIDATE_FILE).unlink(missing_ok=True)
         self.trainer.means()  # of the rounds that are undone
         self.save()
         self._trim()
@@ -403,8 +429,9 @@ class Run:
         """Write the sample grid of this round; its figures."""
         images = self.samples()
         path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
-        picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
-        self.writer.do(lambda: save_picture(picture, path))
+        if self.world.first:
+            picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
+            self.writer.do(lambda: save_picture(picture, path))
         reporter.pictures(images)
         return self.preview.figures()
 

@@ -5,22 +5,28 @@ This loop knows no algorithm. What is lost, by whom, how often and what happens 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from gancli import registry
 from gancli.architectures.base import build, spec_of
 from gancli.data import Dataset
+from gancli.device import be_deterministic
 from gancli.errors import UsageError, nearest
-from gancli.objectives.base import Batch, Objective, Player, Turn
+from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
+from gancli.processes import ALONE, World
 from gancli.recipe import Ema, Optimizer, Recipe
 from gancli.training import optimizers
 from gancli.training.feed import Feed, feed_of
+from gancli.training.norms import share
 
 GRADIENT_EVERY = 8
 """Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
@@ -33,6 +39,7 @@ class Trainer:
         recipe: resolved: data size and channels, precision and rounds are set.
         dataset: what to train on.
         device: where to train.
+        world: the processes that train it together, each on its share of every batch.
 
     Attributes:
         scale: factor on every rate, below 1 after a training was set back.
@@ -41,8 +48,10 @@ class Trainer:
         UsageError: the recipe's parts do not fit together.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device) -> None:
-        self.recipe, self.device, self.settings = recipe, device, recipe.training
+    def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, world: World = ALONE) -> None:
+        self.recipe, self.device, self.settings, self.world = recipe, device, recipe.training, world
+        self._parts = _parts(recipe, world)
+        be_deterministic(self.settings.deterministic)
         self.spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
         make: Any = registry.get("objective", recipe.objective.name)
@@ -50,6 +59,8 @@ class Trainer:
         self.networks = {name: build(recipe, name).to(device) for name in recipe.networks}
         for network in self.networks.values():
             network.to(memory_format=torch.channels_last)
+            if world.size > 1 and self.settings.share_norm:
+                share(network, world, device)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
@@ -62,9 +73,11 @@ class Trainer:
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
+        self._plays = {player.name: self._play(player) for player in self.players}
+        self._drops = any(isinstance(m, _DropoutNd) for network in self.networks.values() for m in network.modules())
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
-        self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range)
+        self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range, world)
         self.rounds, self.scale = 0, 1.0
         self.steps = dict.fromkeys(self.optimizers, 0)
         self._totals: dict[str, Tensor] = {}
@@ -82,30 +95,30 @@ class Trainer:
 
     def round(self) -> None:
         """One round: every player in turn. Waits for nothing on the device."""
-        turn = Turn(draw=self._draw, round=self.rounds)
+        if self._drops:
+            self._seed_dropout()
+        dice = torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)
+        turns = [Turn(self._chance(rows), round=self.rounds, world=self.world, dice=dice) for rows in self._parts]
         with self._precision():
-            self.objective.begin(turn)
+            for turn in self._alike(turns):
+                self.objective.begin(turn)
         for player in self.players:
             with self._only(player):
                 for _ in range(player.steps_in(self.rounds)):
-                    self._step(player, turn)
+                    self._step(player, turns)
         if self.average is not None:
             self.average.update_parameters(self.generator)
         self.rounds += 1
 
-    def _step(self, player: Player, turn: Turn) -> None:
-        turn.batch = self.feed.next() if player.real else None
+    def _step(self, player: Player, turns: list[Turn]) -> None:
+        batches = self.feed.next().split(len(turns)) if player.real else [None] * len(turns)
         optimizer = self.optimizers[player.name]
-        with self._precision():
-            outcome = player.play(turn)
         own = self._own[player.name]
         for parameter in own:
             parameter.grad = None
-        torch.stack(list(outcome.losses.values())).sum().backward()
-        for name, value in outcome.losses.items():
-            self._note(f"loss/{name}", value)
-        for name, value in outcome.shown.items():
-            self._note(name, value)
+        for turn, batch in zip(self._alike(turns), batches, strict=True):
+            turn.batch = batch
+            self._learn(player, turn, last=turn is turns[-1])
         gradients = [p.grad for p in own if p.grad is not None]
         if self.rounds % GRADIENT_EVERY == 0:
             self._note(f"gradient/{player.name}", nn.utils.get_total_norm(gradients))
@@ -119,6 +132,47 @@ class Trainer:
         if player.after is not None:
             player.after()
 
+    def _learn(self, player: Player, turn: Turn, last: bool) -> None:
+        """Gradients of one part of the batch, added to those of the parts before; the last one's go to everybody."""
+        play = self._plays[player.name]
+        together = nullcontext() if last or not isinstance(play, DistributedDataParallel) else play.no_sync()
+        with together:
+            with self._precision():
+                outcome = play(turn)
+            loss = torch.stack(list(outcome.losses.values())).sum()
+            (loss / len(self._parts) if len(self._parts) > 1 else loss).backward()
+        for name, value in outcome.losses.items():
+            self._note(f"loss/{name}", value)
+        for name, value in outcome.shown.items():
+            self._note(name, value)
+
+    def _alike(self, turns: list[Turn]) -> Iterator[Turn]:
+        """The parts of a batch in turn, each with the same random numbers for the whole, of which it takes its own."""
+        state = self.noise.get_state() if len(turns) > 1 else None
+        for turn in turns:
+            if state is not None:
+                self.noise.set_state(state)
+            yield turn
+
+    def _chance(self, rows: slice) -> Chance:
+        return Chance(self._draw, self.noise, self.settings.batch, rows)
+
+    def _seed_dropout(self) -> None:
+        """What falls out depends on round and process alone, so that no process has to keep where it stood."""
+        number = (self.settings.seed * 1_000_003 + self.rounds) * 65_537 + self.world.rank
+        torch.default_generator.manual_seed(number % 2**63)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(number % 2**63)
+
+    def _play(self, player: Player) -> Callable[[Turn], Outcome]:
+        """A player's step, after whose backward pass every process has the mean of all gradients."""
+        if self.world.size == 1:
+            return player.play
+        step = _Step(player, [self.networks[name] for name in player.networks])
+        # Buffers need no telling: where layers look at the whole batch, all processes have the same.
+        make: Any = DistributedDataParallel
+        return make(step, **{_BUFFERS: False})
+
     def _note(self, name: str, value: Tensor) -> None:
         value = value.detach().to(self.device)
         self._totals[name] = self._totals[name] + value if name in self._totals else value
@@ -128,7 +182,7 @@ class Trainer:
         """The mean of each loss and shown value since the last call; the one place that waits for the device."""
         if not self._totals:
             return {}
-        values = torch.stack([total.float() for total in self._totals.values()]).tolist()
+        values = self.world.mean(torch.stack([total.float() for total in self._totals.values()])).tolist()
         means = {name: value / self._counts[name] for name, value in zip(self._totals, values, strict=True)}
         self._totals, self._counts = {}, {}
         return means
@@ -252,6 +306,42 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+
+
+_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")  # as it is called now, and as it was
+    if name in inspect.signature(DistributedDataParallel.__init__).parameters
+)
+
+
+class _Step(nn.Module):
+    """What PyTorch is to watch over: a player's networks and what is done with them."""
+
+    def __init__(self, player: Player, networks: list[nn.Module]) -> None:
+        super().__init__()
+        self.networks, self.play = nn.ModuleList(networks), player.play
+
+    def forward(self, turn: Turn) -> Outcome:
+        return self.play(turn)
+
+
+def _parts(recipe: Recipe, world: World) -> list[slice]:
+    """The rows of the batch that this process works on, one part after the other.
+
+    Raises:
+        UsageError: the batch cannot be shared out evenly.
+    """
+    batch, parts = recipe.training.batch, recipe.training.accumulate
+    rows, rest = divmod(batch, world.size * parts)
+    if rest or rows < 1:
+        shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
+        even = max(1, round(batch / (world.size * parts))) * world.size * parts
+        raise UsageError(
+            f"training.batch = {batch} cannot be shared evenly by {shares}", f"as in --set training.batch={even}"
+        )
+    first = world.share(batch).start
+    return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]
 
 
 def _check_networks(recipe: Recipe, objective: Any) -> None:

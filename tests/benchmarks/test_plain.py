@@ -56,6 +56,9 @@ def alike(model: str, **sections) -> tuple[Trainer, dict[str, torch.nn.Module], 
     """A trainer and a plain loop from the same weights, for the same batches and the same latents."""
     made, dataset = resolved(model, **sections)
     fast, feeder = Trainer(made, dataset, plain.CPU), Trainer(made, dataset, plain.CPU)
+    if model in ("vae", "wgan-gp"):
+        # Whose chance is more than latents: all of it comes from one place in the same order, as in a tutorial.
+        fast.noise = feeder.noise = torch.default_generator
     networks = plain.networks_of(made)
     for name, network in networks.items():
         network.load_state_dict(fast.networks[name].state_dict())

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gancli.errors import UsageError
 from gancli.objectives.acgan import AuxiliaryClassifier
-from gancli.objectives.base import Batch, Turn
+from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.cgan import Conditional
 from gancli.objectives.infogan import Informative
 
@@ -51,7 +51,9 @@ class Reader(nn.Module):
 
 
 def turn() -> Turn:
-    return Turn(draw=lambda: INPUTS, batch=Batch(LABELS.view(-1, 1, 1, 1).float(), LABELS))
+    return Turn(
+        Chance(lambda: INPUTS, torch.Generator(), len(LABELS)), batch=Batch(LABELS.view(-1, 1, 1, 1).float(), LABELS)
+    )
 
 
 def softplus(x: float) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gancli import catalog, checkpoint, recipe
 from gancli.data import Dataset, load
 from gancli.data.styles import restyle
-from gancli.objectives.base import Batch, Turn
+from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.cyclegan import CycleGan, Pool
 from gancli.recipe import Recipe
 from gancli.training.trainer import Trainer
@@ -40,7 +40,7 @@ class Mean(nn.Module):
 
 def turn(images: float, sources: float, number: int = 0) -> Turn:
     made = [torch.full((2, 1, 1, 1), value) for value in (images, sources)]
-    return Turn(draw=dict, batch=Batch(made[0], source=made[1]), round=number)
+    return Turn(Chance(dict, torch.Generator(), 2), batch=Batch(made[0], source=made[1]), round=number)
 
 
 def by_hand(cycle: float, identity: float, **options: Any) -> CycleGan:
@@ -69,12 +69,11 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 
 
 def test_a_pool_fills_and_then_gives_old_fakes_half_of_the_time() -> None:
-    torch.manual_seed(0)
-    pool = Pool(5, (1, 1, 1))
+    pool, dice = Pool(5, (1, 1, 1)), torch.Generator().manual_seed(0)
     given, old = [], 0
     for number in range(200):
         fresh = (torch.arange(3.0) + 3 * number)[:, None, None, None]
-        shown = pool.exchange(fresh, 3 * number)
+        shown = pool.exchange(fresh, 3 * number, dice)
         assert shown.shape == fresh.shape
         if number < 2:
             assert torch.equal(shown, fresh)
@@ -107,7 +106,7 @@ def test_the_discriminators_make_fakes_of_a_batch_of_their_own() -> None:
 
 def test_an_empty_pool_changes_nothing() -> None:
     fresh = torch.rand(3, 1, 2, 2)
-    assert Pool(0, (1, 2, 2)).exchange(fresh, 100) is fresh
+    assert Pool(0, (1, 2, 2)).exchange(fresh, 100, torch.Generator()) is fresh
 
 
 def small(**sections: object) -> Recipe:

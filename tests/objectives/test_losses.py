@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gancli import registry
-from gancli.objectives.base import r1
+from gancli.objectives.base import Chance, Turn, r1
 
 REAL = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
 FAKE = torch.tensor([[0.5], [-3.0]], dtype=torch.float64)
@@ -58,6 +58,7 @@ def test_r1_of_a_linear_discriminator_is_half_its_squared_weights() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 1, dtype=torch.float64))
     x = torch.randn(5, 1, 2, 3, dtype=torch.float64)
     expected = 0.5 * network[1].weight.square().sum()
-    torch.testing.assert_close(r1(network, x, x), expected)
-    r1(network, x, x).backward()
+    turn = Turn(Chance(dict, torch.Generator(), 5))
+    torch.testing.assert_close(r1(network, x, x, turn), expected)
+    r1(network, x, x, turn).backward()
     torch.testing.assert_close(network[1].weight.grad, network[1].weight.detach())

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
-from gancli.objectives.base import Batch, Turn
+from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.pix2pix import Pix2Pix
 
 
@@ -40,7 +40,7 @@ def pair():
 
 
 def turn(batch):
-    return Turn(draw=lambda: pytest.fail("no latent is drawn"), batch=batch)
+    return Turn(Chance(lambda: pytest.fail("no latent is drawn"), torch.Generator(), 3), batch=batch)
 
 
 def test_the_generator_loses_what_equation_4_says():

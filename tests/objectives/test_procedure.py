@@ -9,7 +9,7 @@ import torch
 
 from gancli import registry
 from gancli.errors import UsageError
-from gancli.objectives.base import gradient_penalty
+from gancli.objectives.base import Chance, Turn, gradient_penalty
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny import tiny, trainer
@@ -119,7 +119,7 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known() -> None:
     weight = torch.tensor([3.0, 4.0])
     score = lambda x: x.flatten(1) @ weight  # noqa: E731
     real, fake = torch.randn(2, 6, 1, 1, 2)
-    assert gradient_penalty(score, real, fake).item() == pytest.approx(16.0)
+    assert gradient_penalty(score, real, fake, Turn(Chance(dict, torch.Generator(), 6))).item() == pytest.approx(16.0)
 
 
 def test_the_gradient_penalty_draws_one_epsilon_a_sample() -> None:
@@ -129,7 +129,8 @@ def test_the_gradient_penalty_draws_one_epsilon_a_sample() -> None:
         seen.append(x.detach())
         return x.flatten(1).sum(1)
 
-    gradient_penalty(score, torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2))
+    turn = Turn(Chance(dict, torch.Generator(), 5))
+    gradient_penalty(score, torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2), turn)
     mixed = seen[0].flatten(1)
     assert torch.equal(mixed, mixed[:, :1].expand_as(mixed))
     assert len(mixed[:, 0].unique()) == 5

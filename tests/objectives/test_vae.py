@@ -8,7 +8,7 @@ from gancli import catalog, checkpoint, recipe
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.autoencoder import surprise
-from gancli.objectives.base import Batch, Turn
+from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.vae import Vae, divergence, draw
 from gancli.recipe import Recipe
 from gancli.training import plan
@@ -45,9 +45,9 @@ def test_surprise_is_the_negative_log_likelihood_of_torch() -> None:
 
 
 def test_z_is_drawn_from_q() -> None:
-    torch.manual_seed(0)
+    turn = Turn(Chance(dict, torch.Generator().manual_seed(0), 20_000))
     mean, log_variance = torch.tensor([1.0, -2.0]).expand(20_000, 2), torch.tensor([0.0, 2.0]).expand(20_000, 2)
-    z = draw(mean, log_variance)
+    z = draw(mean, log_variance, turn)
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.05, rtol=0)
     torch.testing.assert_close(z.var(0), log_variance[0].exp(), atol=0.2, rtol=0)
 
@@ -69,7 +69,7 @@ class Constant(nn.Module):
 def test_elbo_by_hand() -> None:
     """Two pixels of probability 0.5 and 0.25 that are white and black; q = N(1, e^2) in one dimension."""
     vae = Vae({"generator": Constant([0.5, 0.25], 1, 1, 2), "encoder": Constant([1.0, 2.0])})
-    outcome = vae.play(Turn(dict, Batch(torch.tensor([1.0, 0.0]).expand(3, 1, 1, 2))))
+    outcome = vae.play(Turn(Chance(dict, torch.Generator(), 3), Batch(torch.tensor([1.0, 0.0]).expand(3, 1, 1, 2))))
     nats = -(torch.tensor(0.5).log() + torch.tensor(0.75).log()).item()
     kl = 0.5 * (1 + torch.tensor(2.0).exp().item() - 1 - 2)
     assert outcome.losses["reconstruction"].item() == pytest.approx(nats)

@@ -6,7 +6,7 @@ import torch
 from gancli import catalog, recipe
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.objectives.base import Turn
+from gancli.objectives.base import Chance, Turn
 from gancli.objectives.vae_gan import VaeGan
 from gancli.training import plan
 from gancli.training.trainer import Trainer
@@ -25,11 +25,12 @@ def tiny(**sections) -> Trainer:
 def test_three_players_share_one_batch_and_each_moves_its_own_network() -> None:
     one = tiny()
     assert [player.name for player in one.players] == ["encoder", "generator", "discriminator"]
+    turn = None
     for number, player in enumerate(one.players):
         before = {n: [p.clone() for p in network.parameters()] for n, network in one.networks.items()}
-        turn = Turn(one._draw)
+        turn = turn or Turn(one._chance(slice(None)))
         with one._only(player):
-            one._step(player, turn)
+            one._step(player, [turn])
         assert one.feed.drawn == 8, number
         moved = {
             n for n, network in one.networks.items()
@@ -59,7 +60,7 @@ def test_features_are_the_chosen_activation() -> None:
     objective = tiny(objective={"layer": 1}).objective
     assert isinstance(objective, VaeGan)
     images = load("digits").images[:3].float() / 127.5 - 1
-    logits, features = objective._look(images)
+    logits, features = objective._look(Turn(Chance(dict, torch.Generator(), 3)), images)
     body = objective.discriminator.body
     torch.testing.assert_close(features, body[1](body[0](images)))
     torch.testing.assert_close(logits, objective.discriminator(images))

@@ -40,6 +40,19 @@ def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> No
     assert same(whole.state(), rest.state())
 
 
+@pytest.mark.parametrize("model", catalog.models())
+def test_twice_the_same_with_deterministic_kernels(model: str) -> None:
+    made = tiny(3, model, training={"deterministic": True})
+    pair = [trainer(made) for _ in range(2)]
+    assert torch.are_deterministic_algorithms_enabled()
+    for one in pair:
+        for _ in range(3):
+            one.round()
+    assert same(pair[0].state(), pair[1].state())
+    trainer(tiny(3))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_another_seed_is_another_training() -> None:
     a, b = (trainer(tiny(training={"seed": seed})) for seed in (0, 1))
     assert not same(a.state(), b.state())

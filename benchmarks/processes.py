@@ -1,0 +1,192 @@
+"""Several processes beside one: the same losses, how much faster, and whether a run survives the death of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from gancli import catalog, checkpoint
+
+TITLE = "Several processes"
+ROOT = Path(__file__).parents[1]
+WORKER = ROOT / "tests" / "training" / "side_by_side.py"
+MODELS = {"quick": 200, "dcgan": 150, "mlp-gan": 3000}
+"""Rounds of a measured training on MNIST."""
+PAIRS, DEATHS, LIMIT = 5, 20, 300.0
+"""Trainings of each kind, processes killed, and seconds after which a command counts as hanging."""
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Agreement in float64 of every model, speed of two processes, and restarts.
+
+    Args:
+        quick: two rounds of each model, no speeds, one death.
+    """
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        return {
+            "agreement": agreement(place, 2 if quick else 20),
+            "speed": {} if quick else {model: speed(place, model, rounds) for model, rounds in MODELS.items()},
+            "restarts": restarts(place, 1 if quick else DEATHS, 60 if quick else 400),
+        }
+
+
+# The same numbers.
+
+
+def agreement(folder: Path, rounds: int) -> dict[str, Any]:
+    """How far weights and losses of two processes are from those of one, by model, after so many rounds in float64."""
+    for size in (1, 2):
+        started = together(folder, size, f"of-{size}:1:fp64:{rounds}")
+        for process in started:
+            if process.wait(LIMIT):
+                raise RuntimeError(f"a process of {size} ended with exit code {process.returncode}")
+    weights = [load_file(folder / f"of-{size}.safetensors") for size in (1, 2)]
+    told = [json.loads((folder / f"of-{size}.json").read_text()) for size in (1, 2)]
+    by_model: dict[str, Any] = {}
+    for name, value in weights[0].items():
+        model = name.partition("/")[0]
+        off = float((value.double() - weights[1][name].double()).abs().max()) if value.numel() else 0.0
+        found = by_model.setdefault(model, {"weights": 0.0, "losses": 0.0})
+        found["weights"] = max(found["weights"], off)
+    for model, found in by_model.items():
+        pairs = zip(told[0][model]["losses"], told[1][model]["losses"], strict=True)
+        found["losses"] = max(abs(one[name] - other[name]) for one, other in pairs for name in one)
+    return {"rounds": rounds, "models": by_model}
+
+
+def together(folder: Path, size: int, plan: str) -> list[subprocess.Popen[bytes]]:
+    """The processes that train every model of the zoo together, started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    paths = os.pathsep.join([str(ROOT), str(WORKER.parent)])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "PYTHONPATH": paths}
+    command = [sys.executable, str(WORKER), str(folder), plan]
+    return [subprocess.Popen(command, env=os.environ | shared | {"RANK": str(rank)}) for rank in range(size)]
+
+
+# Speed.
+
+
+def speed(folder: Path, model: str, rounds: int) -> dict[str, Any]:
+    """Images a second of one process with all threads and of two with half of them each, in turn."""
+    found: dict[str, list[float]] = {"1": [], "2": []}
+    for pair in range(PAIRS):
+        for processes in found:
+            out = folder / f"{model}-{pair}-{processes}"
+            arguments = ["train", "mnist", "--model", model, "--rounds", str(rounds), "--precision", "bf16"]
+            command(*arguments, "--out", str(out), "--processes", processes)
+            header = checkpoint.read_header(out / catalog.STATE_FILE)
+            images = rounds * header["recipe"]["training"]["batch"]
+            found[processes].append(images / header["seconds"])
+    ratios = [two / one for one, two in zip(found["1"], found["2"], strict=True)]
+    return {"rounds": rounds, "images_per_second": found, "ratios": ratios}
+
+
+def command(*arguments: str) -> None:
+    """Run gancli to its end, in silence."""
+    whole = [sys.executable, "-m", "gancli", *arguments, "--quiet"]
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, timeout=LIMIT, env=environment)
+
+
+# Deaths.
+
+
+def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
+    """Kill one of two processes at a random moment, so many times; how the runs end, beside an undisturbed one."""
+    small = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--precision", "fp32"]
+    small += ["--set", "training.batch=16", "--rounds", str(rounds), "--save-every", "0.2", "--quiet"]
+    arguments = ["train", "digits", "--model", "dcgan", *small, "--processes", "2"]
+    begun = time.perf_counter()
+    _start(folder / "undisturbed", arguments).wait(LIMIT)
+    took = time.perf_counter() - begun
+    wanted = load_file(folder / "undisturbed" / catalog.STATE_FILE)
+    dice, found = random.Random(0), {"deaths": 0, "ended": 0, "alike": 0, "hangs": 0}
+    for number in range(deaths):
+        out = folder / f"killed-{number}"
+        training = _start(out, arguments)
+        time.sleep(dice.uniform(0.3, 0.9) * took)
+        found["deaths"] += _kill_one(training.pid, dice)
+        try:
+            found["ended"] += training.wait(LIMIT) == 0
+        except subprocess.TimeoutExpired:
+            training.kill()
+            found["hangs"] += 1
+            continue
+        with suppress(OSError):
+            state = load_file(out / catalog.STATE_FILE)
+            same = state.keys() == wanted.keys() and all(torch.equal(state[name], wanted[name]) for name in wanted)
+            found["alike"] += same
+    return {"rounds": rounds, "tried": deaths, "seconds": took, **found}
+
+
+def _start(out: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    whole = [sys.executable, "-m", "gancli", *arguments, "--out", str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(whole, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _kill_one(parent: int, dice: random.Random) -> int:
+    """SIGKILL to one of a process's children that train; how many that were."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    trainers = [int(child) for child in children if b"gancli" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    if not trainers:
+        return 0
+    os.kill(dice.choice(trainers), signal.SIGKILL)
+    return 1
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Three paragraphs and two tables."""
+    same, died = found["agreement"], found["restarts"]
+    weights, losses = (max(each[key] for each in same["models"].values()) for key in ("weights", "losses"))
+    lines = [
+        f"One process beside two that share each batch, all {len(same['models'])} models of the zoo with small "
+        f"networks on digits, {same['rounds']} rounds in float64 with batch norm over both: no weight differs by more "
+        f"than {weights:.1e}, no loss of any round by more than {losses:.1e}. Dropout is left out, which each process "
+        "draws for itself.",
+        "",
+        "| model | weights differ by | losses differ by |",
+        "|---|---:|---:|",
+        *(f"| {model} | {each['weights']:.1e} | {each['losses']:.1e} |" for model, each in same["models"].items()),
+        "",
+    ]
+    if found["speed"]:
+        lines += [
+            "Images a second on MNIST by one process with all threads, and by two with half of the threads each "
+            f"(`--processes 2`), {PAIRS} trainings of each in turn; the ratio is the median of the pairs, with the "
+            "least and the greatest.",
+            "",
+            "| model | rounds | one process | two processes | ratio |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        for model, each in found["speed"].items():
+            one, two = (median(each["images_per_second"][key]) for key in ("1", "2"))
+            ratios = each["ratios"]
+            lines.append(
+                f"| {model} | {each['rounds']:,} | {one:,.0f} | {two:,.0f} "
+                f"| **{median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}) |"
+            )
+        lines.append("")
+    lines.append(
+        f"One of two processes was killed (SIGKILL) at a random moment in {died['deaths']} of {died['tried']} "
+        f"trainings of {died['rounds']} rounds: {died['ended']} went on from the last checkpoint by themselves and "
+        f"ended, {died['alike']} with the undisturbed bytes, {died['hangs']} hung."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,133 @@
+"""One command in several processes: one voice, one result, and deaths that end nothing."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import gancli
+from gancli.cli.together import without
+
+SMALL = [
+    "--model", "dcgan", "--precision", "fp32", "--set", "training.batch=16", "--set", "training.samples=4",
+    "--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4",
+]  # fmt: skip
+LIMIT = 240
+
+
+def start(*arguments: object, module: str = "gancli") -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(Path(gancli.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=LIMIT)
+    return process.returncode, out, err
+
+
+def test_an_option_is_left_out_with_its_value() -> None:
+    assert without(["train", "--processes", "2", "x", "--processes=3", "-q"], "--processes") == ["train", "x", "-q"]
+
+
+def test_two_processes_train_sample_and_judge_as_one_does(home: Path) -> None:
+    """A run by two, whose files and words are one's; then images and figures that do not tell how many made them."""
+    code, out, err = end(start("train", "digits", *SMALL, "--rounds", 6, "--out", "two", "--processes", 2))
+    assert code == 0, err
+    assert out.count("model.safetensors") == 1
+    assert err.count("in 2 processes") == 1
+    assert "Warning" not in err
+    code, _, err = end(start("train", "digits", *SMALL, "--rounds", 6, "--out", "one", "-q"))
+    assert code == 0, err
+    mine, theirs = load_file("one/model.safetensors"), load_file("two/model.safetensors")
+    for name, value in mine.items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-3, rtol=1e-3)
+    assert sorted(path.name for path in Path("one").iterdir()) == sorted(path.name for path in Path("two").iterdir())
+    for number in (1, 2):
+        sampled = start("sample", "one", "-n", 10, "--batch", 4, "--out", f"{number}.zip", "--processes", number)
+        assert end(sampled)[0] == 0
+        judged = start("evaluate", "one", "-n", 40, "--metrics", "fid", "--json", "--processes", number)
+        code, out, err = end(judged)
+        assert code == 0, err
+        Path(f"{number}.json").write_text(out)
+    assert Path("1.zip").read_bytes() == Path("2.zip").read_bytes()
+    figures = [json.loads(Path(f"{number}.json").read_text())["results"] for number in (1, 2)]
+    assert figures[0] == figures[1]
+
+
+def test_what_is_refused_is_refused_once(home: Path) -> None:
+    code, _, err = end(start("train", "digits", *SMALL, "--set", "training.batch=7", "--rounds", 2, "--processes", 2))
+    assert code == 2
+    assert err.count("error:") == 1
+    assert "training.batch = 7 cannot be shared evenly by 2 processes" in err
+    assert "training.batch=8" in err
+    assert "Traceback" not in err
+    assert not any(Path("runs").glob("*"))
+
+
+def trainers(parent: int) -> list[int]:
+    """The processes that a command has started to train."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"gancli" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes under /proc")
+def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_been(home: Path) -> None:
+    arguments = ["train", "digits", *SMALL, "--rounds", 150, "--save-every", 0.05, "-q", "--processes", 2, "--out"]
+    code, _, err = end(start(*arguments, "undisturbed"))
+    assert code == 0, err
+    training = start(*arguments, "killed")
+    begun = time.monotonic()
+    while not Path("killed/state.safetensors").exists():
+        assert time.monotonic() - begun < LIMIT
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.kill(trainers(training.pid)[-1], signal.SIGKILL)
+    code, _, err = end(training)
+    assert code == 0, err
+    wanted, found = load_file("undisturbed/state.safetensors"), load_file("killed/state.safetensors")
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+def test_ctrl_c_saves_once_and_says_how_to_go_on(home: Path) -> None:
+    training = start("train", "digits", *SMALL, "--rounds", 100000, "--out", "run", "--processes", 2)
+    begun = time.monotonic()
+    while not Path("run/metrics.jsonl").exists() or not Path("run/metrics.jsonl").read_text().count("\n"):
+        assert training.poll() is None
+        assert time.monotonic() - begun < LIMIT
+        time.sleep(0.05)
+    os.killpg(training.pid, signal.SIGINT)  # as a terminal does
+    code, _, err = end(training)
+    assert code == 130, err
+    assert err.count("go on with: gancli train --resume run") == 1
+    assert "Traceback" not in err
+    assert json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])["round"] > 0
+
+
+def test_two_hosts_meet_and_train_what_two_processes_of_one_do(home: Path) -> None:
+    """Two agents of torchrun, each with a process, which know only where to meet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{free.getsockname()[1]}"
+    training = ["train", "digits", *SMALL, "--rounds", "4", "-q", "--out"]
+    agent = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-id", "x", "--rdzv-backend", "c10d"]
+    agent += ["--rdzv-endpoint", meeting, "-m", "gancli", *training, "hosts"]
+    hosts = [start(*agent, module="torch.distributed.run") for _ in range(2)]
+    ends = [end(host) for host in hosts]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert sum("model.safetensors" in out for _, out, _ in ends) == 1
+    code, _, err = end(start(*training, "processes", "--processes", 2))
+    assert code == 0, err
+    one, other = load_file("hosts/model.safetensors"), load_file("processes/model.safetensors")
+    assert all(torch.equal(other[name], value) for name, value in one.items())

@@ -1,0 +1,44 @@
+"""Random numbers that belong to an image do not depend on who works on it."""
+
+import torch
+
+from gancli.objectives.base import Batch, Chance
+
+
+def chance(rows: slice, batch: int = 8) -> Chance:
+    generator = torch.Generator().manual_seed(3)
+    return Chance(lambda: {"z": torch.randn(batch, 2, generator=generator)}, generator, batch, rows)
+
+
+def numbers(one: Chance, count: int) -> list[torch.Tensor]:
+    return [one.draw()["z"], one.normal((count, 3)), one.uniform((count, 1, 1)), one.draw()["z"]]
+
+
+def test_shares_of_a_batch_are_the_batch() -> None:
+    whole = numbers(chance(slice(None)), 8)
+    parts = [numbers(chance(slice(first, first + 2)), 2) for first in (0, 2, 4, 6)]
+    for number, expected in enumerate(whole):
+        assert torch.equal(torch.cat([part[number] for part in parts]), expected)
+    assert not torch.equal(whole[0], whole[3])
+
+
+def test_two_batches_in_one_are_shared_each_by_itself() -> None:
+    """As of real images with fakes after them."""
+    whole = chance(slice(None)).normal((16, 5)).view(2, 8, 5)
+    mine = chance(slice(2, 4)).normal((4, 5))
+    assert torch.equal(mine, whole[:, 2:4].reshape(4, 5))
+
+
+def test_a_type_is_kept() -> None:
+    assert chance(slice(None)).normal((8,), torch.float64).dtype == torch.float64
+    assert float(chance(slice(None)).uniform((8,)).min()) >= 0
+
+
+def test_a_batch_splits_into_parts_with_what_belongs_to_it() -> None:
+    batch = Batch(torch.arange(6.0)[:, None, None, None], torch.arange(6))
+    first, second = batch.split(2)
+    assert first.images.flatten().tolist() == [0, 1, 2]
+    assert second.labels is not None
+    assert second.labels.tolist() == [3, 4, 5]
+    assert first.source is None
+    assert batch.split(1)[0] is batch

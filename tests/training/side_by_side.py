@@ -1,0 +1,65 @@
+"""Train every model of the zoo for some rounds, as one of several processes or alone; the tests compare the weights.
+
+``python side_by_side.py FOLDER NAME:PARTS:PRECISION:ROUNDS …``, started as ``torchrun`` starts it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tiny import CPU, dataset, tiny
+from torch import Tensor, nn
+
+from gancli import catalog, processes, registry
+from gancli.training.norms import SharedNorm
+from gancli.training.trainer import Trainer
+
+NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
+
+
+def dry(model: str) -> dict[str, dict[str, float]]:
+    """The networks of a model without dropout: what falls out is each process's own affair."""
+    found = {}
+    for name, table in catalog.recipe_table(model)["networks"].items():
+        role = registry.get("architecture", table["architecture"])[table.get("role") or name]
+        found[name] = {"dropout": 0.0} if "dropout" in registry.options(role).model_fields else {}
+    return found
+
+
+def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
+    """Write OUT.safetensors with every weight, and OUT.json with every loss and with what was said of the models."""
+    weights, told = {}, {}
+    for model in catalog.models():
+        made = tiny(1000, model, training={"accumulate": parts}, networks=dry(model))
+        one = Trainer(made, dataset(made), CPU, world)
+        losses = []
+        for _ in range(rounds):
+            one.round()
+            losses.append(one.means())
+        for name, network in one.networks.items():
+            weights |= {f"{model}/{name}/{key}": value.clone() for key, value in network.state_dict().items()}
+        weights |= {f"{model}/terms/{key}": value.clone() for key, value in one._terms().items()}
+        norms = any(isinstance(m, NORMS) for network in one.networks.values() for m in network.modules())
+        told[model] = {"losses": losses, "norms": norms, "drawn": one.feed.drawn}
+    if world.first:
+        save_file({name: value.contiguous() for name, value in weights.items()}, out.with_suffix(".safetensors"))
+        out.with_suffix(".json").write_text(json.dumps(told))
+
+
+def main(folder: Path, *plans: str) -> None:
+    """One plan after the other."""
+    torch.set_num_threads(1)
+    world, single = processes.join(), Tensor.float
+    for plan in plans:
+        name, parts, precision, rounds = plan.split(":")
+        double = precision == "fp64"
+        torch.set_default_dtype(torch.float64 if double else torch.float32)
+        Tensor.float = Tensor.double if double else single
+        train(folder / name, world, int(parts), int(rounds))
+    processes.leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
