@@ -157,6 +157,7 @@ class LatentSpec:
         distribution: what z is drawn from, "normal" for N(0, 1) or "uniform" for U(-1, 1).
         classes: number of classes, one of which goes in as a whole number y; 0 for none.
         codes: number of continuous codes c, each drawn from U(-1, 1); 0 for none.
+        shares: how often each class is drawn, summing to 1; evenly if empty.
         truncation: the largest value that a seed's z may have, above 0; None for no limit. How a model is used, and no
             part of the model: it does not stand in headers.
 
@@ -168,9 +169,11 @@ class LatentSpec:
     distribution: Distribution = "normal"
     classes: int = 0
     codes: int = 0
+    shares: tuple[float, ...] = ()
     truncation: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shares", tuple(self.shares or ()))  # as recipes and headers have it
         if type(self.dim) is not int or not 1 <= self.dim <= MAX_DIM:
             raise GancliError(f"latent dim {self.dim!r} is not a whole number from 1 to {MAX_DIM}")
         if self.distribution not in ("normal", "uniform"):
@@ -178,6 +181,12 @@ class LatentSpec:
         for name, value in (("classes", self.classes), ("codes", self.codes)):
             if type(value) is not int or not 0 <= value <= MAX_DIM:
                 raise GancliError(f"latent {name} {value!r} is not a whole number from 0 to {MAX_DIM}")
+        real = all(type(share) in (int, float) and 0 <= share <= 1 for share in self.shares)
+        if self.shares and not (real and len(self.shares) == self.classes and abs(sum(self.shares) - 1) < 1e-3):
+            raise GancliError(
+                f"latent shares {str(self.shares)[:80]} are not {self.classes} numbers that sum to 1",
+                "give one for each class, or none",
+            )
         if self.truncation is not None and not self.truncation >= LEAST_TRUNCATION:
             raise UsageError(
                 f"--truncation {self.truncation:g} leaves nothing to draw from",
@@ -295,11 +304,20 @@ class LatentSpec:
         """Draw in place; z comes first, so that a seed's z does not depend on what follows it."""
         z = inputs["z"]
         z.uniform_(-1, 1, generator=generator) if self.distribution == "uniform" else z.normal_(generator=generator)
-        if "y" in inputs:
+        if "y" in inputs and self.shares:
+            self._fill_classes(inputs["y"], generator)
+        elif "y" in inputs:
             inputs["y"].random_(self.classes, generator=generator)
         if "c" in inputs:
             inputs["c"].uniform_(-1, 1, generator=generator)
         return inputs
+
+    def _fill_classes(self, y: Tensor, generator: Generator) -> None:
+        import torch
+
+        edges = torch.tensor(self.shares, dtype=torch.float64, device=y.device).cumsum(0)[:-1]
+        chance = torch.rand(len(y), generator=generator, device=y.device, dtype=torch.float64)
+        torch.bucketize(chance, edges, right=True, out=y)
 
     def confine(self, inputs: Inputs) -> Inputs:
         """Inputs brought back to where practically all inputs of this distribution lie; y is left as it is.
@@ -318,7 +336,8 @@ class LatentSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as it stands in a model's header."""
-        return {name: value for name, value in asdict(self).items() if name != "truncation"}
+        found = {name: value for name, value in asdict(self).items() if name not in ("truncation", "shares")}
+        return found | ({"shares": list(self.shares)} if self.shares else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LatentSpec:

@@ -88,6 +88,9 @@ class Latent(_Table):
     classes: Annotated[int, Field(ge=0, le=65536)] | Literal["data"] = Field(
         0, description="classes that the generator is told; 'data' for as many as the data has"
     )
+    shares: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=65536)] | None = Field(
+        None, description="how often each class is drawn; as in the data where it says how many there are, else evenly"
+    )
     codes: Annotated[int, Field(ge=0, le=4096)] = Field(0, description="continuous codes, uniform on [-1, 1]")
 
 

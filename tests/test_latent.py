@@ -316,3 +316,22 @@ def test_truncation_is_how_a_model_is_used_and_not_what_it_is() -> None:
     for bad in (0.0, -1.0, float("nan")):
         with pytest.raises(UsageError, match="leaves nothing to draw from"):
             LatentSpec(dim=4, truncation=bad)
+
+
+def test_classes_come_as_often_as_their_shares_say() -> None:
+    spec = LatentSpec(2, classes=3, shares=(0.5, 0.0, 0.5))
+    drawn = spec.draw(4000, torch.Generator().manual_seed(0))["y"]
+    counts = torch.bincount(drawn, minlength=3)
+    assert counts[1] == 0
+    assert counts[0] / 4000 == pytest.approx(0.5, abs=0.03)
+    of_seeds = spec.from_seeds(range(400))["y"]
+    assert torch.equal(of_seeds[7:8], spec.from_seeds([7])["y"])
+    assert torch.bincount(of_seeds, minlength=3)[2] / 400 == pytest.approx(0.5, abs=0.1)
+    assert LatentSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert torch.equal(spec.from_seeds([5])["z"], LatentSpec(2, classes=3).from_seeds([5])["z"])
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.5, 0.4, 0.0), (1.5, -0.5, 0.0), (0.5, True, 0.0), ("a", 0.5, 0.5)])
+def test_shares_that_are_none(shares: tuple) -> None:
+    with pytest.raises(GancliError, match="are not 3 numbers that sum to 1"):
+        LatentSpec(2, classes=3, shares=shares)
