@@ -96,14 +96,14 @@ def expand(name: str) -> list[str]:
         raise UsageError(f"'{name}' names both addresses and files", "name the ones or the others")
     found = far or [path for each in names for path in _files(each)]
     for each in found:
+        if far:
+            check(each)
         ending = (urlsplit(each).path if far else each).lower()
         if ending.endswith(_PACKED):
             raise UsageError(
                 f"the shard '{each}' is compressed",
                 "unpack it once, as in gunzip; images are compressed by themselves, and a plain tar can be looked into",
             )
-        if far:
-            check(each)
         if not ending.endswith(".tar"):
             raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
     if not found:

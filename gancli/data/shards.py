@@ -112,7 +112,7 @@ def _kept(path: Path, stamp: str, count: int) -> Index | None:
 
 
 def _beside(places: Sequence[str], kept: Path, progress: Progress) -> Index | None:
-    """What ``index.json`` in the shards' folder says; None where there is none, or it is of older files."""
+    """What ``index.json`` in the shards' folder says; None where there is none."""
     far = is_remote(places[0])
     if len({urljoin(place, ".") if far else str(Path(place).parent) for place in places}) > 1:
         return None
@@ -133,19 +133,19 @@ def _beside(places: Sequence[str], kept: Path, progress: Progress) -> Index | No
         where = str(path)
         if not path.is_file():
             return None
-    return _chosen(places, *parse_index(path, where), where=where)
+    return _chosen(places, *parse_index(path, where), where)
 
 
-def _chosen(places: Sequence[str], shards: dict[str, Shard], classes: tuple[str, ...], *, where: str) -> Index | None:
+def _chosen(places: Sequence[str], known: dict[str, Shard], classes: tuple[str, ...], where: str) -> Index:
     """The shards that are wanted of those that an index knows."""
-    far = is_remote(places[0])
-    chosen = [shards.get(base(each)) for each in places]
-    if far and None in chosen:
-        raise UsageError(
-            f"'{where}' does not know '{base(places[chosen.index(None)])}'", "make the index anew: gancli data index"
-        )
-    fresh = [each for each, path in zip(chosen, places, strict=True) if each and (far or each.bytes == _stamp(path)[0])]
-    return Index(tuple(fresh), classes) if len(fresh) == len(places) else None
+    hint = "make the index anew with `gancli data index`, or delete it"
+    for place in places:
+        name = base(place)
+        if name not in known:
+            raise UsageError(f"'{where}' does not know '{name}'", hint)
+        if not is_remote(place) and (size := _stamp(place)[0]) != known[name].bytes:
+            raise UsageError(f"'{where}' tells of another '{name}': {known[name].bytes:,} bytes, not {size:,}", hint)
+    return Index(tuple(known[base(place)] for place in places), classes)
 
 
 def parse_index(path: Path, where: str) -> tuple[dict[str, Shard], tuple[str, ...]]:
@@ -167,9 +167,9 @@ def parse_index(path: Path, where: str) -> tuple[dict[str, Shard], tuple[str, ..
             raise UsageError(f"'{where}' has the format {document['format']!r}, not {FORMAT}", hint)
         shards = [_entry(each) for each in document["shards"]]
         classes = tuple(document["classes"])
-        if len(classes) > MOST_CLASSES or not all(isinstance(each, str) and len(each) <= 1000 for each in classes):
+        if len(classes) > MOST_CLASSES or not all(each.isprintable() and len(each) <= 1000 for each in classes):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"'{where}' is not an index of shards", hint) from None
     return {each.name: each for each in shards}, classes
 
@@ -198,7 +198,10 @@ def _look(places: Sequence[str], progress: Progress) -> Index:
         most = max([most, *(label for label in tar.labels if label is not None)])
         without += tar.labels.count(None)
         progress("looking into shards", number + 1, len(places))
-    skipped += [Skipped(f".{suffix}", f"{count:,} members of no use here") for suffix, count in others.items()]
+    skipped += [
+        Skipped(f"*.{suffix}" if suffix else "names without a dot", f"no image and no class, {count:,} of them")
+        for suffix, count in others.items()
+    ]
     if most >= 0 and without:
         skipped.append(Skipped("labels", f"{without:,} images have no class: the set is taken without classes"))
     classes = tuple(map(str, range(most + 1))) if most >= 0 and not without else ()

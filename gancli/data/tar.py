@@ -116,10 +116,11 @@ class Tar:
                 if member.size < 0 or member.offset_data <= last:
                     raise tarfile.ReadError("a size below zero")
                 last = member.offset_data
-                if self._is_file(member) and member.offset_data + member.size <= end:
-                    yield member
-                elif self._is_file(member):
+                if not self._is_file(member):
+                    continue
+                if member.offset_data + member.size > end:
                     raise tarfile.ReadError("it ends within a member")
+                yield member
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
                 raise tarfile.ReadError("a broken header")

@@ -84,7 +84,9 @@ class ShardImages:
         turn = self.rank * len(part.window) // self.ranks
         wanted = [*part.window[turn:], *part.window[:turn], *part.following]
         if self.held.keys() != set(wanted):
-            self.held = {shard: self.held.get(shard) or self.stream.ask(shard) for shard in wanted}
+            self.held = {shard: future for shard, future in self.held.items() if shard in wanted}
+            for shard in wanted:
+                self.held[shard] = self.held.get(shard) or self.stream.ask(shard)
 
     def _ready(self, shard: int) -> Prepared:
         """A shard that is held, once it is decoded."""

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from conftest_data import picture
+from conftest_data import noise
 from shard_files import grey, serving, shades, tar
 
 from gancli.data import load, shards
@@ -127,7 +127,7 @@ def test_a_feed_goes_on_in_the_middle(home):
 @pytest.mark.parametrize("mirror", [False, True])
 def test_ranks_together_draw_what_one_process_draws(home, ranks, mirror):
     for number in range(6):
-        members = [(f"{n}.png", picture((number * 9 + n, n, 0), (8, 8))) for n in range(5)]
+        members = [(f"{n}.png", noise(number * 9 + n)) for n in range(5)]
         tar(home / "s" / f"{number}.tar", *members)
     alone = feed(home / "s", mirror=mirror)
     parts = [feed(home / "s", mirror=mirror, rank=rank, ranks=ranks) for rank in range(ranks)]
@@ -239,7 +239,7 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("again", ["half", "whole"])
 def test_a_run_on_shards_goes_on_to_the_bit(home, run_cli, monkeypatch, again):
     """3 + 3 rounds are 6 rounds, in the middle of a shard and of an epoch."""
-    write_shards("digits", home / "s", 10)
+    write_shards("digits", home / "s", 6)
     from gancli.training.run import Run
 
     command = [
