@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -193,7 +194,8 @@ def _look(places: Sequence[str], progress: Progress) -> Index:
     for number, place in enumerate(places):
         tar = Tar(local(place, None, progress))
         shards.append(Shard(base(place), len(tar.names), tar.path.stat().st_size, tar.fingerprint))
-        skipped += [replace(one, name=f"{base(place)}: {one.name}") for one in tar.skipped]
+        where = base(place)
+        skipped += [one if one.name == where else replace(one, name=f"{where}: {one.name}") for one in tar.skipped]
         others += tar.others
         most = max([most, *(label for label in tar.labels if label is not None)])
         without += tar.labels.count(None)
@@ -213,8 +215,10 @@ def local(place: str, known: Shard | None, progress: Progress) -> Path:
     if not is_remote(place):
         return Path(place)
     path = POOL.root / f"raw-{cache.digest(place)}.tar"
-    if path.exists() and (known is None or path.stat().st_size == known.bytes):
-        return path
+    with contextlib.suppress(FileNotFoundError):  # asked once: another process may remove it meanwhile
+        size = path.stat().st_size
+        if known is None or size == known.bytes:
+            return path
     cache.make_room(POOL, known.bytes if known else 0)
     try:
         remote.fetch(place, path, known.bytes if known else LARGEST_SHARD, progress, known.sha256 if known else None)

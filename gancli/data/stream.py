@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -93,10 +94,13 @@ class Stream:
             if (found := cache.find(slot, key, POOL)) is not None:
                 cache.touch(POOL, slot, key)
                 return found
-            path = shards.local(place, known, progress)
-            made = self._decode(Tar(path), known, slot, key, progress)
+            tar = _opened(place, known, progress)
+            made = self._decode(tar, known, slot, key, progress)
             if is_remote(place):
-                path.unlink(missing_ok=True)  # the images are what is needed from now on
+                path = tar.path
+                del tar
+                with contextlib.suppress(OSError):  # another process has done so, or still reads it
+                    path.unlink()  # the images are what is needed from now on
             return made
 
     def _decode(self, tar: Tar, known: Shard, slot: str, key: str, progress: Progress) -> Prepared:
@@ -126,6 +130,17 @@ class Stream:
             return draft.keep(len(kept), labels, self.classes, skipped)
         finally:
             draft.discard()
+
+
+def _opened(place: str, known: Shard, progress: Progress) -> Tar:
+    path = shards.local(place, known, progress)
+    try:
+        return Tar(path)
+    except UsageError:
+        if path.exists() or not is_remote(place):
+            raise
+        # Another process was done with it just now.
+        return Tar(shards.local(place, known, progress))
 
 
 def _serve(
@@ -160,9 +175,7 @@ def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream,
     used = [(place, shard) for place, shard in zip(places, index.shards, strict=True) if shard.images]
     if not used:
         reason = f" ({index.skipped[0].name}: {index.skipped[0].reason})" if index.skipped else ""
-        raise UsageError(
-            f"no image in the {len(places):,} shards of '{name}'{reason}", "members are key.jpg, .png, .webp"
-        )
+        raise UsageError(f"no image in any shard of '{name}'{reason}", "members are key.jpg, .png, .webp")
     if view.size is None or view.channels is None:
         tar = Tar(shards.local(*used[0], progress))
         with strict_about_bombs():

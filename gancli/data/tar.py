@@ -9,8 +9,11 @@ import errno
 import hashlib
 import io
 import json
+import os
 import re
 import tarfile
+import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,9 +64,15 @@ class Tar:
         self._places: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, int] = {}
         self._taken: dict[str, str] = {}
+        self._lock = threading.Lock()
         digest = hashlib.sha256()
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise UsageError(f"the shard '{path}' is no file", "name a tar, or a folder of tars")
         try:
-            with path.open("rb") as file:
+            # Held to the end: another process that has done with the file may remove it, or put another in its place.
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            weakref.finalize(self, os.close, self._handle)
+            with self._file() as file:
                 self._refuse_packed(file)
                 for member in self._members(file):
                     self._take(member, file)
@@ -82,11 +91,14 @@ class Tar:
         """The bytes of an image, in memory; safe to call from many threads."""
         offset, size = self._places[name]
         try:
-            with self.path.open("rb") as file:
+            with self._lock, self._file() as file:
                 file.seek(offset)
                 return io.BytesIO(file.read(size))
         except OSError as error:
             raise BadImageError((error.strerror or str(error)).lower()) from None
+
+    def _file(self) -> BinaryIO:
+        return open(self._handle, "rb", closefd=False)
 
     def stamp(self) -> str:
         """Changes whenever the shard was written."""

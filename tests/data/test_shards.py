@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import shutil
 import struct
 import tarfile
 import time
@@ -166,6 +168,14 @@ def test_members_are_grouped_by_key(home):
         ("y/1.png", "a second image of its key: 'y/1.webp' is taken")
     ]
     assert found.open("x/1.png").read() == grey(1)
+
+
+def test_a_shard_that_was_removed_is_read_to_its_end(home):
+    path = tar(home / "a.tar", ("a.png", grey(1)), ("b.png", grey(2)))
+    found = Tar(path)
+    tar(home / "b.tar", ("b.png", b"other")).replace(path)
+    path.unlink()
+    assert [found.open(name).read() for name in found.names] == [grey(1), grey(2)]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +348,7 @@ def test_a_cut_tar_is_told_of(home):
     path.write_bytes(GOOD + file_of(grey(7), "no.png")[:540])
     notes = load(str(path)).skipped
     assert [(one.name, one.reason) for one in notes] == [
-        ("a.tar: a.tar", "damaged after 1 images (it ends within a member): the rest is left out")
+        ("a.tar", "damaged after 1 images (it ends within a member): the rest is left out")
     ]
 
 
@@ -412,7 +422,7 @@ def test_odd_images_are_stood_in_for(home, caplog):
 def test_shards_without_images(home):
     tar(home / "s" / "0.tar", ("a.txt", b"x"))
     (home / "s" / "1.tar").touch()
-    with pytest.raises(UsageError, match="no image in the 2 shards of 's'"):
+    with pytest.raises(UsageError, match="no image in any shard of 's'"):
         load("s")
     tar(home / "s" / "2.tar", ("a.png", grey(5)))
     assert shades_of("s") == [[5]]
@@ -583,6 +593,26 @@ def test_without_an_index_every_shard_is_fetched_once(home, shelf):
         assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8]]
     tars_asked = [name for name, _ in shelf.asked if name.endswith(".tar")]
     assert sorted(tars_asked) == [f"set/train-00000{n}.tar" for n in range(3)]
+
+
+def test_several_readers_share_a_cache(home, shelf):
+    """As processes do, each has a lock of its own, and all want the same shards at the same time."""
+    everything = shades(home / "s", [6] * 3)
+    shards.write_index(home / "s", None, lambda *_: None)
+    name = put(shelf, home / "s")
+    readers = [stream(name, size=(8, 8), channels=1) for _ in range(4)]
+    for _ in range(3):
+        shutil.rmtree(POOL.root)
+        futures = [reader.ask(number) for number in range(3) for reader in readers]
+        found = [future.result(timeout=60).images[:, 0, 0, 0].tolist() for future in futures]
+        assert found == [everything[6 * number : 6 * number + 6] for number in range(3) for _ in readers]
+        del futures
+
+
+def test_a_pipe_is_no_shard(home):
+    os.mkfifo(home / "a.tar")
+    with pytest.raises(UsageError, match=r"a\.tar' is no file"):
+        load("a.tar")
 
 
 def test_a_broken_connection_goes_on(home, shelf):
