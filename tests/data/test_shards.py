@@ -808,6 +808,14 @@ def test_shards_have_no_sources_and_no_single_class(home):
             load_for(Data(name="s", **options))
 
 
+def test_shards_are_not_judged_as_pictures_from_elsewhere(home):
+    from gancli.evaluation.subjects import open_subject
+
+    shades(home / "s", [6])
+    with pytest.raises(UsageError, match="'s' is shards"):
+        open_subject("s")
+
+
 # The commands
 
 

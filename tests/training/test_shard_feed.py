@@ -1,25 +1,31 @@
 """Training on shards: the order, the parts of several ranks, how much is held, and a run that goes on."""
 
 import gc
+import json
 import sys
 import weakref
 from collections import Counter
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from conftest_data import noise
 from shard_files import grey, serving, shades, tar
 
+from gancli import checkpoint
 from gancli.data import load, shards
 from gancli.data.prepared import Prepared
 from gancli.data.sharding import write_shards
 from gancli.data.stream import Stream
 from gancli.errors import GancliError
+from gancli.recipe import read
+from gancli.training.run import Run
 from gancli.training.shard_feed import WINDOW, ShardImages, ShardOrder
 
 CPU = torch.device("cpu")
@@ -139,10 +145,6 @@ def test_ranks_together_draw_what_one_process_draws(home, ranks, mirror):
 
 def test_a_mirrored_image_is_mirrored_half_of_the_time(home):
     half = torch.cat([torch.zeros(8, 4), torch.full((8, 4), 200.0)], 1)
-    from io import BytesIO
-
-    from PIL import Image
-
     file = BytesIO()
     Image.fromarray(half.byte().numpy()).save(file, "PNG")
     tar(home / "s.tar", *((f"{n}.png", file.getvalue()) for n in range(50)))
@@ -239,8 +241,6 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
 def test_a_run_on_shards_goes_on_to_the_bit(home, run_cli, monkeypatch, again):
     """3 + 3 rounds are 6 rounds, in the middle of a shard and of an epoch."""
     write_shards("digits", home / "s", 6)
-    from gancli.training.run import Run
-
     command = [
         "train",
         "s/train-{000000..000005}.tar",
@@ -278,11 +278,6 @@ def test_training_on_the_shards_of_the_digits(home, run_cli, monkeypatch):
     assert run_cli("data", "shard", "digits", "--out", "s", "--images-per-shard", "300").code == 0
     done = run_cli("train", "s", "--rounds", "3", *SMALL, "--out", "run")
     assert done.code == 0, done.err
-    import json
-
-    from gancli import checkpoint
-    from gancli.recipe import read
-
     header = checkpoint.read_header(home / "run" / "model.safetensors")
     assert header["dataset"]["images"] == 1442
     assert header["dataset"]["name"] == header["recipe"]["data"]["name"] == "s"
