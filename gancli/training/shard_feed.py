@@ -63,6 +63,8 @@ class ShardImages:
         first, last = (self.batch * rank // self.ranks for rank in (self.rank, self.rank + 1))
         pixels, labels = self._rows(self.drawn + first, last - first)
         self.drawn += self.batch
+        # From pinned memory a batch travels while the device computes.
+        pixels = pixels.pin_memory() if self.device.type == "cuda" else pixels
         images = pixels.to(self.device, non_blocking=True).float().mul_(self.scale).add_(self.low)
         if self.mirror:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
