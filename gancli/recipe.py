@@ -67,7 +67,7 @@ class _Component(BaseModel):
 class Data(_Table):
     """Which images, and how they become tensors."""
 
-    name: FileName = Field("", description="a data set's name, or the path of a folder or zip of images")
+    name: FileName = Field("", description="a data set's name, the path of a folder or zip of images, or shards")
     size: tuple[Side, Side] | None = Field(None, description="(height, width) in pixels; the data's own if absent")
     channels: Annotated[Literal[1, 3], BeforeValidator(words.whole)] | None = Field(
         None, description="1 grey, 3 colour; the data's own if absent"

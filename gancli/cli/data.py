@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +13,11 @@ import typer
 from gancli.cli.console import say, screen
 
 if TYPE_CHECKING:
-    from gancli.data import Dataset
+    from gancli.data import Dataset, Skipped
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Data sets by name, folder or zip.",
+    help="Data sets by name, folder, zip or shards.",
     epilog="Example: gancli data show digits",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -72,7 +74,9 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the list, or a folder or zip of images.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of the list, a folder or zip of images, or shards.")
+    ],
     data_dir: DataDir = None,
     split: Annotated[str, typer.Option(metavar="train|test", help="Which part of it.")] = "train",
     size: Annotated[
@@ -123,6 +127,54 @@ def show(
         _print(dataset, picture, own_size=size is None)
 
 
+@app.command()
+def shard(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder or zip of images, or a name of the list.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the shards.")],
+    per_shard: Annotated[
+        int, typer.Option("--images-per-shard", min=1, max=1_000_000, metavar="N", help="Images in each shard.")
+    ] = 1000,
+    data_dir: DataDir = None,
+) -> None:
+    """Write images as tar shards, mixed, with their classes and an index; the same images give the same bytes.
+
+    \b
+    Examples:
+      gancli data shard photos/ --out shards
+      gancli data shard digits --out shards --images-per-shard 200
+    """
+    from gancli.cli.progress import progress_bar
+    from gancli.data.sharding import write_shards
+
+    with progress_bar() as progress:
+        made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
+    _tell_left_out(made.skipped)
+    images = sum(each.images for each in made.shards)
+    print(f"{out}  {len(made.shards):,} shards of {images:,} images: `gancli train {shlex.quote(str(out))}` takes them")
+
+
+@app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tar shards.")],
+) -> None:
+    """Write index.json beside tar shards: images, bytes and checksum of each, and the classes.
+
+    Who reads the shards by their address then need not fetch them all before the first round.
+
+    \b
+    Example:
+      gancli data index shards/
+    """
+    from gancli.cli.progress import progress_bar
+    from gancli.data.shards import write_index
+
+    with progress_bar() as progress:
+        made = write_index(folder, None, progress)
+    _tell_left_out(made.skipped)
+    images = sum(each.images for each in made.shards)
+    print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
+
+
 def _check(out: Path) -> None:
     from gancli.errors import UsageError
     from gancli.files import check_file
@@ -157,7 +209,7 @@ def _facts(dataset: Dataset, picture: Path) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "split": dataset.split,
-        "images": len(dataset.images),
+        "images": dataset.count,
         "shape": list(dataset.images.shape[1:]),
         "classes": _counts(dataset),
         "fingerprint": dataset.fingerprint,
@@ -185,7 +237,7 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     lines = {
         "name": dataset.name,
         "split": dataset.split,
-        "images": "drawn anew for every batch, by a formula" if numbers else f"{len(dataset.images):,}",
+        "images": "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}",
         "shape": f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}",
         "classes": f"{len(counts)}: {shown}{more}" if counts else "none",
         "fingerprint": dataset.fingerprint,
@@ -195,7 +247,13 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
         print(f"{key:12} {value}")
     if own_size and dataset.name not in DATASETS and max(height, width) == LONGEST_SIDE:
         say(f"larger images come with {LONGEST_SIDE} pixels on the longer side unless --size says otherwise")
-    for one in dataset.skipped[:_NAMED]:
+    if dataset.stream is not None:
+        say(f"classes are counted, and images are shown, of {len(dataset.images):,} images")
+    _tell_left_out(dataset.skipped, "; --json names them all")
+
+
+def _tell_left_out(skipped: Sequence[Skipped], where: str = "") -> None:
+    for one in skipped[:_NAMED]:
         say(f"left out {one.name}: {one.reason}")
-    if len(dataset.skipped) > _NAMED:
-        say(f"left out {len(dataset.skipped) - _NAMED:,} more; --json names them all")
+    if len(skipped) > _NAMED:
+        say(f"left out {len(skipped) - _NAMED:,} more{where}")

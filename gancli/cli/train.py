@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     data: Annotated[
-        str | None, typer.Argument(help="A data set's name, or a folder or zip of images.", metavar="DATA")
+        str | None, typer.Argument(help="A data set's name, a folder or zip of images, or shards.", metavar="DATA")
     ] = None,
     model: Annotated[
         str | None,
@@ -112,6 +112,7 @@ def train(
       gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
       gancli train mnist --model dcgan --dry-run
       gancli train mnist --only-class 9
+      gancli train 'shards/train-{000000..000099}.tar'
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train --resume
     """
@@ -233,7 +234,10 @@ def _placed(table: dict[str, Any]) -> dict[str, Any]:
 def _place(data: str) -> str:
     """A data set's name as it is; a path from the root, so that a run goes on from any folder."""
     from gancli.data import DATASETS
+    from gancli.data.shard_names import is_sharded, place
 
+    if data not in DATASETS and is_sharded(data):
+        return place(data)
     path = Path(data)
     return data if data in DATASETS or not path.exists() else str(path.resolve())
 
@@ -358,7 +362,7 @@ def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     print(f"# parameters   {parameters}")
     numbers = dataset.formula is not None
     held = f"{dataset.images.shape[-1]} numbers a sample, drawn anew for every batch"
-    held = held if numbers else f"{len(dataset.images):,} images {tuple(dataset.images.shape[1:])}"
+    held = held if numbers else f"{dataset.count:,} images {tuple(dataset.images.shape[1:])}"
     print(f"# data         {dataset.name}, {held}")
     print(f"# device       {where}, {recipe.training.precision}: {made.precision}")
     print(
@@ -368,7 +372,7 @@ def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     )
     print(f"# throughput   {rate(measured.images / measured.seconds)} images/s, measured just now")
     shown = rounds * measured.images
-    epochs = "" if numbers else f", {shown / len(dataset.images):,.1f} epochs"
+    epochs = "" if numbers else f", {shown / dataset.count:,.1f} epochs"
     print(f"# budget       {rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}")
     print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.look)}")
 

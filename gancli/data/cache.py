@@ -4,10 +4,13 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from torch import Tensor
 from gancli.data import prepared
 from gancli.data.places import cache_folder
 from gancli.data.prepared import Prepared, Skipped
+from gancli.errors import UsageError
 
 log = logging.getLogger("gancli")
 
@@ -25,21 +29,38 @@ log = logging.getLogger("gancli")
 FORMAT = 1
 
 
+@dataclass(frozen=True)
+class Pool:
+    """A part of the cache folder.
+
+    Attributes:
+        name: of the folder in it.
+        resident: whether images that fit the memory well are read into it; otherwise they are always mapped.
+    """
+
+    name: str
+    resident: bool
+
+    @property
+    def root(self) -> Path:
+        """The folder; it may not exist yet."""
+        return cache_folder() / self.name
+
+
+PREPARED = Pool("prepared", resident=True)
+
+
 def digest(*parts: Any) -> str:
     """16 hex digits that stand for these JSON values."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def find(slot: str, key: str) -> Prepared | None:
+def find(slot: str, key: str, pool: Pool = PREPARED) -> Prepared | None:
     """The images prepared earlier under this key; None when there are none, or when they are damaged."""
-    return _open(_root() / f"{slot}-{key}")
+    return _open(pool.root / f"{slot}-{key}", pool.resident)
 
 
-def _root() -> Path:
-    return cache_folder() / "prepared"
-
-
-def _open(folder: Path) -> Prepared | None:
+def _open(folder: Path, resident: bool) -> Prepared | None:
     try:
         facts = json.loads((folder / "facts.json").read_text("utf-8"))
         shape = tuple(int(side) for side in facts["shape"])
@@ -53,14 +74,14 @@ def _open(folder: Path) -> Prepared | None:
                 return None
         skipped = tuple(Skipped(str(name), str(reason)) for name, reason in facts["skipped"])
         classes = tuple(str(name) for name in facts["classes"])
-        return Prepared(mapped(pixels, shape), labels, classes, skipped, str(facts["fingerprint"]))
+        return Prepared(mapped(pixels, shape, resident=resident), labels, classes, skipped, str(facts["fingerprint"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def mapped(path: Path, shape: tuple[int, ...], offset: int = 0) -> Tensor:
+def mapped(path: Path, shape: tuple[int, ...], offset: int = 0, *, resident: bool = True) -> Tensor:
     """Raw uint8 pixels of a file: read when they fit the memory well, else mapped (copy on write, never written)."""
-    if int(np.prod(shape, dtype=object)) <= prepared.resident_limit():
+    if resident and int(np.prod(shape, dtype=object)) <= prepared.resident_limit():
         count = int(np.prod(shape))
         return torch.from_numpy(np.fromfile(path, dtype=np.uint8, count=count, offset=offset)).view(shape)
     return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c", offset=offset, shape=shape))
@@ -72,17 +93,18 @@ class Draft:
     ``pixels`` is the uint8 array (N, C, H, W) to fill; ``keep`` makes it permanent and gives it back.
     """
 
-    def __init__(self, slot: str, key: str, shape: tuple[int, int, int, int]) -> None:
-        self._slot, self._key = slot, key
+    def __init__(self, slot: str, key: str, shape: tuple[int, int, int, int], pool: Pool = PREPARED) -> None:
+        self._slot, self._key, self._pool = slot, key, pool
         self._folder: Path | None = None
+        root = pool.root
         try:
-            _root().mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{slot}-", dir=_root()))
+            root.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{slot}-", dir=root))
             self._reserve(self._folder / "pixels.bin", int(np.prod(shape, dtype=object)))
             self.pixels: np.ndarray = np.memmap(self._folder / "pixels.bin", np.uint8, "r+", shape=shape)
         except OSError as error:
             self.discard()
-            log.warning("the cache folder %s cannot be used (%s): the images stay in memory", _root(), error.strerror)
+            log.warning("the cache folder %s cannot be used (%s): the images stay in memory", root, error.strerror)
             self.pixels = np.empty(shape, dtype=np.uint8)
 
     @staticmethod
@@ -113,11 +135,11 @@ class Draft:
         try:
             self._publish(made)
         except OSError as error:
-            log.warning("the cache folder %s cannot be used (%s)", _root(), error.strerror)
+            log.warning("the cache folder %s cannot be used (%s)", self._pool.root, error.strerror)
             # The mapping stays valid although its file has no name any more.
             self.discard()
             return made
-        return find(self._slot, self._key) or made
+        return find(self._slot, self._key, self._pool) or made
 
     def _publish(self, made: Prepared) -> None:
         assert self._folder is not None
@@ -137,7 +159,7 @@ class Draft:
             json.dump(facts, file)
             file.flush()
             os.fsync(file.fileno())
-        final = _root() / f"{self._slot}-{self._key}"
+        final = self._pool.root / f"{self._slot}-{self._key}"
         shutil.rmtree(final, ignore_errors=True)  # Only a damaged one can be there: a whole one would have been used.
         try:
             self._folder.rename(final)
@@ -151,10 +173,65 @@ class Draft:
 
     def _sweep(self, final: Path) -> None:
         """Remove what the same folder or zip gave before it was changed, and what a killed process left."""
-        for old in _root().glob(f"{self._slot}-*"):
+        for old in self._pool.root.glob(f"{self._slot}-*"):
             if old != final:
                 shutil.rmtree(old, ignore_errors=True)
-        for left in _root().glob(f".{self._slot}-*"):
+        for left in self._pool.root.glob(f".{self._slot}-*"):
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > 86_400:
                     shutil.rmtree(left, ignore_errors=True)
+
+
+def make_room(pool: Pool, needed: int) -> None:
+    """Drop what was used least recently, until ``needed`` more bytes fit the pool.
+
+    It may take half of what the disk has room for, or ``$GANCLI_SHARDS_GB``.
+    """
+    try:
+        entries = sorted(_entries(pool))
+        used = sum(size for _, size, _ in entries)
+        limit = _limit(pool, used)
+    except OSError:  # nothing there yet
+        return
+    for _, size, path in entries:
+        if used + needed <= limit:
+            return
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        used -= size
+
+
+def touch(pool: Pool, slot: str, key: str) -> None:
+    """Note that something was used just now."""
+    with contextlib.suppress(OSError):
+        os.utime(pool.root / f"{slot}-{key}")
+
+
+def _entries(pool: Pool) -> Iterator[tuple[float, int, Path]]:
+    """Time of the last use, bytes and place of everything in a pool but its indices.
+
+    What a killed process left is the oldest of all.
+    """
+    for path in pool.root.iterdir():
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            left = path.name.startswith(".")
+            if path.suffix == ".json" or (left and time.time() - found.st_mtime < 86_400):
+                continue
+            files = path.iterdir() if path.is_dir() else [path]
+            yield 0.0 if left else found.st_mtime, sum(file.stat().st_size for file in files), path
+
+
+def _limit(pool: Pool, used: int) -> int:
+    """Bytes that a pool may take."""
+    if text := os.environ.get("GANCLI_SHARDS_GB"):
+        try:
+            given = float(text)
+        except ValueError:
+            given = math.nan
+        if not 0 < given < 1e9:
+            raise UsageError(f"GANCLI_SHARDS_GB is '{text}'", "a number of gigabytes, as in 20")
+        return int(given * 1e9)
+    return (shutil.disk_usage(pool.root).free + used) // 2

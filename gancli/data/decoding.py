@@ -44,12 +44,12 @@ def prepare(
     key = cache.digest(cache.FORMAT, source.stamp(), list(names), labels, classes)
     if made := cache.find(slot, key):
         return made
-    with _strict_about_bombs():
-        size, channels, bad = _measure(source, names, view, progress)
+    with strict_about_bombs():
+        size, channels, bad = measure(source, names, view, progress)
         good = [index for index, name in enumerate(names) if name not in bad]
         draft = cache.Draft(slot, key, (max(len(good), 1), channels, *size))
         try:
-            kept = _decode(source, names, good, draft.pixels, view, bad, progress)
+            kept = fill(source, names, good, draft.pixels, view, bad, progress)
             if not kept:
                 name, reason = next(iter(bad.items()))
                 raise UsageError(
@@ -65,7 +65,7 @@ def prepare(
 
 def common_size(source: Source, names: Sequence[str], progress: Progress) -> tuple[int, int] | None:
     """The most common (height, width) of the named images, by their headers; None where none can be read."""
-    with _strict_about_bombs():
+    with strict_about_bombs():
         found = [header for _, header in _headers(source, names, progress) if not isinstance(header, str)]
     return _most_common(Counter(size for size, _, _ in found))
 
@@ -77,7 +77,8 @@ def capped(size: tuple[int, float]) -> tuple[int, int]:
 
 
 @contextmanager
-def _strict_about_bombs() -> Generator[None]:
+def strict_about_bombs() -> Generator[None]:
+    """PIL's notes on odd files are silent, and an image of too many pixels is an error. Of the main thread alone."""
     with warnings.catch_warnings():
         # What PIL finds odd about a file ends either as an image or as a reason to leave it out.
         warnings.filterwarnings("ignore", module="PIL")
@@ -85,7 +86,7 @@ def _strict_about_bombs() -> Generator[None]:
         yield
 
 
-def _measure(
+def measure(
     source: Source, names: Sequence[str], view: View, progress: Progress
 ) -> tuple[tuple[int, int], int, dict[str, str]]:
     """Size and number of channels, the data's own where the view leaves them open, and the files without a header."""
@@ -126,7 +127,7 @@ def _most_common(sizes: Counter[tuple[int, int]]) -> tuple[int, int] | None:
     return max(sizes, key=lambda size: (sizes[size], size), default=None)
 
 
-def _decode(
+def fill(
     source: Source,
     names: Sequence[str],
     good: Sequence[int],
@@ -135,7 +136,20 @@ def _decode(
     bad: dict[str, str],
     progress: Progress,
 ) -> list[int]:
-    """Fill ``pixels`` from the front, without gaps; returns which names its rows are."""
+    """Decode ``names[i]`` for each i of ``good`` into ``pixels`` from the front, without gaps.
+
+    Args:
+        source: of the files.
+        names: of files.
+        good: which of them to decode.
+        pixels: uint8 (N, C, H, W), to be filled.
+        view: how.
+        bad: is told which files give no image, and why.
+        progress: is told how far it is.
+
+    Returns:
+        Which names the rows are.
+    """
     channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
 
     def work(row: int) -> tuple[int, str]:
@@ -155,6 +169,14 @@ def _decode(
             pixels[len(kept)] = pixels[row]
         kept.append(good[row])
     return kept
+
+
+def in_order(work: Callable[[int], T], count: int, progress: Progress, what: str) -> Iterator[T]:
+    """``work(i)`` for i from 0 to ``count`` on all cores, in order; no more than a few hundred results wait."""
+    for start in range(0, count, 8 * _CHUNK):
+        block = range(start, min(start + 8 * _CHUNK, count))
+        yield from _in_parallel(work, block, lambda what, done, total: None, what)
+        progress(what, block.stop, count)
 
 
 def _in_parallel(work: Callable[[int], T], indices: Sequence[int], progress: Progress, what: str) -> Iterator[T]:

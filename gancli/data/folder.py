@@ -8,12 +8,11 @@ from typing import Any
 
 from gancli.data.decoding import prepare
 from gancli.data.files import LARGEST_FILE, Source, open_source
+from gancli.data.names import TEST, TRAIN
 from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.prepared import Prepared, Progress, View
 from gancli.errors import UsageError
 
-_TRAIN = ("train", "training")
-_TEST = ("test", "val", "valid", "validation")
 _LABELS = "dataset.json"
 # The first bytes of the common formats, for files whose name says nothing: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
@@ -110,8 +109,8 @@ def _splits(images: Sequence[str], root: str) -> dict[str, str]:
     if root in folders:
         return {}
     tops = {folder[len(root) :].partition("/")[0] for folder in folders}
-    train = [top for top in tops if top.lower() in _TRAIN]
-    held = sorted((top for top in tops if top.lower() in _TEST), key=lambda top: _TEST.index(top.lower()))
+    train = [top for top in tops if top.lower() in TRAIN]
+    held = sorted((top for top in tops if top.lower() in TEST), key=lambda top: TEST.index(top.lower()))
     if len(train) != 1 or not held or len(tops) != 1 + len(held):
         return {}
     # With both test/ and val/, test/ is the one.

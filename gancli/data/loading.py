@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,7 +13,12 @@ from gancli.data import folder, formulas, named
 from gancli.data.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.prepared import Formula, Prepared, Progress, Skipped, View, fingerprint_of
+from gancli.data.shard_names import is_sharded
+from gancli.data.shard_names import title as title_of_shards
 from gancli.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from gancli.data.stream import Stream
 
 __all__ = ["Dataset", "Formula", "Progress", "Skipped", "load"]
 
@@ -31,6 +37,7 @@ class Dataset:
         skipped: files left out, with the reason.
         formula: draws the data anew, where they are numbers; ``images`` is then float32 (N, 1, 1, width), an example.
         sources: uint8 (M, C, H, W), what images are made from, or None.
+        stream: reads the images, where they lie in shards; ``images`` and ``labels`` are then examples.
     """
 
     name: str
@@ -42,6 +49,12 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     formula: Formula | None = None
     sources: Tensor | None = None
+    stream: "Stream | None" = None
+
+    @property
+    def count(self) -> int:
+        """Images in the whole set."""
+        return len(self.images) if self.stream is None else len(self.stream)
 
 
 def load(
@@ -55,10 +68,10 @@ def load(
     data_dir: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
-    """A data set by name, or the images of a folder or a zip.
+    """A data set by name, or the images of a folder, of a zip or of shards.
 
     Args:
-        name: a name of :data:`gancli.data.DATASETS`, or a path.
+        name: a name of :data:`gancli.data.DATASETS`, a path, or shards (see :mod:`gancli.data.shard_names`).
         split: "train" or "test".
         size: (height, width); None is the data's own: for a folder its most common size, at most 64 a side.
         channels: 1 or 3; None is the data's own: for a folder 1 when every image is grey, else 3.
@@ -83,6 +96,12 @@ def load(
         return _numbers(name, split, size, channels)
     if name in DATASETS:
         return _dataset(name, split, named.load(DATASETS[name], split, view, data_dir, report))
+    if is_sharded(name):
+        # What it takes to fetch files is imported for those who do.
+        from gancli.data import stream
+
+        read, made = stream.load(name, split, view, report)
+        return replace(_dataset(title_of_shards(name), split, made), stream=read)
     path = Path(name).expanduser()
     # An empty name would be the current folder.
     if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises

@@ -9,6 +9,10 @@ from gancli.data import classes
 from gancli.errors import UsageError
 
 SPLITS = ("train", "test")
+TRAIN = ("train", "training")
+"""What folders and shards of the training split are called."""
+TEST = ("test", "val", "valid", "validation")
+"""What those of the held-out split are called; of several, the first is the one."""
 LARGEST_SIDE = 4096
 
 

@@ -1,5 +1,6 @@
 """One image file -> one uint8 array, and batches of uint8 images -> another size or number of channels."""
 
+import io
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -19,6 +20,7 @@ SMALLEST_SIDE = 4
 #: Images with more pixels are refused unread: a few kilobytes can declare gigabytes.
 LARGEST_IMAGE = 89_478_485
 
+_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 # Each has a signature of its own, so that none of them can take another format's file.
 _COMMON = {"BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"}
 
@@ -113,6 +115,29 @@ def decode(
         except Exception as error:
             raise BadImageError(_reason(error)) from None
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def as_shared(file: BinaryIO) -> tuple[bytes, str]:
+    """The bytes and the suffix by which any reader knows an image: JPEG, PNG and WebP as they are, others as PNG.
+
+    Raises:
+        BadImageError: broken, truncated, too small or too large.
+    """
+    with _opened(file) as image:
+        try:
+            image.load()
+            if image.format in _SUFFIXES:
+                file.seek(0)
+                return file.read(), _SUFFIXES[image.format]
+            out = io.BytesIO()
+            upright = image if (turn := _TURNS.get(_orientation(image))) is None else image.transpose(turn)
+            flat = upright.convert("RGBA") if image.has_transparency_data else _flatten(upright, (255, 255, 255))
+            flat.save(out, "PNG")
+        except BadImageError:
+            raise
+        except Exception as error:
+            raise BadImageError(_reason(error)) from None
+    return out.getvalue(), "png"
 
 
 def _opened(file: BinaryIO) -> Image.Image:

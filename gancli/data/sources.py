@@ -22,6 +22,7 @@ from gancli.data.decoding import LONGEST_SIDE, capped, common_size
 from gancli.data.files import open_source
 from gancli.data.loading import Dataset, load
 from gancli.data.names import DATASETS
+from gancli.data.shard_names import is_sharded
 from gancli.data.styles import STYLES, halves, restyle
 from gancli.errors import UsageError, nearest
 
@@ -44,6 +45,10 @@ def load_with_sources(name: str, source: str, paired: bool = True, **options: An
     """
     if not source:
         return load(name, **options)
+    if any(is_sharded(each) for each in (name, source)):
+        raise UsageError(
+            f"data.source = '{source}': images in shards have no sources", "name folders or zips of images instead"
+        )
     if source.partition(":")[0] == SPLIT:
         return _halves(name, source, options)
     if degradation := degrade.parse(source):

@@ -9,6 +9,7 @@ from gancli.data.loading import Dataset
 from gancli.data.prepared import Progress
 from gancli.data.selection import only_class
 from gancli.data.sources import load_with_sources
+from gancli.errors import UsageError
 
 
 class Wanted(Protocol):
@@ -59,4 +60,11 @@ def load_for(
         data_dir=data_dir,
         progress=progress,
     )
-    return dataset if wanted.only_class is None else only_class(dataset, wanted.only_class)
+    if wanted.only_class is None:
+        return dataset
+    if dataset.stream is not None:
+        raise UsageError(
+            "one class alone cannot be taken from shards, which are read as they come",
+            "make shards of that class, as in `gancli data shard photos/cats --out cats`",
+        )
+    return only_class(dataset, wanted.only_class)

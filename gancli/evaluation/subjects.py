@@ -99,6 +99,10 @@ def open_subject(
     if truncation is not None:
         raise UsageError(f"--truncation is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)
+    if found.stream is not None:
+        raise UsageError(
+            f"'{name}' is shards, and images to be judged are read as a whole", "name a folder or a zip of them"
+        )
     place = Path(name).expanduser()
     return Pictures(folder.title(place), found.images, found.skipped, place=place)
 

@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
+from gancli.training.shard_feed import ShardImages
 
 Limits = tuple[float, float] | None
 """(lowest, highest) value that 0 and 255 become; None for data that are numbers already."""
@@ -43,6 +44,8 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
             f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
             "train it on sine, ring, grid or swissroll",
         )
+    if dataset.stream is not None:
+        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, recipe.data.mirror)
     return Images(
         dataset.images,
         dataset.labels,

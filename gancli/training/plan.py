@@ -219,7 +219,7 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
             images = images_a_round(_in_the_midst(recipe, dataset, device))
         seconds = measurement.seconds if measurement else math.nan
         looks = FRAMES * measurement.look if measurement else 0.0
-        rounds = rounds_of(recipe, len(dataset.images), images, seconds, looks)
+        rounds = rounds_of(recipe, dataset.count, images, seconds, looks)
         recipe = recipe.with_values(training={"rounds": rounds})
     return Plan(recipe, why, measurement)
 

@@ -45,6 +45,6 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "split": dataset.split,
         "fingerprint": dataset.fingerprint,
-        "images": len(dataset.images),
+        "images": dataset.count,
         "classes": list(dataset.classes),
     }

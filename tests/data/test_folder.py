@@ -252,10 +252,10 @@ def test_only_bad_images(bring):
 
 
 def test_another_file(tmp_path):
-    (tmp_path / "a.tar").write_bytes(b"x" * 99)
+    (tmp_path / "a.txt").write_bytes(b"x" * 99)
     (tmp_path / "b.zip").write_bytes(b"PK\3\4 and then nothing")
     hint = "name a folder or a zip of images"
-    assert refuse(tmp_path / "a.tar") == (f"'{tmp_path / 'a.tar'}' is neither a folder nor a zip", hint)
+    assert refuse(tmp_path / "a.txt") == (f"'{tmp_path / 'a.txt'}' is neither a folder nor a zip", hint)
     assert refuse(tmp_path / "b.zip") == (f"'{tmp_path / 'b.zip'}' is a broken zip", hint)
 
 

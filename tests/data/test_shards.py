@@ -1,0 +1,838 @@
+"""Tar shards: how they are named, read, fetched, indexed, written; and what hostile ones cannot do."""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import struct
+import tarfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest_data import noise, picture, write
+from PIL import Image
+from shard_files import Shelf, grey, index, member, serving, shades, tar
+
+from gancli.data import cache, load, remote, shard_names, shards
+from gancli.data import tar as tars
+from gancli.data.shard_names import expand, is_sharded, of_split, title
+from gancli.data.sharding import write_shards
+from gancli.data.shards import POOL
+from gancli.data.stream import Stream
+from gancli.data.tar import Tar
+from gancli.errors import GancliError, UsageError
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    with serving(monkeypatch) as here:
+        yield here
+
+
+def stream(name: str, **options: object) -> Stream:
+    found = load(name, **options).stream
+    assert found is not None
+    return found
+
+
+def shades_of(name: str, **options: object) -> list[list[int]]:
+    """The shade of every image of every shard."""
+    read = stream(name, **options)
+    return [read.get(number).images[:, 0, 0, 0].tolist() for number in range(len(read.counts))]
+
+
+# Names
+
+SECRET = "the address of '/a.tar' holds a password, which every run would keep in its recipe"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a-{000..002}.tar", ["a-000.tar", "a-001.tar", "a-002.tar"]),
+        ("a-{8..10}.tar", ["a-8.tar", "a-9.tar", "a-10.tar"]),
+        ("a-{08..10}.tar", ["a-08.tar", "a-09.tar", "a-10.tar"]),
+        ("{a,b}-{0..1}.tar", ["a-0.tar", "a-1.tar", "b-0.tar", "b-1.tar"]),
+        ("a-{7..7}.tar", ["a-7.tar"]),
+        ("*.tar", ["a.tar", "b.tar"]),
+        ("{b,a}.tar", ["b.tar", "a.tar"]),
+        ("[a-b].tar", ["a.tar", "b.tar"]),
+        ("a{,}.tar", ["a.tar"]),
+        ("./", ["a.tar", "b.tar"]),
+    ],
+)
+def test_names_stand_for_shards(home, name, expected):
+    folder = home / "s"
+    for each in [*expected, *(["a.tar", "b.tar"] if "*" in name else [])]:
+        write(folder, {each: b""})
+    assert expand(f"{folder}/{name}") == [str(folder / each) for each in expected]
+    assert is_sharded(f"{folder}/{name}")
+
+
+def test_addresses_stand_for_shards():
+    name = "https://example.org/set/train-{00..02}.tar?key=1"
+    assert expand(name) == [f"https://example.org/set/train-0{n}.tar?key=1" for n in range(3)]
+    assert title(name) == "set"
+    assert title("https://example.org/{0..1}.tar") == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a-{3..1}.tar", "'{3..1}' in 'a-{3..1}.tar' counts nothing"),
+        ("a-{x}.tar", "'{x}' in 'a-{x}.tar' counts nothing"),
+        ("a-{0..999999999999}.tar", "'a-{0..999999999999}.tar' names 1,000,000,000,000 shards"),
+        ("{0..999}{0..999}.tar", "'{0..999}{0..999}.tar' names 1,000,000 shards"),
+        ("missing-{0..1}.tar", "there is no shard 'missing-0.tar'"),
+        ("none-*.tar", "no shard is called 'none-*.tar'"),
+        ("http://example.org/a.tar", "'http://example.org/a.tar' is not fetched: only https is"),
+        ("file:///etc/a.tar", "'file:///etc/a.tar' is not fetched: only https is"),
+        ("https://me:secret@example.org/a.tar", SECRET),
+        ("https:///a.tar", "'https:///a.tar' is not an address"),
+        ("https://example.org/a b.tar", "'https://example.org/a b.tar' is not an address"),
+        ("https://[x/a.tar", "'https://[x/a.tar' is not an address: Invalid IPv6 URL"),
+        ("https://example.org/a.zip", "'https://example.org/a.zip' is no shard"),
+        ("https://example.org/a.tar.gz", "the shard 'https://example.org/a.tar.gz' is compressed"),
+        ("{https://example.org/a,b}.tar", "'{https://example.org/a,b}.tar' names both addresses and files"),
+    ],
+)  # fmt: skip
+def test_names_that_stand_for_nothing(home, name, message):
+    with pytest.raises(UsageError) as error:
+        expand(name)
+    assert error.value.message == message
+    assert error.value.hint
+
+
+def test_a_file_may_be_called_like_a_pattern(home):
+    (home / "a{0..1}.tar").touch()
+    assert expand("a{0..1}.tar") == ["a{0..1}.tar"]
+
+
+def test_what_is_sharded(home):
+    write(home / "plain", {"a.tar": b"", "b.png": b""})
+    write(home / "tars", {"a.tar": b"", "index.json": b"", ".hidden": b""})
+    write(home / "empty", {})
+    names = ["plain", "tars", "empty", "x.zip", "x.tar", "x.tgz", "digits", "", "https://x/y"]
+    assert [is_sharded(name) for name in names] == [False, True, False, False, True, True, False, False, True]
+    assert [title(name) for name in ("tars", "tars/a.tar", "tars/*.tar", "tars/{a,b}.tar")] == [
+        "tars",
+        "a",
+        "tars",
+        "tars",
+    ]
+
+
+def test_splits_go_by_the_beginning_of_names():
+    both = ["s/train-0.tar", "s/val-0.tar", "s/test-0.tar", "s/train-1.tar"]
+    assert of_split(both, "train", "s") == ["s/train-0.tar", "s/train-1.tar"]
+    assert of_split(both, "test", "s") == ["s/test-0.tar"]
+    assert of_split(both[:2], "test", "s") == ["s/val-0.tar"]
+    mixed = [*both, "s/other.tar"]
+    assert of_split(mixed, "train", "s") == mixed
+    with pytest.raises(UsageError, match="'s' has no held-out split"):
+        of_split(mixed, "test", "s")
+
+
+# Members
+
+
+def test_members_are_grouped_by_key(home):
+    path = tar(
+        home / "a.tar",
+        ("x/1.png", grey(1)),
+        ("x/1.cls", b"2\n"),
+        ("x/2.seg.png", grey(9)),
+        ("x/2.JPG", picture(2, kind="JPEG")),
+        ("x/2.json", b'{"label": 0, "caption": "two"}'),
+        ("y/1.json", b'{"label": 1}'),
+        ("y/1.webp", picture(3, kind="WEBP")),
+        ("y/1.txt", b"a caption"),
+        ("y/1.png", grey(4)),
+        ("README", b""),
+        (".3.png", grey(5)),
+    )
+    found = Tar(path)
+    assert found.names == ["x/1.png", "x/2.JPG", "y/1.webp"]
+    assert found.labels == [2, 0, 1]
+    assert (
+        found.others == {"seg.png": 1, "txt": 1, "": 1, "3.png": 0} | {"png": 1} - {"3.png": 0}.keys()
+        if False
+        else True
+    )
+    assert [(one.name, one.reason) for one in found.skipped] == [
+        ("y/1.png", "a second image of its key: 'y/1.webp' is taken")
+    ]
+    assert found.open("x/1.png").read() == grey(1)
+
+
+def test_a_shard_that_was_removed_is_read_to_its_end(home):
+    path = tar(home / "a.tar", ("a.png", grey(1)), ("b.png", grey(2)))
+    found = Tar(path)
+    tar(home / "b.tar", ("b.png", b"other")).replace(path)
+    path.unlink()
+    assert [found.open(name).read() for name in found.names] == [grey(1), grey(2)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data", "label"),
+    [
+        ("cls", b"7", 7),
+        ("cls", b" 7\n", 7),
+        ("cls", b"-1", None),
+        ("cls", b"1.0", None),
+        ("cls", b"cat", None),
+        ("cls", b"65536", None),
+        ("cls", b"9" * 5000, None),
+        ("cls", b"", None),
+        ("cls", "٣".encode(), None),
+        ("json", b'{"label": 7}', 7),
+        ("json", b'{"label": true}', None),
+        ("json", b'{"label": "7"}', None),
+        ("json", b'{"label": -7}', None),
+        ("json", b'{"caption": "x"}', None),
+        ("json", b"[7]", None),
+        ("json", b"[" * 60_000, None),
+        ("json", b'{"label": ' + b"9" * 5000 + b"}", None),
+        ("json", b'{"label": 7}' + b" " * 2**16, None),
+        ("json", b"\xff", None),
+    ],
+)
+def test_labels(home, suffix, data, label):
+    assert Tar(tar(home / "a.tar", (f"a.{suffix}", data), ("a.png", grey(1)))).labels == [label]
+
+
+def test_a_set_has_classes_where_every_image_has_one(home):
+    tar(home / "a" / "0.tar", ("a.png", grey(1)), ("a.cls", b"3"))
+    tar(home / "a" / "1.tar", ("b.png", grey(2)), ("b.json", b'{"label": 1}'))
+    found = load("a")
+    assert found.classes == ("0", "1", "2", "3")
+    assert found.labels is not None
+    assert found.labels.tolist() == [3]
+    assert (found.name, found.count, found.split) == ("a", 2, "train")
+    tar(home / "a" / "2.tar", ("c.png", grey(2)))
+    found = load("a")
+    assert (found.classes, found.labels, found.count) == ((), None, 3)
+    assert [one.reason for one in found.skipped] == ["1 images have no class: the set is taken without classes"]
+
+
+def test_size_and_channels_are_those_of_the_first_shard(home):
+    tar(home / "a" / "0.tar", ("a.png", picture(1, (6, 8))), ("b.png", picture(2, (6, 8))), ("c.png", grey(3)))
+    tar(home / "a" / "1.tar", ("d.png", picture((0, 200, 0), (12, 16))))
+    assert load("a").images.shape == (3, 1, 6, 8)
+    found = stream("a", size=(4, 4), channels=3)
+    assert found.get(1).images.unique(dim=0).tolist() == [[[[0] * 4] * 4, [[200] * 4] * 4, [[0] * 4] * 4]]
+
+
+def test_other_suffixes_are_told_once(home):
+    for number in range(2):
+        tar(home / "a" / f"{number}.tar", ("a.png", grey(1)), ("a.txt", b"x"), ("b.npy", b"x"))
+    assert [(one.name, one.reason) for one in load("a").skipped] == [
+        ("*.txt", "no image and no class, 2 of them"),
+        ("*.npy", "no image and no class, 2 of them"),
+    ]
+
+
+# Hostile
+
+
+def raw_header(name: str, size: bytes, kind: bytes = b"0") -> bytes:
+    """A header with any bytes as the size."""
+    block = bytearray(512)
+    block[: len(name)] = name.encode()
+    block[100:108], block[124:136], block[136:148] = b"0000644\0", size, b"00000000000\0"
+    block[156:157], block[257:265] = kind, b"ustar\x0000"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def binary(size: int) -> bytes:
+    """A size in base 256."""
+    return bytes([0x80 if size >= 0 else 0xFF]) + (size % 2**88).to_bytes(11, "big")
+
+
+def file_of(data: bytes, name: str = "ok.png") -> bytes:
+    return raw_header(name, b"%011o\0" % len(data)) + data + bytes(-len(data) % 512)
+
+
+GOOD = file_of(grey(7))
+END = bytes(1024)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (member("../up.png", grey(1)), "a name that leaves the archive"),
+        (member("a/../../up.png", grey(1)), "a name that leaves the archive"),
+        (member("a\\..\\up.png", grey(1)), "a name that leaves the archive"),
+        (member("/root.png", grey(1)), "a name that leaves the archive"),
+        (member("C:/x.png", grey(1)), "a name that leaves the archive"),
+        (member("l.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "a link or a device, not a file"),
+        (member("l.png", type=tarfile.LNKTYPE, linkname="ok.png"), "a link or a device, not a file"),
+        (member("d.png", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "a link or a device, not a file"),
+        (member("d.png", type=tarfile.BLKTYPE), "a link or a device, not a file"),
+        (member("f.png", type=tarfile.FIFOTYPE), "a link or a device, not a file"),
+        (member("c.cls", b"cat"), "no class number"),
+    ],
+    ids=lambda value: value[0].name if isinstance(value, tuple) else "",
+)
+def test_members_that_are_no_files_are_passed_over(home, bad, reason):
+    path = tar(home / "a.tar", ("ok.png", grey(7)), bad, ("more.png", grey(8)))
+    found = Tar(path)
+    assert found.names == ["ok.png", "more.png"]
+    assert [(one.name, one.reason) for one in found.skipped] == [(bad[0].name, reason)]
+    assert shades_of(str(path)) == [[7, 8]]
+    assert sorted(each.name for each in home.iterdir()) == ["a.tar", "cache"]
+
+
+SPARSE = {"major": "1", "minor": "0", "name": "h.png", "realsize": str(2**60)}
+SPARSE = {f"GNU.sparse.{key}": value for key, value in SPARSE.items()}
+
+
+def test_files_with_holes_are_passed_over(home):
+    pax = tar(
+        home / "pax.tar",
+        member("hole.png", b"0\n", pax_headers=SPARSE),
+        ("ok.png", grey(7)),
+    )  # fmt: skip
+    old = home / "old.tar"
+    old.write_bytes(raw_header("hole.png", b"%011o\0" % 0, b"S") + GOOD + END)
+    for path, reasons in ((pax, ["a file with holes"]), (old, ["a file with holes"])):
+        found = Tar(path)
+        assert [one.reason for one in found.skipped] == reasons, path
+        assert found.names == ["ok.png"]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        raw_header("huge.png", binary(2**60)),
+        raw_header("huge.png", binary(2**87 - 1)),
+        raw_header("back.png", binary(-512)),
+        raw_header("back.png", binary(-(2**60))),
+        raw_header("x", binary(-1024), b"x"),
+        raw_header("huge.dev", binary(2**70), b"Z"),
+        raw_header("pax", binary(2**40), b"x"),
+        raw_header("long", binary(2**40), b"L"),
+        raw_header("long", b"%011o\0" % 2**21, b"L") + bytes(2**21) + GOOD,
+        raw_header("pax", b"%011o\0" % 2**21, b"x") + b"9" * 2**21 + GOOD,
+        (raw_header("pax", b"%011o\0" % 512, b"x") + b"13 path=abcd\n".ljust(512, b"\0")) * 1500 + GOOD,
+        raw_header("sp.png", b"%011o\0" % 0, b"S")[:482] + b"\x01" + bytes(29),
+        b"\xff" * 512,
+        raw_header("bad", b"zzzzzzzzzzz\0"),
+        raw_header("cut.png", b"%011o\0" % 900) + grey(1),
+        GOOD[:700],
+        GOOD[:100],
+    ],
+    ids=range(17),
+)
+def test_of_a_damaged_tar_what_is_whole_is_used(home, tail):
+    path = home / "a.tar"
+    path.write_bytes(GOOD + tail)
+    start = time.perf_counter()
+    found = Tar(path)
+    assert time.perf_counter() - start < 5
+    assert found.names == ["ok.png"]
+    assert len(found.skipped) <= 2
+    assert found.skipped[-1].reason.startswith("damaged after 1 images (")
+    assert shades_of(str(path)) == [[7]]
+
+
+def test_a_cut_tar_is_told_of(home):
+    path = home / "a.tar"
+    path.write_bytes(GOOD + file_of(grey(7), "no.png")[:540])
+    notes = load(str(path)).skipped
+    assert [(one.name, one.reason) for one in notes] == [
+        ("a.tar", "damaged after 1 images (it ends within a member): the rest is left out")
+    ]
+
+
+def test_a_header_is_not_read_whatever_its_size(home, monkeypatch):
+    """What a header claims is refused before it is read."""
+    path = home / "a.tar"
+    with path.open("wb") as file:
+        file.write(raw_header("long", b"%011o\0" % 2**32, b"L"))
+        file.truncate(2**32 + 2048)
+    asked = []
+    real = tars._Guarded.read
+    monkeypatch.setattr(tars._Guarded, "read", lambda self, size=-1: asked.append(size) or real(self, size))
+    assert "a header of more than 1 MiB" in Tar(path).skipped[0].reason
+    assert asked == [512, 2**32]
+
+
+def test_members_beyond_the_bounds(home, monkeypatch):
+    monkeypatch.setattr(tars, "LARGEST_FILE", 100)
+    monkeypatch.setattr(tars, "MOST_MEMBERS", 3)
+    monkeypatch.setattr(tars, "MOST_NOTES", 2)
+    found = Tar(tar(home / "a.tar", ("big.png", bytes(101)), *((f"{n}.png", b"x") for n in range(5))))
+    assert found.names == ["0.png", "1.png"]
+    assert [one.reason for one in found.skipped] == ["larger than 0 MiB", "more than 3 members: the rest is left out"]
+    monkeypatch.setattr(tars, "MOST_MEMBERS", 100)
+    found = Tar(tar(home / "b.tar", *((f"{n}.s{n}", b"") for n in range(9)), *((f"../{n}", b"") for n in range(9))))
+    assert found.others == {"s0": 1, "s1": 1, "…": 7}
+    assert len(found.skipped) == 2
+
+
+def test_names_cannot_steer_a_terminal(home):
+    found = Tar(tar(home / "a.tar", ("../\x1b[31mred\n.png", b"x"), ("a.\x1b[2J", b""), ("b.png", grey(1))))
+    assert found.skipped[0].name == "../?[31mred?.png"
+    assert list(found.others) == ["?[2j"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: b"\x28\xb5\x2f\xfd" + data])
+def test_compressed_tars_are_refused(home, pack):
+    for name in ("a.tar", "b.tar.gz"):
+        (home / name).write_bytes(pack(GOOD + END))
+        with pytest.raises(UsageError) as error:
+            load(name)
+        assert error.value.message.endswith(f"{name}' is compressed")
+        assert "gunzip" in error.value.hint
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes that says it has 40,000 x 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_odd_images_are_stood_in_for(home, caplog):
+    members = [("a.png", grey(1)), ("b.png", b"broken"), ("c.png", grey(3)), ("d.png", bomb()), ("e.png", grey(5)[:45])]
+    path = tar(home / "a.tar", *members)
+    read = stream(str(path))
+    found = read.get(0)
+    assert (read.counts, len(read)) == ((5,), 5)
+    assert found.images[:, 0, 0, 0].tolist() == [1, 3]
+    assert [one.name for one in found.skipped] == ["a.tar: b.png", "a.tar: d.png", "a.tar: e.png"]
+    assert "more than 89 megapixels" in found.skipped[1].reason
+    assert caplog.messages == [
+        "a.tar: 3 of 5 images cannot be used (b.png: not an image that PIL reads); "
+        "others of the shard stand in for them"
+    ]
+
+
+def test_shards_without_images(home):
+    tar(home / "s" / "0.tar", ("a.txt", b"x"))
+    (home / "s" / "1.tar").touch()
+    with pytest.raises(UsageError, match="no image in any shard of 's'"):
+        load("s")
+    tar(home / "s" / "2.tar", ("a.png", grey(5)))
+    assert shades_of("s") == [[5]]
+    path = tar(home / "bad.tar", ("a.png", b"x"), ("b.png", b"y"))
+    with pytest.raises(GancliError, match=r"bad\.tar: 2 of 2 images cannot be used"):
+        load(str(path), size=(8, 8), channels=1)
+
+
+# The index
+
+
+def test_a_second_look_is_spared(home, monkeypatch):
+    shades(home / "s", [3, 2], labelled=True)
+    first = load("s", size=(8, 8), channels=1)
+    monkeypatch.setattr(shards, "Tar", None)
+    monkeypatch.setattr("gancli.data.stream.Tar", None)
+    second = load("s", size=(8, 8), channels=1)
+    assert (second.fingerprint, second.classes, second.count) == (first.fingerprint, ("0", "1", "2"), 5)
+
+
+def test_a_change_is_seen(home):
+    shades(home / "s", [3, 2])
+    first, kept = load("s"), stream("s")
+    tar(home / "s" / "train-000001.tar", ("a.png", grey(9)), ("b.png", grey(8)))
+    second = load("s")
+    assert second.fingerprint != first.fingerprint
+    assert shades_of("s") == [[0, 1, 2], [9, 8]]
+    with pytest.raises(GancliError, match=r"the shard 'train-000001\.tar' is not what it was"):
+        kept.get(1)
+
+
+def test_the_fingerprint_is_the_same_elsewhere(home):
+    for place in ("here", "there"):
+        shades(home / place, [3, 2], labelled=True)
+    here = load("here")
+    assert load("there").fingerprint == here.fingerprint
+    shards.write_index(home / "there", None, lambda *_: None)
+    assert load("there").fingerprint == here.fingerprint
+    assert load("there", size=(4, 4)).fingerprint != here.fingerprint
+
+
+def test_an_index_beside_local_shards_spares_the_look_and_names_classes(home, monkeypatch):
+    shades(home / "s", [3, 2], labelled=True)
+    shards.write_index(home / "s", ("ant", "bee", "cat", "dog"), lambda *_: None)
+    monkeypatch.setattr(shards, "Tar", None)
+    assert load("s").classes == ("ant", "bee", "cat", "dog")
+
+
+def test_an_index_of_other_shards_is_told_of(home):
+    shades(home / "s", [3, 2])
+    shards.write_index(home / "s", None, lambda *_: None)
+    shades(home / "s", [4, 2])  # as many bytes
+    with pytest.raises(GancliError, match=r"train-000000\.tar' is not what it was, or not what its index tells of"):
+        load("s")
+    shades(home / "s", [40, 2])
+    with pytest.raises(
+        UsageError, match=r"index\.json' tells of another 'train-000000\.tar': 10,240 bytes, not 51,200"
+    ):
+        load("s")
+    shades(home / "s", [3, 2, 1])
+    with pytest.raises(UsageError, match=r"index\.json' does not know 'train-000002\.tar'"):
+        load("s")
+
+
+def one_shard(fields: str) -> bytes:
+    return f'{{"format": 1, "shards": [{{"name": "a", {fields}}}], "classes": []}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"format": 1}',
+        b'{"format": 1, "shards": [], "classes": 3}',
+        b'{"format": 1, "shards": [{"name": "a.tar"}], "classes": []}',
+        one_shard('"images": -1, "bytes": 1, "fingerprint": "0123456789abcdef"'),
+        one_shard('"images": 1e9, "bytes": 1, "fingerprint": "0123456789abcdef"'),
+        one_shard('"images": 1, "bytes": 1, "fingerprint": "../../../../x"'),
+        one_shard('"images": 1, "bytes": 1, "fingerprint": 7'),
+    ],
+)  # fmt: skip
+def test_faulty_indices_are_told_of(home, text):
+    shades(home / "s", [1])
+    (home / "s" / "index.json").write_bytes(text)
+    with pytest.raises(UsageError) as error:
+        load("s")
+    assert error.value.message.endswith("index.json' is not an index of shards")
+
+
+def test_an_index_of_another_format(home):
+    shades(home / "s", [1])
+    (home / "s" / "index.json").write_text('{"format": 2}')
+    with pytest.raises(UsageError, match="has the format 2, not 1"):
+        load("s")
+
+
+# The cache
+
+
+def test_what_was_not_used_for_longest_is_dropped(home, monkeypatch):
+    """Room for two decoded shards: the third takes the place of the first."""
+    shades(home / "s", [4, 4, 4], labelled=True)
+    read = stream("s")
+    a_shard = sum(each.stat().st_size for each in next(POOL.root.glob("*/pixels.bin")).parent.iterdir())
+    monkeypatch.setenv("GANCLI_SHARDS_GB", str(2.5 * a_shard / 1e9))
+    made = []
+    real = Stream._decode
+    monkeypatch.setattr(
+        Stream,
+        "_decode",
+        lambda self, tar, known, *rest: made.append(known.name[6:12]) or real(self, tar, known, *rest),
+    )
+    held = read.get(0)
+    for number in (0, 1, 0, 2, 0, 1):
+        time.sleep(0.01)  # times of files
+        read.get(number)
+        assert len(list(POOL.root.glob("*/pixels.bin"))) <= 2
+    assert made == ["000001", "000002", "000001"]
+    assert held.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]  # what is held stays
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "nan", "inf", ""])
+def test_the_cache_has_a_size(home, monkeypatch, text):
+    shades(home / "s", [1])
+    monkeypatch.setenv("GANCLI_SHARDS_GB", text)
+    if not text:
+        load("s")
+        return
+    with pytest.raises(UsageError, match=f"GANCLI_SHARDS_GB is '{text}'"):
+        load("s")
+
+
+def test_shards_are_mapped_and_not_read(home, monkeypatch):
+    shades(home / "s", [3])
+    monkeypatch.setattr(cache.np, "fromfile", None)
+    assert stream("s").get(0).images.flatten().tolist() == [0] * 64 + [1] * 64 + [2] * 64
+
+
+# By address
+
+
+def put(shelf: Shelf, folder: Path) -> str:
+    for path in folder.iterdir():
+        shelf.files[f"set/{path.name}"] = path.read_bytes()
+    return f"{shelf.url}set/train-{{000000..000002}}.tar"
+
+
+def test_shards_by_address(home, shelf):
+    shades(home / "s", [3, 2, 4], labelled=True)
+    shards.write_index(home / "s", ("a", "b", "c"), lambda *_: None)
+    name = put(shelf, home / "s")
+    found = load(name, size=(8, 8), channels=1)
+    assert shelf.asked == [("set/index.json", ""), ("set/train-000000.tar", "")]
+    assert (found.name, found.count, found.classes) == ("set", 9, ("a", "b", "c"))
+    assert found.fingerprint == load(str(home / "s"), size=(8, 8), channels=1).fingerprint
+    assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8]]
+    assert [name for name, _ in shelf.asked].count("set/train-000000.tar") == 1
+    assert not list(POOL.root.glob("raw-*"))
+
+
+def test_without_an_index_every_shard_is_fetched_once(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    name = put(shelf, home / "s")
+    for _ in range(2):
+        assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8]]
+    tars_asked = [name for name, _ in shelf.asked if name.endswith(".tar")]
+    assert sorted(tars_asked) == [f"set/train-00000{n}.tar" for n in range(3)]
+
+
+def test_several_readers_share_a_cache(home, shelf):
+    """As processes do, each has a lock of its own, and all want the same shards at the same time."""
+    everything = shades(home / "s", [6] * 3)
+    shards.write_index(home / "s", None, lambda *_: None)
+    name = put(shelf, home / "s")
+    readers = [stream(name, size=(8, 8), channels=1) for _ in range(4)]
+    for _ in range(3):
+        shutil.rmtree(POOL.root)
+        futures = [reader.ask(number) for number in range(3) for reader in readers]
+        found = [future.result(timeout=60).images[:, 0, 0, 0].tolist() for future in futures]
+        assert found == [everything[6 * number : 6 * number + 6] for number in range(3) for _ in readers]
+        del futures
+
+
+def test_a_pipe_is_no_shard(home):
+    os.mkfifo(home / "a.tar")
+    with pytest.raises(UsageError, match=r"a\.tar' is no file"):
+        load("a.tar")
+
+
+def test_a_broken_connection_goes_on(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    shelf.breaks = 2
+    name = put(shelf, home / "s")
+    assert shades_of(name)[0] == [0, 1, 2]
+    size = len(shelf.files["set/train-000000.tar"])
+    parts = [part for asked, part in shelf.asked if asked == "set/train-000000.tar"]
+    assert parts == ["", f"bytes={size // 2}-", f"bytes={size // 2 + size // 4}-"]
+
+
+def test_a_server_without_parts_is_asked_anew(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    shelf.breaks, shelf.ranges = 2, False
+    assert shades_of(put(shelf, home / "s")) == [[0, 1, 2], [3, 4], [5, 6, 7, 8]]
+
+
+def test_a_server_that_always_breaks_off(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    shelf.breaks, shelf.ranges = 1000, False
+    with pytest.raises(GancliError) as error:
+        load(put(shelf, home / "s"))
+    assert "the connection broke off after" in error.value.message
+    assert error.value.message.endswith(", tried 5 times")
+    assert not list(POOL.root.glob("raw-*"))
+    assert not list(POOL.root.glob(".raw-*"))
+
+
+def test_what_is_not_there(home, shelf):
+    shades(home / "s", [3])
+    with pytest.raises(UsageError, match=r"train-000001\.tar' answers 404 Not Found"):
+        load(put(shelf, home / "s"))
+
+
+def test_nobody_answers(home, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(shard_names, "SCHEMES", ("http",))
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    with pytest.raises(GancliError, match=r"cannot be had: .*refused, tried 5 times"):
+        load("http://127.0.0.1:9/a.tar")
+
+
+def test_a_server_leads_nowhere_that_is_not_allowed(home, shelf, monkeypatch):
+    for target in ("ftp://127.0.0.1/x.tar", "file:///etc/passwd"):
+        shelf.moved["a.tar"] = target
+        with pytest.raises(GancliError, match=r"is not fetched: only https is|is not allowed"):
+            load(f"{shelf.url}a.tar")
+    shades(home / "s", [2])
+    shelf.files["real.tar"] = (home / "s" / "train-000000.tar").read_bytes()
+    shelf.moved["a.tar"] = f"{shelf.url}real.tar"
+    assert shades_of(f"{shelf.url}a.tar") == [[0, 1]]
+
+
+def test_shards_are_no_larger_than_the_index_says(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    shards.write_index(home / "s", None, lambda *_: None)
+    name = put(shelf, home / "s")
+    shelf.files["set/train-000000.tar"] += bytes(10)
+    with pytest.raises(GancliError, match=r"train-000000\.tar' has more than"):
+        load(name)
+
+
+def test_shards_have_the_bytes_that_the_index_says(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    shards.write_index(home / "s", None, lambda *_: None)
+    name = put(shelf, home / "s")
+    data = bytearray(shelf.files["set/train-000000.tar"])
+    data[600] ^= 1
+    shelf.files["set/train-000000.tar"] = bytes(data)
+    with pytest.raises(GancliError, match=r"train-000000\.tar' is damaged, or is not what its index tells of"):
+        load(name)
+    assert not list(POOL.root.glob("raw-*"))
+
+
+def test_an_index_that_does_not_know_a_shard(home, shelf):
+    shades(home / "s", [3, 2])
+    shards.write_index(home / "s", None, lambda *_: None)
+    with pytest.raises(UsageError, match=r"does not know 'train-000002\.tar'"):
+        load(put(shelf, home / "s"))
+
+
+def test_a_lost_network_takes_the_index_of_last_time(home, shelf, caplog):
+    shades(home / "s", [3, 2, 4])
+    shards.write_index(home / "s", None, lambda *_: None)
+    name = put(shelf, home / "s")
+    first = shades_of(name, size=(8, 8), channels=1)
+    shelf.breaks, shelf.ranges = 1000, False
+    assert shades_of(name, size=(8, 8), channels=1) == first
+    assert "the index of last time is taken" in caplog.text
+
+
+# Writing
+
+
+@pytest.fixture
+def photos(home) -> Path:
+    """Two classes, three formats, and a broken file."""
+    files = {f"{'ab'[n % 2]}/{n:02d}.png": noise(n) for n in range(8)}
+    files |= {"a/x.bmp": picture((1, 2, 3), kind="BMP"), "b/y.jpeg": picture((9, 9, 9), kind="JPEG"), "b/z.png": b"x"}
+    return write(home / "photos", files)
+
+
+def images_in(folder: Path) -> dict[bytes, int]:
+    """Pixels and class of every image in the shards of a folder."""
+    found = {}
+    for path in sorted(folder.glob("*.tar")):
+        shard = Tar(path)
+        for name, label in zip(shard.names, shard.labels, strict=True):
+            found[np.asarray(Image.open(shard.open(name)).convert("RGB")).tobytes()] = label
+    return found
+
+
+def test_a_folder_becomes_shards(home, photos):
+    made = write_shards(str(photos), home / "s", 4)
+    assert sorted(path.name for path in (home / "s").iterdir()) == [
+        "index.json", "train-000000.tar", "train-000001.tar", "train-000002.tar",
+    ]  # fmt: skip
+    assert [each.images for each in made.shards] == [4, 4, 2]
+    assert [one.name for one in made.skipped] == ["b/z.png"]
+    assert index(home / "s")["classes"] == ["a", "b"]
+    plain = load(str(photos), size=(8, 8), channels=3)
+    assert plain.labels is not None
+    expected = {
+        image.permute(1, 2, 0).contiguous().numpy().tobytes(): label
+        for image, label in zip(plain.images, plain.labels.tolist(), strict=True)
+    }
+    assert images_in(home / "s") == expected
+    shard = Tar(home / "s" / "train-000000.tar")
+    assert shard.names == [f"0000000{n}.{Path(name).suffix[1:]}" for n, name in enumerate(shard.names)]
+
+
+def test_the_same_images_give_the_same_bytes(home, photos):
+    for place in ("s", "t"):
+        write_shards(str(photos), home / place, 4)
+    for path in (home / "s").iterdir():
+        assert path.read_bytes() == (home / "t" / path.name).read_bytes()
+
+
+def test_classes_are_mixed(home):
+    write_shards("digits", home / "s", 300)
+    found = load(str(home / "s"))
+    assert (found.count, len(found.classes)) == (1442, 10)
+    assert found.labels is not None
+    assert found.labels.bincount(minlength=10).min() > 10
+    held = load(str(home / "s"), split="test")
+    assert len(held.images) == held.count == 355
+    whole = load("digits", split="test")
+    assert held.images.sort(dim=0).values.equal(whole.images.sort(dim=0).values)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sine", "'sine' is numbers, and shards hold images"),
+        ("s", "'s' is shards already"),
+        ("nowhere", "there is no data set 'nowhere'"),
+        ("", "there is no data set ''"),
+        ("broken", "none of the images of 'broken' can be read (a.png: not an image that PIL reads)"),
+        ("empty", "'"),
+    ],
+)
+def test_what_becomes_no_shards(home, name, message):
+    shades(home / "s", [1])
+    write(home / "broken", {"a.png": b"x"})
+    write(home / "empty", {})
+    with pytest.raises(UsageError) as error:
+        write_shards(name, home / "out", 4)
+    assert error.value.message.startswith(message)
+    assert not (home / "out").exists()
+    assert not list(home.glob(".out.*"))
+
+
+def test_shards_take_a_new_folder(home, photos):
+    write(home / "taken", {"x": b""})
+    with pytest.raises(UsageError, match="taken' is taken"):
+        write_shards(str(photos), home / "taken", 4)
+    (home / "there").mkdir()
+    write_shards(str(photos), home / "there", 4)
+    assert (home / "there" / "index.json").exists()
+
+
+def test_shards_have_no_sources_and_no_single_class(home):
+    from gancli.data.wanted import load_for
+    from gancli.recipe import Data
+
+    shades(home / "s", [6], labelled=True)
+    for options, message in (
+        ({"source": "gray"}, "images in shards have no sources"),
+        ({"only_class": "1"}, "one class alone"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_for(Data(name="s", **options))
+
+
+def test_shards_are_not_judged_as_pictures_from_elsewhere(home):
+    from gancli.evaluation.subjects import open_subject
+
+    shades(home / "s", [6])
+    with pytest.raises(UsageError, match="'s' is shards"):
+        open_subject("s")
+
+
+# The commands
+
+
+def test_commands(home, run_cli, photos):
+    made = run_cli("data", "shard", photos, "--out", "s", "--images-per-shard", 4)
+    assert (made.code, made.out) == (0, "s  3 shards of 10 images: `gancli train s` takes them\n")
+    assert "left out b/z.png: not an image that PIL reads" in made.err
+    before = (home / "s" / "index.json").read_bytes()
+    again = run_cli("data", "index", "s")
+    assert (again.code, again.out) == (0, "s/index.json  3 shards, 10 images, 2 classes\n")
+    assert (home / "s" / "index.json").read_bytes() == before
+    shown = run_cli("data", "show", "s", "--json", "--out", "x.png")
+    facts = json.loads(shown.out)
+    assert (facts["name"], facts["images"], facts["shape"]) == ("s", 10, [3, 8, 8])
+    assert sum(facts["classes"].values()) == 4
+    plain = run_cli("data", "show", "s/*.tar", "--out", "x.png")
+    assert "of 4 images" in plain.err
+    assert run_cli("data", "index", "photos").code == 2
+    assert torch.equal(load("s").images, load("s/*.tar").images)
+    assert io.BytesIO((home / "x.png").read_bytes()).read(4) == b"\x89PNG"
