@@ -45,7 +45,8 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
             "train it on sine, ring, grid or swissroll",
         )
     if dataset.stream is not None:
-        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, recipe.data.mirror)
+        mirror, place = recipe.data.mirror, (world.rank, world.size)
+        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, mirror, *place)
     return Images(
         dataset.images,
         dataset.labels,

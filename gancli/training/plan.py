@@ -87,7 +87,8 @@ def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
                 "put the images into one folder a class, or train another model, as in --model quick",
             )
         found["latent"] = {"classes": len(dataset.classes)}
-        if dataset.labels is not None and recipe.latent.shares is None:
+        # Of shards only examples are at hand, which may all be of one class.
+        if dataset.labels is not None and dataset.stream is None and recipe.latent.shares is None:
             counts = torch.bincount(dataset.labels, minlength=len(dataset.classes)).double()
             found["latent"]["shares"] = [round(share, 6) for share in (counts / counts.sum()).tolist()]
     return recipe.with_values(**found, training={"precision": precision})

@@ -200,3 +200,14 @@ def test_bf16_trains() -> None:
         one.round()
     weights = [p for network in one.networks.values() for p in network.parameters()]
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in weights)
+
+
+def test_classes_are_drawn_as_often_as_the_data_have_them() -> None:
+    made = tiny(2, "cgan")
+    labels = dataset(made).labels
+    assert labels is not None
+    expected = torch.bincount(labels).double() / len(labels)
+    assert made.latent.shares == pytest.approx(expected.tolist(), abs=1e-5)
+    assert plan.resolve(made, dataset(made), torch.device("cpu")).latent == made.latent
+    even = tiny(2, "cgan", latent={"shares": [0.1] * 10})
+    assert even.latent.shares == [0.1] * 10
