@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gancli import faults as words
 from gancli import registry
 from gancli.errors import UsageError
+from gancli.files import refuse_special
 
 FORMAT = 1
 """Version of the recipe's layout; a reader refuses a newer one."""
@@ -265,6 +266,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: not readable, or not TOML.
     """
+    refuse_special(path)
     try:
         if path.stat().st_size > 1 << 20:
             raise UsageError(f"{path} is larger than a recipe can be", "name a recipe's TOML file")

@@ -10,7 +10,7 @@ from gancli.data.decoding import prepare
 from gancli.data.files import LARGEST_FILE, Source, open_source
 from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.prepared import Prepared, Progress, View
-from gancli.errors import UsageError
+from gancli.errors import UsageError, printable
 
 _TRAIN = ("train", "training")
 _TEST = ("test", "val", "valid", "validation")
@@ -131,7 +131,8 @@ def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, .
     if len(classes) < 2 or "" in classes:
         return Listing(chosen, None, ())
     number = {name: index for index, name in enumerate(classes)}
-    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], tuple(classes))
+    shown = tuple(printable(name) for name in classes)
+    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], shown)
 
 
 def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:

@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from gancli.data.pixels import Fit
+from gancli.errors import UsageError
 
 #: Called with what is being done, how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
@@ -86,6 +87,21 @@ def resident_limit() -> int:
     except (AttributeError, OSError, ValueError):
         whole = 8 * 2**30
     return min([whole, *_limits_of_containers()]) // 4
+
+
+def check_room(count: int, channels: int, size: tuple[int, int]) -> None:
+    """Make sure that images can be held in memory, before they are made.
+
+    Raises:
+        UsageError: they would take more than three quarters of it.
+    """
+    needed, room = count * channels * size[0] * size[1], 3 * resident_limit()
+    if needed > room:
+        raise UsageError(
+            f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 2**30:,.1f} GiB of memory, and there are "
+            f"{room / 2**30:,.1f}",
+            "choose a smaller size, as in --set data.size=[64,64] or --size 64",
+        )
 
 
 def _limits_of_containers() -> list[int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from gancli.data.places import cache_folder
+from gancli.data.web import open_https
 from gancli.errors import GancliError
 from gancli.files import atomic
 
@@ -94,7 +94,7 @@ def read(prefix: str = PREFIX) -> Mapping[str, Tensor]:
 
 def _download(path: Path, by_hand: str) -> bytes:
     try:
-        with urllib.request.urlopen(URL_INCEPTION_V3, timeout=_TIMEOUT) as answer:
+        with open_https(URL_INCEPTION_V3, _TIMEOUT) as answer:
             return answer.read(_LARGEST)
     except (OSError, HTTPException) as error:
         raise GancliError(f"the weights of the extractor 'inception' are missing: {path} ({error})", by_hand) from None

@@ -276,9 +276,18 @@ class Run:
             if fingerprint == self.dataset.fingerprint:
                 self._take(checkpoint.unflatten(header["state"], tensors))
                 self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
-        except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            AssertionError,
+            LookupError,
+            AttributeError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise GancliError(
-                f"{path} does not fit its recipe: {str(error).splitlines()[0]}", "start a new run with another --out"
+                f"{path} does not fit its recipe: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+                "start a new run with another --out",
             ) from error
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
@@ -296,6 +305,11 @@ class Run:
         self._trim()
 
     def _take(self, state: dict[str, Any]) -> None:
+        counters = [state["rounds"], state["drawn"], *state["steps"].values()]
+        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(_counts, counters)):
+            raise ValueError("its counters are none")
+        if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
+            raise ValueError("its scale is none")
         self.trainer.load_state(state)
         self.preview.before = state.get("before")
 
@@ -439,6 +453,10 @@ def _frames(folder: Path) -> Iterator[Tensor]:
         with Image.open(path) as image:
             pixels = torch.from_numpy(np.array(image))
         yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+
+
+def _counts(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
 
 
 def machine(device: torch.device) -> str:
