@@ -125,7 +125,7 @@ def headers() -> dict[str, bytes]:
         "a shape unlike its bytes": tensor_file({"a": entry([3], 0, 8)}, body),
         "ten thousand sides": tensor_file({"a": entry([1] * 10_000, 0, 4)}, body[:4]),
         "ten million tensors": tensor_file(b'{"":[],' * 1_100_000),
-        "more tensors than anybody has": tensor_file({str(n): entry([0], 0, 0) for n in range(100_001)}),
+        "more tensors than anybody has": tensor_file({str(n): entry([0], 0, 0) for n in range(20_001)}),
         "megabytes of metadata": tensor_file(b'{"__metadata__": {"gancli": "' + b"x" * (9 << 20) + b'"}}'),
         "brackets without end": tensor_file(b"[" * 100_000),
         "tables without end": tensor_file(b'{"a":' * 100_000),

@@ -28,7 +28,7 @@ LARGEST_HEADER = 8 << 20
 MOST_BRACKETS = 1_000_000
 """Tables and lists in a header at most: each takes Python many times the room that it takes in the file."""
 
-MOST_TENSORS = 100_000
+MOST_TENSORS = 20_000
 """Tensors of a file at most."""
 
 SIZES = {

@@ -327,7 +327,9 @@ def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, 
         path, equals, value = text.partition("=")
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
-            raise UsageError(f"--set takes KEY=VALUE, not '{text}'", "as in --set optimizer.generator.lr=2e-4")
+            raise UsageError(
+                f"--set takes KEY=VALUE, not {words.shown(text)}", "as in --set optimizer.generator.lr=2e-4"
+            )
         if len(keys) > words.DEEPEST:
             raise UsageError(
                 f"--set {words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",

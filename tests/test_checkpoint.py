@@ -97,8 +97,8 @@ NOT_WHOLE = {
     "a shape unlike its bytes": "its tensor 'a' does not fill its place",
     "ten thousand sides": "its tensor 'a' has a shape that none can have",
     "ten million tensors": "its header holds more than 1,000,000 lists and tables",
-    "more tensors than anybody has": "it holds 100,001 tensors, and at most 100,000 are read",
-    "megabytes of metadata": "its header claims 9,437,214 bytes",
+    "more tensors than anybody has": "it holds 20,001 tensors, and at most 20,000 are read",
+    "megabytes of metadata": "its header claims 9,437,216 bytes",
     "a document that says NaN": "its header says NaN, which is no number",
     "a document that is a list": "its header is not a table",
 }

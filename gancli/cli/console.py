@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gancli.errors import printable
 
@@ -24,6 +24,16 @@ def _kind() -> "type[Console]":
     from rich.segment import Segment
 
     class Plain(Console):
+        @property
+        def file(self) -> IO[str]:
+            """The stream itself: what is written there was looked at."""
+            stream: Any = super().file
+            return stream.rich_proxied_file if isinstance(stream, _Shown) else stream
+
+        @file.setter
+        def file(self, new_file: IO[str]) -> None:
+            self._file = new_file
+
         def render(self, *arguments: Any, **options: Any) -> Iterable[Segment]:
             for segment in super().render(*arguments, **options):
                 text = segment.text if segment.control else printable(segment.text, lines=True)

@@ -145,13 +145,13 @@ def _check_directory(path: Path) -> None:
                     )
         if count <= MOST_FILES and length > MOST_FILES * _SMALLEST_ENTRY:
             # Too long for what it claims? Only counting tells; entries cannot be counted twice by this.
-            count = _entries(file, min(length, size))
+            count = _entries(file, min(length + 2**17, size))
     if count > MOST_FILES:
         raise UsageError(f"'{path}' has {count:,} entries", f"at most {MOST_FILES:,} are read")
 
 
 def _entries(file: BinaryIO, length: int) -> int:
-    """About how many entries the last part of a zip holds, read in pieces."""
+    """How many entries there seem to be in the last part of a zip, read in pieces; what follows them is short."""
     file.seek(-length, os.SEEK_END)
     count, last = 0, b""
     while block := file.read(2**20):

@@ -15,12 +15,13 @@ from typing import Any
 
 from gancli.errors import GancliError
 from gancli.files import refuse_special
+from gancli.training.health import MOST_LOOKS
 
 LARGEST = 256 << 20
 """Bytes of a file at most: a line is a second of training, and this is a month."""
 
-MOST_NAMES, MOST_LOOKS = 256, 4096
-"""Figures of a training, and lines with a verdict of the watch, at most: a training has a few dozen of each."""
+MOST_NAMES = 256
+"""Figures of a training at most: it has a few dozen."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 

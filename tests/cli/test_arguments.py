@@ -98,8 +98,8 @@ def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -
     if refused is not None:
         assert refused.exit_code == 2
         assert refused.hint
-        last = key.split(".")[-1].strip()[:8]
-        assert last in refused.message or not last.isidentifier()
+        named = [part.strip()[:8] for part in key.split(".")]
+        assert any(part in refused.message for part in named) or not key.isprintable()
 
 
 @given(st.sampled_from([key for key in KEYS if key != "x.y.z"]), VALUES)
@@ -129,7 +129,7 @@ def test_any_assignment_on_the_command_line(run_cli: Callable, key: str, value: 
         (("train", "digits", "--dry-run", "--seed", str(2**63)), "--seed 9223372036854775808 is out of range"),
         (("sample", "dcgan/digits", "--seeds", str(2**64)), "--seeds '18446744073709551616' is too large"),
         (("sample", "dcgan/digits", "-n", "9" * 30), "-n"),
-        (("train", "a\nb", "--dry-run"), "there is no data set 'a\nb'"),
+        (("train", "a\nb", "--dry-run"), r"data.name = 'a\nb'"),
         (("train", "digits", "--dry-run", "--set", "training.seed=99999999999999999999"), "training.seed"),
         (("train", "digits", "--dry-run", "--set", "data.size=[4096,4096]", "--set", "training.batch=65536"), "GiB"),
         (("train", "digits", "--dry-run", "--set", "data.size=[4096,4096]", "--set", "training.samples=1024"), "GiB"),

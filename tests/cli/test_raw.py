@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from gancli.cli import console
 from gancli.errors import printable
@@ -41,7 +43,8 @@ def test_every_way_out(capfd: pytest.CaptureFixture[str]) -> None:
         console.screen().print(table, width=200)
     out, err = capfd.readouterr()
     assert "\x1b" not in out + err
-    assert out.count("\\u001b]0;title\\u0007\\u001b[2J") == 4
+    assert out.count("\\u001b]0;title\\u0007\\u001b[2J") == 2
+    assert out.count(" \\u001b]0;ti") == 4  # as far as their columns are wide
     assert err.count("\\u001b]0;title\\u0007\\u001b[2J") == 2
     assert "not another line" in err.splitlines()[-1]
     assert "said" in err.splitlines()[-1]
@@ -60,6 +63,23 @@ def test_our_own_colours_stay(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Cap
     out = capfd.readouterr().out
     assert out.startswith("\x1b[31m")
     assert "\x1b]" not in out
+
+
+def test_our_own_colours_stay_in_a_live_panel(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    console.talk.cache_clear()
+    with console.nothing_raw(), Live(Text(f"word {ESCAPE}", "red"), console=console.talk()):
+        print(f"meanwhile {ESCAPE}")
+    console.talk.cache_clear()
+    err = capfd.readouterr().err
+    assert "\x1b[31m" in err
+    assert "\x1b]" not in err
+    assert "meanwhile" in err
+    assert "\x07" not in err
 
 
 def test_class_names_of_folders(run_cli: Callable, home: Path) -> None:

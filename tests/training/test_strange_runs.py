@@ -91,10 +91,10 @@ def test_endless_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_hundreds_of_thousands_of_lines_do_not_hold_anybody_up(tmp_path: Path, looks: bool) -> None:
     more = {"health": {}} if looks else {}
     row = {"loss/generator": 0.5, "loss/discriminator": 0.01, "probability/real": 0.99, "probability/fake": 0.01}
-    write(tmp_path, [{"round": n, "gradient/generator": 0.1, **row, **more} for n in range(30_000)])
+    write(tmp_path, [{"round": n, "gradient/generator": 0.1, **row, **more} for n in range(10_000)])
     start = time.perf_counter()
     watch = health.replay(read_metrics(tmp_path / "metrics.jsonl"))
-    assert 0 < watch.looks <= metrics.MOST_LOOKS
+    assert 0 < watch.looks <= health.MOST_LOOKS
     assert time.perf_counter() - start < 30
 
 
@@ -154,7 +154,7 @@ FORGED = {
     "a table with a list for a name": lambda t, h: h.update(state={"table": [[[1], 2]]}),
     "a tensor that is not there": lambda t, h: h.update(state={"tensor": "nowhere"}),
     "rollbacks that are none": lambda t, h: h.update(rollbacks=3),
-    "weights of another shape": lambda t, h: t.update({n: v[:1] for n, v in t.items() if n.startswith("networks")}),
+    "weights of another shape": lambda t, h: t.update({n: v[None] for n, v in t.items() if n.startswith("networks")}),
     "moments of another shape": lambda t, h: t.update({_moment(t): torch.zeros(2, 2)}),
     "moments of another type": lambda t, h: t.update({_moment(t): t[_moment(t)].double()}),
     "a random state of zeros": lambda t, h: t.update({"random.noise": torch.zeros(3, dtype=torch.uint8)}),
