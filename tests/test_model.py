@@ -196,7 +196,7 @@ def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
 
     whole = gancli.load("dcgan/digits", device="cpu")
     monkeypatch.setattr("gancli.model.MODEST", 0)
-    monkeypatch.setattr(prepared, "resident_limit", lambda: 300_000)
+    monkeypatch.setattr(prepared, "memory", lambda: 1_200_000)
     narrow = gancli.load("dcgan/digits", device="cpu")
     assert 1 <= narrow.at_once < 20
     sizes, real = [], narrow.generator.forward

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol, cast
 
 from gancli.data.pixels import BadImageError
 from gancli.errors import UsageError
+from gancli.files import refuse_special
 
 log = logging.getLogger("gancli")
 
@@ -50,6 +51,7 @@ def open_source(path: Path) -> "Folder | Zip":
     """The folder or zip at ``path``; UsageError for anything else."""
     if path.is_dir():
         return Folder(path)
+    refuse_special(path)
     if not zipfile.is_zipfile(path):
         kind = "a broken zip" if path.suffix.lower() == ".zip" else "neither a folder nor a zip"
         raise UsageError(f"'{path}' is {kind}", "name a folder or a zip of images")

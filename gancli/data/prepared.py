@@ -77,16 +77,21 @@ def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def resident_limit() -> int:
-    """Bytes up to which a data set is read into memory: a quarter of what the machine has, or the container may have.
-
-    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
-    """
+def memory() -> int:
+    """Bytes of memory that the machine has, or that the container may have."""
     try:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         whole = 8 * 2**30
-    return min([whole, *_limits_of_containers()]) // 4
+    return min([whole, *_limits_of_containers()])
+
+
+def resident_limit() -> int:
+    """Bytes up to which a data set is read into memory: a quarter of what there is.
+
+    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
+    """
+    return memory() // 4
 
 
 def check_room(count: int, channels: int, size: tuple[int, int]) -> None:
@@ -95,7 +100,7 @@ def check_room(count: int, channels: int, size: tuple[int, int]) -> None:
     Raises:
         UsageError: they would take more than three quarters of it.
     """
-    needed, room = count * channels * size[0] * size[1], 3 * resident_limit()
+    needed, room = count * channels * size[0] * size[1], 3 * memory() // 4
     if needed > room:
         raise UsageError(
             f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 2**30:,.1f} GiB of memory, and there are "

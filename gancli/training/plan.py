@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset
-from gancli.data.prepared import resident_limit
+from gancli.data.prepared import memory
 from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
@@ -98,7 +98,7 @@ def _check_room(recipe: Recipe, shape: tuple[int, int, int], device: torch.devic
     Raises:
         UsageError: they do not.
     """
-    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else 4 * resident_limit()
+    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
     for key in ("batch", "samples"):
         count = getattr(recipe.training, key)
         if (needed := 4 * count * math.prod(shape)) > room:
