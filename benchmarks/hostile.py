@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from random import Random
@@ -299,7 +299,7 @@ def _try_metrics(folder: Path, number: int, random: Random) -> None:
 
 COMMANDS = """
 sample dcgan/digits --out x.png
-interpolate dcgan/digits --out x.png
+interpolate dcgan/digits --seeds 1,2 --out x.png
 data show digits --out x.png
 train nowhere --dry-run
 zoo show dcgan/digits
@@ -387,7 +387,7 @@ def _warm() -> None:
     """Use each kind once with nothing wrong, so that what is imported counts for none of them."""
     with TemporaryDirectory(prefix="gancli-hostile-") as place:
         os.chdir(place)
-        for words in ("data show digits", "sample dcgan/digits", "interpolate dcgan/digits --out x.png"):
+        for words in ("data show digits", "sample dcgan/digits", "interpolate dcgan/digits --seeds 1,2 --out x.png"):
             code, text = _run(words.split())
             if code:
                 raise RuntimeError(text)
@@ -432,41 +432,41 @@ def _watch(found: dict[str, dict[str, Any]], count: int, seed: int, first: int, 
     environment = {**os.environ, "PYTHONPATH": paths, "GANCLI_CACHE": cache, "NO_COLOR": "1"}
     command = [sys.executable, "-c", code, str(count), str(seed), str(first)]
     done, told = 0, {}
-    with (
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        ) as process,
-        selectors.DefaultSelector() as waiting,
-    ):
-        assert process.stdout is not None
-        waiting.register(process.stdout, selectors.EVENT_READ)
-        while waiting.select(limit if told else 120 + limit):
-            if not (line := process.stdout.readline()):
-                break
-            told = json.loads(line)
-            if "outcome" not in told:
-                continue
-            done += 1
-            kind = found[told["kind"]]
-            kind["tried"] += 1
-            kind[told["outcome"]] += 1
-            kind["slowest"], kind["greediest"] = (
-                max(kind["slowest"], told["seconds"]),
-                max(kind["greediest"], told["mb"]),
-            )
-            kind["faults"] += [told["words"]] if told["words"] else []
-        if first + done == count * len(KINDS):
-            return done
-        hangs = process.poll() is None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        for told in _lines(process, limit):
+            if "outcome" in told:
+                done += 1
+                _count(found[told["kind"]], told)
+        hangs = process.poll() is None and first + done < count * len(KINDS)
         process.kill()
-    if "kind" not in told or "outcome" in told:
+    if first + done == count * len(KINDS):
+        return done
+    if "outcome" in told or not told:
         raise RuntimeError("the process that tries inputs ended between two of them")
-    kind = found[told["kind"]]
-    kind["tried"] += 1
-    kind["hangs" if hangs else "tracebacks"] += 1
-    kind["slowest"] = max(kind["slowest"], limit) if hangs else kind["slowest"]
-    kind["faults"].append(f"{told['kind']}: {'a hang' if hangs else 'the process died'}")
+    kind = f"{told['kind']}: {'a hang' if hangs else 'the process died'}"
+    outcome = {"outcome": "hangs" if hangs else "tracebacks", "seconds": limit if hangs else 0.0, "mb": 0.0}
+    _count(found[told["kind"]], {**outcome, "words": kind})
     return done + 1
+
+
+def _count(found: dict[str, Any], told: dict[str, Any]) -> None:
+    """Add what is told of one input."""
+    found["tried"] += 1
+    found[told["outcome"]] += 1
+    found["slowest"], found["greediest"] = max(found["slowest"], told["seconds"]), max(found["greediest"], told["mb"])
+    found["faults"] += [told["words"]] if told["words"] else []
+
+
+def _lines(process: subprocess.Popen[bytes], limit: float) -> Iterator[dict[str, Any]]:
+    """The lines that a process prints, until it ends or is silent for too long; to begin, it may take two minutes."""
+    assert process.stdout is not None
+    rest, patience = b"", limit + 120
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        while waiting.select(patience) and (piece := os.read(process.stdout.fileno(), 2**16)):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from map(json.loads, lines)
+            patience = limit
 
 
 def main() -> None:

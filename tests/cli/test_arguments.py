@@ -10,7 +10,7 @@ from benchmarks.hostile import NUMBERS, TEXTS
 from gancli import catalog, recipe
 from gancli.errors import GancliError
 
-QUICK = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TYPED = st.one_of(
     st.text(max_size=20),
     st.integers(-(2**70), 2**70).map(str),
@@ -90,7 +90,7 @@ def taken(make: Callable[[], dict]) -> GancliError | None:
 
 
 @given(st.sampled_from(KEYS) | st.text(max_size=12), TYPED)
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=120)
 def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -> None:
     refused = taken(
         lambda: recipe.override(recipe.for_data(catalog.recipe_table("dcgan"), "digits"), [f"{key}={value}"])
@@ -103,7 +103,7 @@ def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -
 
 
 @given(st.sampled_from([key for key in KEYS if key != "x.y.z"]), VALUES)
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=120)
 def test_any_value_in_any_place_of_a_recipe(key: str, value) -> None:
     table = recipe.for_data(catalog.recipe_table("dcgan"), "digits")
     tree = value
@@ -114,7 +114,7 @@ def test_any_value_in_any_place_of_a_recipe(key: str, value) -> None:
 
 
 @given(st.sampled_from(KEYS), TYPED)
-@settings(QUICK, max_examples=30)
+@settings(QUICK, max_examples=15)
 def test_any_assignment_on_the_command_line(run_cli: Callable, key: str, value: str) -> None:
     # There is no such data, so that what is right is not trained for seconds.
     words = ["train", "nowhere", "--dry-run", f"--set={key}={value}"]
