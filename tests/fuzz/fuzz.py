@@ -66,7 +66,7 @@ class Coverage:
         return self._line
 
 
-def ours(name: str, seconds: float, limit: int, seed: int) -> dict[str, Any]:
+def ours(name: str, seconds: float, limit: int, seed: int, most: int = 20) -> dict[str, Any]:
     """Fuzz one harness by our own loop.
 
     Args:
@@ -74,6 +74,7 @@ def ours(name: str, seconds: float, limit: int, seed: int) -> dict[str, Any]:
         seconds: how long.
         limit: seconds for one input.
         seed: of chance.
+        most: different faults after which to stop.
 
     Returns:
         How many inputs were tried and kept, pairs of lines seen, and files of what failed.
@@ -92,7 +93,7 @@ def ours(name: str, seconds: float, limit: int, seed: int) -> dict[str, Any]:
         raise Hang(f"longer than {limit} s")
 
     signal.signal(signal.SIGALRM, ring)
-    while time.monotonic() < end:
+    while time.monotonic() < end and len(found) < most:
         data = (
             queue.pop(0)
             if queue

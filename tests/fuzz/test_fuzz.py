@@ -35,7 +35,7 @@ def test_the_loop_finds_a_fault_behind_several_conditions(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(harnesses, "CORPUS", tmp_path / "corpus")
     monkeypatch.setitem(harnesses.HARNESSES, "staircase", harnesses.Harness(staircase.one, lambda: [b"begin"]))
-    told = fuzz.ours("staircase", 6, 5, 0)
+    told = fuzz.ours("staircase", 60, 5, 0, most=1)
     assert [kind.split()[0] for kind in told["found"]] == ["KeyError"]
     (path,) = (tmp_path / "corpus" / "staircase").iterdir()
     with pytest.raises(KeyError):
@@ -49,5 +49,5 @@ def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
     monkeypatch.setattr(harnesses, "CORPUS", tmp_path / "corpus")
     monkeypatch.setitem(harnesses.HARNESSES, "slow", harnesses.Harness(one, lambda: [b"x"]))
-    told = fuzz.ours("slow", 1, 1, 0)
+    told = fuzz.ours("slow", 60, 1, 0, most=1)
     assert [kind.split()[0] for kind in told["found"]] == ["Hang"]

@@ -22,7 +22,7 @@ from gancli.training.evaluating import Settings, stored_settings
 from gancli.training.examination import examine
 from gancli.training.metrics import read_metrics
 from gancli.training.optimizers import check_state
-from gancli.training.run import Interrupted
+from gancli.training.run import Interrupted, Unhealthy
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -170,6 +170,19 @@ def test_forged_states_are_refused(name: str, left: tuple[Path, dict, dict]) -> 
     checkpoint.write(folder / "state.safetensors", tensors, header)
     with pytest.raises(GancliError, match="does not fit its recipe"):
         run(folder, tiny(9))
+
+
+def test_a_healthy_state_is_held_to_the_same(tmp_path: Path) -> None:
+    made = tiny(9, training={"on_collapse": "rollback"})
+    with pytest.raises(Interrupted):
+        run(tmp_path / "r", made).train(Silent(), lambda: True)
+    again = run(tmp_path / "r", made)
+    tensors, header = checkpoint.read(tmp_path / "r" / "healthy.safetensors")
+    _set(header, "1", "rounds")
+    checkpoint.write(tmp_path / "r" / "healthy.safetensors", tensors, header)
+    finding = health.Finding("mode-collapse", 1, 1, "alike", "halve the rates")
+    with pytest.raises(GancliError, match=r"healthy.safetensors does not fit its recipe: its counters are none"):
+        again._go_back(Unhealthy(finding, "collapsed"), Silent())
 
 
 def test_an_honest_state_is_taken(left: tuple[Path, dict, dict]) -> None:
