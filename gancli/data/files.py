@@ -52,10 +52,18 @@ def open_source(path: Path) -> "Folder | Zip":
     if path.is_dir():
         return Folder(path)
     refuse_special(path)
-    if not zipfile.is_zipfile(path):
+    if not is_zip(path):
         kind = "a broken zip" if path.suffix.lower() == ".zip" else "neither a folder nor a zip"
         raise UsageError(f"'{path}' is {kind}", "name a folder or a zip of images")
     return Zip(path)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file ends as a zip does, in one piece."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
 
 
 def _hidden(name: str) -> bool:
@@ -261,7 +269,8 @@ class Zip:
                 )
             # A link (file type 0o12 in the upper half of the attributes) names a file outside: never followed.
             link = stat.S_ISLNK(entry.external_attr >> 16)
-            if not entry.is_dir() and not link and not _hidden(name):
+            # A name of no letters is a folder's, too.
+            if name and not entry.is_dir() and not link and not _hidden(name):
                 self._entries[name] = entry
         self.names = sorted(self._entries)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -166,6 +167,7 @@ def main() -> None:
         parser.error(f"no harness is called '{unknown[0]}'; there are {', '.join(HARNESSES)}")
     if asked.here:
         (name,) = asked.harnesses
+        logging.getLogger("gancli").setLevel(logging.CRITICAL)
         if has_atheris():
             by_atheris(name, 60 * asked.minutes, asked.limit, asked.seed)
         told = ours(name, 60 * asked.minutes, asked.limit, asked.seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -19,11 +18,10 @@ from benchmarks import hostile
 from gancli import catalog, checkpoint, model, recipe
 from gancli.data import folder, pixels
 from gancli.data.files import open_source
-from gancli.errors import GancliError
+from gancli.errors import GancliError, printable
 from gancli.training.examination import examine
 
 CORPUS = Path(__file__).parent / "corpus"
-logging.getLogger("gancli").setLevel(logging.CRITICAL)
 
 
 def _place() -> Path:
@@ -52,12 +50,12 @@ def headers(data: bytes) -> None:
         made = model.Model(path, "x", header, tensors)
     except GancliError:
         return
-    assert all(name.isprintable() for name in made.classes)
+    _said(*made.classes)
 
 
 def _said(*lines: str) -> None:
     """What is told of an input is told in printable lines."""
-    assert all(line.isprintable() for line in lines), lines
+    assert all(printable(line) is line for line in lines), lines
 
 
 def recipes(data: bytes) -> None:
@@ -81,7 +79,7 @@ def archives(data: bytes) -> None:
         source = open_source(path)
         for split in ("train", "test"):
             found = folder.listing(source, split)
-            assert all(name.isprintable() for name in found.classes)
+            _said(*found.classes)
             for name in found.names[:8]:
                 _decode(source.open, name)
     except GancliError:
