@@ -24,6 +24,10 @@ def test_whole_inputs(name: str) -> None:
         harnesses.HARNESSES[name].one(data)
 
 
+def test_every_harness_can_be_named() -> None:
+    assert tuple(harnesses.HARNESSES) == fuzz.NAMES
+
+
 def test_the_loop_finds_a_fault_behind_several_conditions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each condition is a line of its own: only what is guided by lines gets to the last one in so few tries."""
     (tmp_path / "gancli").mkdir()
