@@ -132,7 +132,7 @@ def _allowed(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, rest
 
 
-def _typed(words: Sequence[str]) -> Iterator[str]:
+def _assigned(words: Sequence[str]) -> Iterator[str]:
     """What `--set KEY=NAME` says: whoever types the name of a plug-in wants it."""
     for word, after in pairwise([*words, ""]):
         given = after if word == "--set" else word.removeprefix("--set=") if word.startswith("--set=") else ""
@@ -149,7 +149,7 @@ def _run(words: Sequence[str]) -> None:
         "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise(given)
     ]
     try:
-        with allowing(named, _typed(words)):
+        with allowing(named, _assigned(words)):
             code = app(arguments, standalone_mode=False, prog_name="gancli")
     except typer.TyperException as error:
         code = getattr(error, "exit_code", 2)
