@@ -463,7 +463,10 @@ def _lines(process: subprocess.Popen[bytes], limit: float) -> Iterator[dict[str,
     rest, patience = b"", limit + 120
     with selectors.DefaultSelector() as waiting:
         waiting.register(process.stdout, selectors.EVENT_READ)
-        while waiting.select(patience) and (piece := os.read(process.stdout.fileno(), 2**16)):
+        while waiting.select(patience):
+            if not (piece := os.read(process.stdout.fileno(), 2**16)):
+                process.wait()  # it has ended, or is about to
+                return
             *lines, rest = (rest + piece).split(b"\n")
             yield from map(json.loads, lines)
             patience = limit
