@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancli import checkpoint
+from gancli import checkpoint, plugins
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
 
@@ -89,7 +89,9 @@ def recipe_table(model: str) -> dict[str, Any]:
         return read(Path(model))
     if model not in models():
         raise UsageError(f"no model is called '{model}'", nearest(model, models()))
-    return tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))
+    plugins.trust(table)
+    return table
 
 
 def is_finished(folder: Path) -> bool:
@@ -166,9 +168,14 @@ def find(name: str | None) -> Path:
     raise UsageError(f"no model is called '{name}'", f"{hint or 'train one'}; `gancli zoo list` shows all")
 
 
+def in_zoo(path: Path) -> bool:
+    """Whether a file lies where the zoo's weights do."""
+    return path.parent.parent.resolve() == zoo_folder()
+
+
 def label(path: Path) -> str:
     """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
-    if path.parent.parent.resolve() == zoo_folder():
+    if in_zoo(path):
         return f"{path.parent.name}/{path.stem}"
     run = path.resolve().parent.name
     return run if path.name == MODEL_FILE else f"{run}/{path.stem}" if path.name == BEST_FILE else path.stem

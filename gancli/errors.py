@@ -4,8 +4,26 @@ Everything that can go wrong because of what a user typed, or of a file that a u
 :class:`GancliError`. The command line prints it as ``error: …`` and ``hint: …``; library users catch it.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+# Controls of a terminal; what turns the direction of writing; half characters, which no file can hold.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
+_OF_LINES = re.compile(f"{_UNPRINTABLE.pattern}|[\t\n\r]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """The text with what a terminal would obey written as JSON writes it, as in ``\\u001b``; the same text if it is so.
+
+    Args:
+        text: from anywhere, such as a name in a stranger's file.
+        lines: whether ends of lines and tabs may stay.
+    """
+    unwanted = _UNPRINTABLE if lines else _OF_LINES
+    return unwanted.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if unwanted.search(text) else text
 
 
 class GancliError(Exception):

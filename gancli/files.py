@@ -2,11 +2,24 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gancli.errors import UsageError
+
+
+def refuse_special(path: Path) -> None:
+    """Make sure that a path that is about to be read names no pipe and no device, which might never end.
+
+    Raises:
+        UsageError: it does.
+        OSError: there is nothing.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(f"'{path}' is a pipe or a device, not a file", "copy what it gives into a file")
 
 
 def check_file(path: Path) -> None:

@@ -237,6 +237,13 @@ class LatentSpec:
             )
         return inputs if self.truncation is None else {**inputs, "z": self._truncate(inputs["z"], self.truncation)}
 
+    def hollow(self) -> Inputs:
+        """Inputs of one row by their shapes: zeros, on whatever device tensors are made on now."""
+        import torch
+
+        sizes = {"z": self.dim, "y": self.classes, "c": self.codes}
+        return {name: torch.zeros(1, size) for name, size in sizes.items() if size}
+
     def _truncate(self, z: Tensor, limit: float) -> Tensor:
         """z (N, dim) as if it had been drawn again and again until no value lay beyond the limit.
 

@@ -7,7 +7,7 @@ plus the mean of others, gives those others with the property. Single latents ar
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,7 +179,9 @@ def _groups(
 def _class(model: Model, label: str) -> int:
     from gancli.data.selection import class_hint, class_number
 
-    names = [str(name) for name in (model.header.get("dataset") or {}).get("classes") or ()]
+    dataset = model.header.get("dataset")
+    listed = dataset.get("classes") if isinstance(dataset, Mapping) else None
+    names = [str(name) for name in listed] if isinstance(listed, list) else []
     if not names:
         raise UsageError(f"{model.name} knows no labels: its data has none", "name seeds, as in mean(0-9)")
     number = class_number(label, names)

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancli import catalog, checkpoint
-from gancli.architectures.base import build, spec_of
+from gancli import catalog, checkpoint, plugins
+from gancli.architectures.base import activations, build, spec_of
 from gancli.device import pick_device
-from gancli.errors import GancliError, UsageError
+from gancli.errors import GancliError, UsageError, printable
+from gancli.faults import shown
 from gancli.latent import LatentSpec, batches
 from gancli.processes import spread
 from gancli.recipe import Recipe, parse
@@ -50,6 +51,7 @@ class Model:
         shape: (channels, height, width) of its images.
         takes: what its generator is called with, "latent" or "source" (images).
         networks: every network of the file by name, frozen and in evaluation mode.
+        at_once: images that there is memory for at a time.
     """
 
     def __init__(self, path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -65,15 +67,16 @@ class Model:
                 raise GancliError("its latent is not its recipe's")
             self.takes = header.get("takes", "latent")
             if self.takes not in ("latent", "source"):
-                raise GancliError(f"it takes {self.takes!r}, which is unknown")
+                raise GancliError(f"it takes {shown(self.takes)}, which is unknown")
             names = _part(header, "networks", list)
-            if strange := [name for name in names or [None] if name not in self.recipe.networks]:
-                raise GancliError(f"it publishes the network {strange[0]!r}, which its recipe does not have")
+            if strange := [name for name in names or [None] if name not in list(self.recipe.networks)]:
+                raise GancliError(f"it publishes the network {shown(strange[0])}, which its recipe does not have")
+            self.at_once = _at_once(self.recipe, names[0], self.takes)
             self.networks: dict[str, Any] = {
                 name: _assemble(self.recipe, name, tensors, makes_images=name == names[0]) for name in names
             }
         except GancliError as error:
-            raise GancliError(f"{path} is not a whole model: {error.message}") from None
+            raise GancliError(f"{path} is not a whole model: {error.message}", error.hint) from None
 
     @property
     def generator(self) -> Any:
@@ -96,7 +99,7 @@ class Model:
         dataset = self.header.get("dataset")
         names = dataset.get("classes") if isinstance(dataset, Mapping) and self.labelled else None
         if isinstance(names, list) and len(names) == self.latent.classes:
-            return tuple(map(str, names))
+            return tuple(printable(str(name)[:200]) for name in names)
         return tuple(map(str, range(self.latent.classes)))
 
     @property
@@ -136,6 +139,8 @@ class Model:
                 f"'{self.name}' makes images from images, not from seeds",
                 f"gancli translate {self.name} IMAGES --out DIR",
             )
+        if len(next(iter(inputs.values()))) > self.at_once:
+            return torch.cat([self.generate(part) for part in batches(dict(inputs), self.at_once)])
         images = self.generator(**{name: value.to(self.device) for name, value in inputs.items()})
         return images.float().cpu() if self.numbers else to_uint8(images, self.generator.range)
 
@@ -165,7 +170,9 @@ class Model:
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
             kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
             raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
-        scaled = (from_uint8(part.to(self.device), self.generator.range) for part in images.split(batch))
+        scaled = (
+            from_uint8(part.to(self.device), self.generator.range) for part in images.split(min(batch, self.at_once))
+        )
         return torch.cat([self.networks["encoder"](part).float()[:, : self.latent.dim].cpu() for part in scaled])
 
     def translate(self, sources: Tensor, *, network: str | None = None, batch: int = 256) -> Tensor:
@@ -188,7 +195,9 @@ class Model:
             raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
         chosen = self.networks[network] if network else self.generator
         with torch.inference_mode():
-            scaled = (from_uint8(part.to(self.device), chosen.range) for part in sources.split(batch))
+            scaled = (
+                from_uint8(part.to(self.device), chosen.range) for part in sources.split(min(batch, self.at_once))
+            )
             made = [to_uint8(chosen(source=part), chosen.range) for part in scaled]
         return torch.cat(made) if made else sources
 
@@ -241,6 +250,8 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
     path = catalog.find(None if name is None else str(name))
     where = pick_device(device)
     tensors, header = checkpoint.read(path)
+    if catalog.in_zoo(path):
+        plugins.trust(header.get("recipe"))
     model = Model(path, catalog.label(path), header, tensors).to(where)
     if truncation is not None:
         if model.takes == "source":
@@ -267,6 +278,43 @@ def discriminator_of(model: Model) -> Any:
         return _assemble(model.recipe, "discriminator", tensors).to(model.device)
     except GancliError as error:
         raise GancliError(f"{path} is not a whole discriminator: {error.message}", "delete it to do without") from None
+
+
+MODEST = 2**26
+"""Bytes of a layer that an image may take without anybody asking how many they are."""
+
+
+def _at_once(recipe: Recipe, name: str, takes: str) -> int:
+    """How many images there is memory for at a time, found before any is taken.
+
+    A file of a few kilobytes may ask for convolutions of 4096x4096 pixels with thousands of channels.
+
+    Raises:
+        GancliError: not even one.
+    """
+    spec = spec_of(recipe)
+    network = build(recipe, name, blank=True).eval()
+    widest = max((max(value.shape[:2]) for value in network.parameters() if value.dim() == 4), default=1)
+    # At twice the size, as a layer may double an image before the next one cuts it.
+    if 4 * widest * 4 * spec.shape[1] * spec.shape[2] <= MODEST:
+        return ALL
+    from gancli.data.prepared import memory
+
+    with torch.device("meta"):
+        inputs = {"source": torch.empty(1, *spec.shape)} if takes == "source" else spec.latent.hollow()
+        try:
+            each = activations(network, inputs)
+        except RuntimeError:  # it looks at values, of which there are none there
+            each = 4 * widest * spec.shape[1] * spec.shape[2]
+    if (most := memory() // 4) < each:
+        raise GancliError(
+            f"one image of it takes {each / 2**30:,.1f} GiB of memory, and {most / 2**30:,.1f} are to spare"
+        )
+    return max(1, min(ALL, most // max(1, each)))
+
+
+ALL = 2**20
+"""Images at a time where none is large: no limit at all."""
 
 
 def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:

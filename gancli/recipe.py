@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gancli import faults as words
 from gancli import registry
 from gancli.errors import UsageError
+from gancli.files import refuse_special
 
 FORMAT = 1
 """Version of the recipe's layout; a reader refuses a newer one."""
@@ -273,6 +274,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: not readable, or not TOML.
     """
+    refuse_special(path)
     try:
         if path.stat().st_size > 1 << 20:
             raise UsageError(f"{path} is larger than a recipe can be", "name a recipe's TOML file")
@@ -333,7 +335,9 @@ def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, 
         path, equals, value = text.partition("=")
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
-            raise UsageError(f"--set takes KEY=VALUE, not '{text}'", "as in --set optimizer.generator.lr=2e-4")
+            raise UsageError(
+                f"--set takes KEY=VALUE, not {words.shown(text)}", "as in --set optimizer.generator.lr=2e-4"
+            )
         if len(keys) > words.DEEPEST:
             raise UsageError(
                 f"--set {words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",

@@ -2,8 +2,8 @@
 
 A family is a file of ``gancli/architectures/`` or ``gancli/objectives/``: to add one, add the file. Names are listed
 from the file names, so that listing imports no torch; code is imported when it is asked for. Other packages and tests
-add theirs with :func:`add`; extractors of other packages come from their entry points, and are imported when they are
-named. Nothing that a file says can name a module to import: names are looked up, never imported.
+add theirs with :func:`add`, or offer them by entry points, which are imported when they are named by somebody who may:
+see :mod:`gancli.plugins`. Nothing that a file says can name a module to import: names are looked up, never imported.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from gancli.errors import GancliError, UsageError, nearest
+from gancli.plugins import KINDS, is_allowed, offered
 
 # Kinds whose members are files, and kinds whose members are entries of one table.
 _FOLDERS = {"architecture": "architectures", "objective": "objectives"}
@@ -54,16 +55,36 @@ def get(kind: str, name: str) -> Any:
     """The code behind a name: a table of networks for an architecture, else a class or function.
 
     Raises:
-        UsageError: no such name; the hint is the nearest one.
+        UsageError: no such name, the hint is the nearest one; or a plug-in that nobody has allowed.
+        GancliError: a plug-in that cannot be imported, or is something else.
     """
     if (kind, name) in _added:
         return _added[kind, name]
     if name not in names(kind):
-        raise UsageError(f"no {kind} is called {name[:64]!r}", nearest(name[:64], names(kind)))
+        return _of_plugin(kind, name)
     if kind in _FOLDERS:
         module = import_module(f"gancli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
         return module.NETWORKS if kind == "architecture" else module.OBJECTIVE
     return _table(kind)[name]
+
+
+def _of_plugin(kind: str, name: str) -> Any:
+    """What another package offers under a name that is none of ours."""
+    there = plugins(kind)
+    if name not in there:
+        known = {*names(kind), *there}
+        raise UsageError(f"no {kind} is called {name[:64]!r}", nearest(name[:64], known))
+    entry = there[name]
+    if not is_allowed(name):
+        raise UsageError(
+            f"the {kind} {name!r} is code of another package, {_package(entry)}, which no file starts by naming it",
+            f"if you trust that package, add --allow-plugin {name}",
+        )
+    found = _imported(kind, entry)
+    parts = list(found.values()) if kind == "architecture" and isinstance(found, Mapping) else [found]
+    if not parts or not all(map(callable, parts)):
+        raise GancliError(f"the {kind} '{name}' of {_package(entry)} is none: {entry.value}", _other(entry))
+    return found
 
 
 def add(kind: str, name: str, code: Any) -> None:
@@ -83,12 +104,12 @@ def add(kind: str, name: str, code: Any) -> None:
 
 
 def plugins(kind: str) -> dict[str, EntryPoint]:
-    """What other packages offer of a kind, by name, without importing any of it: group ``gancli.{kind}s``."""
-    return {entry.name: entry for entry in entry_points(group=f"gancli.{kind}s")}
+    """What other packages offer of a kind, by name, without importing any of it; nothing of kinds that cannot be."""
+    return offered(kind) if kind in KINDS else {}
 
 
 def plugin(kind: str, name: str, of: type[Offered]) -> Offered:
-    """What another package offers under a name, imported now.
+    """What another package offers under a name that a person typed, imported now.
 
     Args:
         kind: such as ``extractor``.
@@ -99,15 +120,29 @@ def plugin(kind: str, name: str, of: type[Offered]) -> Offered:
         GancliError: it cannot be imported, or is something else.
     """
     entry = plugins(kind)[name]
-    package = entry.dist.name if entry.dist else entry.value
-    hint = f"install another version of {package}, or none"
-    try:
-        found = entry.load()
-    except Exception as error:
-        raise GancliError(f"the {kind} '{name}' of {package} cannot be imported: {error}", hint) from error
+    found = _imported(kind, entry)
     if not isinstance(found, of) or getattr(found, "name", None) != name:
-        raise GancliError(f"the {kind} '{name}' of {package} is no {of.__name__} of that name: {entry.value}", hint)
+        raise GancliError(
+            f"the {kind} '{name}' of {_package(entry)} is no {of.__name__} of that name: {entry.value}", _other(entry)
+        )
     return found
+
+
+def _imported(kind: str, entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise GancliError(
+            f"the {kind} '{entry.name}' of {_package(entry)} cannot be imported: {error}", _other(entry)
+        ) from error
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value
+
+
+def _other(entry: EntryPoint) -> str:
+    return f"install another version of {_package(entry)}, or none"
 
 
 def options(code: Callable[..., Any]) -> type[BaseModel]:

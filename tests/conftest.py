@@ -1,11 +1,15 @@
 """Fixtures for every test: an isolated home, and the command line run in this process."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# ``benchmarks`` makes hostile files for tests as well.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # Before torch is imported, here and in processes that tests start: on a busy machine, threads that wait for each other
 # made these very small networks five times slower.

@@ -1,15 +1,20 @@
 """Loading and sampling: one seed is one image, and nothing but a whole model is loaded."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import gancli
-from gancli import catalog, checkpoint
+from gancli import catalog, checkpoint, recipe
+from gancli.architectures.base import build
 from gancli.errors import GancliError, UsageError
-from gancli.model import to_uint8
+from gancli.model import ALL, to_uint8
 
 ENTRIES = [entry for entry in catalog.entries() if entry.path]
 
@@ -131,6 +136,13 @@ FORGED = {
     "unknown network": (lambda t, h: h.update(networks=["critic"]), "it publishes the network 'critic'"),
     "no network": (lambda t, h: h.update(networks=[]), "it publishes the network None"),
     "terabytes": (lambda t, h: generator(h).update(dense=8192, width=8192, most=8192), "does not fit its recipe"),
+    "a network that is a list": (lambda t, h: h.update(networks=[["x"]]), "it publishes the network ['x']"),
+    "a classes' list that is none": (lambda t, h: h["latent"].update(classes=[1]), "latent classes [1] is not a whole"),
+    "millions of pixels": (lambda t, h: h["recipe"]["data"].update(size=[4096, 4096]), "is not a whole model"),
+    "more parameters than bytes": (
+        lambda t, h: h["recipe"]["networks"].update(generator={"architecture": "mlp", "hidden": [8192] * 64}),
+        "generator would have",
+    ),
     "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "format = 2: should be 1"),
     "a format of tomorrow": (lambda t, h: h.update(format=2), "is not a model of this version of gancli"),
     "a state": (lambda t, h: h.update(kind="state"), "is not a model of this version of gancli"),
@@ -144,6 +156,71 @@ def test_forged_models_are_refused(name: str, tmp_path: Path) -> None:
         gancli.load(changed(tmp_path / "x.safetensors", change), device="cpu")
     assert message in refused.value.message
     assert refused.value.message.startswith(f"{tmp_path / 'x.safetensors'} is not a ")
+
+
+TERABYTES = """
+import resource, sys
+import gancli
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    gancli.load(sys.argv[1], device="cpu")
+except gancli.GancliError as error:
+    print(error.message)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_images_of_gigabytes_are_refused_before_memory_is_taken(tmp_path: Path, monkeypatch) -> None:
+    """Convolutions have few weights and any number of pixels: a file of megabytes would take terabytes."""
+    table = json.loads(json.dumps(catalog.recipe_table("dcgan-upsample")))
+    table |= {"data": {"name": "x", "size": [4096, 4096], "channels": 3}, "latent": {"dim": 1}}
+    table["networks"]["generator"] |= {"depth": 1, "depths": [1, 1, 8192, 1]}
+    table = {key: value for key, value in table.items() if key not in ("datasets", "labelled")}
+    made = recipe.parse(table)
+    hollow = build(made, "generator", blank=True)
+    tensors = {f"generator.{name}": torch.zeros(value.shape) for name, value in hollow.state_dict().items()}
+    header = {"format": 1, "kind": "model", "recipe": made.to_dict(), "networks": ["generator"]}
+    checkpoint.write(tmp_path / "x.safetensors", tensors, {**header, "latent": made.latent.model_dump()})
+    done = subprocess.run(
+        [sys.executable, "-c", TERABYTES, str(tmp_path / "x.safetensors")],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    message, grown = done.stdout.splitlines()
+    assert re.search(r"one image of it takes [\d,.]+ GiB of memory, and [\d,.]+ are to spare", message)
+    assert int(grown) < 500_000
+
+
+def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
+    from gancli.data import prepared
+
+    whole = gancli.load("dcgan/digits", device="cpu")
+    monkeypatch.setattr("gancli.model.MODEST", 0)
+    monkeypatch.setattr(prepared, "memory", lambda: 400_000)
+    narrow = gancli.load("dcgan/digits", device="cpu")
+    assert 1 <= narrow.at_once < 20
+    sizes, real = [], narrow.generator.forward
+    monkeypatch.setattr(narrow.generator, "forward", lambda **inputs: sizes.append(len(inputs["z"])) or real(**inputs))
+    assert (narrow.sample(seeds=range(20)).int() - whole.sample(seeds=range(20)).int()).abs().max() <= 1
+    assert max(sizes) <= narrow.at_once
+    assert sum(sizes) == 20
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_model_of_the_zoo_is_held_back(entry: catalog.Entry) -> None:
+    assert gancli.load(entry.name, device="cpu").at_once == ALL
+
+
+def test_class_names_reach_nobody_raw(tmp_path: Path) -> None:
+    def change(tensors, header) -> None:
+        header["dataset"]["classes"] = ["\x1b[2J", "a\nb", "\u202e", "x" * 10_000, *map(str, range(6))]
+
+    tensors, header = checkpoint.read(catalog.find("cgan/digits"))
+    change(tensors, header)
+    checkpoint.write(tmp_path / "x.safetensors", tensors, header)
+    classes = gancli.load(tmp_path / "x.safetensors", device="cpu").classes
+    assert classes[:3] == ("\\u001b[2J", "a\\u000ab", "\\u202e")
+    assert len(classes[3]) == 200
 
 
 def test_a_model_trained_by_what_this_version_does_not_know_is_sampled_all_the_same(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from gancli import registry
 from gancli.errors import UsageError
+from gancli.faults import shown
 from gancli.latent import LatentSpec
 from gancli.recipe import Recipe
 
@@ -213,13 +214,43 @@ def build(recipe: Recipe, name: str, *, blank: bool = False) -> nn.Module:
         options = registry.options(make).model_validate(network.options).model_dump()
     except ValidationError as error:
         where = ".".join(["networks", name, *map(str, error.errors()[0]["loc"])])
-        raise UsageError(f"{where} = {error.errors()[0]['input']!r} cannot be", "see the network's own file") from None
-    with torch.device("meta"), _Blank():
-        hollow = make(spec, **options)
+        value = shown(error.errors()[0]["input"])
+        raise UsageError(f"{where} = {value} cannot be", "see the network's own file") from None
+    try:
+        with torch.device("meta"), _Blank():
+            hollow = make(spec, **options)
+    except (RuntimeError, ArithmeticError, TypeError, ValueError) as error:
+        # Options that are right each by itself, of a recipe that nobody may ever have tried.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UsageError(f"networks.{name} cannot be built: {reason[:200]}", "change its options") from error
     size = sum(parameter.numel() for parameter in hollow.parameters())
     if size > LARGEST:
         raise UsageError(f"{name} would have {size:,} parameters", "choose a smaller width or image size")
     return hollow if blank else make(spec, **options)
+
+
+def activations(network: nn.Module, inputs: Mapping[str, Tensor]) -> int:
+    """Bytes that the largest layer takes in and gives out, from shapes alone.
+
+    Args:
+        network: on the meta device, as :func:`build` makes it blank.
+        inputs: what it is called with, on the meta device.
+    """
+    most = 0
+
+    def see(_layer: nn.Module, taken: Any, given: Any) -> None:
+        nonlocal most
+        tensors = [each for each in (*taken, given) if isinstance(each, Tensor)]
+        most = max(most, sum(each.nbytes for each in tensors))
+
+    hooks = [layer.register_forward_hook(see) for layer in network.modules()]
+    try:
+        with torch.inference_mode():
+            network(**inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return most
 
 
 class _Blank(TorchFunctionMode):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, get_args
 
@@ -23,7 +24,9 @@ from gancli.cli import (
     traverse,
     zoo,
 )
+from gancli.cli.console import nothing_raw
 from gancli.errors import GancliError
+from gancli.plugins import allowing
 
 app = typer.Typer(
     name="gancli",
@@ -60,14 +63,28 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code an error arose.")] = False,
+    allow_plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-plugin",
+            metavar="NAME",
+            help="Let files name this part of another package, whose code then runs. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     pass
 
 
+LONGEST = 2000
+"""Characters of a line of an error: what is quoted in it may be a stranger's."""
+
+
 def _report(message: str, hint: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    short = [line if len(line) <= LONGEST else f"{line[:LONGEST]} …" for line in message.splitlines()]
+    print(f"error: {chr(10).join(short)}", file=sys.stderr)
     if hint:
-        print(f"\nhint: {hint}", file=sys.stderr)
+        print(f"\nhint: {hint[:LONGEST]}", file=sys.stderr)
 
 
 def _number_fault(error: typer.TyperException) -> tuple[str, str] | None:
@@ -95,17 +112,50 @@ def _kind_of_number(param: Any) -> str | None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 something failed, 2 the user's input was at fault, 130 Ctrl-C."""
-    # An option whose value may be left out is beyond typer: a bare --resume becomes --resume= (the newest run).
-    words = sys.argv[1:] if args is None else args
-    # Read here and not by typer, which would take it before the command only.
+    with nothing_raw():
+        _run(sys.argv[1:] if args is None else args)
+
+
+def _allowed(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names that --allow-plugin gives, and the other words.
+
+    Read here and not by typer, which would take it before the command only.
+    """
+    names, rest, following = [], [], iter(words)
+    for word in following:
+        option, equals, name = word.partition("=")
+        if option != "--allow-plugin":
+            rest.append(word)
+        elif equals:
+            names.append(name)
+        else:
+            names.append(next(following, ""))
+    return names, rest
+
+
+def _assigned(words: Sequence[str]) -> Iterator[str]:
+    """What `--set KEY=NAME` says: whoever types the name of a plug-in wants it."""
+    for word, after in pairwise([*words, ""]):
+        given = after if word == "--set" else word.removeprefix("--set=") if word.startswith("--set=") else ""
+        yield given.partition("=")[2].strip().strip("\"'")
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run one command and exit."""
     traceback = "--traceback" in words
-    given = [*(word for word in words if word != "--traceback"), "-"]
+    # An option whose value may be left out is beyond typer: a bare --resume becomes --resume= (the newest run).
+    named, words = _allowed([word for word in words if word != "--traceback"])
+    given = [*words, "-"]
     arguments = [
         "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise(given)
     ]
     fault, final = None, True
     try:
-        code = app(arguments, standalone_mode=False, prog_name="gancli", obj=arguments)
+        with allowing(named, _assigned(words)):
+            # What starts further processes passes on what was typed.
+            passed = [f"--allow-plugin={name}" for name in named] + ["--traceback"] * traceback
+            typed = [*arguments[:1], *passed, *arguments[1:]]
+            code = app(arguments, standalone_mode=False, prog_name="gancli", obj=typed)
     except typer.TyperException as error:
         code, fault = getattr(error, "exit_code", 2), _typed(error, arguments)
     except GancliError as error:

@@ -104,6 +104,7 @@ class Draft:
             self.pixels: np.ndarray = np.memmap(self._folder / "pixels.bin", np.uint8, "r+", shape=shape)
         except OSError as error:
             self.discard()
+            prepared.check_room(shape[0], shape[1], (shape[2], shape[3]))
             log.warning("the cache folder %s cannot be used (%s): the images stay in memory", root, error.strerror)
             self.pixels = np.empty(shape, dtype=np.uint8)
 

@@ -16,7 +16,7 @@ from gancli.data import cache
 from gancli.data.files import Source
 from gancli.data.pixels import BadImageError, decode, probe
 from gancli.data.prepared import Prepared, Progress, Skipped, View
-from gancli.errors import UsageError
+from gancli.errors import UsageError, printable
 
 T = TypeVar("T")
 
@@ -51,13 +51,13 @@ def prepare(
         try:
             kept = fill(source, names, good, draft.pixels, view, bad, progress)
             if not kept:
-                name, reason = next(iter(bad.items()))
+                name, reason = map(printable, next(iter(bad.items())))
                 raise UsageError(
                     f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
                     "is it a folder or a zip of images?",
                 )
             targets = None if labels is None else torch.tensor([labels[index] for index in kept])
-            skipped = tuple(Skipped(name, bad[name]) for name in sorted(bad))
+            skipped = tuple(Skipped(printable(name), printable(bad[name])) for name in sorted(bad))
             return draft.keep(len(kept), targets, classes, skipped)
         finally:
             draft.discard()

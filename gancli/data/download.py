@@ -9,17 +9,16 @@ import shutil
 import tarfile
 import tempfile
 import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import gancli
 from gancli.data.named import need
 from gancli.data.names import SPLITS, Facts
 from gancli.data.places import download_folder, search_folders, stored
 from gancli.data.prepared import Progress
+from gancli.data.web import open_https, secure
 from gancli.errors import GancliError, UsageError
 
 #: CIFAR's binary archives, which torchvision does not know: it reads the pickled ones.
@@ -27,6 +26,8 @@ CIFAR = {
     "cifar10": ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
     "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
 }
+#: Addresses over https of sets whose own page has none; the checksum is the same.
+MIRRORS = {"fashion-mnist": ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",)}
 _TIMEOUT = 30.0
 _LARGEST = 8 * 2**30
 _BLOCK = 2**20
@@ -97,7 +98,8 @@ def remotes(facts: Facts, split: str) -> list[Remote]:
             chosen = known.get(facts.name, datasets.MNIST)
             sums = dict(chosen.resources)
             names = {file: f"{file.rpartition('/')[2]}.gz" for file in facts.files[split]}
-            return [_gzip(tuple(m + name for m in chosen.mirrors), sums[name], file) for file, name in names.items()]
+            mirrors = (*chosen.mirrors, *MIRRORS.get(facts.name, ()))
+            return [_gzip(tuple(m + name for m in mirrors), sums[name], file) for file, name in names.items()]
         case "emnist":
             return [Remote((datasets.EMNIST.url,), datasets.EMNIST.md5, facts.files[split], _unpack_emnist)]
         case "cifar":
@@ -204,7 +206,7 @@ def _fetch_one(remote: Remote, root: Path, progress: Progress) -> None:
             if url.startswith("drive:"):
                 _from_drive(url.removeprefix("drive:"), archive, progress)
             else:
-                _from_web(url, archive, progress)
+                _from_web(secure(url), archive, progress)
             _verify(archive, remote.md5, url)
             remote.unpack(archive, root)
             return
@@ -218,9 +220,8 @@ def _fetch_one(remote: Remote, root: Path, progress: Progress) -> None:
 
 
 def _from_web(url: str, path: Path, progress: Progress) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": f"gancli/{gancli.__version__}"})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+        with open_https(url, _TIMEOUT) as answer, path.open("wb") as file:
             total, done = int(answer.headers.get("Content-Length") or 0), 0
             while block := _received(answer, url):
                 file.write(block)

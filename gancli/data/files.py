@@ -3,21 +3,31 @@
 import hashlib
 import io
 import logging
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from gancli.data.pixels import BadImageError
 from gancli.errors import UsageError
+from gancli.files import refuse_special
 
 log = logging.getLogger("gancli")
 
 LARGEST_FILE = 256 * 2**20
+# Larger entries of a zip are unpacked only as far as they are read: what is no image is found out by its first bytes.
+_AT_ONCE = 16 * 2**20
 MOST_FILES = 5_000_000
+# The end of a zip's directory, the same for zips beyond 4 GiB, and where that is; an entry of the directory.
+_END, _END64, _LOCATOR, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
+_SMALLEST_ENTRY = 46
 # Where zips made by macOS keep what other systems have no place for.
 _MACOS = "__MACOSX"
 
@@ -41,10 +51,19 @@ def open_source(path: Path) -> "Folder | Zip":
     """The folder or zip at ``path``; UsageError for anything else."""
     if path.is_dir():
         return Folder(path)
-    if not zipfile.is_zipfile(path):
+    refuse_special(path)
+    if not is_zip(path):
         kind = "a broken zip" if path.suffix.lower() == ".zip" else "neither a folder nor a zip"
         raise UsageError(f"'{path}' is {kind}", "name a folder or a zip of images")
     return Zip(path)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file ends as a zip does, in one piece."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
 
 
 def _hidden(name: str) -> bool:
@@ -110,6 +129,121 @@ class Folder:
         return digest.hexdigest()
 
 
+def _check_directory(path: Path) -> None:
+    """Make sure that a zip's directory has no absurd number of entries, before Python takes memory for each.
+
+    Raises:
+        UsageError: it claims too many, or holds too many whatever it claims.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        begin = max(0, size - 22 - 2**16 - 20)
+        file.seek(begin)
+        tail = file.read()
+        if (found := tail.rfind(_END)) < 0 or len(tail) - found < 22:
+            return  # no zip: whoever opens it says so
+        count, length, _ = struct.unpack_from("<HLL", tail, found + 10)
+        locator = tail[found - 20 : found] if found >= 20 else b""
+        if locator[:4] == _LOCATOR:
+            file.seek(min(struct.unpack_from("<Q", locator, 8)[0], size))
+            # Beside what the locator says, Python also looks where the record would be if bytes were put before it.
+            for end in (file.read(56), tail[max(0, found - 76) : found - 20]):
+                if end[:4] == _END64 and len(end) == 56:
+                    count, length = (
+                        max(count, struct.unpack_from("<Q", end, 32)[0]),
+                        struct.unpack_from("<Q", end, 40)[0],
+                    )
+        if count <= MOST_FILES and length > MOST_FILES * _SMALLEST_ENTRY:
+            # Too long for what it claims? Only counting tells; entries cannot be counted twice by this.
+            count = _entries(file, min(length + 2**17, size))
+    if count > MOST_FILES:
+        raise UsageError(f"'{path}' has {count:,} entries", f"at most {MOST_FILES:,} are read")
+
+
+def _entries(file: BinaryIO, length: int) -> int:
+    """How many entries there seem to be in the last part of a zip, read in pieces; what follows them is short."""
+    file.seek(-length, os.SEEK_END)
+    count, last = 0, b""
+    while block := file.read(2**20):
+        count += (last + block).count(_ENTRY)
+        last = block[-3:]
+    return count
+
+
+class Unpacked(io.BufferedIOBase):
+    """An entry of a zip, unpacked into memory as far as it is read, up to the largest size of a file.
+
+    Every method raises BadImageError for an entry that is broken, or larger than that.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+        self._seen = io.BytesIO()
+        self._length, self._ended = 0, False
+        with _broken():
+            self._stream = archive.open(entry)
+
+    def _reach(self, end: int | None) -> None:
+        """Unpack up to a place, or to the end."""
+        here = self._seen.tell()
+        self._seen.seek(self._length)
+        while not self._ended and (end is None or self._length < end):
+            with _broken():
+                block = self._stream.read(2**16)
+            # The declared size is only a claim: read no more than allowed, whatever follows.
+            if self._length + len(block) > LARGEST_FILE:
+                raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
+            self._ended = not block
+            self._length += self._seen.write(block)
+        self._seen.seek(here)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of every file."""
+        whole = size is None or size < 0
+        self._reach(None if whole else self._seen.tell() + size)
+        return self._seen.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """As of every file."""
+        if whence == os.SEEK_END:
+            self._reach(None)
+        return self._seen.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of every file."""
+        return self._seen.tell()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """As of every file."""
+        self._stream.close()
+        super().close()
+
+
+@contextmanager
+def _broken() -> Generator[None]:
+    try:
+        yield
+    # Each way of packing has errors of its own.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        struct.error,
+        EOFError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise BadImageError(f"broken entry of the zip: {error}") from None
+
+
 class Zip:
     """The files of a zip, sorted by name, read in memory entry by entry.
 
@@ -119,24 +253,24 @@ class Zip:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        _check_directory(path)
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
             raise UsageError(f"'{path}' is a broken zip: {error}", "make or download it again") from None
         entries = self._zip.infolist()
-        if len(entries) > MOST_FILES:
-            raise UsageError(f"'{path}' has {len(entries):,} entries", f"at most {MOST_FILES:,} are read")
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             name = entry.filename.replace("\\", "/")
-            if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
+            if "\0" in name or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
                 raise UsageError(
                     f"'{path}' has an entry that leaves the archive: '{entry.filename}'",
                     "such a zip is not to be trusted: make it again from the images",
                 )
             # A link (file type 0o12 in the upper half of the attributes) names a file outside: never followed.
             link = stat.S_ISLNK(entry.external_attr >> 16)
-            if not entry.is_dir() and not link and not _hidden(name):
+            # A name of no letters is a folder's, too.
+            if name and not entry.is_dir() and not link and not _hidden(name):
                 self._entries[name] = entry
         self.names = sorted(self._entries)
 
@@ -147,15 +281,11 @@ class Zip:
             raise BadImageError("encrypted")
         if entry.file_size > LARGEST_FILE:
             raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
-        try:
-            with self._zip.open(entry) as file:
-                # The declared size is only a claim: read no more than allowed, whatever follows.
-                data = file.read(LARGEST_FILE + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise BadImageError(f"broken entry of the zip: {error}") from None
-        if len(data) > LARGEST_FILE:
-            raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
-        return io.BytesIO(data)
+        unpacked = Unpacked(self._zip, entry)
+        if entry.file_size > _AT_ONCE:
+            return cast(BinaryIO, unpacked)
+        with unpacked:
+            return io.BytesIO(unpacked.read())
 
     def stamp(self) -> str:
         """Hash of path, size and time of the zip."""

@@ -11,7 +11,7 @@ from gancli.data.files import LARGEST_FILE, Source, open_source
 from gancli.data.names import TEST, TRAIN
 from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.prepared import Prepared, Progress, View
-from gancli.errors import UsageError
+from gancli.errors import UsageError, printable
 
 _LABELS = "dataset.json"
 # The first bytes of the common formats, for files whose name says nothing: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
@@ -130,7 +130,8 @@ def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, .
     if len(classes) < 2 or "" in classes:
         return Listing(chosen, None, ())
     number = {name: index for index, name in enumerate(classes)}
-    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], tuple(classes))
+    shown = tuple(printable(name) for name in classes)
+    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], shown)
 
 
 def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:

@@ -1,7 +1,6 @@
 """The images that a user hands to a command: files, folders or zips of them, or a data set's held-out split."""
 
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import folder, loading
-from gancli.data.files import open_source
+from gancli.data.files import is_zip, open_source
 from gancli.data.names import DATASETS
 from gancli.data.pixels import BadImageError, Fit, decode, parse_colour, parse_fit, probe
 from gancli.data.prepared import Progress, Skipped
@@ -179,7 +178,7 @@ def _files(name: str) -> list[File]:
             f"there is no image, folder or data set '{name}'",
             "an image's file, a folder or a zip of images, or a name that `gancli data list` shows",
         )
-    if path.is_file() and not zipfile.is_zipfile(path):
+    if path.is_file() and not is_zip(path):
         return [File(_titles([path.name])[0], name, path, partial(path.open, "rb"))]
     source = open_source(path)
     try:

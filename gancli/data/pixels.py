@@ -147,6 +147,10 @@ def _opened(file: BinaryIO) -> Image.Image:
         raise BadImageError(f"more than {LARGEST_IMAGE // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
         raise BadImageError("not an image that PIL reads") from None
+    except BadImageError:
+        raise
+    except MemoryError:
+        raise BadImageError("too large for the memory") from None
     except Exception as error:
         raise BadImageError(_reason(error)) from None
     if image.width * image.height > LARGEST_IMAGE:
@@ -241,6 +245,9 @@ def convert(
 
     if tuple(images.shape[2:]) == size and images.shape[1] == channels:
         return images
+    from gancli.data.prepared import check_room
+
+    check_room(len(images), channels, size)
     out = torch.empty((len(images), channels, *size), dtype=torch.uint8)
     for block, target in zip(images.split(1024), out.split(1024), strict=True):
         target.copy_(_resized(_recoloured(block, channels), size, fit, background))

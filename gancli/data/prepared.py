@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from gancli.data.pixels import Fit
+from gancli.errors import UsageError
 
 #: Called with what is being done, how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
@@ -76,16 +77,36 @@ def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def resident_limit() -> int:
-    """Bytes up to which a data set is read into memory: a quarter of what the machine has, or the container may have.
-
-    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
-    """
+def memory() -> int:
+    """Bytes of memory that the machine has, or that the container may have."""
     try:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         whole = 8 * 2**30
-    return min([whole, *_limits_of_containers()]) // 4
+    return min([whole, *_limits_of_containers()])
+
+
+def resident_limit() -> int:
+    """Bytes up to which a data set is read into memory: a quarter of what there is.
+
+    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
+    """
+    return memory() // 4
+
+
+def check_room(count: int, channels: int, size: tuple[int, int]) -> None:
+    """Make sure that images can be held in memory, before they are made.
+
+    Raises:
+        UsageError: they would take more than three quarters of it.
+    """
+    needed, room = count * channels * size[0] * size[1], 3 * memory() // 4
+    if needed > room:
+        raise UsageError(
+            f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 2**30:,.1f} GiB of memory, and there are "
+            f"{room / 2**30:,.1f}",
+            "choose a smaller size, as in --set data.size=[64,64] or --size 64",
+        )
 
 
 def _limits_of_containers() -> list[int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import urllib.request
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from gancli.data.places import cache_folder
+from gancli.data.web import open_https
 from gancli.errors import GancliError
 from gancli.files import atomic
 
@@ -34,15 +35,24 @@ _TIMEOUT = 30.0
 _LARGEST = 200 << 20
 
 
+@contextmanager
+def _nothing_fetched() -> Generator[None]:
+    """The constructor would fetch a file and run code that stands in it: meanwhile what it fetches is empty."""
+    module: Any = sys.modules[FeatureExtractorInceptionV3.__module__]
+    fetch = module.load_state_dict_from_url
+    module.load_state_dict_from_url = lambda *_arguments, **_options: {}
+    try:
+        yield
+    finally:
+        module.load_state_dict_from_url = fetch
+
+
 class Inception(FeatureExtractorInceptionV3):
     """torch-fidelity's network, without its weights until they are loaded, called as extractors are."""
 
     def __init__(self) -> None:
-        # The constructor reads a file, and would run code that stands in it: it is given one with nothing in it.
-        nothing = io.BytesIO()
-        torch.save({}, nothing)
-        nothing.seek(0)
-        super().__init__("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=nothing)
+        with _nothing_fetched():
+            super().__init__("inception", ["2048", "logits_unbiased"])
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         """As of every module; the constructor's empty one changes nothing."""
@@ -94,7 +104,7 @@ def read(prefix: str = PREFIX) -> Mapping[str, Tensor]:
 
 def _download(path: Path, by_hand: str) -> bytes:
     try:
-        with urllib.request.urlopen(URL_INCEPTION_V3, timeout=_TIMEOUT) as answer:
+        with open_https(URL_INCEPTION_V3, _TIMEOUT) as answer:
             return answer.read(_LARGEST)
     except (OSError, HTTPException) as error:
         raise GancliError(f"the weights of the extractor 'inception' are missing: {path} ({error})", by_hand) from None

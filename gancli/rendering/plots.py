@@ -67,7 +67,8 @@ def _names(rows: Sequence[Row], prefix: str) -> list[str]:
 
 
 def _number(value: Any) -> float:
-    number = isinstance(value, int | float) and math.isfinite(value)
+    # What is beyond any axis is a gap as well.
+    number = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e30
     return float(value) if number else math.nan
 
 

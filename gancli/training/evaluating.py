@@ -8,6 +8,7 @@ judged is said then and not hours later; then whenever so many more images have 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +21,7 @@ from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.data.wanted import load_for
 from gancli.errors import GancliError, UsageError, nearest
-from gancli.files import atomic
+from gancli.files import atomic, refuse_special
 from gancli.model import Model
 from gancli.training.health import EVALUATION
 from gancli.training.published import published
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 FILE = "evaluation.json"
 IMAGES = 2000
 """That are generated unless told otherwise: a fifth of what ``gancli evaluate`` takes."""
+
+LARGEST = 16 << 20
+"""Bytes of that file at most."""
 
 USUAL = "fid"
 """Measured of images, whatever else is."""
@@ -69,9 +73,10 @@ def stored_settings(folder: Path) -> Settings | None:
         return None
     try:
         every, by, images = float(table["every"]), table["best_by"], table["images"]
-        if not (every > 0 and isinstance(by, str | None) and isinstance(images, int | None)):
+        counted = images is None or (type(images) is int and 0 < images <= 10**6)
+        if not (0 < every < math.inf and isinstance(by, str | None) and counted):
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise _damaged(folder) from None
     return Settings(every, by, images)
 
@@ -79,6 +84,9 @@ def stored_settings(folder: Path) -> Settings | None:
 def _stored(folder: Path) -> dict[str, Any]:
     """The document beside a run's state; empty where there is none."""
     try:
+        refuse_special(folder / FILE)
+        if (folder / FILE).stat().st_size > LARGEST:
+            raise _damaged(folder)
         table = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -84,13 +84,14 @@ def examine(folder: Path) -> Examination:
     if not any(name.startswith("loss/") for row in rows for name in row):
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
     table = _table(folder / "recipe.toml")
+    budget = _section(table, "training").get("rounds")
     watch = health.replay(rows)
     return Examination(
         folder,
-        str(table.get("model", "a model")),
-        str(_section(table, "data").get("name", "unknown data")),
+        str(table.get("model", "a model"))[:200],
+        str(_section(table, "data").get("name", "unknown data"))[:200],
         rows[-1]["round"],
-        _section(table, "training").get("rounds"),
+        budget if type(budget) is int and budget > 0 else None,
         _state(folder, rows, watch),
         rows,
         watch,

@@ -34,6 +34,10 @@ EVALUATION = "evaluation"
 takes the same course whether it is judged or not."""
 
 
+MOST_LOOKS = 1000
+"""Looks that are taken from a run's files at most: each is held against all before it, and a training has sixty."""
+
+
 def of_training(rows: Iterable[AnyRow]) -> list[AnyRow]:
     """The lines of a run's metrics without those of evaluations."""
     return [row for row in rows if EVALUATION not in row]
@@ -176,8 +180,8 @@ def replay(rows: Iterable[Row]) -> Watch:
     """
     rows, watch = of_training(rows), Watch()
     if not any(KEY in row for row in rows):
-        pictured = [row for row in rows if "diversity" in row]
-        looks = {id(row) for row in pictured or rows}
+        pictured = [row for row in rows if "diversity" in row] or rows
+        looks = {id(row) for row in pictured[:: 1 + len(pictured) // MOST_LOOKS]}
         rows = [{**row, KEY: {}} if id(row) in looks else row for row in rows]
     for row in rows:
         watch.see(row)

@@ -48,6 +48,34 @@ def build(section: Optimizer, parameters: Iterable[nn.Parameter], device: torch.
     return make(parameters, section.lr, device.type in ("cpu", "cuda"), **section.options)
 
 
+def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Make sure that a saved state is one of this optimizer: kernels walk parameters and moments without asking.
+
+    Raises:
+        ValueError: other settings, or moments of another shape or type than their parameter.
+    """
+    for here, there in zip(optimizer.param_groups, saved["param_groups"], strict=True):
+        if len(here["params"]) != len(there["params"]):
+            raise ValueError("its optimizer has other weights")
+        # Rates fall as a training goes on; another version of PyTorch may know further settings.
+        if not (isinstance(there["lr"], int | float) and 0 <= there["lr"] <= 10):
+            raise ValueError("its optimizer has no rate")
+        for name in here.keys() & there.keys() - {"params", "lr"}:
+            if _plain(here[name]) != _plain(there[name]):
+                raise ValueError(f"its optimizer has another {name}")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in saved["state"].items():
+        parameter = parameters[index]
+        for name, value in moments.items():
+            single = isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.dim() == 0)
+            if not single and (value.shape != parameter.shape or value.dtype != parameter.dtype):
+                raise ValueError(f"its optimizer's {str(name)[:64]} does not fit the weights")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def rate_factor(progress: float, decay: float) -> float:
     """Factor on every rate: 1, then over the last ``decay`` of the budget linearly down to 0.
 

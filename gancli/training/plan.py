@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset
+from gancli.data.prepared import memory
 from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
@@ -78,6 +79,7 @@ def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         UsageError: the recipe wants classes, and the data has none.
     """
     _, channels, height, width = dataset.images.shape
+    _check_room(recipe, (channels, height, width), device)
     precision, _ = pick_precision(recipe.training.precision, device)
     found: dict[str, dict[str, Any]] = {"data": {"size": [height, width], "channels": channels}}
     if recipe.latent.classes == "data":
@@ -92,6 +94,25 @@ def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
             counts = torch.bincount(dataset.labels, minlength=len(dataset.classes)).double()
             found["latent"]["shares"] = [round(share, 6) for share in (counts / counts.sum()).tolist()]
     return recipe.with_values(**found, training={"precision": precision})
+
+
+def _check_room(recipe: Recipe, shape: tuple[int, int, int], device: torch.device) -> None:
+    """Make sure that a batch of images, and a grid of samples, have room where they go, before anything is tried.
+
+    What the networks make of them takes many times as much: this is for recipes that nobody can have meant.
+
+    Raises:
+        UsageError: they do not.
+    """
+    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
+    for key in ("batch", "samples"):
+        count = getattr(recipe.training, key)
+        if (needed := 4 * count * math.prod(shape)) > room:
+            raise UsageError(
+                f"training.{key} = {count}: so many images of {shape[1]}x{shape[2]} pixels take "
+                f"{needed / 2**30:,.0f} GiB, and there are {room / 2**30:,.0f}",
+                f"a smaller number, or smaller images, as in --set training.{key}=64 --set data.size=[64,64]",
+            )
 
 
 @dataclass(frozen=True)

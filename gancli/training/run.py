@@ -24,8 +24,8 @@ import platform
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -288,15 +288,11 @@ class Run:
             raise GancliError(
                 f"{path} has the format {header.get('format')!r}, not {checkpoint.FORMAT}", "start a new run"
             )
-        try:
+        with _fitting(path):
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
                 self._take(checkpoint.unflatten(header["state"], tensors))
                 self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
-        except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise GancliError(
-                f"{path} does not fit its recipe: {str(error).splitlines()[0]}", "start a new run with another --out"
-            ) from error
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.folder} was trained on: "
@@ -313,6 +309,11 @@ class Run:
         self._trim()
 
     def _take(self, state: dict[str, Any]) -> None:
+        counters = [state["rounds"], state["drawn"], *state["steps"].values()]
+        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(_counts, counters)):
+            raise ValueError("its counters are none")
+        if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
+            raise ValueError("its scale is none")
         self.trainer.load_state(state)
         self.preview.before = state.get("before")
 
@@ -365,8 +366,9 @@ class Run:
         self.writer.wait()
         candidate = self.folder / CANDIDATE_FILE
         if candidate.exists():
-            if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
-                return
+            with _fitting(candidate):
+                if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
+                    return
             candidate.replace(self.folder / HEALTHY_FILE)
         self._write_state(CANDIDATE_FILE)
 
@@ -408,7 +410,8 @@ class Run:
             raise failure
         tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
         back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}
-        self._take(checkpoint.unflatten(header["state"], tensors))
+        with _fitting(self.folder / HEALTHY_FILE):
+            self._take(checkpoint.unflatten(header["state"], tensors))
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
         self.world.wait()
@@ -466,6 +469,20 @@ def _frames(folder: Path) -> Iterator[Tensor]:
         with Image.open(path) as image:
             pixels = torch.from_numpy(np.array(image))
         yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+
+
+@contextmanager
+def _fitting(path: Path) -> Generator[None]:
+    """Whatever goes wrong with a state that is read is told of its file."""
+    try:
+        yield
+    except (ArithmeticError, AssertionError, LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another --out") from error
+
+
+def _counts(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
 
 
 def machine(device: torch.device) -> str:

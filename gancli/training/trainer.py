@@ -298,6 +298,7 @@ class Trainer:
         for name, value in terms.items():
             value.copy_(state["objective"][name])
         for name, optimizer in self.optimizers.items():
+            optimizers.check_state(optimizer, state["optimizer"][name])
             _match_layout(optimizer, state["optimizer"][name])
             optimizer.load_state_dict(state["optimizer"][name])
         self.noise.set_state(state["random"]["noise"])

@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest_data import picture
 
-from gancli.data import DATASETS, download, load, named, parsers, places, prepared
+from gancli.data import DATASETS, download, load, named, parsers, places, prepared, web
 from gancli.errors import GancliError, UsageError
 
 random = np.random.default_rng(0)
@@ -75,6 +75,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(web, "SCHEMES", ("http",))
     here = Server()
     here.thread.start()
     yield here
@@ -138,6 +139,7 @@ def serve_mnist_like(server: Server, monkeypatch, chosen) -> dict[str, tuple[np.
             resources.append((file, server.add(file, gzip.compress(idx(array)))))
     monkeypatch.setattr(chosen, "resources", resources)
     monkeypatch.setattr(chosen, "mirrors", [server.url])
+    monkeypatch.setattr(download, "MIRRORS", {})
     return made
 
 

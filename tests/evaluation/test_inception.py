@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import urllib.request
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_without_file_and_network_the_error_says_what_goes_where(home: Path, mon
         raise OSError("no route")
 
     monkeypatch.delenv("GANCLI_INCEPTION", raising=False)
-    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.setattr(inception, "open_https", offline)
     place = home / "cache" / "extractors" / "weights-inception-2015-12-05-6726825d.pth"
     with pytest.raises(GancliError) as error:
         inception.read()
@@ -101,11 +100,11 @@ def test_code_in_a_file_is_refused_even_with_the_right_digest(home: Path, monkey
 def test_a_download_is_kept_and_read_again(weights: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = io.BytesIO(weights.read_bytes())
     monkeypatch.delenv("GANCLI_INCEPTION", raising=False)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: content)
+    monkeypatch.setattr(inception, "open_https", lambda url, timeout: content)
     spec = admitting(weights)
     assert spec.weights is not None
     first = spec.weights()
-    monkeypatch.setattr(urllib.request, "urlopen", None)
+    monkeypatch.setattr(inception, "open_https", None)
     again = spec.weights()
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -1,0 +1,78 @@
+"""Which parts of other packages may be named by files. Light: no torch, no pydantic.
+
+An installed package offers parts by entry points of the groups ``gancli.extractors``, ``gancli.architectures``,
+``gancli.objectives`` and ``gancli.optimizers``. Importing one runs that package's code, so it takes a person to name
+it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted as this package. A recipe or
+model that came as a file may name none unasked: who is sent a file decides what is installed, but not what the sender
+starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from gancli.errors import UsageError, nearest
+
+KINDS = ("extractor", "architecture", "objective", "optimizer")
+"""What packages can offer."""
+
+_allowed: set[str] = set()
+
+
+def offered(kind: str) -> dict[str, EntryPoint]:
+    """What other packages offer of a kind, by name, without importing any of it: group ``gancli.{kind}s``."""
+    return {entry.name: entry for entry in entry_points(group=f"gancli.{kind}s")}
+
+
+def allow(*names: str) -> None:
+    """Let files name these plug-ins, until the process ends or :func:`allowing` does."""
+    _allowed.update(names)
+
+
+def trust(table: Any) -> None:
+    """Let the plug-ins be named that a table of the zoo names."""
+    allow(*_texts(table))
+
+
+def is_allowed(name: str) -> bool:
+    """Whether files may name it."""
+    return name in _allowed
+
+
+@contextmanager
+def allowing(named: Iterable[str], typed: Iterable[str] = ()) -> Generator[None]:
+    """What is allowed meanwhile is forgotten afterwards.
+
+    Args:
+        named: plug-ins that must be there.
+        typed: whatever else a person has written; most of it names no plug-in.
+
+    Raises:
+        UsageError: nothing that is installed offers a plug-in of that name.
+    """
+    before = set(_allowed)
+    for name in named:
+        known = {each for kind in KINDS for each in offered(kind)}
+        if name not in known:
+            raise UsageError(f"--allow-plugin '{name}': no installed package offers that", nearest(name, known))
+        allow(name)
+    allow(*typed)
+    try:
+        yield
+    finally:
+        _allowed.clear()
+        _allowed.update(before)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
