@@ -1,0 +1,119 @@
+"""Where a run lives: one process at a time, and never half a run under its name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from gancli import catalog
+from gancli.files import make_folder
+from gancli.lock import FILE, Lock
+
+RECIPE_FILE = "recipe.toml"
+
+
+class Place:
+    """A run's folder, held by this process: there already, or in the making under a hidden name beside its own.
+
+    The hidden name is always the same one, so that two processes that make the same run meet there, and what a killed
+    one left is taken over.
+
+    Args:
+        folder: of the run.
+
+    Attributes:
+        folder: as it was named.
+        path: where its files are now.
+        resumed: whether it was there already.
+
+    Raises:
+        Taken: another process trains there, or is making it.
+        UsageError: what is there is no run, or nothing can be made there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = self.path = folder
+        self.resumed = self._making = False
+        self._lock: Lock | None = None
+        while not self._enter():
+            pass
+
+    def _enter(self) -> bool:
+        """Take the folder; false where another process has made or removed it in between."""
+        self.resumed = self._is_run()
+        self._making = not self.resumed
+        self.path = self.folder
+        if self._making:
+            catalog.check_new(self.folder)
+            self.path = self.folder.with_name(f".{self.folder.name}.new")
+            make_folder(self.path)
+        try:
+            self._lock = Lock(self.path, self.folder)
+        except FileNotFoundError:
+            return False
+        if self._is_run() != self.resumed:
+            self.leave()
+            return False
+        if self._making:
+            self._clear()
+        return True
+
+    def _is_run(self) -> bool:
+        return (self.folder / catalog.STATE_FILE).exists()
+
+    def _clear(self) -> None:
+        """Remove what a process that died while it made the same run has left."""
+        for left in self.path.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            elif left.name != FILE:
+                left.unlink()
+
+    @property
+    def locked(self) -> bool:
+        """False on a file system that cannot lock."""
+        return self._lock is not None and self._lock.held
+
+    def hold(self) -> None:
+        """Hold the folder again after :meth:`leave`; nothing where it is held.
+
+        Raises:
+            Taken: another process has come meanwhile.
+        """
+        if self._lock is None:
+            self._lock = Lock(self.path, self.folder)
+
+    def settle(self) -> None:
+        """Give a folder that is whole now its own name."""
+        with suppress(OSError):
+            self.folder.rmdir()  # an empty folder that the user made
+        if os.name == "nt" and self._lock is not None:  # there, a folder with an open file in it keeps its name
+            self._lock.release()
+            self._lock = None
+        self.path.rename(self.folder)
+        self.path, self._making = self.folder, False
+        if self._lock is not None:
+            self._lock.follow(self.folder)
+        self.hold()
+
+    def check(self) -> None:
+        """Make sure that the folder is still there: what is written never makes it anew, with half of its files.
+
+        Raises:
+            FileNotFoundError: it is not.
+        """
+        recipe = self.path / RECIPE_FILE
+        if not recipe.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(recipe))
+
+    def leave(self) -> None:
+        """Let others in. What is still in the making goes."""
+        if self._lock is None:
+            return
+        if self._making:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        self._lock = None
