@@ -284,8 +284,8 @@ def terminated(count: int, seed: int = 0) -> dict[str, Any]:
             command.wait(moments.uniform(0, seconds / 2))
             command.send(signal.SIGTERM)
             command.send(signal.SIGTERM)
-            code = tally.ended(command, 143, 0)
-            tally.moments["done" if code == 0 else "stopped"] += 1
+            code = tally.ended(command, 143, 0, -signal.SIGTERM)
+            tally.moments[{0: "done", 143: "stopped"}.get(code or 0, "not yet training")] += 1
             if code == 143:
                 tally.take("wrong ends", "go on with: gancli train --resume r" not in command.words, command.words)
             tally.resumed(home)

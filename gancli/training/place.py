@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from gancli import catalog
+from gancli import catalog, checkpoint
+from gancli.errors import GancliError, UsageError
 from gancli.files import make_folder
 from gancli.lock import FILE, Lock
 
@@ -117,3 +119,30 @@ class Place:
             shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
         self._lock = None
+
+    def ended_by(self, error: OSError | UsageError) -> GancliError:
+        """What ended a training from outside, in words: what happened, what is left of it, and how to go on."""
+        if not self.path.is_dir():
+            return GancliError(
+                f"{self.path} was removed or renamed while it was trained in",
+                "if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again",
+            )
+        if isinstance(error, UsageError):
+            what, remedy = error.message, "give back the right to write there"
+        else:
+            what = (error.strerror or str(error)).lower() + (f": {error.filename}" if error.filename else "")
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "make room on the disk" if full else "look at its disk and its permissions"
+        with suppress(GancliError, OSError, KeyError, TypeError, ValueError):
+            kept = int(checkpoint.read_header(self.path / catalog.STATE_FILE)["rounds"])
+            what += f"; {self.path} holds the state of round {kept:,}"
+        return GancliError(what, f"{remedy}, then go on with `gancli train --resume {shlex.quote(str(self.path))}`")
+
+
+def thin(snapshots: Path, done: int, keep: int) -> None:
+    """Leave of the snapshots up to a round the last few; later ones are of rounds that were undone."""
+    found = sorted(path for path in snapshots.glob("*.safetensors") if path.stem.isdigit())
+    kept = [path for path in found if int(path.stem) <= done][-keep:]
+    for path in found:
+        if path not in kept:
+            path.unlink()

@@ -19,7 +19,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import platform
@@ -46,7 +45,7 @@ from gancli.rendering.plots import save_losses
 from gancli.training import health
 from gancli.training.evaluating import Evaluator, Settings, Stopped
 from gancli.training.metrics import read_metrics
-from gancli.training.place import RECIPE_FILE, Place
+from gancli.training.place import RECIPE_FILE, Place, thin
 from gancli.training.preview import FRAMES, Preview
 from gancli.training.published import facts, published
 from gancli.training.trainer import Trainer
@@ -180,27 +179,11 @@ class Run:
         try:
             self._train(reporter, stop)
         except (OSError, UsageError) as error:
-            raise self._unwritten(error) from error
+            raise self.place.ended_by(error) from error
         finally:
+            with suppress(Exception):  # of what ended it already
+                self.writer.wait()  # what is written later could take the place of what the next process writes
             self.place.leave()
-
-    def _unwritten(self, error: OSError | UsageError) -> GancliError:
-        """What ended the training from outside, what is left of it, and how to go on."""
-        if not self.folder.is_dir():
-            return GancliError(
-                f"{self.folder} was removed or renamed while it was trained in",
-                "if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again",
-            )
-        if isinstance(error, UsageError):
-            what, remedy = error.message, "give back the right to write there"
-        else:
-            what = (error.strerror or str(error)).lower() + (f": {error.filename}" if error.filename else "")
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "make room on the disk" if full else "look at its disk and its permissions"
-        with suppress(GancliError, OSError, KeyError, TypeError, ValueError):
-            kept = int(checkpoint.read_header(self.folder / catalog.STATE_FILE)["rounds"])
-            what += f"; {self.folder} holds the state of round {kept:,}"
-        return GancliError(what, f"{remedy}, then go on with `gancli train --resume {shlex.quote(str(self.folder))}`")
 
     def _train(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         clock = self.evaluator.clock
@@ -283,7 +266,7 @@ class Run:
         self._check(tensors)
         done, folder = self.trainer.rounds, self.folder / catalog.SNAPSHOTS
         self._write_tensors(f"{folder.name}/{done:08d}.safetensors", tensors, header)
-        self._later(partial(_thin, folder, done, self.keep))
+        self._later(partial(thin, folder, done, self.keep))
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and header of a state: the trainer's own tensors, not copies of them.
@@ -365,10 +348,9 @@ class Run:
         if here != there:
             self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
             self.note += "the rest will differ in the last bits"
-        for left in (
-            left for place in (".", "samples", catalog.SNAPSHOTS) for left in self.folder.glob(f"{place}/.*.part")
-        ):
-            left.unlink()
+        for place in (self.folder, self.folder / "samples", self.folder / catalog.SNAPSHOTS):
+            for left in place.glob(".*.part"):
+                left.unlink()
         self._forget_candidate()
         recipe = self.folder / RECIPE_FILE
         if not recipe.exists() or read(recipe) != self.recipe.to_dict():
@@ -515,15 +497,6 @@ def _fitted(images: Tensor, side: int) -> Tensor:
         return images
     size = [max(1, edge * cell // max(height, width)) for edge in (height, width)]
     return torch.nn.functional.interpolate(images.float(), size, mode="area").round_().byte()
-
-
-def _thin(folder: Path, done: int, keep: int) -> None:
-    """Leave of the snapshots up to a round the last few; later ones are of rounds that were undone."""
-    found = sorted(path for path in folder.glob("*.safetensors") if path.stem.isdigit())
-    kept = [path for path in found if int(path.stem) <= done][-keep:]
-    for path in found:
-        if path not in kept:
-            path.unlink()
 
 
 def _frames(folder: Path) -> Iterator[Tensor]:
