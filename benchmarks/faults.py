@@ -96,6 +96,7 @@ def _live(arguments: Sequence[str], home: Home, user: int | None, words: Path, r
         os.setgid(user)
         os.setuid(user)
     ready.send(None)
+    ready.recv()
     main(list(arguments))
 
 
@@ -107,20 +108,32 @@ class Command:
         arguments: as typed.
         user: who runs it, if not who runs this.
         words: the file for what it says; one in its home unless given.
+        go: whether to let it begin; otherwise :meth:`go` does.
     """
 
     def __init__(
-        self, home: Home, arguments: Sequence[str] = COMMAND, user: int | None = None, words: Path | None = None
+        self,
+        home: Home,
+        arguments: Sequence[str] = COMMAND,
+        user: int | None = None,
+        words: Path | None = None,
+        go: bool = True,
     ) -> None:
         home.mkdir(exist_ok=True)
         self._words = words or home / "words"
-        here, there = _server().Pipe(duplex=False)
+        self._gate, there = _server().Pipe()
         given = (list(arguments), home, user, self._words, there)
         self.process: BaseProcess = _server().Process(target=_live, args=given)
         self.process.start()
         there.close()
-        with suppress(EOFError), here:  # it may die before it begins
-            here.recv()
+        self._gate.recv()
+        if go:
+            self.go()
+
+    def go(self) -> None:
+        """Let it begin: what comes before is no part of its life."""
+        self._gate.send(None)
+        self._gate.close()
 
     def wait(self, seconds: float = LIMIT) -> int | None:
         """Its exit code (below zero: by a signal); None if it has none by then."""
@@ -299,19 +312,21 @@ def doubled(count: int, seed: int = 0) -> dict[str, Any]:
     with _homes(count) as homes:
         for home in homes:
             home.mkdir()
-            (home / "second").mkdir()
-            first = Command(home)
-            late = moments.choice([0.0, moments.uniform(0, seconds / 2)])
-            first.wait(late)
             arguments = [str(home / "r") if word == "r" else word for word in COMMAND]
-            tally.moments[f"while it was {stage(home)}"] += 1
-            second = Command(home / "second", arguments)
-            codes = sorted(str(tally.ended(command, 0, 1)) for command in (first, second))
-            tally.take("wrong ends", codes != ["0", "1"] and codes, first.words + second.words)
-            refused = first if first.process.exitcode else second
-            winner = second if refused is first else first
-            named = f"is being trained by process {winner.process.pid} on "
-            tally.take("wrong ends", named not in refused.words and f"{named!r} is not said", refused.words)
+            pair = [Command(home / name, arguments, go=False) for name in ("first", "second")]
+            pair[0].go()
+            pair[0].wait(moments.choice([0.0, moments.uniform(0, seconds / 4)]))
+            moment = stage(home)
+            pair[1].go()
+            codes = [tally.ended(command, 0, 1) for command in pair]
+            if codes == [0, 0] and "finished, " in pair[1].words:
+                moment = "finished"  # the first was done before the second looked
+            else:
+                tally.take("wrong ends", sorted(map(str, codes)) != ["0", "1"] and codes, pair[1].words)
+                winner, refused = pair if codes[1] else reversed(pair)
+                named = f"is being trained by process {winner.process.pid} on "
+                tally.take("wrong ends", named not in refused.words and f"{named!r} is not said", refused.words)
+            tally.moments[moment] += 1
             tally.resumed(home)
             shutil.rmtree(home)
     return tally.found(count)
