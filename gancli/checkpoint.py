@@ -28,6 +28,9 @@ FORMAT = 1
 LARGEST_HEADER = 16 << 20
 """Bytes of header that are read at most: names, shapes and the JSON document."""
 
+LEFTOVERS = (".*.part", ".tmp??????")
+"""What a process that dies while it writes leaves beside a file: this module's temporary file, and safetensors' own."""
+
 NAME = "name a model of `gancli zoo list`, the folder of a training, or its model.safetensors"
 """What to name instead of a file that is no model."""
 

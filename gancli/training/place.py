@@ -74,6 +74,13 @@ class Place:
             elif left.name != FILE:
                 left.unlink()
 
+    def sweep(self) -> None:
+        """Remove the temporary files of a process that died while it wrote."""
+        for folder in (self.path, self.path / "samples", self.path / catalog.SNAPSHOTS):
+            for pattern in checkpoint.LEFTOVERS:
+                for left in folder.glob(pattern):
+                    left.unlink()
+
     @property
     def locked(self) -> bool:
         """False on a file system that cannot lock."""

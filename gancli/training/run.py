@@ -348,9 +348,7 @@ class Run:
         if here != there:
             self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
             self.note += "the rest will differ in the last bits"
-        for place in (self.folder, self.folder / "samples", self.folder / catalog.SNAPSHOTS):
-            for left in place.glob(".*.part"):
-                left.unlink()
+        self.place.sweep()
         self._forget_candidate()
         recipe = self.folder / RECIPE_FILE
         if not recipe.exists() or read(recipe) != self.recipe.to_dict():

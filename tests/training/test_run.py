@@ -199,9 +199,16 @@ def test_every_save_has_a_row_with_a_rate(tmp_path) -> None:
 
 def test_leftovers_of_a_killed_process_are_swept(tmp_path) -> None:
     run(tmp_path / "r", tiny())
-    (tmp_path / "r" / ".state.safetensors.0123.part").write_bytes(b"half")
-    assert run(tmp_path / "r", tiny()).resumed
-    assert not list((tmp_path / "r").glob(".*"))
+    (tmp_path / "r" / "snapshots").mkdir()
+    for name in (
+        ".state.safetensors.0123.part",
+        ".tmpFieHce",
+        "samples/.00000001.png.0123.part",
+        "snapshots/.tmpAbCdEf",
+    ):
+        (tmp_path / "r" / name).write_bytes(b"half")
+    run(tmp_path / "r", tiny(3)).train(Silent())
+    assert not list((tmp_path / "r").rglob(".*"))
 
 
 def test_going_on_with_other_threads_is_said(tmp_path) -> None:
