@@ -16,16 +16,16 @@ def snapshots(folder: Path) -> list[int]:
 
 
 def test_the_last_models_are_kept_and_nothing_else_changes(run_cli, tmp_path) -> None:
-    run(tmp_path / "whole", tiny(100)).train(Silent())
-    Run(tmp_path / "r", tiny(100), dataset(tiny(100)), CPU, keep=3).train(Silent())
+    run(tmp_path / "whole", tiny(70)).train(Silent())
+    Run(tmp_path / "r", tiny(70), dataset(tiny(70)), CPU, keep=3).train(Silent())
     assert left(tmp_path / "r") == left(tmp_path / "whole")
     assert not (tmp_path / "whole/snapshots").exists()
     kept = snapshots(tmp_path / "r")
     assert kept == sorted(int(path.stem) for path in (tmp_path / "r/samples").glob("*.png"))[-3:]
     first, _, last = (tmp_path / f"r/snapshots/{number:08d}.safetensors" for number in kept)
     assert last.read_bytes() == (tmp_path / "r/model.safetensors").read_bytes()
-    assert checkpoint.read_header(first)["rounds"] == kept[0] < 100
-    assert catalog.label(last) == "r/00000100"
+    assert checkpoint.read_header(first)["rounds"] == kept[0] < 70
+    assert catalog.label(last) == "r/00000070"
     assert run_cli("sample", first, "-n", 4, "--out", "x.png").code == 0
 
 
