@@ -96,7 +96,11 @@ def test_a_full_disk_ends_a_training_with_one_error_and_the_last_state(
     folder = disk / "r"
     command = [*WHOLE, "--out", folder, "--save-every", save_every]
 
+    kept = 0 if save_every else round_ - 1
+
     def happens() -> None:
+        while checkpoint.read_header(folder / "state.safetensors")["rounds"] < kept:
+            time.sleep(0.001)  # the thread is still at it
         (almost_at_the_end_of_a_page if what == "line" else room_in_the_page)(folder / "metrics.jsonl")
         # The old files make room when the new model and discriminator have taken their places.
         fill(disk, (folder / "state.safetensors").stat().st_size // 2 if what == "state" else 0)
@@ -105,7 +109,6 @@ def test_a_full_disk_ends_a_training_with_one_error_and_the_last_state(
         at_round(patched, round_, happens)
         stopped = run_cli(*command)
     (disk / "filler").unlink()
-    kept = 0 if save_every else round_ - 1
     file = {"state": f": {folder}/state.safetensors", "model": f": {folder}/model.safetensors"}.get(what, "")
     assert stopped.code == 1
     assert stopped.err.endswith(
