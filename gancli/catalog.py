@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancli import checkpoint, plugins
+from gancli import checkpoint, lock, plugins
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
 
@@ -16,6 +16,7 @@ MODEL_FILE = "model.safetensors"
 BEST_FILE = "best.safetensors"
 STATE_FILE = "state.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
+SNAPSHOTS = "snapshots"
 RUNS = Path("runs")
 
 
@@ -107,17 +108,18 @@ def newest_run(*, unfinished: bool = False) -> Path:
     """The run folder under ``runs/`` that was written to last.
 
     Args:
-        unfinished: look only at runs whose budget is not spent.
+        unfinished: look only at runs whose budget is not spent and that no process is training.
 
     Raises:
         UsageError: there is none.
     """
     found = [path.parent for path in RUNS.glob(f"*/{MODEL_FILE}") if not path.parent.name.startswith(".")]
     if unfinished:
-        found = [folder for folder in found if not is_finished(folder)]
+        waiting = [folder for folder in found if not is_finished(folder)]
+        found = [folder for folder in waiting if not lock.holder(folder)]
         if not found:
             raise UsageError(
-                f"there is no unfinished run in {RUNS}/",
+                f"there is no unfinished run in {RUNS}/{' but what is being trained just now' if waiting else ''}",
                 "name one, as in `gancli train --resume runs/NAME`, or start one: `gancli train digits`",
             )
     if not found:
@@ -177,5 +179,8 @@ def label(path: Path) -> str:
     """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
     if in_zoo(path):
         return f"{path.parent.name}/{path.stem}"
-    run = path.resolve().parent.name
+    folder = path.resolve().parent
+    if folder.name == SNAPSHOTS:
+        return f"{folder.parent.name}/{path.stem}"
+    run = folder.name
     return run if path.name == MODEL_FILE else f"{run}/{path.stem}" if path.name == BEST_FILE else path.stem

@@ -5,8 +5,11 @@ No pickle: a tree of dicts, lists, numbers, strings and tensors becomes named te
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +42,9 @@ SIZES = {
 }
 """Bytes of a value, by the name that safetensors gives its type."""
 
+LEFTOVERS = (".*.part", ".tmp??????")
+"""What a process that dies while it writes leaves beside a file: this module's temporary file, and safetensors' own."""
+
 NAME = "name a model of `gancli zoo list`, the folder of a training, or its model.safetensors"
 """What to name instead of a file that is no model."""
 
@@ -47,13 +53,22 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
     """Write tensors and header to a temporary name, flush to disk, rename.
 
     The same content gives the same bytes: all metadata stands under one key, with sorted names.
+
+    Raises:
+        OSError: it cannot be written, as where the disk is full.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     document = json.dumps(header, sort_keys=True, ensure_ascii=False, allow_nan=False)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        save_file(whole, temporary, metadata={KEY: document})
+        try:
+            save_file(whole, temporary, metadata={KEY: document})
+        except SafetensorError as error:
+            found = re.search(r"os error (\d+)", str(error))
+            code = int(found[1]) if found else errno.EIO
+            raise OSError(code, os.strerror(code), str(path)) from error
         temporary.chmod(0o644)  # safetensors keeps its files from everyone else
 
 

@@ -196,6 +196,10 @@ def parse(table: Mapping[str, Any], *, components: bool = True) -> Recipe:
         UsageError: listing every fault with its path, its value and the nearest known name.
     """
     words.refuse(list(words.unwritable(table)))
+    if type(newer := table.get("format")) is int and newer > FORMAT:
+        raise UsageError(
+            f"the recipe has the format {newer}, and this version of gancli reads {FORMAT}", "bring gancli up to date"
+        )
     faults: list[str] = []
     try:
         registry.validate(Recipe, table)

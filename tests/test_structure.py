@@ -12,7 +12,7 @@ PACKAGE = ROOT / "gancli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": -1, "plugins": 0, "device": 1, "faults": 1, "files": 1,
+    "errors": -1, "plugins": 0, "device": 1, "faults": 1, "files": 1, "lock": 1,
     "registry": 1, "conditions": 3, "recipe": 2, "latent": 1, "checkpoint": 2, "catalog": 3, "cards": 4,
     "processes": 1,
     "data": 2, "architectures": 3, "rendering": 2, "objectives": 3, "model": 4, "evaluation": 5, "training": 6,

@@ -1,32 +1,56 @@
-"""Ctrl-C: the first asks for an orderly end, the second leaves at once."""
+"""Ctrl-C and SIGTERM: both ask for an orderly end; a second Ctrl-C leaves at once."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
 from gancli.processes import rank
 
 
-@contextmanager
-def graceful() -> Generator[Callable[[], bool]]:
-    """Gives a function that says whether Ctrl-C was pressed."""
-    pressed = False
+class Stop:
+    """Whether the program was asked to stop.
 
-    def press(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal pressed
+    Args:
+        signal: what asked first; 0 if nothing did.
+    """
+
+    def __init__(self, signal: int = 0) -> None:
+        self.signal = signal
+
+    def __call__(self) -> bool:
+        """Whether it was."""
+        return self.signal != 0
+
+    @property
+    def code(self) -> int:
+        """The exit code that shells give a program which a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal
+
+
+@contextmanager
+def graceful() -> Generator[Stop]:
+    """Gives what says whether to stop.
+
+    SIGTERM may come any number of times, as schedulers send it to a process and to its group: it only asks. They have
+    SIGKILL for what does not end.
+    """
+    stop = Stop()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
         # Where several processes share the work, whoever started them passes Ctrl-C on, and it comes twice.
-        if pressed and rank() is None:
+        if stop.signal and number == signal.SIGINT and rank() is None:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display has hidden the cursor
             os._exit(130)
-        pressed = True
+        stop.signal = stop.signal or number
 
-    before = signal.signal(signal.SIGINT, press)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: pressed
+        yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

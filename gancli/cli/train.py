@@ -79,6 +79,15 @@ def train(
     ] = None,
     processes: Processes = None,
     save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0, metavar="SECONDS")] = 30.0,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep the models of the last N sample grids under snapshots/.",
+            min=0,
+            metavar="N",
+            show_default="0, or as before",
+        ),
+    ] = None,
     evaluate_every: Annotated[
         float | None,
         typer.Option(
@@ -114,6 +123,7 @@ def train(
       gancli train mnist --only-class 9
       gancli train 'shards/train-{000000..000099}.tar'
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
+      gancli train mnist --epochs 200 --keep 5 --out runs/long
       gancli train --resume
     """
     from gancli.catalog import check_new
@@ -145,7 +155,10 @@ def train(
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
-        _train(out, made.recipe, dataset, where, save_every, settings, quiet, world)
+        from gancli.training.memory import suggesting
+
+        with suggesting(made.recipe, dataset, where):
+            _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
     elif world.first:
         _explain(made, dataset, where)
         _explain_evaluation(settings, made, dataset, where)
@@ -304,6 +317,7 @@ def _prepare(
     from gancli.device import pick_device
     from gancli.recipe import parse
     from gancli.training import plan
+    from gancli.training.memory import suggesting
 
     recipe = stored or parse(tables())
     where = pick_device(device)
@@ -323,7 +337,8 @@ def _prepare(
     measured = measure_anyway or (stored is None and plan.in_minutes(recipe))
     if measured and not quiet:
         say("measuring this machine for a moment …")
-    return dataset, where, plan.make(recipe, dataset, where, measured, world)
+    with suggesting(recipe, dataset, where):
+        return dataset, where, plan.make(recipe, dataset, where, measured, world)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
@@ -406,13 +421,14 @@ def _train(
     where: torch.device,
     save_every: float,
     settings: Settings | None,
+    keep: int | None,
     quiet: bool,
     world: World,
 ) -> None:
     """Train, and end by naming the files made."""
     import shlex
 
-    from gancli.catalog import BEST_FILE
+    from gancli.catalog import BEST_FILE, SNAPSHOTS
     from gancli.cli.display import clock, display
     from gancli.cli.interrupt import graceful
     from gancli.training.evaluating import stored_settings
@@ -420,7 +436,7 @@ def _train(
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("judging the model for the first time …")
-    run = Run(out, recipe, dataset, where, save_every, settings, world)
+    run = Run(out, recipe, dataset, where, save_every, settings, keep, world)
     if not quiet:
         done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"
         verb = f"finished, {done}" if run.finished else f"resuming at {done}"
@@ -435,7 +451,7 @@ def _train(
     except Interrupted:
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
         say(f"go on with: gancli train --resume {shlex.quote(str(out))}")
-        raise typer.Exit(130) from None
+        raise typer.Exit(stop.code) from None
     if run.watch.found and not quiet:
         titles = ", ".join(dict.fromkeys(finding.title for finding in run.watch.found))
         say(f"the watch saw {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
@@ -450,5 +466,7 @@ def _train(
     }
     if settings is not None and (out / BEST_FILE).exists():
         files[BEST_FILE] = "the model when it was best, likewise"
+    if run.keep:
+        files[SNAPSHOTS] = "models on the way, by the numbers of their sample grids"
     for name, what in files.items() if world.first else ():
         print(f"{out / name}  {what}" if not quiet else out / name)

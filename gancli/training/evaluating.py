@@ -197,6 +197,7 @@ class Evaluator:
             judged, self._rehearsed = self._rehearsed or self._judge(trainer, dataset, stop), None
         except GancliError as error:
             return {"failed": error.message, "seconds": 0.0}
+        folder.stat()  # one that was removed meanwhile is not made anew
         report = judged.report.to_dict()
         self._note(folder, report)
         by = self._by(report)

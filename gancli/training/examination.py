@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancli import catalog, recipe
+from gancli import catalog, lock, recipe
 from gancli.errors import GancliError, UsageError
 from gancli.rendering.plots import save_losses
 from gancli.training import health
 from gancli.training.metrics import read_metrics
-
-RECENT = 60.0
-"""Seconds: a run whose metrics were written to within them is taken to be running."""
 
 
 @dataclass(frozen=True)
@@ -123,5 +119,4 @@ def _state(folder: Path, rows: list[dict[str, Any]], watch: health.Watch) -> str
         return "diverged"
     if _is_stop(rows[-1]):
         return "stopped"
-    written = (folder / "metrics.jsonl").stat().st_mtime
-    return "running" if time.time() - written < RECENT else "unfinished"
+    return "running" if lock.holder(folder) else "unfinished"

@@ -166,7 +166,7 @@ def _in_the_midst(recipe: Recipe, dataset: Dataset, device: torch.device) -> Tra
 def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 3.0) -> Measurement:
     """Train a throwaway copy for a moment. The training that follows starts from its own seed, untouched by this."""
     trainer = _in_the_midst(recipe, dataset, device)
-    with _saved_bytes() as kept:
+    with saved_bytes() as kept:
         trainer.round()
     trainer.round()
     _wait(device)
@@ -181,7 +181,7 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
         look=_look(Preview(trainer, dataset)),
         images=images_a_round(trainer),
         parameters=parameters,
-        weights=_state_bytes(trainer),
+        weights=state_bytes(trainer),
         activations=kept[0],
     )
 
@@ -264,7 +264,8 @@ def rounds_of(recipe: Recipe, count: int, images: int, seconds: float, looks: fl
     return max(1, round(float(number) / a_round))
 
 
-def _state_bytes(trainer: Trainer) -> int:
+def state_bytes(trainer: Trainer) -> int:
+    """Bytes of weights, their gradients, optimizer moments and the average."""
     weights = [p for network in trainer.networks.values() for p in network.parameters()]
     moments = [
         value
@@ -278,7 +279,7 @@ def _state_bytes(trainer: Trainer) -> int:
 
 
 @contextmanager
-def _saved_bytes() -> Generator[list[int]]:
+def saved_bytes() -> Generator[list[int]]:
     """Counts the bytes that autograd keeps for the backward passes within."""
     total = [0]
 

@@ -11,6 +11,7 @@
 ``training.gif``     all of them
 ``losses.png``       the plot of ``metrics.jsonl``
 ``healthy.safetensors``  with ``training.on_collapse = "rollback"``: the last state known to be healthy
+``snapshots/``       with ``--keep``: what was published at the last few sample grids, by their numbers
 ``best.safetensors``  where a training is judged as it goes: what was published when it was best
 ``evaluation.json``  how it is judged
 ==================== ==================================================================================
@@ -22,10 +23,10 @@ import json
 import math
 import platform
 import shlex
-import shutil
-import tempfile
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,7 +37,7 @@ import gancli
 from gancli import catalog, checkpoint
 from gancli.data import Dataset
 from gancli.errors import GancliError, UsageError
-from gancli.files import atomic, make_folder
+from gancli.files import atomic
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe, parse, read
 from gancli.rendering.animation import save_animation
@@ -45,6 +46,7 @@ from gancli.rendering.plots import save_losses
 from gancli.training import health
 from gancli.training.evaluating import Evaluator, Settings, Stopped
 from gancli.training.metrics import read_metrics
+from gancli.training.place import RECIPE_FILE, enter, thin
 from gancli.training.preview import FRAMES, Preview
 from gancli.training.published import facts, published
 from gancli.training.trainer import Trainer
@@ -103,12 +105,14 @@ class Run:
         device: where.
         save_every: seconds between saves: at most this much work is lost when the process is killed.
         settings: how to judge what is published as it goes; None: not at all.
+        keep: of how many sample grids, the last ones, the models stay; None: of as many as before, at first of none.
         world: the processes that train it together, all in this way: only the first writes files and judges.
 
     Attributes:
         seconds: that the training took so far, without those of evaluations.
 
     Raises:
+        Taken: another process trains in that folder.
         UsageError: the recipe's parts do not fit together, or cannot be judged; nothing was made then.
         GancliError: a folder that does not hold what the recipe says.
     """
@@ -121,27 +125,41 @@ class Run:
         device: torch.device,
         save_every: float = 30.0,
         settings: Settings | None = None,
+        keep: int | None = None,
         world: World = ALONE,
     ) -> None:
-        self.folder, self.recipe, self.dataset, self.world = folder, recipe, dataset, world
+        self.recipe, self.dataset, self.world = recipe, dataset, world
+        # Before anything is built: a second training would take the memory of the first.
+        self.place = enter(folder, world)
+        weakref.finalize(self, self.place.leave)
+        self.folder, self.resumed = self.place.path, self.place.resumed
+        try:
+            self._begin(device, save_every, settings, keep)
+        except BaseException:
+            self.place.leave()
+            raise
+
+    def _begin(self, device: torch.device, save_every: float, settings: Settings | None, keep: int | None) -> None:
+        recipe, dataset, world = self.recipe, self.dataset, self.world
         self.trainer = Trainer(recipe, dataset, device, world)
         self.preview = Preview(self.trainer, dataset)
         self.writer = Writer()
         self.rounds = recipe.training.rounds or 1
-        self.seconds, self.save_every, self.note = 0.0, save_every, ""
+        self.seconds, self.save_every, self.keep, self.note = 0.0, save_every, keep or 0, ""
         self.watch, self.evaluator = health.Watch(), Evaluator(settings if world.first else None)
         self.judged = settings is not None
         self.policy = recipe.training.on_collapse
         self.rollbacks: list[dict[str, Any]] = []
         self._speed = 0.0
         self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
-        self.resumed = world.tell((folder / catalog.STATE_FILE).exists())
         if self.resumed:
-            self._load()
-        self.evaluator.rehearse(folder, self.trainer, dataset)
+            self._load(keep)
+        self.evaluator.rehearse(self.folder, self.trainer, dataset)
         if not self.resumed and world.first:
             self._create()
         world.wait()
+        if not self.place.locked:
+            self.note += f"{'; ' * bool(self.note)}this file system cannot lock: see that nobody else trains here"
 
     @property
     def finished(self) -> bool:
@@ -159,7 +177,20 @@ class Run:
             Interrupted: ``stop`` said so.
             Diverged: a loss is no longer a number; the last healthy state is on disk.
             Unhealthy: the watch found a failure, and the recipe says to stop then.
+            Taken: another process has come since the last call.
+            GancliError: the folder cannot be written any more; what was saved before stays.
         """
+        self.place.hold()
+        try:
+            self._train(reporter, stop)
+        except (OSError, UsageError) as error:
+            raise self.place.ended_by(error) from error
+        finally:
+            with suppress(Exception):  # of what ended it already
+                self.writer.wait()  # what is written later could take the place of what the next process writes
+            self.place.leave()
+
+    def _train(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         clock = self.evaluator.clock
         told = saved = clock()
         started, last = told - self.seconds, self.trainer.rounds
@@ -175,6 +206,8 @@ class Run:
                 if look is not None or save or tell:
                     self._row(reporter, (done - last) / max(now - told, 1e-9), look)
                     told, last = now, done
+                if look is not None and self.keep:
+                    self._keep_snapshot()
                 if save:
                     self.save(wait=halt or self.finished)
                     saved = now
@@ -182,6 +215,9 @@ class Run:
                 last = self._go_back(error, reporter)
             if halt and not self.finished:
                 raise Interrupted
+        if not catalog.is_finished(self.folder):
+            self.save()  # a model that was lost, or that an earlier version did not write any more before it died
+        self.world.wait()
         if self.world.first and not (self.folder / "samples.png").exists():
             self._finish()
         self._evaluate(reporter, stop)
@@ -209,7 +245,7 @@ class Run:
             self.evaluator.recall([*self.evaluator.rows, row])
 
     def save(self, wait: bool = True) -> None:
-        """Write state and model, each whole or not at all.
+        """Write model and state, each whole or not at all; a state on the disk stands for a model that is there.
 
         Args:
             wait: until they are on the disk; otherwise they are written as they are now while the training goes on.
@@ -217,21 +253,47 @@ class Run:
         Raises:
             GancliError: a weight is no longer a number; what was saved before stays.
         """
-        self._write_state(catalog.STATE_FILE)
+        state = self._state()
         tensors, header = published(self.trainer, self.dataset)
         self._write_tensors(catalog.MODEL_FILE, tensors, header)
         if (judge := self._discriminator()) is not None:
             header = header | {"kind": "discriminator", "networks": ["discriminator"]}
             self._write_tensors(catalog.DISCRIMINATOR_FILE, judge, header)
+        self._write_tensors(catalog.STATE_FILE, *state)
         if wait:
             self.writer.wait()
 
     def _write_tensors(self, name: str, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         if self.world.first:
             path, now = self.folder / name, snapshot(tensors)
-            self.writer.do(lambda: checkpoint.write(path, now, header))
+            self._later(partial(checkpoint.write, path, now, header))
 
-    def _write_state(self, name: str) -> None:
+    def _later(self, work: Callable[[], None]) -> None:
+        """Have the thread do it, if the folder is still there then; of several processes in the first alone."""
+        if not self.world.first:
+            return
+        check = self.place.check
+
+        def checked() -> None:
+            check()
+            work()
+
+        self.writer.do(checked)
+
+    def _keep_snapshot(self) -> None:
+        """Keep what is published now; once it is on the disk, the oldest goes."""
+        tensors, header = published(self.trainer, self.dataset)
+        self._check(tensors)
+        done, folder = self.trainer.rounds, self.folder / catalog.SNAPSHOTS
+        self._write_tensors(f"{folder.name}/{done:08d}.safetensors", tensors, header)
+        self._later(partial(thin, folder, done, self.keep))
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and header of a state: the trainer's own tensors, not copies of them.
+
+        Raises:
+            Diverged: a value is no longer a number.
+        """
         tree = {**self.trainer.state(), "before": self.preview.before}
         tensors, plain = checkpoint.flatten(tree)
         self._check(tensors)
@@ -248,8 +310,9 @@ class Run:
             "threads": torch.get_num_threads(),
             "dataset": facts(self.dataset),
             "rollbacks": list(self.rollbacks),
+            "keep": self.keep,
         }
-        self._write_tensors(name, tensors, header)
+        return tensors, header
 
     def _discriminator(self) -> dict[str, Tensor] | None:
         """The tensors of what tells real pictures from those of latents; None where nothing does."""
@@ -259,40 +322,37 @@ class Run:
         return {f"discriminator.{name}": value for name, value in network.state_dict().items()}
 
     def _create(self) -> None:
-        """Make the folder whole under a temporary name, then give it its own."""
-        folder = self.folder
-        catalog.check_new(folder)
-        make_folder(folder.parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            (self.folder / "samples").mkdir()
-            (self.folder / "recipe.toml").write_text(self.recipe.to_toml(), encoding="utf-8")
-            (self.folder / "metrics.jsonl").touch()
-            self.save()
-            if self.policy == "rollback":
-                self._write_state(HEALTHY_FILE)
-            self.writer.wait()
-            self.folder.chmod(0o755)
-            with suppress(OSError):
-                folder.rmdir()  # an empty folder that the user made
-            self.folder.rename(folder)
-        except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise
-        self.folder = folder
+        """Make the folder whole under a hidden name, then give it its own."""
+        (self.folder / "samples").mkdir()
+        self._write_recipe()
+        (self.folder / "metrics.jsonl").touch()
+        self.save()
+        if self.policy == "rollback":
+            self._write_tensors(HEALTHY_FILE, *self._state())
+        self.writer.wait()
+        self.place.settle()
+        self.folder = self.place.path
 
-    def _load(self) -> None:
+    def _write_recipe(self) -> None:
+        with atomic(self.folder / RECIPE_FILE) as temporary:
+            temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
+
+    def _load(self, keep: int | None) -> None:
         path = self.folder / catalog.STATE_FILE
         tensors, header = checkpoint.read(path)
-        if header.get("format") != checkpoint.FORMAT:
+        if (found := header.get("format")) != checkpoint.FORMAT:
+            newer = type(found) is int and found > checkpoint.FORMAT
             raise GancliError(
-                f"{path} has the format {header.get('format')!r}, not {checkpoint.FORMAT}", "start a new run"
+                f"{path} has the format {found!r}, and this is gancli {gancli.__version__}, which reads "
+                f"{checkpoint.FORMAT}",
+                "bring gancli up to date, or start a new run" if newer else "start a new run with another --out",
             )
         with _fitting(path):
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
                 self._take(checkpoint.unflatten(header["state"], tensors))
                 self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
+                self.keep = int(header.get("keep", 0)) if keep is None else keep
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.folder} was trained on: "
@@ -304,9 +364,24 @@ class Run:
         if here != there:
             self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
             self.note += "the rest will differ in the last bits"
-        for left in self.folder.glob(".*.part") if self.world.first else ():
-            left.unlink()
+        self.place.sweep()
+        self._forget_candidate()
+        recipe = self.folder / RECIPE_FILE
+        stale = not recipe.exists() or read(recipe) != self.recipe.to_dict()
+        self.world.wait()
+        if stale and self.world.first:
+            self._write_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
         self._trim()
+
+    def _forget_candidate(self) -> None:
+        """Remove a candidate of a course that the run has gone back from."""
+        candidate = self.folder / CANDIDATE_FILE
+        if (
+            self.world.first
+            and candidate.exists()
+            and checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks
+        ):
+            candidate.unlink()
 
     def _take(self, state: dict[str, Any]) -> None:
         counters = [state["rounds"], state["drawn"], *state["steps"].values()]
@@ -370,7 +445,7 @@ class Run:
                 if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
                     return
             candidate.replace(self.folder / HEALTHY_FILE)
-        self._write_state(CANDIDATE_FILE)
+        self._write_tensors(CANDIDATE_FILE, *self._state())
 
     def _stamp(self) -> dict[str, Any]:
         return {
@@ -415,10 +490,9 @@ class Run:
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
         self.world.wait()
-        if self.world.first:
-            (self.folder / CANDIDATE_FILE).unlink(missing_ok=True)
         self.trainer.means()  # of the rounds that are undone
         self.save()
+        self._forget_candidate()
         self._trim()
         row = {**self._stamp(), health.ROLLBACK: {**self.rollbacks[-1], "scale": self.trainer.scale}}
         self._write(row, reporter)
@@ -434,12 +508,13 @@ class Run:
         path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
         if self.world.first:
             picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
-            self.writer.do(lambda: save_picture(picture, path))
+            self._later(partial(save_picture, picture, path))
         reporter.pictures(images)
         return self.preview.figures()
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
+        self.place.check()
         save_losses(health.of_training(read_metrics(self.folder / "metrics.jsonl")), self.folder / "losses.png")
         save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
         picture = _fitted(self.samples(), PICTURE)
@@ -497,11 +572,25 @@ def machine(device: torch.device) -> str:
 
 
 def stored_recipe(folder: Path) -> Recipe:
-    """The resolved recipe of a run.
+    """The resolved recipe of a run; keys that were added to recipes since then have their defaults.
 
     Raises:
-        UsageError: the folder is no run.
+        UsageError: the folder is no run, or its recipe says what this version does not know.
     """
-    if not (folder / catalog.STATE_FILE).exists():
+    state, path = folder / catalog.STATE_FILE, folder / RECIPE_FILE
+    if not state.exists():
         raise UsageError(f"{folder} is not a run: it has no state.safetensors", "name the folder of a training")
-    return parse(read(folder / "recipe.toml"))
+    header = checkpoint.read_header(state)
+    try:
+        return parse(read(path) if path.exists() else header["recipe"])
+    except KeyError:
+        raise GancliError(
+            f"{folder} has no recipe.toml, nor does its state say what it was", "start a new run"
+        ) from None
+    except UsageError as error:
+        made = str(header.get("gancli", "unknown"))[:40]
+        if made != gancli.__version__:
+            hint = f"gancli {made} made this run and can go on with it; this is gancli {gancli.__version__}"
+        else:
+            hint = "correct it, or remove it: the state holds the recipe too"
+        raise UsageError(f"{path}: {error.message}", hint) from error

@@ -1,10 +1,13 @@
 """``gancli doctor`` as a user meets it, on files as trainings leave them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from gancli.lock import Lock
 
 ROW = {"images": 0, "seconds": 1.0, "loss/discriminator": 1.2, "loss/generator": 0.8, "probability/real": 0.6}
 ROW |= {"probability/fake": 0.4, "diversity": 0.9, "nearest": 0.8, "noise": 0.1, "change": 0.5, "health": {}}
@@ -12,15 +15,17 @@ RECIPE = 'model = "quick"\n[data]\nname = "digits"\n[training]\nrounds = 2000\n'
 
 
 @pytest.fixture
-def run(home: Path) -> Path:
-    """A run that collapsed, whose last line was half written."""
+def run(home: Path) -> Iterator[Path]:
+    """A run that collapsed and that is being trained, whose last line was half written."""
     folder = home / "runs" / "r"
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text(RECIPE)
     rows = [{**ROW, "round": n, "images": n * 10, "diversity": 0.9 if n < 1000 else 0.05} for n in range(100, 1500, 50)]
     text = "".join(json.dumps(row) + "\n" for row in rows) + '{"round": 1500, "loss/disc'
     (folder / "metrics.jsonl").write_text(text)
-    return folder
+    training = Lock(folder)
+    yield folder
+    training.release()
 
 
 def test_a_collapse_is_explained_from_the_files(run_cli, run: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gancli import checkpoint
+from gancli.cli.interrupt import Stop
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -233,7 +234,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_rest_is_the_same(home: Path, run
 
 def test_a_bare_resume_takes_the_newest_unfinished_run(home: Path, run_cli, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("gancli.cli.interrupt.graceful", lambda: nullcontext(lambda: True))
+        patched.setattr("gancli.cli.interrupt.graceful", lambda: nullcontext(Stop(signal.SIGINT)))
         stopped = run_cli("train", "digits", "--rounds", 3, *SMALL, "--out", "runs/old")
     assert stopped.code == 130
     assert stopped.err.endswith(

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from gancli import catalog, recipe, registry
+from gancli import catalog, checkpoint, recipe, registry
 from gancli.data import Dataset
 from gancli.data.wanted import load_for
 from gancli.recipe import Recipe
@@ -54,6 +54,13 @@ def trainer(made: Recipe) -> Trainer:
 def run(folder: Path, made: Recipe) -> Run:
     """In a folder."""
     return Run(folder, made, dataset(made), CPU)
+
+
+def left(folder: Path) -> dict[str, str]:
+    """What a run ends as, but for times: digests of the tensors of state and model, and the recipe."""
+    names = (catalog.STATE_FILE, catalog.MODEL_FILE)
+    found = {name: checkpoint.digest(checkpoint.read(folder / name)[0]) for name in names}
+    return found | {"recipe": (folder / "recipe.toml").read_text()}
 
 
 class Silent:
