@@ -38,7 +38,7 @@ PAGES = {
         PERFORMANCE,
         ("quality", "throughput", "limit", "startup", "sampling", "growth", "gpu", "estimate"),
     ),
-    "reliability": (RELIABILITY, ("processes",)),
+    "reliability": (RELIABILITY, ("faults", "hostile", "processes")),
 }
 """Pages of docs/: what stands above, and the sections."""
 SECTIONS = tuple(name for _, names in PAGES.values() for name in names)
