@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu, limit, plain, quality, throughput
+from benchmarks import estimate, gpu, limit, plain, quality, throughput
 
 DATA = os.environ.get("GANCLI_DATA", "")
 
@@ -28,6 +28,7 @@ def mnist(monkeypatch: pytest.MonkeyPatch) -> None:
         ("throughput", ["| dcgan | 128 |", "**"]),
         ("limit", ["| quick | ", "A whole round of quick", "`aten::"]),
         ("quality", ["| 0.001 | **", "| 0.002 | - | **", "held-out images"]),
+        ("estimate", ["Measured on one device, `dcgan`", "| 1x | 1 | 128 | 0.0 MB ", "| 100x | 1,024 | 131,072 |"]),
     ],
 )
 def test_a_section_runs_at_its_smallest(name: str, parts: list[str], home: Path) -> None:
@@ -142,3 +143,17 @@ def test_the_picture_and_the_page_of_quality(tmp_path: Path) -> None:
     assert "Not done yet: 2 pieces" in text
     quality.draw(found, tmp_path / "a" / "quality.png")
     assert (tmp_path / "a" / "quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_many_devices_are_reckoned_by_hand() -> None:
+    """A batch of 100 in a second; 4 MB to send; two norms."""
+    found = {"batch": 100, "images_per_second": [100.0], "weights": {"g": 3_000_000, "d": 1_000_000}, "norms": 2}
+    found["image_bytes"] = 10
+    one = estimate.reckon(found, 1, 1)
+    assert (one["images"], one["efficiency"], one["sent"]) == (100, 1, 0)
+    eight = estimate.reckon(found, 8, 10)
+    talk = 2 * 7 / 8 * 4e6 / estimate.INSIDE + 3 * (4 * 2 + 2) * estimate.LATENCY
+    assert eight["talk"] == pytest.approx(talk)
+    assert eight["images"] == pytest.approx(800 / (0.1 + talk))
+    assert eight["data"] == pytest.approx(10 * eight["images"])
+    assert estimate.reckon(found, 64, 1)["talk"] > eight["talk"]
