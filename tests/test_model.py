@@ -143,7 +143,7 @@ FORGED = {
         lambda t, h: h["recipe"]["networks"].update(generator={"architecture": "mlp", "hidden": [8192] * 64}),
         "generator would have",
     ),
-    "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "format = 2: should be 1"),
+    "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "the recipe has the format 2"),
     "a format of tomorrow": (lambda t, h: h.update(format=2), "is not a model of this version of gancli"),
     "a state": (lambda t, h: h.update(kind="state"), "is not a model of this version of gancli"),
 }

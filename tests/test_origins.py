@@ -47,7 +47,7 @@ def test_the_perceptron_of_28x28() -> None:
         "ReLU()",
         "Linear(in_features=128, out_features=1, bias=True)",
     ]
-    assert made.latent.model_dump() == {"dim": 100, "distribution": "normal", "classes": 0, "codes": 0}
+    assert made.latent.model_dump(exclude_none=True) == {"dim": 100, "distribution": "normal", "classes": 0, "codes": 0}
     assert made.objective.options["loss"] == "non-saturating"
     for section in made.optimizer.values():
         assert (section.name, section.lr, section.options["betas"]) == ("adam", 2e-4, [0.9, 0.999])
@@ -92,7 +92,12 @@ def test_the_dcgan_of_keras() -> None:
     ]
     borders = [part.border for part in build(made, "discriminator", blank=True).body if hasattr(part, "border")]
     assert borders == [(1, 2, 1, 2), (1, 2, 1, 2), (2, 2, 2, 2), (2, 2, 2, 2)]
-    assert made.latent.model_dump() == {"dim": 100, "distribution": "uniform", "classes": 0, "codes": 0}
+    assert made.latent.model_dump(exclude_none=True) == {
+        "dim": 100,
+        "distribution": "uniform",
+        "classes": 0,
+        "codes": 0,
+    }
     options = made.objective.options
     assert (options["loss"], options["joint"], options["still_generator"]) == ("non-saturating", True, True)
     rates = {"discriminator": (8e-4, 6e-8), "generator": (4e-4, 3e-8)}

@@ -40,9 +40,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     heard: list[str] = []
     inner = Reader.read
 
-    def listen(self: Reader, what: str, *rest: Any) -> Any:
+    def listen(self: Reader, what: str, *rest: Any, **named: Any) -> Any:
         heard.append(what)
-        return inner(self, what, *rest)
+        return inner(self, what, *rest, **named)
 
     monkeypatch.setattr(Reader, "read", listen)
     return heard
