@@ -21,7 +21,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gancli.errors import GancliError
 
@@ -196,8 +196,21 @@ def leave(*, well: bool = True) -> None:
             distributed.destroy_process_group()
 
 
+def end(code: int) -> NoReturn:
+    """Exit; one of several processes at once, since what PyTorch's threads do while Python is torn down may abort."""
+    if rank() is None:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 ENDED = "GANCLI_ENDED"
 """Names a file for the exit code of a command that ended by itself in one of its processes, though not well."""
+
+
+_ANEW = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+"""Has processes that start again meet in a new place: in the old one they would find the addresses of the dead."""
 
 
 def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
@@ -224,7 +237,7 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
             max_restarts=restarts,
             monitor_interval=0.2,
         )
-        set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
+        set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)), **_ANEW}
         with _environment(set_here):
             try:
                 elastic_launch(config, sys.executable)("-m", "gancli", *arguments)

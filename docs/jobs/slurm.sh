@@ -15,6 +15,8 @@ set -euo pipefail
 
 run=${RUN:-runs/photos}
 data=${DATA:-photos.zip}
+# Processes that start again meet in a new place, not at the addresses of the dead.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 srun torchrun \

@@ -184,7 +184,7 @@ def _run(words: Sequence[str]) -> None:
     if fault and speaks:
         _report(*fault)
     processes.leave(well=code == 0 and fault is None)
-    sys.exit(code)
+    processes.end(code)
 
 
 def _typed(error: typer.TyperException, arguments: list[str]) -> tuple[str, str] | None:

@@ -135,6 +135,8 @@ class Place:
                 f"{self.path} was removed or renamed while it was trained in",
                 "if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again",
             )
+        if isinstance(error, UsageError) and os.access(self.path, os.W_OK | os.X_OK):
+            return error  # of something else, as of data that are no longer where they were
         if isinstance(error, UsageError):
             what, remedy = error.message, "give back the right to write there"
         else:

@@ -73,7 +73,7 @@ class Trainer:
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
-        self._plays = {player.name: self._play(player) for player in self.players}
+        self._plays = {player.name: self._watched(player) for player in self.players} if world.size > 1 else {}
         self._drops = any(isinstance(m, _DropoutNd) for network in self.networks.values() for m in network.modules())
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
@@ -134,7 +134,7 @@ class Trainer:
 
     def _learn(self, player: Player, turn: Turn, last: bool) -> None:
         """Gradients of one part of the batch, added to those of the parts before; the last one's go to everybody."""
-        play = self._plays[player.name]
+        play = self._plays.get(player.name, player.play)
         together = nullcontext() if last or not isinstance(play, DistributedDataParallel) else play.no_sync()
         with together:
             with self._precision():
@@ -164,10 +164,8 @@ class Trainer:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number % 2**63)
 
-    def _play(self, player: Player) -> Callable[[Turn], Outcome]:
+    def _watched(self, player: Player) -> DistributedDataParallel:
         """A player's step, after whose backward pass every process has the mean of all gradients."""
-        if self.world.size == 1:
-            return player.play
         step = _Step(player, [self.networks[name] for name in player.networks])
         # Buffers need no telling: where layers look at the whole batch, all processes have the same.
         make: Any = DistributedDataParallel

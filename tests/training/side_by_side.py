@@ -59,6 +59,7 @@ def main(folder: Path, *plans: str) -> None:
         Tensor.float = Tensor.double if double else single
         train(folder / name, world, int(parts), int(rounds))
     processes.leave()
+    processes.end(0)
 
 
 if __name__ == "__main__":
