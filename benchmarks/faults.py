@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -259,10 +259,13 @@ def stage(home: Home) -> str:
     return "in the making" if (home / ".r.new").exists() else "before the folder"
 
 
-@contextmanager
-def _homes(count: int) -> Generator[list[Home]]:
+def _homes(count: int) -> Iterator[Home]:
+    """So many folders to be made, each gone when the next comes."""
     with tempfile.TemporaryDirectory() as folder:
-        yield [Path(folder) / str(number) for number in range(count)]
+        for number in range(count):
+            home = Path(folder) / str(number)
+            yield home
+            shutil.rmtree(home)
 
 
 # The faults.
@@ -271,63 +274,57 @@ def _homes(count: int) -> Generator[list[Home]]:
 def killed(count: int, seed: int = 0) -> dict[str, Any]:
     """SIGKILL anywhere between the first line of the command and its end, the making of the folder included."""
     tally, moments, seconds = Tally(), random.Random(seed), undisturbed().seconds
-    with _homes(count) as homes:
-        for home in homes:
-            command = Command(home)
-            command.wait(moments.uniform(0, seconds))
-            command.process.kill()
-            command.end()
-            tally.moments[stage(home)] += 1
-            tally.take("tracebacks", "Traceback" in command.words, command.words)
-            tally.take("corrupted or lost", damage(home / "r"))
-            tally.resumed(home)
-            shutil.rmtree(home)
+    for home in _homes(count):
+        command = Command(home)
+        command.wait(moments.uniform(0, seconds))
+        command.process.kill()
+        command.end()
+        tally.moments[stage(home)] += 1
+        tally.take("tracebacks", "Traceback" in command.words, command.words)
+        tally.take("corrupted or lost", damage(home / "r"))
+        tally.resumed(home)
     return tally.found(count)
 
 
 def terminated(count: int, seed: int = 0) -> dict[str, Any]:
     """SIGTERM, twice, as schedulers send it: the training saves and ends with 143, or was done."""
     tally, moments, seconds = Tally(), random.Random(seed), undisturbed().seconds
-    with _homes(count) as homes:
-        for home in homes:
-            command = Command(home)
-            while stage(home) != "training" and command.wait(0.001) is None:
-                pass  # before it trains, SIGTERM ends it as any program, and there is nothing to save
-            command.wait(moments.uniform(0, seconds / 2))
-            command.send(signal.SIGTERM)
-            command.send(signal.SIGTERM)
-            code = tally.ended(command, 143, 0, -signal.SIGTERM)
-            tally.moments[{0: "done", 143: "stopped"}.get(code or 0, "not yet training")] += 1
-            if code == 143:
-                tally.take("wrong ends", "go on with: gancli train --resume r" not in command.words, command.words)
-            tally.resumed(home)
-            shutil.rmtree(home)
+    for home in _homes(count):
+        command = Command(home)
+        while stage(home) != "training" and command.wait(0.001) is None:
+            pass  # before it trains, SIGTERM ends it as any program, and there is nothing to save
+        command.wait(moments.uniform(0, seconds / 2))
+        command.send(signal.SIGTERM)
+        command.send(signal.SIGTERM)
+        code = tally.ended(command, 143, 0, -signal.SIGTERM)
+        tally.moments[{0: "done", 143: "stopped"}.get(code or 0, "not yet training")] += 1
+        if code == 143:
+            tally.take("wrong ends", "go on with: gancli train --resume r" not in command.words, command.words)
+        tally.resumed(home)
     return tally.found(count)
 
 
 def doubled(count: int, seed: int = 0) -> dict[str, Any]:
     """The same command twice at about the same time: one trains, the other names it and ends."""
     tally, moments, seconds = Tally(), random.Random(seed), undisturbed().seconds
-    with _homes(count) as homes:
-        for home in homes:
-            home.mkdir()
-            arguments = [str(home / "r") if word == "r" else word for word in COMMAND]
-            pair = [Command(home / name, arguments, go=False) for name in ("first", "second")]
-            pair[0].go()
-            pair[0].wait(moments.choice([0.0, moments.uniform(0, seconds / 4)]))
-            moment = stage(home)
-            pair[1].go()
-            codes = [tally.ended(command, 0, 1) for command in pair]
-            if codes == [0, 0] and "finished, " in pair[1].words:
-                moment = "finished"  # the first was done before the second looked
-            else:
-                tally.take("wrong ends", sorted(map(str, codes)) != ["0", "1"] and codes, pair[1].words)
-                winner, refused = pair if codes[1] else reversed(pair)
-                named = f"is being trained by process {winner.process.pid} on "
-                tally.take("wrong ends", named not in refused.words and f"{named!r} is not said", refused.words)
-            tally.moments[moment] += 1
-            tally.resumed(home)
-            shutil.rmtree(home)
+    for home in _homes(count):
+        home.mkdir()
+        arguments = [str(home / "r") if word == "r" else word for word in COMMAND]
+        pair = [Command(home / name, arguments, go=False) for name in ("first", "second")]
+        pair[0].go()
+        pair[0].wait(moments.choice([0.0, moments.uniform(0, seconds / 4)]))
+        moment = stage(home)
+        pair[1].go()
+        codes = [tally.ended(command, 0, 1) for command in pair]
+        if codes == [0, 0] and "finished, " in pair[1].words:
+            moment = "finished"  # the first was done before the second looked
+        else:
+            tally.take("wrong ends", sorted(map(str, codes)) != ["0", "1"] and codes, pair[1].words)
+            winner, refused = pair if codes[1] else reversed(pair)
+            named = f"is being trained by process {winner.process.pid} on "
+            tally.take("wrong ends", named not in refused.words and f"{named!r} is not said", refused.words)
+        tally.moments[moment] += 1
+        tally.resumed(home)
     return tally.found(count)
 
 
@@ -392,27 +389,25 @@ def _ended_by(
         user: who trains, if not who runs this.
     """
     tally, moments, seconds = Tally(), random.Random(seed), undisturbed().seconds
-    with _homes(count) as homes:
-        for home in homes:
-            home.parent.chmod(0o755)
-            home.mkdir()
-            home.chmod(0o777)
-            command = Command(home, user=user)
-            while stage(home) != "training" and command.wait(0.001) is None:
-                pass
-            command.wait(moments.uniform(0, seconds / 4))
-            tally.moments[stage(home)] += 1
-            disturb(home, command)
-            code = tally.ended(command, 0, 1)
-            error = [words for words in said if words in command.words and "\nhint: " in command.words]
-            tally.take("wrong ends", code == 1 and not error and "says not why", command.words)
-            tally.take("corrupted or lost", run != "r" and (home / "r").exists() and "the folder was made anew")
-            tally.take("corrupted or lost", damage(home / run))
-            for folder in (home / run, home / run / "samples"):
-                folder.chmod(0o755)
-            shutil.rmtree(home / "r.warm", ignore_errors=True)
-            tally.resumed(home, run)
-            shutil.rmtree(home)
+    for home in _homes(count):
+        home.parent.chmod(0o755)
+        home.mkdir()
+        home.chmod(0o777)
+        command = Command(home, user=user)
+        while stage(home) != "training" and command.wait(0.001) is None:
+            pass
+        command.wait(moments.uniform(0, seconds / 4))
+        tally.moments[stage(home)] += 1
+        disturb(home, command)
+        code = tally.ended(command, 0, 1)
+        error = [words for words in said if words in command.words and "\nhint: " in command.words]
+        tally.take("wrong ends", code == 1 and not error and "says not why", command.words)
+        tally.take("corrupted or lost", run != "r" and (home / "r").exists() and "the folder was made anew")
+        tally.take("corrupted or lost", damage(home / run))
+        for folder in (home / run, home / run / "samples"):
+            folder.chmod(0o755)
+        shutil.rmtree(home / "r.warm", ignore_errors=True)
+        tally.resumed(home, run)
     return tally.found(count)
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 WORKER = ROOT / "tests" / "training" / "side_by_side.py"
 MODELS = {"quick": 200, "dcgan": 150, "mlp-gan": 3000}
 """Rounds of a measured training on MNIST."""
-PAIRS, DEATHS, LIMIT = 5, 20, 300.0
+PAIRS, DEATHS, LIMIT = 5, 20, 500.0
 """Trainings of each kind, processes killed, and seconds after which a command counts as hanging."""
 
 
@@ -51,10 +51,7 @@ def measure(quick: bool) -> dict[str, Any]:
 def agreement(folder: Path, rounds: int) -> dict[str, Any]:
     """How far weights and losses of two processes are from those of one, by model, after so many rounds in float64."""
     for size in (1, 2):
-        started = together(folder, size, f"of-{size}:1:fp64:{rounds}")
-        for process in started:
-            if process.wait(LIMIT):
-                raise RuntimeError(f"a process of {size} ended with exit code {process.returncode}")
+        together(folder, size, f"of-{size}:1:fp64:{rounds}")
     weights = [load_file(folder / f"of-{size}.safetensors") for size in (1, 2)]
     told = [json.loads((folder / f"of-{size}.json").read_text()) for size in (1, 2)]
     by_model: dict[str, Any] = {}
@@ -69,15 +66,28 @@ def agreement(folder: Path, rounds: int) -> dict[str, Any]:
     return {"rounds": rounds, "models": by_model}
 
 
-def together(folder: Path, size: int, plan: str) -> list[subprocess.Popen[bytes]]:
-    """The processes that train every model of the zoo together, started."""
+def together(folder: Path, size: int, *plans: str, threads: int | None = None) -> None:
+    """Have so many processes train every model of the zoo together, once for each plan of ``side_by_side.py``.
+
+    Raises:
+        RuntimeError: one of them failed.
+        TimeoutExpired: one of them hangs.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     paths = os.pathsep.join([str(ROOT), str(WORKER.parent)])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "PYTHONPATH": paths}
-    command = [sys.executable, str(WORKER), str(folder), plan]
-    return [subprocess.Popen(command, env=os.environ | shared | {"RANK": str(rank)}) for rank in range(size)]
+    shared |= {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, str(WORKER), str(folder), *plans]
+    started = [
+        subprocess.Popen(command, env=os.environ | shared | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(size)
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=LIMIT)
+        if process.returncode:
+            raise RuntimeError(f"a process of {size} ended with exit code {process.returncode}: {said}")
 
 
 # Speed.
@@ -142,13 +152,17 @@ def _start(out: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(whole, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _kill_one(parent: int, dice: random.Random) -> int:
-    """SIGKILL to one of a process's children that train; how many that were."""
+def trainers(parent: int) -> list[int]:
+    """The processes that a command with ``--processes`` has started to train, on Linux."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    trainers = [int(child) for child in children if b"gancli" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    if not trainers:
+    return [int(child) for child in children if b"gancli" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def _kill_one(parent: int, dice: random.Random) -> int:
+    """SIGKILL to one of a command's processes; how many that were."""
+    if not (there := trainers(parent)):
         return 0
-    os.kill(dice.choice(trainers), signal.SIGKILL)
+    os.kill(dice.choice(there), signal.SIGKILL)
     return 1
 
 

@@ -14,7 +14,13 @@ RUNS = 7
 
 GANCLI = "import sys; from gancli.cli import main; main(sys.argv[1:])"
 
-FIRST_STEP = """
+
+def first_step(then: str = "None") -> str:
+    """Code of a training that ends with its first round, after an expression.
+
+    The hook goes in where the last of torch has been imported. Trials begin in the midst of a training.
+    """
+    return f"""
 import os, sys
 from gancli.cli import main, train
 quickly = train.import_quickly
@@ -23,13 +29,14 @@ def and_stop(*modules):
     if "torch._dynamo" in modules:
         from gancli.training.trainer import Trainer
         step = Trainer.round
-        # Trials begin in the midst of a training.
-        Trainer.round = lambda self: (step(self), self.rounds == 1 and os._exit(0))
+        Trainer.round = lambda self: (step(self), self.rounds == 1 and ({then}, os._exit(0)))
 train.import_quickly = and_stop
-main(sys.argv[1:])
-sys.exit("there was no first step")
+try:
+    main(sys.argv[1:])
+finally:
+    sys.exit("there was no first step")
 """
-"""A training that ends with its first round; the hook goes in where the last of torch has been imported."""
+
 
 TORCH, ADAM = "import torch", "import torch, build Adam"
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -39,8 +46,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "gancli --help": (GANCLI, "--help"),
     "gancli zoo list": (GANCLI, "zoo", "list"),
     "gancli sample dcgan/mnist": (GANCLI, "sample", "dcgan/mnist", "-n", "64"),
-    "gancli train digits, first step": (FIRST_STEP, "train", "digits", "--rounds", "1", "--quiet"),
-    "gancli train mnist, first step": (FIRST_STEP, "train", "mnist", "--model", "quick", "--rounds", "1", "--quiet"),
+    "gancli train digits, first step": (first_step(), "train", "digits", "--rounds", "1", "--quiet"),
+    "gancli train mnist, first step": (first_step(), "train", "mnist", "--model", "quick", "--rounds", "1", "--quiet"),
 }
 """Code and arguments of a process, by name."""
 

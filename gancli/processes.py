@@ -87,27 +87,29 @@ class World:
         if self.size == 1:
             return rows
         import torch
-        from torch import distributed
 
-        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(self.size)]
-        distributed.all_gather(parts, rows.detach().contiguous())
-        return torch.cat(parts)
+        return torch.cat(self._of_all(rows.detach()))
 
     def exchange(self, mine: Tensor) -> list[Tensor]:
         """The tensors of all processes, in the order of their ranks, on the CPU: of one type, of any lengths (N, …)."""
         if self.size == 1:
             return [mine.detach().cpu()]
         import torch
+
+        mine = mine.detach().cpu()
+        lengths = [int(length) for length in self._of_all(torch.tensor(len(mine)))]
+        padded = torch.cat([mine, mine.new_zeros(max(lengths) - len(mine), *mine.shape[1:])])
+        return [rows[:length] for rows, length in zip(self._of_all(padded), lengths, strict=True)]
+
+    def _of_all(self, mine: Tensor) -> list[Tensor]:
+        """The tensors of all processes, in the order of their ranks, which are of one shape."""
+        import torch
         from torch import distributed
 
-        mine = mine.detach().cpu().contiguous()
-        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        distributed.all_gather(lengths, torch.tensor([len(mine)]))
-        longest = max(int(length) for length in lengths)
-        padded = torch.cat([mine, mine.new_zeros(longest - len(mine), *mine.shape[1:])])
-        found = [torch.empty_like(padded) for _ in range(self.size)]
-        distributed.all_gather(found, padded)
-        return [rows[: int(length)] for rows, length in zip(found, lengths, strict=True)]
+        mine = mine.contiguous()
+        found = [torch.empty_like(mine) for _ in range(self.size)]
+        distributed.all_gather(found, mine)
+        return found
 
     def tell(self, document: Any) -> Any:
         """What the first process says, in every process: anything that JSON can say."""
@@ -192,7 +194,7 @@ def leave(*, well: bool = True) -> None:
     if distributed.is_available() and distributed.is_initialized():
         with suppress(RuntimeError):
             if well:
-                World(distributed.get_rank(), distributed.get_world_size()).wait()
+                join().wait()
             distributed.destroy_process_group()
 
 
@@ -207,7 +209,6 @@ def end(code: int) -> NoReturn:
 
 ENDED = "GANCLI_ENDED"
 """Names a file for the exit code of a command that ended by itself in one of its processes, though not well."""
-
 
 _ANEW = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """Has processes that start again meet in a new place: in the old one they would find the addresses of the dead."""
@@ -281,4 +282,7 @@ def _environment(values: dict[str, str]) -> Generator[None]:
         yield
     finally:
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import gancli
+from benchmarks.startup import first_step
 from gancli.data import load
 from gancli.latent import LatentSpec
 from gancli.recipe import read
@@ -39,18 +40,6 @@ try:
 except SystemExit as leaving:
     assert not leaving.code, leaving.code
 tell()
-"""
-FIRST_STEP = """
-from gancli.cli import main, train
-quickly = train.import_quickly
-def and_stop(*modules):
-    quickly(*modules)
-    if "torch._dynamo" in modules:
-        from gancli.training.trainer import Trainer
-        step = Trainer.round
-        Trainer.round = lambda self: (step(self), self.rounds == 1 and (tell(), sys.exit()))
-train.import_quickly = and_stop
-main(sys.argv[1:])
 """
 
 UNWANTED = {"matplotlib", "pandas", "requests", "scipy", "skimage", "sklearn", "tensorboard", "torch_fidelity"}
@@ -93,7 +82,17 @@ def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set
 
 def test_a_training_imports_little_up_to_its_first_step(home: Path, floors: list[tuple[set[str], int]]) -> None:
     ((loaded, searches),) = told(
-        FIRST_STEP, "train", "digits", "--model", "quick", "--rounds", "1", "--precision", "fp32", "--out", "r"
+        first_step("tell()"),
+        "train",
+        "digits",
+        "--model",
+        "quick",
+        "--rounds",
+        "1",
+        "--precision",
+        "fp32",
+        "--out",
+        "r",
     )
     with_optimizer, its_searches = floors[1]
     assert (home / "r" / "state.safetensors").exists()

@@ -111,7 +111,10 @@ def _kind_of_number(param: Any) -> str | None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 something failed, 2 the user's input was at fault, 130 Ctrl-C."""
+    """Run the command line and exit.
+
+    With 0: done; 1: something failed; 2: the user's input was at fault; 130: Ctrl-C; 143: SIGTERM.
+    """
     with nothing_raw():
         _run(sys.argv[1:] if args is None else args)
 
@@ -179,7 +182,7 @@ def _run(words: Sequence[str]) -> None:
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
         code, fault = 1, (f"an unexpected fault: {what}", "run it again with --traceback to see where it arose")
-        final = processes.rank() is None  # the death of another process looks so, and is worth another try
+        final = False  # the death of another process looks so, and is worth another try
     code, speaks = processes.give_up(code if isinstance(code, int) else 0, final)
     if fault and speaks:
         _report(*fault)

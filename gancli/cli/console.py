@@ -15,7 +15,11 @@ from gancli.errors import printable
 from gancli.processes import rank
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+
+    from gancli.data import Skipped
 
 
 @cache
@@ -59,6 +63,14 @@ def say(text: str, *, style: str | None = None) -> None:
     """One plain line on standard error; never wrapped, never parsed for markup. Of several processes one speaks."""
     if not rank():
         talk().print(printable(text), style=style, markup=False, soft_wrap=True)
+
+
+def tell_left_out(skipped: "Sequence[Skipped]", most: int, where: str = "") -> None:
+    """Say which files are no part of a data set, each with the reason; of the rest how many, and where to see them."""
+    for one in skipped[:most]:
+        say(f"left out {one.name}: {one.reason}")
+    if len(skipped) > most:
+        say(f"left out {len(skipped) - most:,} more{where}")
 
 
 class _Shown:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.console import say, screen
+from gancli.cli.console import say, screen, tell_left_out
 
 if TYPE_CHECKING:
-    from gancli.data import Dataset, Skipped
+    from gancli.data import Dataset
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -148,7 +147,7 @@ def shard(
 
     with progress_bar() as progress:
         made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
-    _tell_left_out(made.skipped)
+    tell_left_out(made.skipped, _NAMED)
     images = sum(each.images for each in made.shards)
     print(f"{out}  {len(made.shards):,} shards of {images:,} images: `gancli train {shlex.quote(str(out))}` takes them")
 
@@ -170,7 +169,7 @@ def index(
 
     with progress_bar() as progress:
         made = write_index(folder, None, progress)
-    _tell_left_out(made.skipped)
+    tell_left_out(made.skipped, _NAMED)
     images = sum(each.images for each in made.shards)
     print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
 
@@ -249,11 +248,4 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
         say(f"larger images come with {LONGEST_SIDE} pixels on the longer side unless --size says otherwise")
     if dataset.stream is not None:
         say(f"classes are counted, and images are shown, of {len(dataset.images):,} images")
-    _tell_left_out(dataset.skipped, "; --json names them all")
-
-
-def _tell_left_out(skipped: Sequence[Skipped], where: str = "") -> None:
-    for one in skipped[:_NAMED]:
-        say(f"left out {one.name}: {one.reason}")
-    if len(skipped) > _NAMED:
-        say(f"left out {len(skipped) - _NAMED:,} more{where}")
+    tell_left_out(dataset.skipped, _NAMED, "; --json names them all")

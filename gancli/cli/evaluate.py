@@ -13,7 +13,7 @@ from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.progress import progress_bar
 from gancli.cli.sample import Device, Truncation
-from gancli.cli.together import Processes, launch, meet
+from gancli.cli.together import Processes, launch_or_meet
 from gancli.errors import UsageError
 from gancli.processes import ALONE, sharing
 
@@ -105,9 +105,7 @@ def evaluate(
       gancli evaluate pix2pix/mnist
       gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
-    if processes and processes > 1:
-        launch(context.obj, processes)
-    world = meet()
+    world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.evaluation.judging")
     from gancli.cli import reports
     from gancli.evaluation.comparison import alike, rank

@@ -12,7 +12,7 @@ from gancli.cli.console import say
 from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
-from gancli.cli.together import Processes, launch, meet
+from gancli.cli.together import Processes, launch_or_meet
 from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
 from gancli.errors import UsageError
 from gancli.latent import Seeds, parse_seeds
@@ -123,9 +123,7 @@ def sample(
     if csv is None or out is not None:
         _check(chosen or Seeds([]), cells, many, Path(out) if out else None)
 
-    if processes and processes > 1:
-        launch(context.obj, processes)
-    world = meet()
+    world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.model")
     from gancli import model as models
     from gancli.cli import numbers

@@ -27,6 +27,21 @@ def meet() -> World:
     return processes.join()
 
 
+def launch_or_meet(arguments: list[str], count: int | None) -> World:
+    """Run the same command in so many processes, and leave; or, if it is one of those, meet the others.
+
+    Args:
+        arguments: of the command line, with ``--processes``.
+        count: how many; None or 1: no more than there are.
+
+    Raises:
+        typer.Exit: when those that were started have ended.
+    """
+    if count and count > 1:
+        launch(arguments, count)
+    return meet()
+
+
 def launch(arguments: list[str], count: int) -> None:
     """Run the same command in so many processes, and leave with its exit code.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.console import say
+from gancli.cli.console import say, tell_left_out
 from gancli.cli.imports import import_quickly
 from gancli.cli.together import Processes, launch, meet, one_by_one
 from gancli.errors import UsageError
@@ -323,10 +323,8 @@ def _prepare(
     where = pick_device(device)
     with progress_bar(quiet=quiet) as progress, one_by_one(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
-    for skipped in dataset.skipped[:5] if not quiet else ():
-        say(f"left out {skipped.name}: {skipped.reason}")
-    if len(dataset.skipped) > 5 and not quiet:
-        say(f"left out {len(dataset.skipped) - 5} more; `gancli data show` names them")
+    if not quiet:
+        tell_left_out(dataset.skipped, 5, "; `gancli data show` names them")
     _check_kind(recipe, dataset)
     if stored is None and len(dataset.classes) > 1:
         told = tables(labelled=True)

@@ -244,6 +244,11 @@ def _broken() -> Generator[None]:
         raise BadImageError(f"broken entry of the zip: {error}") from None
 
 
+def leaves(name: str) -> bool:
+    """Whether the name of a member would lie outside of its archive: ``../x``, ``/x``, ``C:x``."""
+    return re.match(r"[/\\]|[A-Za-z]:", name) is not None or ".." in re.split(r"[/\\]", name)
+
+
 class Zip:
     """The files of a zip, sorted by name, read in memory entry by entry.
 
@@ -262,7 +267,7 @@ class Zip:
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             name = entry.filename.replace("\\", "/")
-            if "\0" in name or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
+            if "\0" in name or leaves(name):
                 raise UsageError(
                     f"'{path}' has an entry that leaves the archive: '{entry.filename}'",
                     "such a zip is not to be trusted: make it again from the images",

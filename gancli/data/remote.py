@@ -6,14 +6,13 @@ import hashlib
 import http.client
 import time
 import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
-import gancli
 from gancli.data.prepared import Progress
 from gancli.data.shard_names import check
+from gancli.data.web import open_https
 from gancli.errors import GancliError
 from gancli.files import whole
 
@@ -30,14 +29,6 @@ class NotThere(Exception):
 
 class _Broken(Exception):
     """This try did not give the file; the text says why, and another may."""
-
-
-class _Strict(urllib.request.HTTPRedirectHandler):
-    """Follows a server elsewhere only where it leads to an address that may be fetched."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        check(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | None = None) -> None:
@@ -85,10 +76,9 @@ def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | 
 def _go_on(url: str, file: IO[bytes], largest: int, progress: Progress) -> None:
     """Ask for what is missing at the end of a file, and write it there."""
     done = file.seek(0, 2)
-    headers = {"User-Agent": f"gancli/{gancli.__version__}", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(url, headers=headers | ({"Range": f"bytes={done}-"} if done else {}))
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     try:
-        with urllib.request.build_opener(_Strict).open(request, timeout=TIMEOUT) as answer:
+        with open_https(url, TIMEOUT, headers, check) as answer:
             if done and not _continues(answer, done):
                 done = 0
                 file.seek(0)

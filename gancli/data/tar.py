@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import tarfile
 import threading
 import weakref
@@ -19,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from gancli.data.files import LARGEST_FILE
+from gancli.data.files import LARGEST_FILE, leaves
 from gancli.data.pixels import BadImageError
 from gancli.data.prepared import Skipped
-from gancli.errors import UsageError
+from gancli.errors import UsageError, printable
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
@@ -155,12 +154,12 @@ class Tar:
     def _take(self, member: tarfile.TarInfo, file: BinaryIO) -> None:
         """Note where an image lies, or what class a key has."""
         name = member.name
-        if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        if leaves(name):
             self._note(name, "a name that leaves the archive")
             return
         key, suffix = _split(name)
         if not key or suffix not in (*IMAGES, *LABELS):
-            shown = _printable(suffix[:20])
+            shown = printable(suffix[:20])
             self.others[shown if shown in self.others or len(self.others) < MOST_NOTES else "…"] += 1
         elif suffix in LABELS:
             self._take_label(member, key, suffix, file)
@@ -189,7 +188,7 @@ class Tar:
 
     def _note(self, name: str, reason: str) -> None:
         if len(self.skipped) < MOST_NOTES:
-            self.skipped.append(Skipped(_printable(name[:200]), reason))
+            self.skipped.append(Skipped(printable(name[:200]), reason))
 
 
 class _Guarded:
@@ -219,11 +218,6 @@ def _split(name: str) -> tuple[str, str]:
     folder, slash, last = name.rpartition("/")
     stem, _, suffix = last.partition(".")
     return (folder + slash + stem if stem else ""), suffix.lower()
-
-
-def _printable(text: str) -> str:
-    """Without what would steer a terminal, or cannot be written."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _from_text(data: bytes) -> int | None:

@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
+from gancli.training.presenting import Presenter
 from gancli.training.shard_feed import ShardImages
 
 Limits = tuple[float, float] | None
@@ -45,8 +46,7 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
             "train it on sine, ring, grid or swissroll",
         )
     if dataset.stream is not None:
-        mirror, place = recipe.data.mirror, (world.rank, world.size)
-        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, mirror, *place)
+        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, recipe.data.mirror, world)
     return Images(
         dataset.images,
         dataset.labels,
@@ -114,10 +114,9 @@ class Images:
         paired: bool = True,
         world: World = ALONE,
     ) -> None:
-        self.images, self.labels, self.sources, self.batch, self.seed = images, labels, sources, batch, seed
-        self.device, self.mirror = device, mirror
-        self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
-        self.drawn, self._rows = 0, world.share(batch)
+        self.images, self.labels, self.sources, self.batch = images, labels, sources, batch
+        self.device, self.drawn = device, 0
+        self._presenter = Presenter(batch, seed, device, limits, mirror, world)
         self._order = _Order(len(images), seed)
         # An unpaired source must not follow the images' order: where both have N items it would be a pairing.
         self._other = self._order if paired or sources is None else _Order(len(sources), seed ^ 0x5EED)
@@ -126,29 +125,20 @@ class Images:
 
     def next(self) -> Batch:
         """This process's share of the next batch, on the device; its images are float32 (N, C, H, W)."""
-        index = self._order.take(self.drawn, self.batch)[self._rows]
-        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)[self._rows]
+        presenter = self._presenter
+        index = self._order.take(self.drawn, self.batch)[presenter.rows]
+        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)[presenter.rows]
         self.drawn += self.batch
-        images = self._floats(self.images, index)
-        source = None if self.sources is None else self._floats(self.sources, other)
+        flips = presenter.flips(self.drawn)
+        images = presenter.floats(_chosen(self.images, index), flips)
+        source = None if self.sources is None else presenter.floats(_chosen(self.sources, other), flips)
         labels = None if self.labels is None else self.labels[index].to(self.device)
-        if self.mirror:
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
-            flip = (torch.rand(self.batch, generator=generator)[self._rows] < 0.5).to(self.device)[:, None, None, None]
-            images = torch.where(flip, images.flip(-1), images)
-            source = None if source is None else torch.where(flip, source.flip(-1), source)
-        layout = torch.channels_last
-        source = None if source is None else source.contiguous(memory_format=layout)
-        return Batch(images.contiguous(memory_format=layout), labels, source)
+        return Batch(images, labels, source)
 
-    def _floats(self, pixels: Tensor, index: Tensor) -> Tensor:
-        # Whole images are copied, where brackets would look up every pixel's place.
-        chosen = pixels.index_select(0, index.to(pixels.device, non_blocking=True))
-        if chosen.device != self.device:
-            # From pinned memory a batch travels while the device computes.
-            chosen = chosen.pin_memory() if self.device.type == "cuda" else chosen
-            chosen = chosen.to(self.device, non_blocking=True)
-        return chosen.float().mul_(self.scale).add_(self.low)
+
+def _chosen(pixels: Tensor, index: Tensor) -> Tensor:
+    # Whole images are copied, where brackets would look up every pixel's place.
+    return pixels.index_select(0, index.to(pixels.device, non_blocking=True))
 
 
 class _Order:

@@ -60,7 +60,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _tidy(row: Any) -> dict[str, Any] | None:
     """The entries of a row that are as a training writes them; None where the row is none, or is to be forgotten."""
-    if not isinstance(row, dict) or not _counts(row.get("round")):
+    if not isinstance(row, dict) or not counts(row.get("round")):
         return None
     if "evaluation" in row and not _is_evaluation(row["evaluation"]):
         return None
@@ -76,7 +76,8 @@ def _finite(value: Any) -> bool:
     return _number(value) and math.isfinite(value)
 
 
-def _counts(value: Any) -> bool:
+def counts(value: Any) -> bool:
+    """Whether it is a number of things, such as rounds, as every reader of JSON has it."""
     return type(value) is int and 0 <= value < 2**53
 
 
@@ -90,7 +91,7 @@ def _is_health(value: Any) -> bool:
 
 def _is_rollback(value: Any) -> bool:
     kinds: dict[str, Callable[[Any], bool]] = {
-        "from": _counts, "to": _counts, "because": _text, "text": _text, "scale": _finite
+        "from": counts, "to": counts, "because": _text, "text": _text, "scale": _finite
     }  # fmt: skip
     return isinstance(value, dict) and value.keys() == kinds.keys() and all(kinds[k](v) for k, v in value.items())
 

@@ -221,13 +221,13 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
     """
     asked = recipe.training.precision
     recipe, why = resolve(recipe, dataset, device), "as asked"
-    whole = recipe.training.batch
-    share = recipe.with_values(training={"batch": max(2, whole // world.size)})
+    share = {"batch": max(2, recipe.training.batch // world.size)}
     if asked == "auto":
-        precision, why = world.tell(worthwhile(share, dataset, device))
+        precision, why = world.tell(worthwhile(recipe.with_values(training=share), dataset, device))
         recipe = recipe.with_values(training={"precision": precision})
-        share = share.with_values(training={"precision": precision})
-    measurement = measure(share, dataset, device) if measured or in_minutes(recipe) else None
+    measurement = None
+    if measured or in_minutes(recipe):
+        measurement = measure(recipe.with_values(training=share), dataset, device)
     if measurement is not None and world.size > 1:
         seconds, look = world.most([measurement.seconds, measurement.look])
         images = world.size * measurement.images

@@ -45,7 +45,7 @@ from gancli.rendering.images import grid, save_grid, save_picture
 from gancli.rendering.plots import save_losses
 from gancli.training import health
 from gancli.training.evaluating import Evaluator, Settings, Stopped
-from gancli.training.metrics import read_metrics
+from gancli.training.metrics import counts, read_metrics
 from gancli.training.place import RECIPE_FILE, enter, thin
 from gancli.training.preview import FRAMES, Preview
 from gancli.training.published import facts, published
@@ -367,25 +367,21 @@ class Run:
         self.place.sweep()
         self._forget_candidate()
         recipe = self.folder / RECIPE_FILE
-        stale = not recipe.exists() or read(recipe) != self.recipe.to_dict()
-        self.world.wait()
-        if stale and self.world.first:
+        if self.world.first and (not recipe.exists() or read(recipe) != self.recipe.to_dict()):
             self._write_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
         self._trim()
 
     def _forget_candidate(self) -> None:
         """Remove a candidate of a course that the run has gone back from."""
         candidate = self.folder / CANDIDATE_FILE
-        if (
-            self.world.first
-            and candidate.exists()
-            and checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks
-        ):
+        if not self.world.first or not candidate.exists():
+            return
+        if checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
             candidate.unlink()
 
     def _take(self, state: dict[str, Any]) -> None:
         counters = [state["rounds"], state["drawn"], *state["steps"].values()]
-        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(_counts, counters)):
+        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
             raise ValueError("its counters are none")
         if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
             raise ValueError("its scale is none")
@@ -424,9 +420,8 @@ class Run:
             further = f"`gancli train --resume {shlex.quote(str(self.folder))}` goes on all the same"
             raise Unhealthy(found[0], f"{found[0].title} in {where}: {found[0].text}", further)
         if look is not None and self.policy == "rollback":
-            self._check(
-                checkpoint.flatten(trainer.state())[0]
-            )  # at looks, so that saving at other times changes nothing
+            # At looks, so that saving at other times changes nothing.
+            self._check(checkpoint.flatten(trainer.state())[0])
             if not self.watch.suspected:
                 self._keep_healthy()
 
@@ -489,7 +484,6 @@ class Run:
             self._take(checkpoint.unflatten(header["state"], tensors))
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
-        self.world.wait()
         self.trainer.means()  # of the rounds that are undone
         self.save()
         self._forget_candidate()
@@ -554,10 +548,6 @@ def _fitting(path: Path) -> Generator[None]:
     except (ArithmeticError, AssertionError, LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another --out") from error
-
-
-def _counts(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**53
 
 
 def machine(device: torch.device) -> str:

@@ -16,6 +16,8 @@ from gancli.data.prepared import Prepared
 from gancli.data.stream import Stream
 from gancli.errors import GancliError
 from gancli.objectives.base import Batch
+from gancli.processes import ALONE, World
+from gancli.training.presenting import Presenter
 
 WINDOW = 4
 """Shards whose images are shuffled together."""
@@ -28,16 +30,15 @@ class ShardImages:
 
     Args:
         stream: reads the shards.
-        batch: images a draw, of all ranks together.
+        batch: images a draw, of all processes together.
         seed: of the order.
         device: where batches go.
         limits: (lowest, highest) value that 0 and 255 become.
         mirror: show each image mirrored half of the time.
-        rank: which part of each batch is drawn here.
-        ranks: of how many parts; the order is the same for any number of them.
+        world: the processes among which a draw is shared; the order is the same for any number of them.
 
     Attributes:
-        drawn: items handed out so far, of all ranks together.
+        drawn: items handed out so far, to all processes together.
     """
 
     def __init__(
@@ -48,30 +49,21 @@ class ShardImages:
         device: torch.device,
         limits: tuple[float, float],
         mirror: bool = False,
-        rank: int = 0,
-        ranks: int = 1,
+        world: World = ALONE,
     ) -> None:
-        self.stream, self.batch, self.seed, self.device, self.mirror = stream, batch, seed, device, mirror
-        self.rank, self.ranks = rank, ranks
-        self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
+        self.stream, self.batch, self.device, self.world = stream, batch, device, world
+        self._presenter = Presenter(batch, seed, device, limits, mirror, world)
         self.drawn = 0
         self.held: dict[int, Future[Prepared]] = {}
         self._order = ShardOrder(stream.counts, seed)
 
     def next(self) -> Batch:
-        """This rank's rows of the next batch, on the device; images are float32 (batch / ranks, C, H, W)."""
-        first, last = (self.batch * rank // self.ranks for rank in (self.rank, self.rank + 1))
-        pixels, labels = self._rows(self.drawn + first, last - first)
+        """This process's rows of the next batch, on the device; images are float32 (N, C, H, W)."""
+        rows = self._presenter.rows
+        pixels, labels = self._rows(self.drawn + rows.start, rows.stop - rows.start)
         self.drawn += self.batch
-        # From pinned memory a batch travels while the device computes.
-        pixels = pixels.pin_memory() if self.device.type == "cuda" else pixels
-        images = pixels.to(self.device, non_blocking=True).float().mul_(self.scale).add_(self.low)
-        if self.mirror:
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
-            flip = (torch.rand(self.batch, generator=generator) < 0.5)[first:last].to(self.device)
-            images = torch.where(flip[:, None, None, None], images.flip(-1), images)
-        labels = None if labels is None else labels.to(self.device)
-        return Batch(images.contiguous(memory_format=torch.channels_last), labels)
+        images = self._presenter.floats(pixels, self._presenter.flips(self.drawn))
+        return Batch(images, None if labels is None else labels.to(self.device))
 
     def _rows(self, drawn: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Images uint8 (N, C, H, W) at positions of the order, and their labels int64 (N,) where there are classes."""
@@ -95,8 +87,8 @@ class ShardImages:
 
     def _hold(self, part: Part) -> None:
         """Ask for the shards of a window and of the one after it, and let go of all others."""
-        # Ranks that share a cache begin with different shards, and find what the others have decoded.
-        turn = self.rank * len(part.window) // self.ranks
+        # Processes that share a cache begin with different shards, and find what the others have decoded.
+        turn = self.world.rank * len(part.window) // self.world.size
         wanted = [*part.window[turn:], *part.window[:turn], *part.following]
         if self.held.keys() != set(wanted):
             self.held = {shard: future for shard, future in self.held.items() if shard in wanted}

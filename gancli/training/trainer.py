@@ -333,7 +333,7 @@ def _parts(recipe: Recipe, world: World) -> list[slice]:
     """
     batch, parts = recipe.training.batch, recipe.training.accumulate
     rows, rest = divmod(batch, world.size * parts)
-    if rest or rows < 1:
+    if rest:
         shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
         even = max(1, round(batch / (world.size * parts))) * world.size * parts
         raise UsageError(

@@ -62,7 +62,4 @@ class Writer:
 def snapshot(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same values on the CPU, contiguous, in memory that the training does not touch."""
     layout = torch.contiguous_format
-    return {
-        name: tensor.detach().to("cpu", copy=True, memory_format=layout).contiguous()
-        for name, tensor in tensors.items()
-    }
+    return {name: tensor.detach().to("cpu", copy=True, memory_format=layout) for name, tensor in tensors.items()}

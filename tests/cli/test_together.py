@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import gancli
+from benchmarks.processes import trainers
 from gancli.cli.together import without
 
 SMALL = [
@@ -86,12 +87,6 @@ def test_what_is_refused_is_refused_once(home: Path) -> None:
     assert "training.batch=8" in err
     assert "Traceback" not in err
     assert not any(Path("runs").glob("*"))
-
-
-def trainers(parent: int) -> list[int]:
-    """The processes that a command has started to train."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(child) for child in children if b"gancli" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes under /proc")

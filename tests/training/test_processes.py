@@ -2,44 +2,16 @@
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
-import gancli
+from benchmarks.processes import together
 from gancli import catalog
 
-HERE = Path(__file__).parent
 ROUNDS, FEW = 20, 3
-
-
-def train(folder: Path, size: int, *plans: str) -> None:
-    """Have so many processes train everything together, as each plan says."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    root = Path(gancli.__file__).parents[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(HERE / "side_by_side.py"), str(folder), *plans]
-    started = [
-        subprocess.Popen(
-            command,
-            env=os.environ | shared | {"RANK": str(rank), "PYTHONPATH": os.pathsep.join([str(root), str(HERE)])},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    for process in started:
-        _, said = process.communicate(timeout=500)
-        assert process.returncode == 0, said
-
 
 Found = tuple[dict[str, Tensor], dict[str, dict]]
 
@@ -48,9 +20,10 @@ Found = tuple[dict[str, Tensor], dict[str, dict]]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     """Weights, and what was told: alone, alone in two parts, by two processes, by three with two parts each."""
     folder = tmp_path_factory.mktemp("together")
-    train(folder, 1, f"one:1:fp64:{ROUNDS}", f"few:1:fp64:{FEW}", f"parts:2:fp64:{FEW}", "one32:1:fp32:1")
-    train(folder, 2, f"two:1:fp64:{ROUNDS}", "two32:1:fp32:1")
-    train(folder, 3, f"both:2:fp64:{FEW}")
+    train = partial(together, folder, threads=1)
+    train(1, f"one:1:fp64:{ROUNDS}", f"few:1:fp64:{FEW}", f"parts:2:fp64:{FEW}", "one32:1:fp32:1")
+    train(2, f"two:1:fp64:{ROUNDS}", "two32:1:fp32:1")
+    train(3, f"both:2:fp64:{FEW}")
     names = ("one", "few", "parts", "one32", "two", "two32", "both")
     return {
         name: (load_file(folder / f"{name}.safetensors"), json.loads((folder / f"{name}.json").read_text()))

@@ -24,6 +24,7 @@ from gancli.data.prepared import Prepared
 from gancli.data.sharding import write_shards
 from gancli.data.stream import Stream
 from gancli.errors import GancliError
+from gancli.processes import World
 from gancli.recipe import read
 from gancli.training.run import Run
 from gancli.training.shard_feed import WINDOW, ShardImages, ShardOrder
@@ -129,14 +130,14 @@ def test_a_feed_goes_on_in_the_middle(home):
         assert draw(later, 3) == everything[drawn * 8 : drawn * 8 + 24]
 
 
-@pytest.mark.parametrize("ranks", [2, 4, 8])
+@pytest.mark.parametrize("size", [2, 4, 8])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_ranks_together_draw_what_one_process_draws(home, ranks, mirror):
+def test_processes_together_draw_what_one_draws(home, size, mirror):
     for number in range(6):
         members = [(f"{n}.png", noise(number * 9 + n)) for n in range(5)]
         tar(home / "s" / f"{number}.tar", *members)
     alone = feed(home / "s", mirror=mirror)
-    parts = [feed(home / "s", mirror=mirror, rank=rank, ranks=ranks) for rank in range(ranks)]
+    parts = [feed(home / "s", mirror=mirror, world=World(rank, size)) for rank in range(size)]
     for _ in range(9):
         together = torch.cat([part.next().images for part in parts])
         assert torch.equal(together, alone.next().images)

@@ -1,0 +1,54 @@
+"""Pixels as they lie in memory on their way to what networks see."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gancli.processes import World
+
+
+class Presenter:
+    """Makes images that were drawn into a process's part of a batch.
+
+    Args:
+        batch: images a draw, of all processes together.
+        seed: of what is mirrored.
+        device: where batches go.
+        limits: (lowest, highest) value that 0 and 255 become.
+        mirror: show each image mirrored half of the time.
+        world: the processes among which a draw is shared.
+
+    Attributes:
+        rows: of a draw, those of this process.
+    """
+
+    def __init__(
+        self, batch: int, seed: int, device: torch.device, limits: tuple[float, float], mirror: bool, world: World
+    ) -> None:
+        self.batch, self.seed, self.device, self.mirror = batch, seed, device, mirror
+        self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
+        self.rows = world.share(batch)
+
+    def flips(self, drawn: int) -> Tensor | None:
+        """Which images of this process are mirrored in a draw, bool (N, 1, 1, 1); None: none ever.
+
+        Args:
+            drawn: images so far, which decides it together with the seed.
+        """
+        if not self.mirror:
+            return None
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + drawn) % 2**32)
+        chosen = torch.rand(self.batch, generator=generator)[self.rows] < 0.5
+        return chosen.to(self.device)[:, None, None, None]
+
+    def floats(self, pixels: Tensor, flips: Tensor | None) -> Tensor:
+        """Images uint8 (N, C, H, W) as float32 on the device, channels last."""
+        if pixels.device != self.device:
+            # From pinned memory a batch travels while the device computes.
+            pixels = pixels.pin_memory() if self.device.type == "cuda" else pixels
+            pixels = pixels.to(self.device, non_blocking=True)
+        images = pixels.float().mul_(self.scale).add_(self.low)
+        if flips is not None:
+            images = torch.where(flips, images.flip(-1), images)
+        return images.contiguous(memory_format=torch.channels_last)
