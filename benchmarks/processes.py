@@ -24,7 +24,7 @@ from gancli import catalog, checkpoint
 TITLE = "Several processes"
 ROOT = Path(__file__).parents[1]
 WORKER = ROOT / "tests" / "training" / "side_by_side.py"
-MODELS = {"quick": 200, "dcgan": 150, "mlp-gan": 3000}
+MODELS = {"quick": 100, "dcgan": 80, "mlp-gan": 1500}
 """Rounds of a measured training on MNIST."""
 PAIRS, DEATHS, LIMIT = 5, 20, 500.0
 """Trainings of each kind, processes killed, and seconds after which a command counts as hanging."""

@@ -182,7 +182,9 @@ def _run(words: Sequence[str]) -> None:
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
         code, fault = 1, (f"an unexpected fault: {what}", "run it again with --traceback to see where it arose")
-        final = False  # the death of another process looks so, and is worth another try
+        final = False
+        if (number := processes.rank()) is not None:  # the death of another process looks so, and is worth another try
+            fault = f"process {number} stops: {what}", "if another one has died, all start again from the last save"
     code, speaks = processes.give_up(code if isinstance(code, int) else 0, final)
     if fault and speaks:
         _report(*fault)

@@ -101,6 +101,7 @@ def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_be
     os.kill(trainers(training.pid)[-1], signal.SIGKILL)
     code, _, err = end(training)
     assert code == 0, err
+    assert "unexpected fault" not in err
     wanted, found = load_file(two[0] / "state.safetensors"), load_file("killed/state.safetensors")
     assert wanted.keys() == found.keys()
     assert all(torch.equal(found[name], value) for name, value in wanted.items())
