@@ -42,6 +42,7 @@ DECIDED = {
     "training.budget",
     "training.seed",
     "latent.classes",
+    "latent.shares",
 }
 """What a run may have of its own: what a training fills in for itself, and the options of the printed command."""
 
