@@ -171,8 +171,8 @@ def markdown(found: dict[str, Any]) -> str:
     same, died = found["agreement"], found["restarts"]
     weights, losses = (max(each[key] for each in same["models"].values()) for key in ("weights", "losses"))
     lines = [
-        f"One process beside two that share each batch, all {len(same['models'])} models of the zoo with small "
-        f"networks on digits, {same['rounds']} rounds in float64 with batch norm over both: no weight differs by more "
+        "One process beside two that share each batch, all models of the zoo with small networks on digits, "
+        f"{same['rounds']} rounds in float64 with batch norm over both: no weight differs by more "
         f"than {weights:.1e}, no loss of any round by more than {losses:.1e}. Dropout is left out, which each process "
         "draws for itself.",
         "",

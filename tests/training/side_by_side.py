@@ -6,6 +6,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -17,6 +18,10 @@ from gancli.training.norms import SharedNorm
 from gancli.training.trainer import Trainer
 
 NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
+CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalog.models()}
+"""Model and objective by name."""
+# A slope through batch norm, of which there is a gradient, too.
+CASES["dcgan with r1"] = ("dcgan", {"penalties": {"r1": {"weight": 1.0, "interval": 2}}})
 
 
 def dry(model: str) -> dict[str, dict[str, float]]:
@@ -31,18 +36,18 @@ def dry(model: str) -> dict[str, dict[str, float]]:
 def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
     """Write OUT.safetensors with every weight, and OUT.json with every loss and with what was said of the models."""
     weights, told = {}, {}
-    for model in catalog.models():
-        made = tiny(1000, model, training={"accumulate": parts}, networks=dry(model))
+    for case, (model, objective) in CASES.items():
+        made = tiny(1000, model, training={"accumulate": parts}, networks=dry(model), objective=objective)
         one = Trainer(made, dataset(made), CPU, world)
         losses = []
         for _ in range(rounds):
             one.round()
             losses.append(one.means())
         for name, network in one.networks.items():
-            weights |= {f"{model}/{name}/{key}": value.clone() for key, value in network.state_dict().items()}
-        weights |= {f"{model}/terms/{key}": value.clone() for key, value in one._terms().items()}
+            weights |= {f"{case}/{name}/{key}": value.clone() for key, value in network.state_dict().items()}
+        weights |= {f"{case}/terms/{key}": value.clone() for key, value in one._terms().items()}
         norms = any(isinstance(m, NORMS) for network in one.networks.values() for m in network.modules())
-        told[model] = {"losses": losses, "norms": norms, "drawn": one.feed.drawn}
+        told[case] = {"losses": losses, "norms": norms, "drawn": one.feed.drawn}
     if world.first:
         save_file({name: value.contiguous() for name, value in weights.items()}, out.with_suffix(".safetensors"))
         out.with_suffix(".json").write_text(json.dumps(told))

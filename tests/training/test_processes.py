@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 from safetensors.torch import load_file
+from side_by_side import CASES
 from torch import Tensor
 
 from benchmarks.processes import together
-from gancli import catalog
 
 ROUNDS, FEW = 20, 3
 
@@ -38,7 +38,7 @@ def apart(one: Found, other: Found, model: str) -> float:
     return max(float((one[0][name].double() - other[0][name].double()).abs().max()) for name in names)
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", CASES)
 def test_two_processes_follow_one(trained: dict[str, Found], model: str) -> None:
     assert apart(trained["one"], trained["two"], model) < 1e-8
     mine, theirs = (trained[name][1][model] for name in ("one", "two"))
@@ -50,10 +50,10 @@ def test_two_processes_follow_one(trained: dict[str, Found], model: str) -> None
 
 
 def test_weights_have_moved(trained: dict[str, Found]) -> None:
-    assert all(apart(trained["one"], (trained["one32"][0], {}), model) > 1e-5 for model in catalog.models())
+    assert all(apart(trained["one"], (trained["one32"][0], {}), model) > 1e-5 for model in CASES)
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", CASES)
 def test_a_batch_in_parts_is_a_batch_where_no_layer_looks_at_all_of_it(trained: dict[str, Found], model: str) -> None:
     # Statistics of half a batch are others, and a pool is filled in another order.
     exact = not trained["few"][1][model]["norms"] and model not in ("autoencoder", "cyclegan")
@@ -65,6 +65,6 @@ def test_many_models_have_no_such_layer(trained: dict[str, Found]) -> None:
     assert sum(not told["norms"] for told in trained["one"][1].values()) >= 6
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", CASES)
 def test_in_float32_a_round_agrees_to_rounding(trained: dict[str, Found], model: str) -> None:
     assert apart(trained["one32"], trained["two32"], model) < 2e-3
