@@ -88,7 +88,7 @@ class World:
             return rows
         import torch
 
-        return torch.cat(self._of_all(rows.detach()))
+        return torch.cat(self.of_all(rows.detach()))
 
     def exchange(self, mine: Tensor) -> list[Tensor]:
         """The tensors of all processes, in the order of their ranks, on the CPU: of one type, of any lengths (N, …)."""
@@ -97,11 +97,11 @@ class World:
         import torch
 
         mine = mine.detach().cpu()
-        lengths = [int(length) for length in self._of_all(torch.tensor(len(mine)))]
+        lengths = [int(length) for length in self.of_all(torch.tensor(len(mine)))]
         padded = torch.cat([mine, mine.new_zeros(max(lengths) - len(mine), *mine.shape[1:])])
-        return [rows[:length] for rows, length in zip(self._of_all(padded), lengths, strict=True)]
+        return [rows[:length] for rows, length in zip(self.of_all(padded), lengths, strict=True)]
 
-    def _of_all(self, mine: Tensor) -> list[Tensor]:
+    def of_all(self, mine: Tensor) -> list[Tensor]:
         """The tensors of all processes, in the order of their ranks, which are of one shape."""
         import torch
         from torch import distributed

@@ -81,19 +81,8 @@ def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set
 
 
 def test_a_training_imports_little_up_to_its_first_step(home: Path, floors: list[tuple[set[str], int]]) -> None:
-    ((loaded, searches),) = told(
-        first_step("tell()"),
-        "train",
-        "digits",
-        "--model",
-        "quick",
-        "--rounds",
-        "1",
-        "--precision",
-        "fp32",
-        "--out",
-        "r",
-    )
+    command = "train digits --model quick --rounds 1 --precision fp32 --out r"
+    ((loaded, searches),) = told(first_step("tell()"), *command.split())
     with_optimizer, its_searches = floors[1]
     assert (home / "r" / "state.safetensors").exists()
     assert sorted(loaded & {*UNWANTED, "gancli.evaluation", "gancli.publish"}) == []

@@ -19,12 +19,12 @@ class SharedNorm(nn.modules.batchnorm._BatchNorm):
 
     Args:
         norm: the batch norm whose weights and averages it takes over.
-        size: processes.
+        world: the processes.
     """
 
-    def __init__(self, norm: nn.modules.batchnorm._BatchNorm, size: int) -> None:
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm, world: World) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        self.size = size
+        self.world = world
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
@@ -37,8 +37,8 @@ class SharedNorm(nn.modules.batchnorm._BatchNorm):
         """(N, C, …) to the same."""
         if not self.training and self.running_mean is not None:
             return super().forward(input)
-        normed, mean, variance = _Normed.apply(input, self.weight, self.bias, self.eps, self.size)
-        self._follow(mean, variance, self.size * input.numel() // input.shape[1])
+        normed, mean, variance = _Normed.apply(input, self.weight, self.bias, self.eps, self.world)
+        self._follow(mean, variance, self.world.size * input.numel() // input.shape[1])
         return normed
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -56,18 +56,19 @@ class _Normed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, size: int
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, world: World
     ) -> tuple[Tensor, Tensor, Tensor]:
         kind = torch.float64 if x.dtype == torch.float64 else torch.float32
         # The kernel follows an average of ours that nobody reads, which has it compute in float32.
         unread = torch.zeros(2, x.shape[1], dtype=kind, device=x.device)
         own = torch.stack(torch.batch_norm_update_stats(x, unread[0], unread[1], 0.0))
-        means, variances = _of_all(own, size).unbind(1)
+        # Of a few numbers, in half the time in which Gloo adds them up.
+        means, variances = torch.stack(world.of_all(own), dim=1)
         # Of what is centred: the difference of two large numbers would lose digits.
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
         ctx.save_for_backward(x, weight, bias, mean, variance)
-        ctx.eps, ctx.size = eps, size
+        ctx.eps, ctx.world = eps, world
         ctx.mark_non_differentiable(mean, variance)
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps), mean, variance
 
@@ -76,7 +77,7 @@ class _Normed(torch.autograd.Function):
         x, weight, bias, mean, variance = ctx.saved_tensors
         if torch.is_grad_enabled():  # a penalty on a slope goes through this one, too
             wanted = [value for value in (x, weight, bias) if value is not None and value.requires_grad]
-            normed = _step_by_step(x, weight, bias, ctx.eps, ctx.size)
+            normed = _step_by_step(x, weight, bias, ctx.eps, ctx.world.size)
             found = iter(torch.autograd.grad(normed, wanted, gradients[0], create_graph=True))
             given = [next(found) if v is not None and v.requires_grad else None for v in (x, weight, bias)]
             return (*given, None, None)
@@ -85,21 +86,14 @@ class _Normed(torch.autograd.Function):
         direct, of_weight, of_bias = backward(
             gradients[0], x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
-        sums = _of_all(torch.stack([of_bias, of_weight]).to(mean.dtype), ctx.size).sum(0)
-        of_mean, of_scale = sums / (ctx.size * x.numel() // x.shape[1])
+        sums = torch.stack(ctx.world.of_all(torch.stack([of_bias, of_weight]).to(mean.dtype))).sum(0)
+        of_mean, of_scale = sums / (ctx.world.size * x.numel() // x.shape[1])
         scale = (variance + ctx.eps).rsqrt()
         weighted = scale if weight is None else scale * weight
         slope = -weighted * scale * of_scale
         shift = -weighted * of_mean - slope * mean
         of_x = direct.addcmul_(x, _along(slope, x).to(x.dtype)).add_(_along(shift, x).to(x.dtype))
         return of_x, None if weight is None else of_weight, None if bias is None else of_bias, None, None
-
-
-def _of_all(mine: Tensor, size: int) -> Tensor:
-    """Those of all processes in order: of a few numbers in half the time in which Gloo adds them up."""
-    parts = [torch.empty_like(mine) for _ in range(size)]
-    distributed.all_gather(parts, mine)
-    return torch.stack(parts)
 
 
 def _step_by_step(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, size: int) -> Tensor:
@@ -141,7 +135,7 @@ def share(network: nn.Module, world: World, device: torch.device) -> nn.Module:
     """The network with every such layer over all processes; its tensors keep their names."""
     if isinstance(network, nn.modules.batchnorm._BatchNorm):
         whole: Any = nn.SyncBatchNorm.convert_sync_batchnorm
-        return whole(network) if device.type == "cuda" else SharedNorm(network, world.size)
+        return whole(network) if device.type == "cuda" else SharedNorm(network, world)
     if isinstance(network, Whitening):
         network.over_all = world.mean
     for name, child in network.named_children():
