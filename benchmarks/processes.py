@@ -173,8 +173,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = [
         "One process beside two that share each batch, all models of the zoo with small networks on digits, "
         f"{same['rounds']} rounds in float64 with batch norm over both: no weight differs by more "
-        f"than {weights:.1e}, no loss of any round by more than {losses:.1e}. Dropout is left out, which each process "
-        "draws for itself.",
+        f"than {weights:.1e}, no loss of any round by more than {losses:.1e}.",
         "",
         "| model | weights differ by | losses differ by |",
         "|---|---:|---:|",

@@ -24,9 +24,8 @@ from gancli.errors import UsageError, nearest
 from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
 from gancli.processes import ALONE, World
 from gancli.recipe import Ema, Optimizer, Recipe
-from gancli.training import optimizers
+from gancli.training import dropout, norms, optimizers
 from gancli.training.feed import Feed, feed_of
-from gancli.training.norms import share
 
 GRADIENT_EVERY = 8
 """Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
@@ -51,6 +50,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, world: World = ALONE) -> None:
         self.recipe, self.device, self.settings, self.world = recipe, device, recipe.training, world
         self._parts = _parts(recipe, world)
+        self._place = dropout.Place(self.settings.batch, self._parts[0])
         be_deterministic(self.settings.deterministic)
         self.spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
@@ -60,7 +60,9 @@ class Trainer:
         for network in self.networks.values():
             network.to(memory_format=torch.channels_last)
             if world.size > 1 and self.settings.share_norm:
-                share(network, world, device)
+                norms.share(network, world, device)
+            if world.size * len(self._parts) > 1:
+                dropout.share(network, self._place)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
@@ -148,18 +150,19 @@ class Trainer:
 
     def _alike(self, turns: list[Turn]) -> Iterator[Turn]:
         """The parts of a batch in turn, each with the same random numbers for the whole, of which it takes its own."""
-        state = self.noise.get_state() if len(turns) > 1 else None
-        for turn in turns:
+        state = self._random() if len(turns) > 1 else None
+        for turn, rows in zip(turns, self._parts, strict=True):
+            self._place.rows = rows
             if state is not None:
-                self.noise.set_state(state)
+                self._set_random(state)
             yield turn
 
     def _chance(self, rows: slice) -> Chance:
         return Chance(self._draw, self.noise, self.settings.batch, rows)
 
     def _seed_dropout(self) -> None:
-        """What falls out depends on round and process alone, so that no process has to keep where it stood."""
-        number = (self.settings.seed * 1_000_003 + self.rounds) * 65_537 + self.world.rank
+        """What falls out depends on the round alone, so that it is the same everywhere."""
+        number = (self.settings.seed * 1_000_003 + self.rounds) * 65_537
         torch.default_generator.manual_seed(number % 2**63)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number % 2**63)
@@ -276,12 +279,10 @@ class Trainer:
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "objective": self._terms(),
             "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "random": {"noise": self.noise.get_state(), "cpu": torch.get_rng_state()},
+            "random": self._random(),
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        if self.device.type == "cuda":
-            state["random"]["cuda"] = torch.cuda.get_rng_state(self.device)
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -299,12 +300,20 @@ class Trainer:
             optimizers.check_state(optimizer, state["optimizer"][name])
             _match_layout(optimizer, state["optimizer"][name])
             optimizer.load_state_dict(state["optimizer"][name])
-        self.noise.set_state(state["random"]["noise"])
-        torch.set_rng_state(state["random"]["cpu"])
+        self._set_random(state["random"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+    def _random(self) -> dict[str, Tensor]:
+        """Where all random numbers of a round stand."""
+        state = {"noise": self.noise.get_state(), "cpu": torch.get_rng_state()}
+        return state | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
+
+    def _set_random(self, state: dict[str, Tensor]) -> None:
+        self.noise.set_state(state["noise"])
+        torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"]["cuda"], self.device)
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
 
 _BUFFERS = next(

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tiny import CPU, dataset, tiny
 from torch import Tensor, nn
 
-from gancli import catalog, processes, registry
+from gancli import catalog, processes
 from gancli.training.norms import SharedNorm
 from gancli.training.trainer import Trainer
 
@@ -24,20 +24,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in cat
 CASES["dcgan with r1"] = ("dcgan", {"penalties": {"r1": {"weight": 1.0, "interval": 2}}})
 
 
-def dry(model: str) -> dict[str, dict[str, float]]:
-    """The networks of a model without dropout: what falls out is each process's own affair."""
-    found = {}
-    for name, table in catalog.recipe_table(model)["networks"].items():
-        role = registry.get("architecture", table["architecture"])[table.get("role") or name]
-        found[name] = {"dropout": 0.0} if "dropout" in registry.options(role).model_fields else {}
-    return found
-
-
 def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
     """Write OUT.safetensors with every weight, and OUT.json with every loss and with what was said of the models."""
     weights, told = {}, {}
     for case, (model, objective) in CASES.items():
-        made = tiny(1000, model, training={"accumulate": parts}, networks=dry(model), objective=objective)
+        made = tiny(1000, model, training={"accumulate": parts}, objective=objective)
         one = Trainer(made, dataset(made), CPU, world)
         losses = []
         for _ in range(rounds):
