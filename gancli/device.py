@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -52,4 +54,19 @@ def be_deterministic(wanted: bool) -> None:
         # Read by the library that multiplies matrices on CUDA when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not wanted
+
+
+@contextmanager
+def float32_products(*, tf32: bool) -> Generator[None]:
+    """On CUDA, products of float32 in all their digits, or in TF32's three, which are made several times as fast.
+
+    PyTorch by itself takes TF32 for convolutions, and all digits for matrices.
+    """
+    matrices, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matrices.allow_tf32, convolutions.allow_tf32
+    matrices.allow_tf32 = convolutions.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        matrices.allow_tf32, convolutions.allow_tf32 = before

@@ -133,7 +133,7 @@ class Training(_Table):
     budget: Budget = Field("5 minutes", description="how long: a number of minutes, epochs, kimg or rounds")
     rounds: Annotated[int, Field(ge=1)] | None = Field(None, description="the budget in rounds, set before round one")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="decides weights, order and noise")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic of the networks")
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = Field("auto", description="arithmetic of the networks")
     rate_decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the budget, at its end, over which rates fall linearly to zero"
     )

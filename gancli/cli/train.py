@@ -58,7 +58,7 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train.")] = "auto",
     precision: Annotated[
-        str | None, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.", show_default="auto")
+        str | None, typer.Option(metavar="auto|fp32|tf32|bf16", help="Arithmetic of the networks.", show_default="auto")
     ] = None,
     on_collapse: Annotated[
         str | None,

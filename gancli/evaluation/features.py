@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
 from gancli.processes import spread
 
@@ -106,7 +107,7 @@ class Reader:
         def look(images: Tensor) -> Tensor:
             nonlocal width
             # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            with float32_products(tf32=False):
                 features, logits = self.network(prepare(images.cpu(), self.extractor).to(self.device))
             width = features.shape[1]
             return torch.cat([features, logits.softmax(1)], 1).cpu()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gancli.device import float32_products
 from gancli.errors import UsageError
 from gancli.evaluation.features import BATCH
 from gancli.latent import batches, way
@@ -42,7 +43,7 @@ def of_model(model: Model, seeds: Sequence[int], reader: Reader, real: Tensor) -
 
     def generate(inputs: Inputs) -> Tensor:
         # TF32's three digits would drown a step.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with float32_products(tf32=False):
             images = model.generator(**{name: value.to(model.device) for name, value in inputs.items()})
         return to_255(images, model.generator.range).clamp_(0, 255)
 

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from gancli import registry
 from gancli.architectures.base import build, spec_of
 from gancli.data import Dataset
-from gancli.device import be_deterministic
+from gancli.device import be_deterministic, float32_products
 from gancli.errors import UsageError, nearest
 from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
 from gancli.processes import ALONE, World
@@ -101,13 +101,14 @@ class Trainer:
             self._seed_dropout()
         dice = torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)
         turns = [Turn(self._chance(rows), round=self.rounds, world=self.world, dice=dice) for rows in self._parts]
-        with self._precision():
-            for turn in self._alike(turns):
-                self.objective.begin(turn)
-        for player in self.players:
-            with self._only(player):
-                for _ in range(player.steps_in(self.rounds)):
-                    self._step(player, turns)
+        with float32_products(tf32=self.settings.precision == "tf32"):
+            with self._precision():
+                for turn in self._alike(turns):
+                    self.objective.begin(turn)
+            for player in self.players:
+                with self._only(player):
+                    for _ in range(player.steps_in(self.rounds)):
+                        self._step(player, turns)
         if self.average is not None:
             self.average.update_parameters(self.generator)
         self.rounds += 1

@@ -185,6 +185,18 @@ def test_measuring_leaves_no_trace() -> None:
     assert same(fresh.state(), trainer(made).state())
 
 
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+def test_both_ways_of_a_round_make_products_in_its_precision(precision: str, monkeypatch) -> None:
+    one, seen = trainer(tiny(model="dcgan")), []
+    monkeypatch.setattr(one, "settings", one.settings.model_copy(update={"precision": precision}))
+    for network in one.networks.values():
+        network.register_forward_hook(lambda *_: seen.append(torch.backends.cuda.matmul.allow_tf32))
+    next(one.generator.parameters()).register_hook(lambda _: seen.append(torch.backends.cudnn.allow_tf32))
+    one.round()
+    assert len(seen) >= 4
+    assert set(seen) == {precision == "tf32"}
+
+
 def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(plan, "multiplies_bf16", lambda: True)
@@ -192,6 +204,9 @@ def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
     monkeypatch.setattr(plan, "multiplies_bf16", lambda: False)
     assert plan.pick_precision("auto", cpu)[0] == "fp32"
     assert plan.pick_precision("bf16", cpu) == ("bf16", "as asked")
+    assert plan.pick_precision("tf32", torch.device("cuda")) == ("tf32", "as asked")
+    with pytest.raises(UsageError, match="tf32 is what NVIDIA's GPUs compute in, and this is cpu"):
+        plan.pick_precision("tf32", cpu)
 
 
 def test_bf16_trains() -> None:
