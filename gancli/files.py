@@ -99,13 +99,15 @@ def whole(path: Path) -> Generator[Path]:
 
     The file outlives the program's death, but not always the machine's. Its folder is made if need be.
     """
-    make_folder(path.parent)
+    if not path.parent.is_dir():
+        make_folder(path.parent)
     temporary = temporary_name(path)
     try:
         yield temporary
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def temporary_name(path: Path) -> Path:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -29,6 +30,8 @@ SMOOTH = 4
 # What one thread encodes at a time: so many pictures, or fewer where they are larger, so that all cores take part and
 # what waits stays small.
 _CHUNK, _CHUNK_BYTES = 64, 2**20
+# Below so many bytes a picture is mostly Python's work, of which one thread does as much as many.
+_LITTLE = 2**11
 
 Pictures = list[tuple[str, bytes]]
 """File names and the bytes of PNG files."""
@@ -240,7 +243,10 @@ def _stream(
     progress: Callable[[int], None] | None,
 ) -> int:
     """Run ``work`` on threads and ``keep`` here, in order, a bounded number of chunks ahead."""
-    workers = min(os.cpu_count() or 1, 16)
+    chunks = _chunks(batches, names)
+    if (first := next(chunks, None)) is None:
+        return 0
+    workers = 1 if first[0][0].nbytes < _LITTLE else min(os.cpu_count() or 1, 16)
     waiting: deque[Future[Pictures]] = deque()
     written = 0
 
@@ -253,7 +259,7 @@ def _stream(
 
     with ThreadPoolExecutor(workers, "png") as pool:
         try:
-            for images, called in _chunks(batches, names):
+            for images, called in chain([first], chunks):
                 waiting.append(pool.submit(work, images, called))
                 if len(waiting) > 2 * workers:
                     written += finish()
