@@ -1,5 +1,9 @@
 """Which device computes."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -42,3 +46,29 @@ def test_kernels_are_tried_on_a_gpu_unless_bytes_must_be_equal() -> None:
         be_deterministic(wanted)
         assert torch.backends.cudnn.benchmark is not wanted
         assert torch.are_deterministic_algorithms_enabled() is wanted
+
+
+FAULTS = """
+import resource, torch
+from gancli.device import keep_memory
+KEEP
+def round():
+    return [torch.ones(2**21) for _ in range(8)]
+for _ in range(3):
+    round()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    round()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose memory it is about")
+def test_memory_of_one_round_serves_the_next() -> None:
+    def faults(call: str) -> int:
+        command = [sys.executable, "-c", FAULTS.replace("KEEP", call)]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+
+    pages = 20 * 8 * 2**23 // 4096
+    assert faults("") > pages / 4
+    assert faults("keep_memory()") < pages / 50

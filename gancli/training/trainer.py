@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from gancli import registry
 from gancli.architectures.base import build, spec_of
 from gancli.data import Dataset
-from gancli.device import be_deterministic, float32_products
+from gancli.device import be_deterministic, float32_products, keep_memory
 from gancli.errors import UsageError, nearest
 from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
 from gancli.processes import ALONE, World
@@ -52,6 +52,7 @@ class Trainer:
         self._parts = _parts(recipe, world)
         self._place = dropout.Place(self.settings.batch, self._parts[0])
         be_deterministic(self.settings.deterministic)
+        keep_memory()
         self.spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
         make: Any = registry.get("objective", recipe.objective.name)
