@@ -37,7 +37,8 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(f"no device is called '{name}'", f"one of: {', '.join(DEVICES)}")
     if int(number or 0) >= there[kind]:
         raise UsageError(f"this machine has no usable {name} device", "leave --device out, or choose cpu")
-    return torch.device(name)
+    # With its number, as tensors there name it.
+    return torch.device("cuda", int(number or 0)) if kind == "cuda" else torch.device(name)
 
 
 def multiplies_bf16() -> bool:

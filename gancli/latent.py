@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from itertools import accumulate, pairwise
 from math import erf
 from operator import index
@@ -146,6 +147,14 @@ def _seed(digits: str, option: str) -> int:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+@cache
+def _edges(shares: tuple[float, ...], device: torch.device) -> Tensor:
+    """Where in [0, 1) one class ends and the next begins, float64 (classes - 1,); kept, since a GPU waits for it."""
+    import torch
+
+    return torch.tensor(shares, dtype=torch.float64, device=device).cumsum(0)[:-1]
 
 
 @dataclass(frozen=True)
@@ -322,7 +331,7 @@ class LatentSpec:
     def _fill_classes(self, y: Tensor, generator: Generator) -> None:
         import torch
 
-        edges = torch.tensor(self.shares, dtype=torch.float64, device=y.device).cumsum(0)[:-1]
+        edges = _edges(self.shares, y.device)
         chance = torch.rand(len(y), generator=generator, device=y.device, dtype=torch.float64)
         torch.bucketize(chance, edges, right=True, out=y)
 

@@ -49,8 +49,10 @@ def test_kernels_are_tried_on_a_gpu_unless_bytes_must_be_equal() -> None:
 
 
 FAULTS = """
-import resource, torch
+import ctypes, resource, torch
 from gancli.device import keep_memory
+for number in (-3, -1):
+    assert ctypes.CDLL(None).mallopt(number, 2**17)  # as glibc begins; what it makes of it later is its own affair
 KEEP
 def round():
     return [torch.ones(2**21) for _ in range(8)]
@@ -72,3 +74,10 @@ def test_memory_of_one_round_serves_the_next() -> None:
     pages = 20 * 8 * 2**23 // 4096
     assert faults("") > pages / 4
     assert faults("keep_memory()") < pages / 50
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:0"])
+def test_a_gpu_has_its_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors there name it, and a device without one is another to PyTorch."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert pick_device(name) == torch.device("cuda", 0)

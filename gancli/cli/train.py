@@ -157,7 +157,7 @@ def train(
         out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
         from gancli.training.memory import suggesting
 
-        with suggesting(made.recipe, dataset, where):
+        with suggesting(made.recipe, dataset, where, world):
             _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
     elif world.first:
         _explain(made, dataset, where)
@@ -321,6 +321,10 @@ def _prepare(
 
     recipe = stored or parse(tables())
     where = pick_device(device)
+    if stored is None and recipe.training.precision == "tf32" and where.type != "cuda":
+        raise UsageError(
+            f"tf32 is what NVIDIA's GPUs compute in, and this is {where.type}", "--precision fp32, or auto"
+        )
     with progress_bar(quiet=quiet) as progress, one_by_one(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     if not quiet:
@@ -335,7 +339,7 @@ def _prepare(
     measured = measure_anyway or (stored is None and plan.in_minutes(recipe))
     if measured and not quiet:
         say("measuring this machine for a moment …")
-    with suggesting(recipe, dataset, where):
+    with suggesting(recipe, dataset, where, world):
         return dataset, where, plan.make(recipe, dataset, where, measured, world)
 
 

@@ -122,6 +122,7 @@ class Images:
         self._other = self._order if paired or sources is None else _Order(len(sources), seed ^ 0x5EED)
         if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
             self.images = images.to(device)
+            self.labels = None if labels is None else labels.to(device)
 
     def next(self) -> Batch:
         """This process's share of the next batch, on the device; its images are float32 (N, C, H, W)."""
@@ -132,13 +133,13 @@ class Images:
         flips = presenter.flips(self.drawn)
         images = presenter.floats(_chosen(self.images, index), flips)
         source = None if self.sources is None else presenter.floats(_chosen(self.sources, other), flips)
-        labels = None if self.labels is None else self.labels[index].to(self.device)
+        labels = None if self.labels is None else presenter.there(_chosen(self.labels, index))
         return Batch(images, labels, source)
 
 
-def _chosen(pixels: Tensor, index: Tensor) -> Tensor:
+def _chosen(rows: Tensor, index: Tensor) -> Tensor:
     # Whole images are copied, where brackets would look up every pixel's place.
-    return pixels.index_select(0, index.to(pixels.device, non_blocking=True))
+    return rows.index_select(0, index.to(rows.device, non_blocking=True))
 
 
 class _Order:

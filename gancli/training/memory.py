@@ -14,6 +14,7 @@ import torch
 
 from gancli.data import Dataset
 from gancli.errors import GancliError
+from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.training.plan import saved_bytes, state_bytes
 from gancli.training.trainer import Trainer
@@ -33,8 +34,14 @@ class OutOfMemory(GancliError):
 
 
 @contextmanager
-def suggesting(recipe: Recipe, dataset: Dataset, device: torch.device) -> Generator[None]:
+def suggesting(recipe: Recipe, dataset: Dataset, device: torch.device, world: World = ALONE) -> Generator[None]:
     """Turn what allocators say within into one error that names a smaller batch.
+
+    Args:
+        recipe: what was to be trained.
+        dataset: what on.
+        device: where.
+        world: the processes that share its batch.
 
     Raises:
         OutOfMemory: memory ran out.
@@ -45,17 +52,17 @@ def suggesting(recipe: Recipe, dataset: Dataset, device: torch.device) -> Genera
         if not _ran_out(error):
             raise
         traceback.clear_frames(error.__traceback__)  # they hold the networks that there was no room for
-        raise _told(recipe, dataset, device) from error
+        raise _told(recipe, dataset, device, world.size * recipe.training.accumulate) from error
 
 
 def _ran_out(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in WORDS)
 
 
-def _told(recipe: Recipe, dataset: Dataset, device: torch.device) -> OutOfMemory:
+def _told(recipe: Recipe, dataset: Dataset, device: torch.device, parts: int) -> OutOfMemory:
     batch = recipe.training.batch
-    fits = largest_batch(recipe, dataset, device)
-    smaller = max(2, batch // 2) if fits is None else fits
+    fits = largest_batch(recipe, dataset, device, parts)
+    smaller = max(2, batch // 2 // parts * parts) if fits is None else fits
     if smaller < 2 or batch == 2:
         hint = "not even a batch of 2 fits: make images or networks smaller, as in --set data.size=[32,32]"
     else:
@@ -64,14 +71,20 @@ def _told(recipe: Recipe, dataset: Dataset, device: torch.device) -> OutOfMemory
     return OutOfMemory(f"the memory of {device} is too small for a batch of {batch:,}", hint)
 
 
-def largest_batch(recipe: Recipe, dataset: Dataset, device: torch.device) -> int | None:
-    """The largest power of two, at most half of the recipe's batch, that should fit; below 2 where none does.
+def largest_batch(recipe: Recipe, dataset: Dataset, device: torch.device, parts: int = 1) -> int | None:
+    """The largest batch, at most half of the recipe's, that should fit; below 2 where none does.
+
+    Args:
+        recipe: what was to be trained.
+        dataset: what on.
+        device: where.
+        parts: that a batch is worked on in, by processes or one after the other; each is a power of two.
 
     Returns:
         None where the free memory is not known, or not enough for the trial.
     """
     _forget(device)
-    free, half = free_bytes(device), recipe.training.batch // 2
+    free, half = free_bytes(device), recipe.training.batch // (2 * parts)
     if free is None or half < 2:
         return None
     few = max(2, min(TRIAL, half // 2))
@@ -84,7 +97,7 @@ def largest_batch(recipe: Recipe, dataset: Dataset, device: torch.device) -> int
     an_image = max(1, (two - one) // few)
     room = int(SHARE * free) - (one - few * an_image)
     most = max(0, min(half, room // an_image))
-    return 1 << (most.bit_length() - 1) if most else 0
+    return parts << (most.bit_length() - 1) if most else 0
 
 
 def _cost(recipe: Recipe, dataset: Dataset, device: torch.device, batch: int) -> int:
@@ -94,7 +107,7 @@ def _cost(recipe: Recipe, dataset: Dataset, device: torch.device, batch: int) ->
         _forget(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-    trainer = Trainer(recipe.with_values(training={"batch": batch}), dataset, device)
+    trainer = Trainer(recipe.with_values(training={"batch": batch, "accumulate": 1}), dataset, device)
     with saved_bytes() as kept:
         trainer.round()
     trainer.round()  # with the optimizers' moments

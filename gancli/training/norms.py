@@ -15,7 +15,7 @@ from gancli.processes import World
 class SharedNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm by the mean and variance over the batches of all processes, which are equally large.
 
-    PyTorch's own refuses the CPU. Gradients pass through what the others contributed.
+    PyTorch's own refuses the CPU, and has no slope of a slope. Gradients pass through what the others contributed.
 
     Args:
         norm: the batch norm whose weights and averages it takes over.
@@ -131,14 +131,13 @@ def _along(values: Tensor, x: Tensor) -> Tensor:
     return values.view(1, -1, *[1] * (x.dim() - 2))
 
 
-def share(network: nn.Module, world: World, device: torch.device) -> nn.Module:
+def share(network: nn.Module, world: World) -> nn.Module:
     """The network with every such layer over all processes; its tensors keep their names."""
     if isinstance(network, nn.modules.batchnorm._BatchNorm):
-        whole: Any = nn.SyncBatchNorm.convert_sync_batchnorm
-        return whole(network) if device.type == "cuda" else SharedNorm(network, world)
+        return SharedNorm(network, world)
     if isinstance(network, Whitening):
         network.over_all = world.mean
     for name, child in network.named_children():
-        if (shared := share(child, world, device)) is not child:
+        if (shared := share(child, world)) is not child:
             setattr(network, name, shared)
     return network

@@ -27,15 +27,7 @@ from gancli.training.trainer import Trainer
 
 def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
     """(precision, the reason in words). ``auto`` goes by what the hardware multiplies natively, so that the same
-    machine always decides alike.
-
-    Raises:
-        UsageError: the device has no such arithmetic.
-    """
-    if asked == "tf32" and device.type != "cuda":
-        raise UsageError(
-            f"tf32 is what NVIDIA's GPUs compute in, and this is {device.type}", "--precision fp32, or auto"
-        )
+    machine always decides alike."""
     if asked != "auto":
         return asked, "as asked"
     if device.type == "cuda":

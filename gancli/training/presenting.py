@@ -30,6 +30,13 @@ class Presenter:
         self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
         self.rows = world.share(batch)
 
+    def there(self, values: Tensor) -> Tensor:
+        """The same on the device."""
+        if self.device.type != "cuda" or values.is_cuda:
+            return values.to(self.device)
+        # From pinned memory they travel while the device computes.
+        return values.pin_memory().to(self.device, non_blocking=True)
+
     def flips(self, drawn: int) -> Tensor | None:
         """Which images of this process are mirrored in a draw, bool (N, 1, 1, 1); None: none ever.
 
@@ -40,15 +47,11 @@ class Presenter:
             return None
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + drawn) % 2**32)
         chosen = torch.rand(self.batch, generator=generator)[self.rows] < 0.5
-        return chosen.to(self.device)[:, None, None, None]
+        return self.there(chosen)[:, None, None, None]
 
     def floats(self, pixels: Tensor, flips: Tensor | None) -> Tensor:
         """Images uint8 (N, C, H, W) as float32 on the device, channels last."""
-        if pixels.device != self.device:
-            # From pinned memory a batch travels while the device computes.
-            pixels = pixels.pin_memory() if self.device.type == "cuda" else pixels
-            pixels = pixels.to(self.device, non_blocking=True)
-        images = pixels.float().mul_(self.scale).add_(self.low)
+        images = self.there(pixels).float().mul_(self.scale).add_(self.low)
         if flips is not None:
             images = torch.where(flips, images.flip(-1), images)
         return images.contiguous(memory_format=torch.channels_last)

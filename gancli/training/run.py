@@ -363,7 +363,8 @@ class Run:
         there = (header.get("device"), header.get("threads"))
         if here != there:
             self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
-            self.note += "the rest will differ in the last bits"
+            same = "the rest will differ in the last bits"
+            self.note += same if here[0] == there[0] else "from here on other random numbers are drawn"
         self.place.sweep()
         self._forget_candidate()
         recipe = self.folder / RECIPE_FILE
@@ -497,14 +498,15 @@ class Run:
         return self.preview.images()
 
     def _sample(self, reporter: Reporter) -> dict[str, float]:
-        """Write the sample grid of this round; its figures."""
+        """Write the sample grid of this round; its figures, which are the first process's in all of them."""
+        if not self.world.first:
+            return self.world.tell(None)
         images = self.samples()
         path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
-        if self.world.first:
-            picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
-            self._later(partial(save_picture, picture, path))
+        picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
+        self._later(partial(save_picture, picture, path))
         reporter.pictures(images)
-        return self.preview.figures()
+        return self.world.tell(self.preview.figures())
 
     def _finish(self) -> None:
         """The pictures that sum up a run; made again where an earlier attempt did not get so far."""

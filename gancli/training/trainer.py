@@ -6,6 +6,7 @@ This loop knows no algorithm. What is lost, by whom, how often and what happens 
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -51,6 +52,8 @@ class Trainer:
         self.recipe, self.device, self.settings, self.world = recipe, device, recipe.training, world
         self._parts = _parts(recipe, world)
         self._place = dropout.Place(self.settings.batch, self._parts[0])
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # what is seeded and exchanged without naming one is of this one
         be_deterministic(self.settings.deterministic)
         keep_memory()
         self.spec = spec_of(recipe)
@@ -61,7 +64,7 @@ class Trainer:
         for network in self.networks.values():
             network.to(memory_format=torch.channels_last)
             if world.size > 1 and self.settings.share_norm:
-                norms.share(network, world, device)
+                norms.share(network, world)
             if world.size * len(self._parts) > 1:
                 dropout.share(network, self._place)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
@@ -242,12 +245,13 @@ class Trainer:
 
     def _average(self, ema: Ema) -> AveragedModel:
         """The average after Karras et al. (2020b, appendix B): half-life in images, shorter at the start."""
-        batch = self.settings.batch
+        batch, me = self.settings.batch, weakref.proxy(self)  # a cycle would keep a run folder locked
 
-        def mix(averaged: Any, current: Any, count: Any) -> None:
+        def mix(averaged: Any, current: Any, _: Any) -> None:
             half_life = ema.kimg * 1000
             if ema.rampup:
-                half_life = min(half_life, float(count) * batch * ema.rampup)
+                # Not by the number that is given, for which a GPU would be waited for.
+                half_life = min(half_life, me.rounds * batch * ema.rampup)
             weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
             if averaged[0].is_floating_point():
                 torch._foreach_lerp_(averaged, current, weight)
@@ -288,7 +292,10 @@ class Trainer:
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state`, to the bit on the same device and number of threads."""
+        """Continue from :meth:`state`, to the bit on the same device and number of threads.
+
+        On another kind of device, whose generators keep another state, random numbers begin anew.
+        """
         self.rounds, self.feed.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
         self.scale = state.get("scale", 1.0)
         for name, network in self.networks.items():
@@ -302,7 +309,10 @@ class Trainer:
             optimizers.check_state(optimizer, state["optimizer"][name])
             _match_layout(optimizer, state["optimizer"][name])
             optimizer.load_state_dict(state["optimizer"][name])
-        self._set_random(state["random"])
+        if state["random"]["noise"].shape == self.noise.get_state().shape:
+            self._set_random(state["random"])
+        else:
+            self.noise.manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
 

@@ -11,6 +11,7 @@ import torch
 from tiny import CPU, dataset, tiny
 
 from gancli.training import memory
+from gancli.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 HUNGRY = """
@@ -88,3 +89,15 @@ def test_another_fault_is_no_lack_of_memory() -> None:
     made = tiny(3)
     with pytest.raises(RuntimeError, match="shapes"), memory.suggesting(made, dataset(made), CPU):
         raise RuntimeError("shapes cannot be multiplied")
+
+
+@pytest.mark.parametrize("parts", [3, 12])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_batch_in_parts_is_answered_with_one_that_can_be_shared(parts: int, known: bool, monkeypatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 40 if known else None)
+    made = tiny(3, training={"batch": 96, "accumulate": parts})
+    with pytest.raises(memory.OutOfMemory) as told, memory.suggesting(made, dataset(made), CPU):
+        raise MemoryError
+    suggested = int(told.value.hint.split("training.batch=")[1].split()[0])
+    assert suggested == {(3, True): 48, (3, False): 48, (12, True): 48, (12, False): 48}[parts, known]
+    Trainer(made.with_values(training={"batch": suggested}), dataset(made), CPU).round()

@@ -2,15 +2,18 @@
 
 import json
 import tomllib
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from tiny import CPU, Silent, run, tiny
+from torch import Tensor
 
 from gancli import checkpoint
 from gancli.data import load
 from gancli.errors import GancliError, UsageError
+from gancli.processes import World
 from gancli.training.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
 
 MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
@@ -210,3 +213,36 @@ def test_the_discriminator_beside_the_model(tmp_path) -> None:
         discriminator_of(model)
     (tmp_path / "r" / "discriminator.safetensors").unlink()
     assert discriminator_of(model) is None
+
+
+def test_going_on_on_another_kind_of_device(tmp_path) -> None:
+    """Its generators keep another state: what this one cannot read must not end the run."""
+    whole = run(tmp_path / "r", tiny(4))
+    with pytest.raises(Interrupted):
+        whole.train(Silent(), lambda: True)
+    path = tmp_path / "r" / "state.safetensors"
+    tensors, header = checkpoint.read(path)
+    (noise,) = [name for name in tensors if name.endswith("noise")]
+    checkpoint.write(path, {**tensors, noise: torch.zeros(16, dtype=torch.uint8)}, {**header, "device": "cuda"})
+
+    def drawn() -> tuple[str | None, Tensor]:
+        one = run(tmp_path / "r", tiny(4))
+        one.trainer.round()
+        return one.note, one.trainer.noise.get_state()
+
+    (note, state), (_, same) = drawn(), drawn()
+    assert note == "saved on cuda with 1 threads, going on with cpu and 1: from here on other random numbers are drawn"
+    assert torch.equal(state, same)
+    assert not torch.equal(state, whole.trainer.noise.get_state())
+
+
+def test_one_of_several_processes_takes_the_first_ones_figures(tmp_path, monkeypatch) -> None:
+    class Second(World):
+        def tell(self, document: Any) -> Any:
+            assert document is None
+            return {"diversity": 0.25}
+
+    one = run(tmp_path / "r", tiny())
+    monkeypatch.setattr(one, "world", Second(1, 2))
+    monkeypatch.setattr(one, "samples", None)
+    assert one._sample(Silent()) == {"diversity": 0.25}
