@@ -73,16 +73,17 @@ def measure(quick: bool) -> dict[str, Any]:
 def reckon(found: dict[str, Any], devices: int, faster: float) -> dict[str, float]:
     """A round of so many devices, each with the measured batch, that are so many times as fast as the measured one.
 
-    Gradients go round a ring, within a machine and between machines at their own speeds; nothing is assumed to happen
-    while the device computes, though PyTorch sends the first gradients while the last are computed.
+    Gradients travel in as many bytes as round a ring, within a machine and between machines at their own speeds; every
+    exchange takes the steps of a tree. Nothing is assumed to happen while the device computes, though PyTorch sends the
+    first gradients while the last are computed.
     """
     single = median(found["images_per_second"]) * faster
     compute = found["batch"] / single
     bandwidth = INSIDE if devices <= NODE else BETWEEN
     sent = 2 * (devices - 1) / devices * sum(found["weights"].values())
     steps = math.ceil(math.log2(devices)) if devices > 1 else 0
-    # Of batch norm: mean and variance on the way forth, and as much on the way back.
-    messages = steps * LATENCY * (4 * found["norms"] + len(found["weights"]))
+    # Of batch norm: its statistics on the way forth, and as much on the way back. One says when to save and to stop.
+    messages = steps * LATENCY * (2 * found["norms"] + len(found["weights"]) + 1)
     talk = sent / bandwidth + messages
     images = devices * found["batch"] / (compute + talk)
     return {

@@ -83,7 +83,7 @@ CONVOLUTIONAL = ("dcgan", "dcgan-upsample", "wgan", "wgan-gp")
 
 
 def prepare(case: Case, device: torch.device = CPU) -> tuple[Recipe, Dataset]:
-    """The zoo's recipe for a case, resolved as ``gancli train`` does, with rates that do not fall, and its images.
+    """The zoo's recipe for a case with rates that do not fall, in bf16 where the device multiplies it, and its images.
 
     Args:
         case: which one.

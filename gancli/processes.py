@@ -210,8 +210,9 @@ def end(code: int) -> NoReturn:
 ENDED = "GANCLI_ENDED"
 """Names a file for the exit code of a command that ended by itself in one of its processes, though not well."""
 
-_ANEW = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-"""Has processes that start again meet in a new place: in the old one they would find the addresses of the dead."""
+_SETTINGS = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "100"}
+"""Of PyTorch's engine. Processes that start again meet in a new place: in the old one they would find the addresses of
+the dead. And who is asked to stop has so many seconds to end the round and to save."""
 
 
 def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
@@ -238,7 +239,7 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
             max_restarts=restarts,
             monitor_interval=0.2,
         )
-        set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)), **_ANEW}
+        set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)), **_SETTINGS}
         with _environment(set_here):
             try:
                 elastic_launch(config, sys.executable)("-m", "gancli", *arguments)

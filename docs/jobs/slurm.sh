@@ -17,6 +17,8 @@ run=${RUN:-runs/photos}
 data=${DATA:-photos.zip}
 # Processes that start again meet in a new place, not at the addresses of the dead.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+# Seconds to end a round and to save.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=100
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 srun torchrun \

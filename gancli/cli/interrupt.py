@@ -27,8 +27,11 @@ class Stop:
 
     @property
     def code(self) -> int:
-        """The exit code that shells give a program which a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + self.signal
+        """The exit code that shells give a program which a signal ended: 130 for Ctrl-C, 143 for SIGTERM.
+
+        A process that stops because another was asked to ends as if by SIGTERM.
+        """
+        return 128 + (self.signal or signal.SIGTERM)
 
 
 @contextmanager

@@ -73,8 +73,7 @@ def index_of(places: Sequence[str], progress: Progress) -> Index:
         UsageError: a faulty index, a shard that cannot be read, or no image in any.
         GancliError: a shard that cannot be fetched.
     """
-    far = is_remote(places[0])
-    path = POOL.root / f"index-{cache.digest(list(places))}.json"
+    far, path = is_remote(places[0]), index_path(places)
     stamp = cache.digest(FORMAT, [None if far else _stamp(each) for each in places])
     beside = _beside(places, path, progress)
     if beside is not None:
@@ -89,6 +88,11 @@ def index_of(places: Sequence[str], progress: Progress) -> Index:
     except (OSError, UsageError):
         cache.log.warning("the cache folder %s cannot be used: the next start looks into every shard again", POOL.root)
     return made
+
+
+def index_path(places: Sequence[str]) -> Path:
+    """Where in the cache lies what a look into the shards found."""
+    return POOL.root / f"index-{cache.digest(list(places))}.json"
 
 
 def _stamp(place: str) -> tuple[int, int]:
@@ -217,7 +221,7 @@ def local(place: str, known: Shard | None, progress: Progress) -> Path:
     path = POOL.root / f"raw-{cache.digest(place)}.tar"
     with contextlib.suppress(FileNotFoundError):  # asked once: another process may remove it meanwhile
         size = path.stat().st_size
-        if known is None or size == known.bytes:
+        if known is None or (size == known.bytes and known.sha256 in (None, _sha256(path))):
             return path
     cache.make_room(POOL, known.bytes if known else 0)
     try:
@@ -226,6 +230,11 @@ def local(place: str, known: Shard | None, progress: Progress) -> Path:
         hint = "check the address and the numbers between the braces; it must be open to everybody"
         raise UsageError(str(error), hint) from None
     return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_index(folder: Path, classes: Sequence[str] | None, progress: Progress) -> Index:
@@ -247,8 +256,7 @@ def write_index(folder: Path, classes: Sequence[str] | None, progress: Progress)
     named = tuple(classes) if classes and len(classes) >= len(found.classes) > 0 else found.classes
     shards = []
     for shard, place in zip(found.shards, places, strict=True):
-        with open(place, "rb") as file:  # noqa: PTH123
-            shards.append(replace(shard, sha256=hashlib.file_digest(file, "sha256").hexdigest()))
+        shards.append(replace(shard, sha256=_sha256(Path(place))))
     document = {"format": FORMAT, "classes": list(named), "shards": [asdict(each) for each in shards]}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ class Stream:
         known: what is in each; at least one image.
         classes: names of the classes; () for images without.
         view: how the images are wanted, with size and channels.
+        looked: the cached file that this may be known from; it goes when a shard turns out to be another.
 
     Attributes:
         counts: images in each shard.
@@ -43,10 +45,18 @@ class Stream:
         fingerprint: 16 hex digits over what is in each shard and the view.
     """
 
-    def __init__(self, places: Sequence[str], known: Sequence[Shard], classes: tuple[str, ...], view: View) -> None:
+    def __init__(
+        self,
+        places: Sequence[str],
+        known: Sequence[Shard],
+        classes: tuple[str, ...],
+        view: View,
+        looked: Path | None = None,
+    ) -> None:
         assert view.size is not None
         assert view.channels is not None
         self.places, self.known, self.classes, self.view = tuple(places), tuple(known), classes, view
+        self._looked = looked
         self.counts = tuple(each.images for each in known)
         self.shape = (view.channels, *view.size)
         self._view = (view.size, view.channels, view.fit, view.background)
@@ -95,6 +105,8 @@ class Stream:
                 cache.touch(POOL, slot, key)
                 return found
             tar = _opened(place, known, progress)
+            if tar.fingerprint != known.fingerprint:
+                raise self._another(tar, known, is_remote(place))
             made = self._decode(tar, known, slot, key, progress)
             if is_remote(place):
                 path = tar.path
@@ -103,12 +115,18 @@ class Stream:
                     path.unlink()  # the images are what is needed from now on
             return made
 
+    def _another(self, tar: Tar, known: Shard, far: bool) -> GancliError:
+        """A shard has changed: what the cache knows of it must not stand in the way of a new start."""
+        if far:
+            for path in (tar.path, self._looked):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+        return GancliError(
+            f"the shard '{known.name}' is not what it was, or not what its index tells of",
+            "bring shards and index.json to the same state (gancli data index), and start a new run",
+        )
+
     def _decode(self, tar: Tar, known: Shard, slot: str, key: str, progress: Progress) -> Prepared:
-        if tar.fingerprint != known.fingerprint:
-            raise GancliError(
-                f"the shard '{known.name}' is not what it was, or not what its index tells of",
-                "bring shards and index.json to the same state (gancli data index), and start again",
-            )
         bad = {}
         if self.classes:
             faulty = [label is None or label >= len(self.classes) for label in tar.labels]
@@ -181,7 +199,8 @@ def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream,
         with strict_about_bombs():
             size, channels, _ = measure(tar, tar.names, view, progress)
         view = View(size, channels, view.fit, view.background)
-    stream = Stream([place for place, _ in used], [shard for _, shard in used], index.classes, view)
+    looked = shards.index_path(places)
+    stream = Stream([place for place, _ in used], [shard for _, shard in used], index.classes, view, looked)
     return stream, _examples(stream, split, index.skipped, progress)
 
 

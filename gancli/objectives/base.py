@@ -222,13 +222,18 @@ class Chance:
         generator: of the other random numbers, on the device.
         batch: rows of the whole.
         rows: those that are worked on.
+
+    Attributes:
+        batch: rows of the whole.
+        start: the first of those that are worked on.
     """
 
     def __init__(
         self, latents: Callable[[], Latents], generator: torch.Generator, batch: int, rows: slice = slice(None)
     ) -> None:
-        self._latents, self._generator, self._batch, self._rows = latents, generator, batch, rows
-        self._count = len(range(*rows.indices(batch)))
+        self._latents, self._generator, self.batch, self._rows = latents, generator, batch, rows
+        self.start, stop, _ = rows.indices(batch)
+        self._count = stop - self.start
 
     def draw(self) -> Latents:
         """Latents of the rows, each call anew."""
@@ -246,10 +251,10 @@ class Chance:
         # Several batches in one, as of real images and fakes, come one after the other in the whole as well.
         times, rest = shape[0] // self._count, shape[1:]
         generator = self._generator
-        found = draw(times * self._batch, *rest, generator=generator, device=generator.device, dtype=dtype)
-        if self._count == self._batch:
+        found = draw(times * self.batch, *rest, generator=generator, device=generator.device, dtype=dtype)
+        if self._count == self.batch:
             return found
-        return found.unflatten(0, (times, self._batch))[:, self._rows].flatten(0, 1)
+        return found.unflatten(0, (times, self.batch))[:, self._rows].flatten(0, 1)
 
 
 @dataclass

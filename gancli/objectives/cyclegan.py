@@ -140,8 +140,9 @@ class CycleGan(Procedure):
     def _exchange(self, pool: Pool, made: Tensor, turn: Turn) -> Tensor:
         """Fakes to judge: all processes keep the same pool, and each judges its share of what comes out of it."""
         whole = turn.world.together(made)
-        # Further steps of a round fill the same places of a pool again.
-        seen = self.rounds_played("discriminator", turn.round) * len(whole)
+        # Further steps of a round fill the same places of a pool again, parts of a batch the places after each other.
+        before = turn.chance.start - turn.world.share(turn.chance.batch).start
+        seen = self.rounds_played("discriminator", turn.round) * turn.chance.batch + turn.world.size * before
         return pool.exchange(whole, seen, turn.dice)[turn.world.share(len(whole))]
 
     def _to_judge(self, turn: Turn) -> tuple[Tensor, ...]:

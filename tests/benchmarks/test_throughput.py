@@ -153,7 +153,7 @@ def test_many_devices_are_reckoned_by_hand() -> None:
     one = estimate.reckon(found, 1, 1)
     assert (one["images"], one["efficiency"], one["sent"]) == (100, 1, 0)
     eight = estimate.reckon(found, 8, 10)
-    talk = 2 * 7 / 8 * 4e6 / estimate.INSIDE + 3 * (4 * 2 + 2) * estimate.LATENCY
+    talk = 2 * 7 / 8 * 4e6 / estimate.INSIDE + 3 * (2 * 2 + 2 + 1) * estimate.LATENCY
     assert eight["talk"] == pytest.approx(talk)
     assert eight["images"] == pytest.approx(800 / (0.1 + talk))
     assert eight["data"] == pytest.approx(10 * eight["images"])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gancli.cli.interrupt import graceful
+from gancli.cli.interrupt import Stop, graceful
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
@@ -49,3 +49,7 @@ def test_ctrl_c_leaves_at_once_if_something_asked_before(ends: list[int], first:
         with pytest.raises(Left):
             signal.raise_signal(signal.SIGINT)
     assert ends == [130]
+
+
+def test_the_exit_code_names_the_signal_also_where_another_process_got_it() -> None:
+    assert [Stop(number).code for number in (signal.SIGINT, signal.SIGTERM, 0)] == [130, 143, 143]

@@ -836,3 +836,28 @@ def test_commands(home, run_cli, photos):
     assert run_cli("data", "index", "photos").code == 2
     assert torch.equal(load("s").images, load("s/*.tar").images)
     assert io.BytesIO((home / "x.png").read_bytes()).read(4) == b"\x89PNG"
+
+
+def test_shards_that_changed_where_they_lie_are_looked_into_anew(home, shelf):
+    shades(home / "s", [3, 2, 4])
+    name = put(shelf, home / "s")
+    old = stream(name, size=(8, 8), channels=1)
+    shades(home / "s", [3, 2, 5])
+    put(shelf, home / "s")
+    for path in POOL.root.glob("raw-*"):
+        path.unlink()  # as when they had no room any more
+    with pytest.raises(GancliError, match=r"the shard 'train-000002\.tar' is not what it was"):
+        old.get(2)
+    assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_what_the_cache_has_of_a_shard_is_held_against_its_index(home, shelf):
+    """A tar that changed may have as many bytes as before."""
+    shades(home / "s", [3, 2, 4])
+    name = put(shelf, home / "s")
+    load(name, size=(8, 8), channels=1)
+    assert len(list(POOL.root.glob("raw-*"))) == 2
+    shades(home / "s", [3, 2, 5])
+    shards.write_index(home / "s", None, lambda *_: None)
+    put(shelf, home / "s")
+    assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9]]

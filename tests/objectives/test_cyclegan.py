@@ -160,3 +160,12 @@ def test_the_preview_is_source_translation_and_round_trip() -> None:
         made = one.generator.eval()(source=real.source)
         torch.testing.assert_close(shown[1::3], made)
         torch.testing.assert_close(shown[2::3], one.networks["back"].eval()(source=made))
+
+
+def test_parts_of_a_batch_fill_places_after_each_other() -> None:
+    objective = by_hand(cycle=1.0, identity=0.0, pool=4)
+    objective.pool.kept = torch.full((4, 1, 1, 1), -1.0)
+    for number, part in enumerate((slice(0, 2), slice(2, 4))):
+        now = Turn(Chance(dict, torch.Generator(), 4, part))
+        objective._exchange(objective.pool, torch.full((2, 1, 1, 1), float(number)), now)
+    assert objective.pool.kept.flatten().tolist() == [0, 0, 1, 1]
