@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -131,6 +132,13 @@ def _class(text: str, names: Sequence[str], model: str, kind: str) -> int:
 def folder_name(name: str) -> str:
     """A class's name as the name of a folder: what a file system would take for something else becomes a hyphen."""
     return re.sub(r"[/\\:*?\"<>|\x00-\x1f]+", "-", name).strip(" .") or "class"
+
+
+def folder_names(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
+    """A folder for each of these classes; the number tells those apart that a file system may take for one."""
+    found = [folder_name(name) for name in names]
+    alike = Counter(name.casefold() for name in found)
+    return [found[n] if alike[found[n].casefold()] == 1 else f"{found[n]}-{n}" for n in numbers]
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,13 @@ def _edges(shares: tuple[float, ...], device: torch.device) -> Tensor:
     """Where in [0, 1) one class ends and the next begins, float64 (classes - 1,); kept, since a GPU waits for it."""
     import torch
 
-    return torch.tensor(shares, dtype=torch.float64, device=device).cumsum(0)[:-1]
+    return torch.tensor(shares, dtype=_exact(device), device=device).cumsum(0)[:-1]
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPU has no more
 
 
 @dataclass(frozen=True)
@@ -332,7 +338,7 @@ class LatentSpec:
         import torch
 
         edges = _edges(self.shares, y.device)
-        chance = torch.rand(len(y), generator=generator, device=y.device, dtype=torch.float64)
+        chance = torch.rand(len(y), generator=generator, device=y.device, dtype=_exact(y.device))
         torch.bucketize(chance, edges, right=True, out=y)
 
     def confine(self, inputs: Inputs) -> Inputs:

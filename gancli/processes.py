@@ -229,18 +229,18 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
     threads = max(1, (os.cpu_count() or 1) // count)
     with TemporaryDirectory(prefix="gancli-") as folder:
         ended = Path(folder) / "code"
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=count,
-            run_id=secrets.token_hex(8),
-            rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
-            max_restarts=restarts,
-            monitor_interval=0.2,
-        )
         set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)), **_SETTINGS}
         with _environment(set_here):
+            config = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=count,
+                run_id=secrets.token_hex(8),
+                rdzv_backend="c10d",
+                rdzv_endpoint="localhost:0",
+                max_restarts=restarts,
+                monitor_interval=0.2,
+            )
             try:
                 elastic_launch(config, sys.executable)("-m", "gancli", *arguments)
             except ChildFailedError as error:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gancli.conditions import Code, Request, check_codes, folder_name, parse_classes, parse_codes
+from gancli.conditions import Code, Request, check_codes, folder_name, folder_names, parse_classes, parse_codes
 from gancli.errors import UsageError
 from gancli.latent import LatentSpec, Seeds
 
@@ -121,3 +121,8 @@ def test_a_sweep_moves_one_code_and_nothing_else() -> None:
     assert torch.equal(inputs["y"], own["y"].repeat_interleave(3))
     assert inputs["c"].tolist() == [[0.25, -2], [0.25, 0], [0.25, 2]] * 2
     assert (len(request), request.columns) == (6, 3)
+
+
+def test_folders_that_a_file_system_may_take_for_one_are_told_apart() -> None:
+    names = ("a", "A", "b", "x/y", "x:y")
+    assert folder_names(names, (1, 0, 2, 3, 4)) == ["A-1", "a-0", "b", "x-y-3", "x-y-4"]

@@ -103,7 +103,7 @@ def show(
     columns, rows = parse_grid(grid)
     wanted = parse_size(size) if size is not None else None
     if out is not None:
-        _check(out)
+        _check(out, name)
 
     from gancli.cli.progress import progress_bar
     from gancli.data import load
@@ -174,10 +174,13 @@ def index(
     print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
 
 
-def _check(out: Path) -> None:
+def _check(out: Path, name: str) -> None:
     from gancli.errors import UsageError
     from gancli.files import check_file
 
+    folder = Path(name).expanduser()
+    if out.exists() and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"--out '{out}' is a file of '{name}' itself", "name another place")
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out '{out}' is not a PNG", "name a file that ends in .png")
     check_file(out)
@@ -189,7 +192,7 @@ def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int) -
     from gancli.rendering.images import save_grid
     from gancli.rendering.layout import file_stem
 
-    path = out if out is not None else Path(f"{file_stem(dataset.name)}.png")
+    path = out if out is not None else Path(f"{file_stem(dataset.name)}-grid.png")
     if dataset.formula is not None:
         from gancli.rendering.numbers import Plot
 

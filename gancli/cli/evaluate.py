@@ -108,6 +108,7 @@ def evaluate(
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.evaluation.judging")
     from gancli.cli import reports
+    from gancli.evaluation import terms
     from gancli.evaluation.comparison import alike, rank
     from gancli.evaluation.judging import judge
     from gancli.evaluation.subjects import open_subject
@@ -120,6 +121,8 @@ def evaluate(
     with sharing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
+            if data is None:
+                terms.check_near(subject)
             report = judge(
                 subject,
                 data,

@@ -13,7 +13,7 @@ from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
 from gancli.cli.together import Processes, launch_or_meet
-from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_name, parse_classes, parse_codes
+from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.errors import UsageError
 from gancli.latent import Seeds, parse_seeds
 from gancli.processes import rank, sharing, spread
@@ -265,7 +265,8 @@ def _save_many(source: "Model", request: Request, path: Path, batch: int, progre
     """One PNG a seed; with classes, a folder for each, as `gancli train` and torchvision's ImageFolder read them."""
     from gancli.rendering.images import file_name, save_images
 
-    folders = [f"{folder_name(source.classes[number])}/" for number in request.classes or ()] or [""]
+    named = folder_names(source.classes, request.classes) if request.classes else []
+    folders = [f"{name}/" for name in named] or [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
     images = spread(request.inputs(source.latent, batch), source.generate)
     if rank():

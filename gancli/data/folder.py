@@ -161,7 +161,12 @@ def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
 def _json_labels(source: Source, root: str, where: str, hint: str) -> list[Any] | None:
     try:
         with source.open(root + _LABELS) as file:
-            document = json.loads(file.read(LARGEST_FILE))
+            # What is read becomes many times as large in memory, and packs to a thousandth.
+            most = min(LARGEST_FILE, 2**20 + 1024 * len(source.names))
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
+        document = json.loads(text)
     except BadImageError as error:
         raise UsageError(f"{where} cannot be read: {error}", hint) from None
     except (ValueError, RecursionError):

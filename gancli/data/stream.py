@@ -106,7 +106,9 @@ class Stream:
                 return found
             tar = _opened(place, known, progress)
             if tar.fingerprint != known.fingerprint:
-                raise self._another(tar, known, is_remote(place))
+                path = tar.path
+                del tar  # an open file stays on some systems
+                raise self._another(known, path if is_remote(place) else None)
             made = self._decode(tar, known, slot, key, progress)
             if is_remote(place):
                 path = tar.path
@@ -115,12 +117,12 @@ class Stream:
                     path.unlink()  # the images are what is needed from now on
             return made
 
-    def _another(self, tar: Tar, known: Shard, far: bool) -> GancliError:
-        """A shard has changed: what the cache knows of it must not stand in the way of a new start."""
-        if far:
-            for path in (tar.path, self._looked):
-                if path is not None:
-                    path.unlink(missing_ok=True)
+    def _another(self, known: Shard, fetched: Path | None) -> GancliError:
+        """A shard has changed: what the cache has of one from elsewhere must not stand in the way of a new start."""
+        for path in (self._looked, fetched) if fetched else ():
+            if path is not None:
+                with contextlib.suppress(OSError):
+                    path.unlink()
         return GancliError(
             f"the shard '{known.name}' is not what it was, or not what its index tells of",
             "bring shards and index.json to the same state (gancli data index), and start a new run",
@@ -150,15 +152,15 @@ class Stream:
             draft.discard()
 
 
+_TRIES = 20
+
+
 def _opened(place: str, known: Shard, progress: Progress) -> Tar:
-    path = shards.local(place, known, progress)
-    try:
-        return Tar(path)
-    except UsageError:
-        if path.exists() or not is_remote(place):
-            raise
-        # Another process was done with it just now.
-        return Tar(shards.local(place, known, progress))
+    # Another process that was done with a fetched one may remove it just now, and a third may fetch it again.
+    for _ in range(_TRIES if is_remote(place) else 0):
+        with contextlib.suppress(UsageError):
+            return Tar(shards.local(place, known, progress))
+    return Tar(shards.local(place, known, progress))
 
 
 def _serve(

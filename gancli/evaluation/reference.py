@@ -72,9 +72,10 @@ def reference(
         told: whether generated images count for the class that they were asked for: figures by class then go by the
             labels of the real images, which both sets must have.
     """
-    key = _key(protocol, training, reader)
+    # Baselines are of as many images as are generated, of which the other numbers may know nothing.
+    key = {**_key(protocol, training, reader), "generated_images": protocol.generated_images}
     # The rest of the key stands in the file, so that a new version of the program takes the place of the old one's.
-    name = "-".join(str(key[part]) for part in ("extractor", "data_fingerprint", "floor_images", "device"))
+    name = "-".join(str(key[part]) for part in ("extractor", "data_fingerprint", "generated_images", "device"))
     path = cache_folder() / "evaluation" / f"{name}.safetensors"
     count = protocol.generated_images
     found = _read(path, key)

@@ -13,6 +13,7 @@ from gancli.evaluation.intervals import MOST
 from gancli.evaluation.metrics import KID_SUBSET_SIZE, SAMPLES_PER_FEATURE, SMALLEST
 from gancli.evaluation.protocol import Protocol, averaged, section
 from gancli.evaluation.reference import drawn_labels
+from gancli.faults import shown
 from gancli.latent import MAX_SEED
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ def own_data(model: Subject) -> str:
     if not isinstance(name, str):
         raise UsageError(f"'{model.name}' does not say what it was trained on", "name a data set with --data")
     return name
+
+
+def check_near(model: Subject) -> None:
+    """Refuse to ask addresses that only a file names, which may be a stranger's.
+
+    Raises:
+        UsageError: the model says that it was trained on such.
+    """
+    for name in (section(model.header, "data").get("name"), model.data_name):
+        if isinstance(name, str) and "://" in name:
+            raise UsageError(
+                f"'{model.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
+                "name the data with --data, if you trust that address",
+            )
 
 
 def check_own(model: Subject, data: str, training: Dataset) -> None:

@@ -60,7 +60,8 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
         # Rates fall as a training goes on; another version of PyTorch may know further settings.
         if not (isinstance(there["lr"], int | float) and 0 <= there["lr"] <= 10):
             raise ValueError("its optimizer has no rate")
-        for name in here.keys() & there.keys() - {"params", "lr"}:
+        # Which kernels step is the device's.
+        for name in here.keys() & there.keys() - {"params", "lr", "fused", "foreach"}:
             if _plain(here[name]) != _plain(there[name]):
                 raise ValueError(f"its optimizer has another {name}")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

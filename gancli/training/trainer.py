@@ -308,7 +308,10 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizers.check_state(optimizer, state["optimizer"][name])
             _match_layout(optimizer, state["optimizer"][name])
+            kernels = [group.get("fused") for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizer"][name])
+            for group, fused in zip(optimizer.param_groups, kernels, strict=True):
+                group.update({"fused": fused} if "fused" in group else {})
         if state["random"]["noise"].shape == self.noise.get_state().shape:
             self._set_random(state["random"])
         else:

@@ -98,9 +98,9 @@ def test_show_digits(run_cli, home):
         "shape        8x8, grey\n"
         "classes      10: 0 143, 1 146, 2 142, 3 147, 4 145, 5 146, 6 145, 7 144, 8 140, 9 144\n"
         "fingerprint  3711e337279e9bed\n"
-        "picture      digits.png\n"
+        "picture      digits-grid.png\n"
     )
-    with Image.open(home / "digits.png") as picture:
+    with Image.open(home / "digits-grid.png") as picture:
         assert picture.mode == "L"
         assert len(np.unique(np.asarray(picture))) > 10
 
@@ -134,7 +134,7 @@ def test_show_as_json(run_cli, photos):
         "shape": [1, 20, 10],
         "classes": {"ant": 3, "bee": 3, "cat": 3},
         "skipped": [{"name": "bee/9.png", "reason": "not an image that PIL reads"}],
-        "picture": "photos.png",
+        "picture": "photos-grid.png",
     }
 
 
@@ -173,6 +173,18 @@ def test_faults(run_cli, home, arguments, message):
     result = run_cli("data", "show", *arguments)
     assert (result.code, result.out, result.err) == (2, "", message)
     assert not list(home.glob("*.png"))
+
+
+def test_a_picture_of_the_folder_is_not_written_over(run_cli, home):
+    (home / "photos").mkdir()
+    Image.new("L", (8, 8)).save(home / "photos" / "1.png")
+    before = (home / "photos" / "1.png").read_bytes()
+    result = run_cli("data", "show", "photos", "--out", "photos/1.png")
+    assert (result.code, result.err) == (
+        2,
+        "error: --out 'photos/1.png' is a file of 'photos' itself\n\nhint: name another place\n",
+    )
+    assert (home / "photos" / "1.png").read_bytes() == before
 
 
 PROBE = """

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 import gancli
 from benchmarks.processes import trainers
+from gancli import processes
 from gancli.cli.together import without
 
 SMALL = [
@@ -135,3 +137,17 @@ def test_two_hosts_meet_and_train_what_two_processes_of_one_do(two: tuple[Path, 
     assert sum("model.safetensors" in out for _, out, _ in ends) == 1
     one, other = load_file("hosts/model.safetensors"), load_file(two[0] / "model.safetensors")
     assert all(torch.equal(other[name], value) for name, value in one.items())
+
+
+def test_a_process_that_is_asked_to_stop_has_time_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.launcher import api
+
+    asked = []
+
+    def launched(config: api.LaunchConfig, _program: str) -> Callable[..., None]:
+        asked.append(config.shutdown_timeout)
+        return lambda *_: None
+
+    monkeypatch.setattr(api, "elastic_launch", launched)
+    assert processes.launch(2, []) == 0
+    assert asked == [100]

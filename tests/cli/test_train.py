@@ -149,6 +149,11 @@ ERRORS = {
         "dcgan needs images of at least 8x8 pixels, these are 7x8",
         "choose a larger size, as in --set data.size=[8,8], or --model gan, which takes any size",
     ),
+    "arithmetic of another device": (
+        ["train", "digits", "--precision", "tf32", "--device", "cpu"],
+        "tf32 is what NVIDIA's GPUs compute in, and this is cpu",
+        "--precision fp32, or auto",
+    ),
     "unknown device": (
         ["train", "digits", "--device", "tpu"],
         "no device is called 'tpu'",

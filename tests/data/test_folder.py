@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest_data import labels, noise, pack, picture, write
 
-from gancli.data import Skipped, files, load
+from gancli.data import Skipped, files, folder, load
 from gancli.errors import UsageError
 
 
@@ -343,3 +343,9 @@ def test_progress_is_told(bring):
     told = []
     load(str(bring({f"{i:03d}.png": picture(i) for i in range(130)})), progress=lambda *what: told.append(what))
     assert told == [(what, done, 130) for what in ("reading sizes", "decoding") for done in (64, 128, 130)]
+
+
+def test_a_table_of_labels_far_larger_than_the_images_is_not_read(bring, monkeypatch):
+    monkeypatch.setattr(folder.json, "loads", None)
+    path = bring({"a.png": picture(1), "dataset.json": b'{"labels": [' + b"[]," * 500_000 + b"[]]}"})
+    assert refuse(path) == (f"'dataset.json' of '{path}' is larger than labels of 2 files can be", HINT)

@@ -101,6 +101,13 @@ def test_other_numbers_have_their_own(home: Path, read: list[str]) -> None:
     assert len(kept(home)) == 4
 
 
+def test_more_images_than_the_training_has_are_another_baseline(home: Path, read: list[str]) -> None:
+    judge(images=1450)
+    judge(images=1500)
+    assert read == ALL * 2
+    assert len(kept(home)) == 2
+
+
 def test_what_was_measured_otherwise_is_replaced(home: Path, read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     first = judge()
     monkeypatch.setattr("gancli.__version__", "99.0")

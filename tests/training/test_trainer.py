@@ -224,3 +224,15 @@ def test_classes_are_drawn_as_often_as_the_data_have_them() -> None:
     assert plan.resolve(made, dataset(made), torch.device("cpu")).latent == made.latent
     even = tiny(2, "cgan", latent={"shares": [0.1] * 10})
     assert even.latent.shares == [0.1] * 10
+
+
+def test_a_state_of_another_kind_of_device_is_taken_with_the_kernels_of_this_one() -> None:
+    one, other = trainer(tiny()), trainer(tiny())
+    one.round()
+    state = one.state()
+    for saved in state["optimizer"].values():
+        for group in saved["param_groups"]:
+            group["fused"] = not group["fused"]
+    other.load_state(state)
+    assert all(group["fused"] for optimizer in other.optimizers.values() for group in optimizer.param_groups)
+    other.round()
