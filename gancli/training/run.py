@@ -350,7 +350,7 @@ class Run:
         with _fitting(path):
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
-                self._take(checkpoint.unflatten(header["state"], tensors))
+                self._take(checkpoint.unflatten(header["state"], tensors), header.get("device"))
                 self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
                 self.keep = int(header.get("keep", 0)) if keep is None else keep
         if fingerprint != self.dataset.fingerprint:
@@ -380,12 +380,15 @@ class Run:
         if checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
             candidate.unlink()
 
-    def _take(self, state: dict[str, Any]) -> None:
+    def _take(self, state: dict[str, Any], device: Any) -> None:
+        """Go on from a state that was saved on a kind of device."""
         counters = [state["rounds"], state["drawn"], *state["steps"].values()]
         if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
             raise ValueError("its counters are none")
         if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
             raise ValueError("its scale is none")
+        if isinstance(device, str) and device != self.trainer.device.type:
+            state["random"] = None
         self.trainer.load_state(state)
         self.preview.before = state.get("before")
 
@@ -482,7 +485,7 @@ class Run:
         tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
         back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}
         with _fitting(self.folder / HEALTHY_FILE):
-            self._take(checkpoint.unflatten(header["state"], tensors))
+            self._take(checkpoint.unflatten(header["state"], tensors), header.get("device"))
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
         self.trainer.means()  # of the rounds that are undone

@@ -294,7 +294,7 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`, to the bit on the same device and number of threads.
 
-        On another kind of device, whose generators keep another state, random numbers begin anew.
+        Where "random" is None, random numbers begin anew: another kind of device keeps another state of them.
         """
         self.rounds, self.feed.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
         self.scale = state.get("scale", 1.0)
@@ -312,7 +312,7 @@ class Trainer:
             optimizer.load_state_dict(state["optimizer"][name])
             for group, fused in zip(optimizer.param_groups, kernels, strict=True):
                 group.update({"fused": fused} if "fused" in group else {})
-        if state["random"]["noise"].shape == self.noise.get_state().shape:
+        if state["random"] is not None:
             self._set_random(state["random"])
         else:
             self.noise.manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)

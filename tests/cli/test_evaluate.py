@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli import catalog, checkpoint
 from gancli import model as models
 from gancli.data import load
 from gancli.evaluation.metrics import METRICS
@@ -251,17 +250,3 @@ def test_help_shows_examples(run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "--help")
     assert result.code == 0
     assert "gancli evaluate dcgan/mnist --metrics fid,kid -n 2000" in result.out
-
-
-@pytest.mark.parametrize(
-    "where", ["https://inside.example/{0..9}.tar", "{https://a.example/a,https://b.example/b}.tar"]
-)
-def test_an_address_that_only_a_file_names_is_not_asked(run_cli, home, where: str) -> None:
-    tensors, header = checkpoint.read(catalog.find("quick/digits"))
-    header["recipe"]["data"]["name"] = where
-    checkpoint.write(home / "theirs.safetensors", tensors, header)
-    result = run_cli("evaluate", "theirs.safetensors", "-n", 400)
-    assert (result.code, result.out) == (2, "")
-    assert result.err.endswith(
-        "which is not fetched at its word\n\nhint: name the data with --data, if you trust that address\n"
-    )

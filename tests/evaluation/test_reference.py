@@ -196,6 +196,7 @@ def test_the_entry_says_what_it_depends_on(home: Path) -> None:
         "training_fingerprint": load("digits").fingerprint,
         "real_images": 60,
         "floor_images": 60,
+        "generated_images": 60,
         "draw": 0,
         "device": "cpu",
     }
