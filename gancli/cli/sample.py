@@ -265,8 +265,7 @@ def _save_many(source: "Model", request: Request, path: Path, batch: int, progre
     """One PNG a seed; with classes, a folder for each, as `gancli train` and torchvision's ImageFolder read them."""
     from gancli.rendering.images import file_name, save_images
 
-    named = folder_names(source.classes, request.classes) if request.classes else []
-    folders = [f"{name}/" for name in named] or [""]
+    folders = [f"{name}/" for name in folder_names(source.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
     images = spread(request.inputs(source.latent, batch), source.generate)
     if rank():

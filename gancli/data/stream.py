@@ -152,15 +152,23 @@ class Stream:
             draft.discard()
 
 
-_TRIES = 20
-
-
 def _opened(place: str, known: Shard, progress: Progress) -> Tar:
-    # Another process that was done with a fetched one may remove it just now, and a third may fetch it again.
-    for _ in range(_TRIES if is_remote(place) else 0):
-        with contextlib.suppress(UsageError):
-            return Tar(shards.local(place, known, progress))
-    return Tar(shards.local(place, known, progress))
+    while True:
+        path = shards.local(place, known, progress)
+        before = _written(path)
+        try:
+            return Tar(path)
+        except UsageError:
+            # Another process that was done with a fetched one has removed it, and a third may have fetched it again.
+            if not is_remote(place) or (before is not None and before == _written(path)):
+                raise
+
+
+def _written(path: Path) -> int | None:
+    """When a file was, in nanoseconds; None where it is not there."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime_ns
+    return None
 
 
 def _serve(

@@ -60,8 +60,7 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
         # Rates fall as a training goes on; another version of PyTorch may know further settings.
         if not (isinstance(there["lr"], int | float) and 0 <= there["lr"] <= 10):
             raise ValueError("its optimizer has no rate")
-        # Which kernels step is the device's.
-        for name in here.keys() & there.keys() - {"params", "lr", "fused", "foreach"}:
+        for name in here.keys() & there.keys() - {"params", "lr", "fused"}:
             if _plain(here[name]) != _plain(there[name]):
                 raise ValueError(f"its optimizer has another {name}")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -71,6 +70,29 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
             single = isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.dim() == 0)
             if not single and (value.shape != parameter.shape or value.dtype != parameter.dtype):
                 raise ValueError(f"its optimizer's {str(name)[:64]} does not fit the weights")
+
+
+def take_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Go on from a saved state, by the kernels of the device that is here.
+
+    Raises:
+        ValueError: it is none of this optimizer, see :func:`check_state`.
+    """
+    check_state(optimizer, saved)
+    _match_layout(optimizer, saved)
+    # Before PyTorch looks: by it, it decides where the numbers of steps belong.
+    pairs = zip(optimizer.param_groups, saved["param_groups"], strict=True)
+    groups = [{**there, "fused": here["fused"]} if "fused" in here else there for here, there in pairs]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+
+
+def _match_layout(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Give saved moments the memory layout of their parameters: fused kernels walk both in step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in saved["state"].items():
+        for name, value in moments.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameters[index].shape and value.dim() > 1:
+                moments[name] = torch.empty_like(parameters[index], requires_grad=False).copy_(value)
 
 
 def _plain(value: Any) -> Any:

@@ -350,7 +350,7 @@ class Run:
         with _fitting(path):
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
-                self._take(checkpoint.unflatten(header["state"], tensors), header.get("device"))
+                self._take(tensors, header)
                 self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
                 self.keep = int(header.get("keep", 0)) if keep is None else keep
         if fingerprint != self.dataset.fingerprint:
@@ -380,8 +380,9 @@ class Run:
         if checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
             candidate.unlink()
 
-    def _take(self, state: dict[str, Any], device: Any) -> None:
-        """Go on from a state that was saved on a kind of device."""
+    def _take(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+        """Go on from a state as it was read."""
+        state, device = checkpoint.unflatten(header["state"], tensors), header.get("device")
         counters = [state["rounds"], state["drawn"], *state["steps"].values()]
         if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
             raise ValueError("its counters are none")
@@ -485,7 +486,7 @@ class Run:
         tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
         back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}
         with _fitting(self.folder / HEALTHY_FILE):
-            self._take(checkpoint.unflatten(header["state"], tensors), header.get("device"))
+            self._take(tensors, header)
         self.rollbacks.append({**back, "to": self.trainer.rounds})
         self.trainer.scale = 0.5 ** len(self.rollbacks)
         self.trainer.means()  # of the rounds that are undone

@@ -103,7 +103,7 @@ class Trainer:
         """One round: every player in turn. Waits for nothing on the device."""
         if self._drops:
             self._seed_dropout()
-        dice = torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)
+        dice = torch.Generator().manual_seed(self._number)
         turns = [Turn(self._chance(rows), round=self.rounds, world=self.world, dice=dice) for rows in self._parts]
         with float32_products(tf32=self.settings.precision == "tf32"):
             with self._precision():
@@ -165,12 +165,17 @@ class Trainer:
     def _chance(self, rows: slice) -> Chance:
         return Chance(self._draw, self.noise, self.settings.batch, rows)
 
+    @property
+    def _number(self) -> int:
+        """Of this round, among all rounds of all seeds: what is drawn anew in each begins with it."""
+        return (self.settings.seed * 1_000_003 + self.rounds) % 2**63
+
     def _seed_dropout(self) -> None:
         """What falls out depends on the round alone, so that it is the same everywhere."""
-        number = (self.settings.seed * 1_000_003 + self.rounds) * 65_537
-        torch.default_generator.manual_seed(number % 2**63)
+        number = self._number * 65_537 % 2**63
+        torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
-            torch.cuda.manual_seed(number % 2**63)
+            torch.cuda.manual_seed(number)
 
     def _watched(self, player: Player) -> DistributedDataParallel:
         """A player's step, after whose backward pass every process has the mean of all gradients."""
@@ -306,16 +311,11 @@ class Trainer:
         for name, value in terms.items():
             value.copy_(state["objective"][name])
         for name, optimizer in self.optimizers.items():
-            optimizers.check_state(optimizer, state["optimizer"][name])
-            _match_layout(optimizer, state["optimizer"][name])
-            kernels = [group.get("fused") for group in optimizer.param_groups]
-            optimizer.load_state_dict(state["optimizer"][name])
-            for group, fused in zip(optimizer.param_groups, kernels, strict=True):
-                group.update({"fused": fused} if "fused" in group else {})
+            optimizers.take_state(optimizer, state["optimizer"][name])
         if state["random"] is not None:
             self._set_random(state["random"])
         else:
-            self.noise.manual_seed((self.settings.seed * 1_000_003 + self.rounds) % 2**63)
+            self.noise.manual_seed(self._number)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
 
@@ -378,12 +378,3 @@ def _check_networks(recipe: Recipe, objective: Any) -> None:
     for name, role in needed.items():
         if (recipe.networks[name].role or name) != role:
             raise UsageError(f"networks.{name} has the role '{recipe.networks[name].role or name}'", f"it plays {role}")
-
-
-def _match_layout(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Give saved moments the memory layout of their parameters: fused kernels walk both in step."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, moments in saved["state"].items():
-        for name, value in moments.items():
-            if isinstance(value, Tensor) and value.shape == parameters[index].shape and value.dim() > 1:
-                moments[name] = torch.empty_like(parameters[index], requires_grad=False).copy_(value)

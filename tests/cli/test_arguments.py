@@ -98,7 +98,7 @@ def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -
     if refused is not None:
         assert refused.exit_code == 2
         assert refused.hint
-        named = [part.strip()[:8] for part in key.partition("=")[0].split(".")]
+        named = [part.strip()[:8] for part in (key.partition("=")[0] or key).split(".")]
         assert any(part in refused.message for part in named) or not key.isprintable()
 
 

@@ -241,7 +241,7 @@ def test_going_back_undoes_evaluations_but_keeps_the_best(tmp_path) -> None:
     tensors, plain = checkpoint.flatten({**healthy, "before": None})
     with pytest.raises(Interrupted):
         run.train(Silent(), lambda: run.trainer.rounds == 7)
-    run._take(checkpoint.unflatten(plain, tensors), "cpu")
+    run._take(tensors, {"state": plain, "device": "cpu"})
     run._trim()
     assert [row["round"] for row in rows_of(tmp_path / "r")] == [0]
     run.train(Silent())
