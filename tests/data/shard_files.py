@@ -15,7 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest_data import picture
 
-from gancli.data import remote, shard_names
+from gancli.data import load, remote, shard_names
+from gancli.data.stream import Stream
 
 
 def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -130,3 +131,15 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
 def index(folder: Path) -> dict:
     """The index of a folder, as it was written."""
     return json.loads((folder / "index.json").read_text())
+
+
+def stream(name: str, **options: object) -> Stream:
+    found = load(name, **options).stream
+    assert found is not None
+    return found
+
+
+def shades_of(name: str, **options: object) -> list[list[int]]:
+    """The shade of every image of every shard."""
+    read = stream(name, **options)
+    return [read.get(number).images[:, 0, 0, 0].tolist() for number in range(len(read.counts))]
