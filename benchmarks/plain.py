@@ -450,4 +450,4 @@ def tutorial_adam(network: nn.Module) -> torch.optim.Adam:
 
 def workers_to_try(quick: bool) -> tuple[int, ...]:
     """Numbers of loader workers that the plain loop may have, of which it gets the best."""
-    return (0, 1) if quick else tuple(count for count in (0, 1, 2) if count <= (os.cpu_count() or 1))
+    return (0, 1) if quick else tuple(count for count in (0, 1, 2, 4, 8, 16) if count <= (os.cpu_count() or 1))

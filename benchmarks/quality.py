@@ -165,7 +165,7 @@ def train_gancli(folder: Path, plan: Plan, piece: Piece, workers: dict[str, Any]
 
 
 class Tutorial:
-    """The tutorials' DCGAN while it trains in the plain loop.
+    """The tutorials' DCGAN while it trains in the plain loop, on the device that gancli takes by itself.
 
     Args:
         seed: of weights, order and noise.
@@ -175,7 +175,8 @@ class Tutorial:
 
     def __init__(self, seed: int, width: int, workers: int) -> None:
         torch.manual_seed(seed)
-        self.generator, self.discriminator = plain.tutorial_dcgan(width)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.generator, self.discriminator = (network.to(self.device) for network in plain.tutorial_dcgan(width))
         networks = (self.generator, self.discriminator)
         one, other = (plain.tutorial_adam(network) for network in networks)
         self.optimizers = (one, other)
@@ -185,10 +186,14 @@ class Tutorial:
         """Its rounds; one is done, so that loader workers have started."""
         images = plain.batches(plain.tutorial_images(), plain.TUTORIAL_BATCH, self.workers)
         networks = (self.generator, self.discriminator)
-        found = plain.adversarial(*networks, *self.optimizers, images, latents, reuse=True)
+        found = plain.adversarial(*networks, *self.optimizers, images, self.latents, self.device, reuse=True)
         next(found)
         self.steps += 1
         return found
+
+    def latents(self) -> Tensor:
+        """A batch of N(0, 1)."""
+        return torch.randn(plain.TUTORIAL_BATCH, plain.TUTORIAL_LATENTS, device=self.device)
 
     def train(self, seconds: float) -> None:
         """Until its clock, which began after the first step, shows so many seconds."""
@@ -206,6 +211,7 @@ class Tutorial:
             "networks": [self.generator.state_dict(), self.discriminator.state_dict()],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
             "seconds": self.seconds,
             "steps": self.steps,
         }
@@ -221,12 +227,9 @@ class Tutorial:
         for optimizer, state in zip(self.optimizers, tree["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         torch.set_rng_state(tree["random"])
+        if tree.get("cuda") is not None:
+            torch.cuda.set_rng_state(tree["cuda"])
         self.seconds, self.steps = tree["seconds"], tree["steps"]
-
-
-def latents() -> Tensor:
-    """A batch of N(0, 1)."""
-    return torch.randn(plain.TUTORIAL_BATCH, plain.TUTORIAL_LATENTS)
 
 
 def train_plain(folder: Path, plan: Plan, piece: Piece, workers: dict[str, Any]) -> dict[str, Any]:
@@ -251,7 +254,8 @@ def drawn(generator: nn.Module, count: int) -> Tensor:
     z = torch.randn(count, plain.TUTORIAL_LATENTS, generator=noise)
     generator.eval()
     try:
-        images = torch.cat([generator(part) for part in z.split(250)])
+        device = next(generator.parameters()).device
+        images = torch.cat([generator(part.to(device)).cpu() for part in z.split(250)])
     finally:
         generator.train()
     return ((images + 1) * 127.5).round().clamp(0, 255).byte()

@@ -32,11 +32,18 @@ def measure(quick: bool) -> dict[str, Any]:
     }
 
 
-def compare(case: plain.Case, quick: bool, device: torch.device = plain.CPU) -> dict[str, Any]:
-    """One case: both sides, pair after pair, the plain one with the number of loader workers that suits it best."""
+def compare(case: plain.Case, quick: bool, device: torch.device = plain.CPU, **training: Any) -> dict[str, Any]:
+    """One case: both sides, pair after pair, the plain one with the number of loader workers that suits it best.
+
+    Args:
+        case: which one.
+        quick: two short pairs.
+        device: of both sides.
+        training: values of gancli's recipe.
+    """
     span, pairs = (0.1, 2) if quick else (SECONDS, PAIRS)
     made, dataset = plain.prepare(case, device)
-    trainer = Trainer(made, dataset, device)
+    trainer = Trainer(made.with_values(training=training), dataset, device)
     images = plan.images_a_round(trainer)
     with plain.samples(case, made, dataset) as there:
         tried = {}

@@ -142,6 +142,7 @@ class Training(_Table):
         1, description="parts that a batch is worked on in, one after the other, to need less memory"
     )
     deterministic: bool = Field(False, description="PyTorch's deterministic kernels, which a GPU needs for equal bytes")
+    cuda_graphs: bool = Field(False, description="on an NVIDIA GPU, rounds are recorded once and played back")
     share_norm: bool = Field(True, description="batch norm over all processes of a training, not each by itself")
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
     columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")

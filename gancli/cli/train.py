@@ -302,6 +302,27 @@ def _stored(
     return stored
 
 
+def check_device(recipe: Recipe, where: torch.device, world: World) -> None:
+    """A new run asks for nothing that its device cannot do.
+
+    Raises:
+        UsageError: it does.
+    """
+    training = recipe.training
+    if training.precision == "tf32" and where.type != "cuda":
+        raise UsageError(
+            f"tf32 is what NVIDIA's GPUs compute in, and this is {where.type}", "--precision fp32, or auto"
+        )
+    if training.cuda_graphs and where.type != "cuda":
+        raise UsageError(
+            f"training.cuda_graphs = true: NVIDIA's GPUs have such, and this is {where.type}", "leave it out"
+        )
+    if training.cuda_graphs and world.size * training.accumulate > 1:
+        raise UsageError(
+            "training.cuda_graphs = true: a round of several processes or parts is not recorded", "leave it out"
+        )
+
+
 def _prepare(
     stored: Recipe | None,
     tables: Callable[..., dict[str, Any]],
@@ -321,10 +342,8 @@ def _prepare(
 
     recipe = stored or parse(tables())
     where = pick_device(device)
-    if stored is None and recipe.training.precision == "tf32" and where.type != "cuda":
-        raise UsageError(
-            f"tf32 is what NVIDIA's GPUs compute in, and this is {where.type}", "--precision fp32, or auto"
-        )
+    if stored is None:
+        check_device(recipe, where, world)
     with progress_bar(quiet=quiet) as progress, one_by_one(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     if not quiet:

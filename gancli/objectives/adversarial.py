@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -184,6 +184,10 @@ class Adversarial(Procedure):
         if self.reuse_fake:
             inputs = self.inputs(turn)
             turn.kept = inputs, self.generator(**inputs)
+
+    def pattern(self, number: int) -> Hashable:
+        """Which penalties are computed."""
+        return tuple(number % how.interval == 0 for _, _, how in self.penalties)
 
     def judge(self, turn: Turn) -> Outcome:
         """The discriminator's step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -95,6 +95,10 @@ class Autoencoder(Objective):
     def players(self) -> Sequence[Player]:
         """Both networks train as one."""
         return [Player("autoencoder", ("generator", "encoder"), self.play)]
+
+    def pattern(self, number: int) -> Hashable:
+        """All rounds go alike."""
+        return ()
 
     def play(self, turn: Turn) -> Outcome:
         """A step of both."""

@@ -6,7 +6,7 @@ Logits are unbounded and a higher one means "more real", everywhere.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -205,6 +205,17 @@ class Batch:
         ]
         return [Batch(*row) for row in zip(*columns, strict=True)]
 
+    def clone(self) -> Batch:
+        """The same in memory of its own."""
+        return Batch(self.images.clone(), *(v if v is None else v.clone() for v in (self.labels, self.source)))
+
+    def copy_(self, other: Batch) -> None:
+        """Take over another one's values, of the same shapes."""
+        pairs = ((self.images, other.images), (self.labels, other.labels), (self.source, other.source))
+        for mine, theirs in pairs:
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs)
+
 
 Latents = dict[str, Tensor]
 """What a generator is called with, by name, each (N, …)."""
@@ -385,6 +396,14 @@ class Objective(nn.Module):
 
     def begin(self, turn: Turn) -> None:
         """Called once a round, before any network is frozen."""
+
+    def pattern(self, number: int) -> Hashable | None:
+        """What the course of the round of that number depends on besides tensors and the players' numbers of steps.
+
+        Rounds of one pattern can be recorded once and played back: all that Python decides in them is the same, and
+        tensors that outlive a round are changed in place. None, unless a subclass knows better: no round can.
+        """
+        return None
 
     def preview(self, published: nn.Module, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
         """Pictures for a run's sample grid, (M, C, H, W) in the generator's range.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -91,6 +91,10 @@ class VaeGan(Procedure):
             Player("generator", ("generator",), self.decode, made, real=own),
             Player("discriminator", ("discriminator",), self.judge, judged, real=own),
         ]
+
+    def pattern(self, number: int) -> Hashable:
+        """All rounds go alike."""
+        return ()
 
     def encode(self, turn: Turn) -> Outcome:
         """The encoder's step: L_prior + L_llike."""

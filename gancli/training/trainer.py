@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +29,7 @@ from gancli.processes import ALONE, World
 from gancli.recipe import Ema, Optimizer, Recipe
 from gancli.training import dropout, norms, optimizers
 from gancli.training.feed import Feed, feed_of
+from gancli.training.playback import CudaGraphs, Do, Playback, directly
 
 GRADIENT_EVERY = 8
 """Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
@@ -84,10 +87,11 @@ class Trainer:
         self.average = self._average(self.settings.ema) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range, world)
+        self._playback = self._recordings()
         self.rounds, self.scale = 0, 1.0
         self.steps = dict.fromkeys(self.optimizers, 0)
-        self._totals: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._totals: dict[tuple[str, ...], Tensor] = {}
+        self._counts: Counter[str] = Counter()
 
     @property
     def generator(self) -> Any:
@@ -105,30 +109,29 @@ class Trainer:
             self._seed_dropout()
         dice = torch.Generator().manual_seed(self._number)
         turns = [Turn(self._chance(rows), round=self.rounds, world=self.world, dice=dice) for rows in self._parts]
+        do = self._playback.of(self._pattern()) if self._playback is not None else directly
         with float32_products(tf32=self.settings.precision == "tf32"):
-            with self._precision():
-                for turn in self._alike(turns):
-                    self.objective.begin(turn)
+            do(lambda _: self._begin(turns), None, [])
             for player in self.players:
                 with self._only(player):
                     for _ in range(player.steps_in(self.rounds)):
-                        self._step(player, turns)
+                        self._step(player, turns, do)
         if self.average is not None:
             self.average.update_parameters(self.generator)
         self.rounds += 1
 
-    def _step(self, player: Player, turns: list[Turn]) -> None:
-        batches = self.feed.next().split(len(turns)) if player.real else [None] * len(turns)
+    def _begin(self, turns: list[Turn]) -> None:
+        with self._precision():
+            for turn in self._alike(turns):
+                self.objective.begin(turn)
+
+    def _step(self, player: Player, turns: list[Turn], do: Do) -> None:
         optimizer = self.optimizers[player.name]
         own = self._own[player.name]
-        for parameter in own:
-            parameter.grad = None
-        for turn, batch in zip(self._alike(turns), batches, strict=True):
-            turn.batch = batch
-            self._learn(player, turn, last=turn is turns[-1])
+        self._note(*do(partial(self._learn, player, turns), self.feed.next() if player.real else None, own))
         gradients = [p.grad for p in own if p.grad is not None]
         if self.rounds % GRADIENT_EVERY == 0:
-            self._note(f"gradient/{player.name}", nn.utils.get_total_norm(gradients))
+            self._note((f"gradient/{player.name}",), nn.utils.get_total_norm(gradients)[None])
         section = self.recipe.optimizer[player.name]
         if section.clip_value is not None:
             torch._foreach_clamp_min_(gradients, -section.clip_value)
@@ -139,7 +142,19 @@ class Trainer:
         if player.after is not None:
             player.after()
 
-    def _learn(self, player: Player, turn: Turn, last: bool) -> None:
+    def _learn(self, player: Player, turns: list[Turn], batch: Batch | None) -> tuple[tuple[str, ...], Tensor]:
+        """Leave the gradients of a player's weights; what there is to say of the step, by name, each a mean."""
+        for parameter in self._own[player.name]:
+            parameter.grad = None
+        batches = batch.split(len(turns)) if batch is not None else [None] * len(turns)
+        said = []
+        for turn, part in zip(self._alike(turns), batches, strict=True):
+            turn.batch = part
+            said.append(self._learn_part(player, turn, last=turn is turns[-1]))
+        values = [torch.stack([*told.values()]) for told in said]
+        return tuple(said[0]), torch.stack(values).mean(0) if len(values) > 1 else values[0]
+
+    def _learn_part(self, player: Player, turn: Turn, last: bool) -> dict[str, Tensor]:
         """Gradients of one part of the batch, added to those of the parts before; the last one's go to everybody."""
         play = self._plays.get(player.name, player.play)
         together = nullcontext() if last or not isinstance(play, DistributedDataParallel) else play.no_sync()
@@ -148,10 +163,8 @@ class Trainer:
                 outcome = play(turn)
             loss = torch.stack(list(outcome.losses.values())).sum()
             (loss / len(self._parts) if len(self._parts) > 1 else loss).backward()
-        for name, value in outcome.losses.items():
-            self._note(f"loss/{name}", value)
-        for name, value in outcome.shown.items():
-            self._note(name, value)
+        told = {f"loss/{name}": value for name, value in outcome.losses.items()} | outcome.shown
+        return {name: value.detach().to(self.device).float() for name, value in told.items()}
 
     def _alike(self, turns: list[Turn]) -> Iterator[Turn]:
         """The parts of a batch in turn, each with the same random numbers for the whole, of which it takes its own."""
@@ -164,6 +177,22 @@ class Trainer:
 
     def _chance(self, rows: slice) -> Chance:
         return Chance(self._draw, self.noise, self.settings.batch, rows)
+
+    def _recordings(self) -> Playback | None:
+        """What plays rounds back, where the recipe and the device want it."""
+        if not self.settings.cuda_graphs:
+            return None
+        if self.objective.pattern(0) is None:
+            raise UsageError(
+                f"training.cuda_graphs = true: rounds of '{self.recipe.objective.name}' cannot be recorded",
+                "leave it out",
+            )
+        if self.device.type != "cuda" or self.world.size * len(self._parts) > 1:
+            return None
+        return Playback(CudaGraphs(self.device, self.noise))
+
+    def _pattern(self) -> Hashable:
+        return self.objective.pattern(self.rounds), *(player.steps_in(self.rounds) for player in self.players)
 
     @property
     def _number(self) -> int:
@@ -184,18 +213,22 @@ class Trainer:
         make: Any = DistributedDataParallel
         return make(step, **{_BUFFERS: False})
 
-    def _note(self, name: str, value: Tensor) -> None:
-        value = value.detach().to(self.device)
-        self._totals[name] = self._totals[name] + value if name in self._totals else value
-        self._counts[name] = self._counts.get(name, 0) + 1
+    def _note(self, names: tuple[str, ...], values: Tensor) -> None:
+        if names not in self._totals:
+            self._totals[names] = torch.zeros_like(values)
+        self._totals[names] += values
+        self._counts.update(names)
 
     def means(self) -> dict[str, float]:
         """The mean of each loss and shown value since the last call; the one place that waits for the device."""
         if not self._totals:
             return {}
-        values = self.world.mean(torch.stack([total.float() for total in self._totals.values()])).tolist()
-        means = {name: value / self._counts[name] for name, value in zip(self._totals, values, strict=True)}
-        self._totals, self._counts = {}, {}
+        names = [name for together in self._totals for name in together]
+        totals: Counter[str] = Counter()
+        for name, total in zip(names, self.world.mean(torch.cat([*self._totals.values()])).tolist(), strict=True):
+            totals[name] += total
+        means = {name: total / self._counts[name] for name, total in totals.items()}
+        self._totals, self._counts = {}, Counter()
         return means
 
     @torch.inference_mode()

@@ -72,6 +72,23 @@ def test_without_a_gpu_the_page_names_the_command(monkeypatch: pytest.MonkeyPatc
     assert "`uv run python -m benchmarks gpu`" in gpu.markdown(found)
 
 
+def test_with_a_gpu_the_page_tells_both_ways_of_starting_kernels() -> None:
+    way = {"batch": 128, "precision": "bf16", "workers": 8, "plain": [10.0, 20.0, 30.0], "busy": 0.5}
+    ways = {"one by one": {**way, "gancli": [100.0] * 3, "ratios": [5.0, 10.0, 3.0]}}
+    ways["recorded"] = {**way, "gancli": [400.0] * 3, "ratios": [20.0, 40.0, 13.0], "busy": 0.95}
+    text = gpu.markdown({"gpu": "Card", "ways": ways})
+    assert "| one by one | 100 (bf16) | 20 | 8 | **5.0** (3.0 to 10.0) | 50% |" in text
+    assert "| recorded | 400 (bf16) | 20 | 8 | **20.0** (13.0 to 40.0) | 95% |" in text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("mnist")
+def test_on_a_gpu_both_ways_are_measured() -> None:
+    found = gpu.measure(True)
+    assert found["ways"].keys() == gpu.WAYS.keys()
+    assert all(0 < way["busy"] <= 1 for way in found["ways"].values())
+
+
 def test_busy_time_counts_what_overlaps_once() -> None:
     assert gpu.covered([(5, 6), (0, 2), (1, 3), (1.5, 2)]) == 4
     assert gpu.covered([]) == 0
@@ -107,7 +124,7 @@ def test_pieces_of_both_sides_take_turns() -> None:
 def test_a_plain_training_goes_on_from_its_file(tmp_path: Path) -> None:
     one, other = quality.Tutorial(0, 4, 0), quality.Tutorial(1, 4, 0)
     images = [torch.zeros(plain.TUTORIAL_BATCH, 1, 32, 32)] * 4
-    for _ in plain.adversarial(one.generator, one.discriminator, *one.optimizers, images[:2], quality.latents):
+    for _ in plain.adversarial(one.generator, one.discriminator, *one.optimizers, images[:2], one.latents, one.device):
         one.steps += 1
     one.seconds = 1.5
     one.save(tmp_path / "x.safetensors")
@@ -116,7 +133,7 @@ def test_a_plain_training_goes_on_from_its_file(tmp_path: Path) -> None:
     for training in (one, other):
         torch.manual_seed(3)
         networks = (training.generator, training.discriminator)
-        list(plain.adversarial(*networks, *training.optimizers, images[2:], quality.latents))
+        list(plain.adversarial(*networks, *training.optimizers, images[2:], training.latents, training.device))
     for mine, theirs in zip(one.generator.parameters(), other.generator.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 

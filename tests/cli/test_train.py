@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli import checkpoint
+from gancli import catalog, checkpoint, processes
 from gancli.cli.interrupt import Stop
+from gancli.cli.train import check_device
+from gancli.errors import UsageError
+from gancli.recipe import for_data, parse
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -53,6 +56,32 @@ def test_the_same_command_again_says_it_is_done_and_names_the_files(run_cli, hom
     assert again.out == first.out
     assert re.fullmatch(r"quick on digits \(cpu, (fp32|bf16)\): finished, 4 of 4 rounds\n", again.err)
     assert (home / "r/state.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--precision", "tf32"], "tf32 is what NVIDIA's GPUs compute in, and this is cpu"),
+        (
+            ["--set", "training.cuda_graphs=true"],
+            "training.cuda_graphs = true: NVIDIA's GPUs have such, and this is cpu",
+        ),
+    ],
+)
+def test_what_only_gpus_can_is_refused_elsewhere(run_cli, home: Path, options: list[str], told: str) -> None:
+    result = run_cli("train", "digits", "--device", "cpu", "--rounds", 1, "--out", "r", *options, *SMALL)
+    assert result.code == 2
+    assert told in " ".join(result.err.split())
+    assert not (home / "r").exists()
+
+
+def test_a_batch_in_parts_is_not_recorded() -> None:
+    recipe = parse(for_data(catalog.recipe_table("dcgan"), "digits"))
+    alone, gpu = processes.ALONE, torch.device("cuda", 0)
+    graphs = recipe.with_values(training={"cuda_graphs": True})
+    check_device(graphs, gpu, alone)
+    with pytest.raises(UsageError, match="several processes or parts"):
+        check_device(graphs.with_values(training={"accumulate": 2}), gpu, alone)
 
 
 def test_a_run_with_other_settings_is_refused_by_name(run_cli) -> None:

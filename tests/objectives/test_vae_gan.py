@@ -9,6 +9,7 @@ from gancli.errors import UsageError
 from gancli.objectives.base import Chance, Turn
 from gancli.objectives.vae_gan import VaeGan
 from gancli.training import plan
+from gancli.training.playback import directly
 from gancli.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ def test_three_players_share_one_batch_and_each_moves_its_own_network() -> None:
         before = {n: [p.clone() for p in network.parameters()] for n, network in one.networks.items()}
         turn = turn or Turn(one._chance(slice(None)))
         with one._only(player):
-            one._step(player, [turn])
+            one._step(player, [turn], directly)
         assert one.feed.drawn == 8, number
         moved = {
             n for n, network in one.networks.items()

@@ -1,0 +1,109 @@
+"""Rounds that are played back are rounds: on a CPU by tapes, which know what a CUDA graph knows."""
+
+from typing import Any
+
+import pytest
+import torch
+from tape import Tapes
+from tiny import dataset, tiny, trainer
+
+from gancli import catalog
+from gancli.errors import UsageError
+from gancli.training import playback
+from gancli.training.trainer import Trainer
+
+CASES: dict[str, dict[str, Any]] = {name: {} for name in catalog.models() if name != "cyclegan"}
+# Rounds of two patterns, noise on what the discriminator sees, several steps of one side, a side that rests.
+CASES["dcgan with a penalty now and then"] = {"penalties": {"r1": {"weight": 1.0, "interval": 2}}, "input_noise": 0.1}
+CASES["dcgan by turns"] = {"steps": {"discriminator": 3}, "rest": [{"side": "generator", "first": 4, "last": 6}]}
+CASES["dcgan with the same fakes"] = {"reuse_fake": True}
+
+
+def played(made: Any) -> tuple[Trainer, Tapes]:
+    """A trainer whose rounds are recorded on tapes."""
+    found, tapes = trainer(made), Tapes()
+    found._playback = playback.Playback(tapes)
+    return found, tapes
+
+
+def same(one: Trainer, other: Trainer) -> None:
+    """Everything that the next round depends on, to the bit."""
+    state, there = ({"state": each.state()} for each in (one, other))
+    assert str(torch.utils._pytree.tree_structure(state)) == str(torch.utils._pytree.tree_structure(there))
+    for value, wanted in zip(
+        torch.utils._pytree.tree_leaves(state), torch.utils._pytree.tree_leaves(there), strict=True
+    ):
+        assert torch.equal(value, wanted) if isinstance(value, torch.Tensor) else value == wanted
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rounds_that_are_played_back_are_the_rounds_that_would_have_been(case: str) -> None:
+    made = tiny(1000, case.split(" ")[0], objective=CASES[case])
+    one, (other, tapes) = trainer(made), played(made)
+    for number in range(14):
+        one.round()
+        other.round()
+        if number % 5 == 4:
+            assert other.means() == one.means()
+    same(other, one)
+    assert 0 < tapes.recorded < tapes.rehearsed
+    pieces = sum(len(pieces) for pieces in other._playback._pieces.values())
+    assert pieces == tapes.recorded
+    # As many go on from a saved state, by the recordings that there are.
+    kept = one.state()
+    kept = torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, kept)
+    for _ in range(3):
+        one.round()
+        other.round()
+    other.load_state(torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, kept))
+    for _ in range(3):
+        other.round()
+    same(other, one)
+
+
+def test_a_recording_does_nothing_until_it_is_played() -> None:
+    weight, tapes = torch.zeros(3), Tapes()
+    noise = torch.Generator().manual_seed(0)
+    before = noise.get_state()
+    tape, result = tapes.record(lambda: weight.add_(torch.rand(3, generator=noise)).mul(2))
+    assert torch.equal(weight, torch.zeros(3))
+    assert torch.equal(noise.get_state(), before)
+    for _ in range(2):
+        tape.replay()
+    again = torch.Generator().manual_seed(0)
+    torch.testing.assert_close(weight, torch.rand(3, generator=again) + torch.rand(3, generator=again))
+    torch.testing.assert_close(result, 2 * weight)
+
+
+def test_what_a_gpu_would_wait_for_cannot_be_recorded() -> None:
+    with pytest.raises(AssertionError, match="waits for a GPU"):
+        Tapes().record(lambda: float(torch.ones(()) + 1))
+
+
+def test_rounds_that_differ_by_chance_are_refused() -> None:
+    made = tiny(10, "cyclegan", training={"cuda_graphs": True})
+    with pytest.raises(UsageError, match="rounds of 'cyclegan' cannot be recorded"):
+        trainer(made)
+
+
+def test_on_a_cpu_nothing_is_recorded() -> None:
+    """A run that began on a GPU goes on without."""
+    made = tiny(10, "dcgan", training={"cuda_graphs": True})
+    assert trainer(made)._playback is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("case", CASES)
+def test_a_gpu_plays_back_what_it_would_have_computed(case: str) -> None:
+    made = tiny(1000, case.split(" ")[0], objective=CASES[case], training={"deterministic": True})
+    device = torch.device("cuda", 0)
+    one, other = (
+        Trainer(made.with_values(training={"cuda_graphs": wanted}), dataset(made), device) for wanted in (False, True)
+    )
+    for _ in range(14):
+        one.round()
+        other.round()
+    assert other.means() == pytest.approx(one.means(), rel=1e-4, abs=1e-6)
+    for name, network in one.networks.items():
+        for key, value in network.state_dict().items():
+            torch.testing.assert_close(other.networks[name].state_dict()[key], value, rtol=1e-3, atol=1e-5)
