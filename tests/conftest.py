@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # Before torch is imported, here and in processes that tests start: on a busy machine, threads that wait for each other
 # made these very small networks five times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Read by CUDA's library once, when it multiplies for the first time.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, ValidationError
@@ -72,6 +72,8 @@ class Whitening(nn.Module):
 
     mean: Tensor
     covariance: Tensor
+    unrecorded: ClassVar[bool] = True
+    """A CUDA graph cannot hold it: on a GPU, its factors come from a library of their own."""
 
     def __init__(self, dim: int, momentum: float = 0.01) -> None:
         super().__init__()

@@ -126,17 +126,14 @@ class Up(nn.Module):
 # PyTorch's kernels for one channel, or three, are several times slower than the arithmetic.
 FEW = 4
 
-# Which of four taps reach an even row of a doubled image from the row above, the same, and below it; and an odd one.
-# The fifth tap is zero.
-PHASES = (3, 1, 4, 4, 2, 0)
-
 
 def _by_phase(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A transposed convolution of 4x4 and stride 2, as one of 3x3 that makes the pixels of each 2x2 block."""
     inputs, outputs = weight.shape[:2]
-    taps = torch.tensor(PHASES, device=weight.device)
-    kernel = F.pad(weight, (0, 1, 0, 1)).index_select(2, taps).index_select(3, taps)
-    kernel = kernel.view(inputs, outputs, 2, 3, 2, 3).permute(1, 2, 4, 0, 3, 5).reshape(-1, inputs, 3, 3)
+    # An even row of a doubled image is reached from the row above by the last of four taps, and from the same by the
+    # second; an odd one from the same by the third, and from the row below by the first.
+    taps = F.pad(weight, (1, 1, 1, 1)).view(inputs, outputs, 3, 2, 3, 2)
+    kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(-1, inputs, 3, 3).flip(2, 3)
     return F.pixel_shuffle(F.conv2d(x, kernel, None if bias is None else bias.repeat_interleave(4), padding=1), 2)
 
 

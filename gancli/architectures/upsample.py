@@ -38,14 +38,14 @@ def _glorot(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-# An output pixel of phase p sees the five taps u = -2 … 2 of the doubled image at the input's i + floor((p + u) / 2):
-# three different places. _TAPS[p, place, tap] is 1 where they meet.
-_TAPS = torch.tensor(
-    [
-        [[1.0, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]],
-        [[1.0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]],
-    ]
-)
+def _phases(kernel: Tensor) -> Tensor:
+    """Along the last side, five taps to those of three places for each phase: (C, D, …, 5) to (C, D, 2, …, 3).
+
+    An output pixel of phase p sees the taps u = -2 … 2 of the doubled image at the input's i + floor((p + u) / 2), so
+    that taps which meet in one place are added.
+    """
+    both = torch.stack([F.pad(kernel, (0, 1)), F.pad(kernel, (1, 0))], 2)
+    return both.unflatten(-1, (3, 2)).sum(-1)
 
 
 class UpsampledConvolution(nn.ConvTranspose2d):
@@ -66,9 +66,8 @@ class UpsampledConvolution(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, *size)."""
-        taps = _TAPS.to(self.weight)
         kernel = self.weight.flip(2, 3)  # a transposed convolution is a convolution by the turned kernel
-        phases = torch.einsum("pau,qbv,couv->opqcab", taps, taps, kernel).flatten(0, 2)
+        phases = _phases(_phases(kernel).transpose(-1, -2)).permute(1, 2, 3, 0, 5, 4).flatten(0, 2)
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
         doubled = F.pixel_shuffle(F.conv2d(input, phases, bias, padding=1), 2)
         return doubled[..., : self.size[0], : self.size[1]]

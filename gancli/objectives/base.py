@@ -211,10 +211,9 @@ class Batch:
 
     def copy_(self, other: Batch) -> None:
         """Take over another one's values, of the same shapes."""
-        pairs = ((self.images, other.images), (self.labels, other.labels), (self.source, other.source))
-        for mine, theirs in pairs:
-            if mine is not None and theirs is not None:
-                mine.copy_(theirs)
+        both = ([v for v in (b.images, b.labels, b.source) if v is not None] for b in (self, other))
+        for mine, theirs in zip(*both, strict=True):
+            mine.copy_(theirs)
 
 
 Latents = dict[str, Tensor]
@@ -400,8 +399,10 @@ class Objective(nn.Module):
     def pattern(self, number: int) -> Hashable | None:
         """What the course of the round of that number depends on besides tensors and the players' numbers of steps.
 
-        Rounds of one pattern can be recorded once and played back: all that Python decides in them is the same, and
-        tensors that outlive a round are changed in place. None, unless a subclass knows better: no round can.
+        Rounds of one pattern can be recorded once and played back: all that Python decides in them is the same, nothing
+        but tensors changes, and those that outlive a round are changed in place. None, unless a subclass knows better:
+        no round can. Who overrides a part of such a subclass, so that it asks for the round or falls dice, overrides
+        this as well.
         """
         return None
 

@@ -12,7 +12,7 @@ from gancli.errors import UsageError
 from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
-from gancli.training.presenting import Presenter
+from gancli.training.presenting import Presenter, there
 from gancli.training.shard_feed import ShardImages
 
 Limits = tuple[float, float] | None
@@ -80,7 +80,7 @@ class Formulas:
         """Fresh rows, float32 (batch, 1, 1, width); this process's share of them."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
         self.drawn += self.batch
-        return Batch(self.formula.draw(self.batch, generator)[self._rows, None, None].to(self.device))
+        return Batch(there(self.formula.draw(self.batch, generator)[self._rows, None, None], self.device))
 
 
 class Images:

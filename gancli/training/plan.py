@@ -55,7 +55,8 @@ def worthwhile(recipe: Recipe, dataset: Dataset, device: torch.device, *, second
     ratios: list[float] = []
     start = time.perf_counter()
     for trainer in trainers:
-        _span(trainer)
+        for _ in range(trainer.warm):
+            _span(trainer)
     while len(ratios) < 2 or (time.perf_counter() - start < seconds and len(ratios) < 25):
         plain, half = (_span(trainer) for trainer in trainers)
         ratios.append(plain / half)
@@ -168,7 +169,8 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     trainer = _in_the_midst(recipe, dataset, device)
     with saved_bytes() as kept:
         trainer.round()
-    trainer.round()
+    for _ in range(trainer.warm):
+        trainer.round()
     _wait(device)
     # The median of short spans: another program that takes the machine for a moment must not plan the whole run.
     spans: list[float] = []

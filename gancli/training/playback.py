@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gancli.errors import UsageError
 from gancli.objectives.base import Batch
 
 Work = Callable[[Batch | None], Any]
@@ -83,7 +84,8 @@ class Playback:
         if self._seen[pattern] <= WARM:
             return self._rehearse
         if pattern in self._pieces:
-            return partial(_next, iter(self._pieces[pattern]))
+            pieces = iter(self._pieces[pattern])
+            return lambda work, batch, parameters: _play(next(pieces), batch, parameters)
         self._pieces[pattern] = []
         return partial(self._record, self._pieces[pattern])
 
@@ -98,10 +100,6 @@ class Playback:
         return _play(pieces[-1], batch, parameters)
 
 
-def _next(pieces: Iterator[_Piece], work: Work, batch: Batch | None, parameters: Sequence[nn.Parameter]) -> Any:
-    return _play(next(pieces), batch, parameters)
-
-
 def _play(piece: _Piece, batch: Batch | None, parameters: Sequence[nn.Parameter]) -> Any:
     if piece.batch is not None and batch is not None:
         piece.batch.copy_(batch)
@@ -113,11 +111,16 @@ def _play(piece: _Piece, batch: Batch | None, parameters: Sequence[nn.Parameter]
 
 
 class CudaGraphs:
-    """CUDA graphs of a device, which share their memory, since they are never played at once.
+    """CUDA graphs of a device.
+
+    They share their memory: what outlives a round, results and gradients, is held by its pieces.
 
     Args:
         device: of everything that is recorded.
         generators: of random numbers; each replay draws new ones, as the work itself would.
+
+    Raises:
+        UsageError: when something is recorded that cannot be.
     """
 
     def __init__(self, device: torch.device, *generators: torch.Generator) -> None:
@@ -143,6 +146,14 @@ class CudaGraphs:
             for generator in self._generators:
                 graph.register_generator_state(generator)
             # What other threads wait for, as one that writes files does, is no matter of this recording.
-            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-                result = work()
+            try:
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+                    result = work()
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                raise UsageError(
+                    f"training.cuda_graphs = true: no round is recorded here: {reason}", "leave it out"
+                ) from error
         return graph, result

@@ -32,10 +32,7 @@ class Presenter:
 
     def there(self, values: Tensor) -> Tensor:
         """The same on the device."""
-        if self.device.type != "cuda" or values.is_cuda:
-            return values.to(self.device)
-        # From pinned memory they travel while the device computes.
-        return values.pin_memory().to(self.device, non_blocking=True)
+        return there(values, self.device)
 
     def flips(self, drawn: int) -> Tensor | None:
         """Which images of this process are mirrored in a draw, bool (N, 1, 1, 1); None: none ever.
@@ -55,3 +52,11 @@ class Presenter:
         if flips is not None:
             images = torch.where(flips, images.flip(-1), images)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def there(values: Tensor, device: torch.device) -> Tensor:
+    """The same on a device, which is not waited for."""
+    if device.type != "cuda" or values.is_cuda:
+        return values.to(device)
+    # From pinned memory they travel while the device computes.
+    return values.pin_memory().to(device, non_blocking=True)

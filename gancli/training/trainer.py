@@ -6,7 +6,6 @@ This loop knows no algorithm. What is lost, by whom, how often and what happens 
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -26,10 +25,10 @@ from gancli.device import be_deterministic, float32_products, keep_memory
 from gancli.errors import UsageError, nearest
 from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
 from gancli.processes import ALONE, World
-from gancli.recipe import Ema, Optimizer, Recipe
+from gancli.recipe import Optimizer, Recipe
 from gancli.training import dropout, norms, optimizers
 from gancli.training.feed import Feed, feed_of
-from gancli.training.playback import CudaGraphs, Do, Playback, directly
+from gancli.training.playback import WARM, CudaGraphs, Do, Playback, directly
 
 GRADIENT_EVERY = 8
 """Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
@@ -84,7 +83,7 @@ class Trainer:
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
         self._plays = {player.name: self._watched(player) for player in self.players} if world.size > 1 else {}
         self._drops = any(isinstance(m, _DropoutNd) for network in self.networks.values() for m in network.modules())
-        self.average = self._average(self.settings.ema) if self.settings.ema else None
+        self.average = AveragedModel(self.generator, use_buffers=True) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range, world)
         self._playback = self._recordings()
@@ -116,8 +115,7 @@ class Trainer:
                 with self._only(player):
                     for _ in range(player.steps_in(self.rounds)):
                         self._step(player, turns, do)
-        if self.average is not None:
-            self.average.update_parameters(self.generator)
+        self._follow()
         self.rounds += 1
 
     def _begin(self, turns: list[Turn]) -> None:
@@ -131,7 +129,7 @@ class Trainer:
         self._note(*do(partial(self._learn, player, turns), self.feed.next() if player.real else None, own))
         gradients = [p.grad for p in own if p.grad is not None]
         if self.rounds % GRADIENT_EVERY == 0:
-            self._note((f"gradient/{player.name}",), nn.utils.get_total_norm(gradients)[None])
+            self._note((f"gradient/{player.name}",), nn.utils.get_total_norm(gradients).to(self.device)[None])
         section = self.recipe.optimizer[player.name]
         if section.clip_value is not None:
             torch._foreach_clamp_min_(gradients, -section.clip_value)
@@ -178,13 +176,19 @@ class Trainer:
     def _chance(self, rows: slice) -> Chance:
         return Chance(self._draw, self.noise, self.settings.batch, rows)
 
+    @property
+    def warm(self) -> int:
+        """Rounds after which a round takes as long as any later one."""
+        return WARM + 1 if self._playback is not None else 1
+
     def _recordings(self) -> Playback | None:
         """What plays rounds back, where the recipe and the device want it."""
         if not self.settings.cuda_graphs:
             return None
-        if self.objective.pattern(0) is None:
+        layers = (layer for network in self.networks.values() for layer in network.modules())
+        if self.objective.pattern(0) is None or any(getattr(layer, "unrecorded", False) for layer in layers):
             raise UsageError(
-                f"training.cuda_graphs = true: rounds of '{self.recipe.objective.name}' cannot be recorded",
+                f"training.cuda_graphs = true: rounds of '{self.recipe.model}' cannot be recorded",
                 "leave it out",
             )
         if self.device.type != "cuda" or self.world.size * len(self._parts) > 1:
@@ -281,22 +285,24 @@ class Trainer:
         for group in self.optimizers[name].param_groups:
             group["lr"] = rate / (1 + section.decay * self.steps[name])
 
-    def _average(self, ema: Ema) -> AveragedModel:
+    def _follow(self) -> None:
         """The average after Karras et al. (2020b, appendix B): half-life in images, shorter at the start."""
-        batch, me = self.settings.batch, weakref.proxy(self)  # a cycle would keep a run folder locked
-
-        def mix(averaged: Any, current: Any, _: Any) -> None:
-            half_life = ema.kimg * 1000
-            if ema.rampup:
-                # Not by the number that is given, for which a GPU would be waited for.
-                half_life = min(half_life, me.rounds * batch * ema.rampup)
-            weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
-            if averaged[0].is_floating_point():
-                torch._foreach_lerp_(averaged, current, weight)
-            else:
-                torch._foreach_copy_(averaged, current)
-
-        return AveragedModel(self.generator, multi_avg_fn=mix, use_buffers=True)
+        average, ema, batch = self.average, self.settings.ema, self.settings.batch
+        if average is None or ema is None:
+            return
+        half_life = ema.kimg * 1000
+        if ema.rampup:
+            half_life = min(half_life, self.rounds * batch * ema.rampup)
+        weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
+        # PyTorch's own way of doing this waits for a GPU, to which it brings the count.
+        first = not average.n_averaged
+        with torch.no_grad():
+            for floating, averaged, current in _pairs(average.module, self.generator):
+                if floating and not first:
+                    torch._foreach_lerp_(averaged, current, weight)
+                else:
+                    torch._foreach_copy_(averaged, current)
+            average.n_averaged += 1
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
@@ -380,6 +386,15 @@ class _Step(nn.Module):
 
     def forward(self, turn: Turn) -> Outcome:
         return self.play(turn)
+
+
+def _pairs(one: nn.Module, other: nn.Module) -> Iterator[tuple[bool, list[Tensor], list[Tensor]]]:
+    """Weights and buffers of two networks of a kind, side by side: what can be averaged (True), and what counts."""
+    tensors = [[*network.parameters(), *network.buffers()] for network in (one, other)]
+    for floating in (True, False):
+        mine, theirs = ([value for value in each if value.is_floating_point() == floating] for each in tensors)
+        if mine:
+            yield floating, mine, theirs
 
 
 def _parts(recipe: Recipe, world: World) -> list[slice]:

@@ -1,6 +1,6 @@
-"""Recordings on a CPU that keep to the rules of CUDA graphs: the same operations, on the same memory, and no Python."""
+"""Recordings on a CPU, as CUDA graphs are on a GPU: the same operations on the same memory, and no Python."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -8,14 +8,26 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal"}
+WAITS = {
+    "aten::_linalg_check_errors",
+    "aten::_local_scalar_dense",
+    "aten::_unique2",
+    "aten::equal",
+    "aten::masked_select",
+    "aten::nonzero",
+}
+"""What makes the host wait for the device."""
+
+OF_ONE_HOT = {"aten::aminmax", "aten::max", "aten::min", "aten::_local_scalar_dense"}
+"""On a CPU and not on CUDA, one_hot looks whether classes are classes."""
 
 
 class Tape(TorchDispatchMode):
     """What PyTorch computed, to be computed again into the same tensors."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: set[int]) -> None:
         super().__init__()
+        self._known = known
         self._operations: list[tuple[Any, Any, Any, list[Tensor]]] = []
         self._own: set[int] = set()
         self._before: dict[int, tuple[Tensor, Tensor]] = {}
@@ -23,10 +35,7 @@ class Tape(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func.name() in WAITS:
-            # Only of what one_hot looks at, on a CPU and not on CUDA: whether classes are classes.
-            looked = {"aten::aminmax", *WAITS}
-            assert any(last[0].name() in looked for last in self._operations[-1:]), f"{func} waits for a GPU"
+        self._refuse(func, args, kwargs)
         self._keep_what_was(func, args, kwargs)
         result = func(*args, **kwargs)
         given = {_memory(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
@@ -36,6 +45,17 @@ class Tape(TorchDispatchMode):
         alone = tree_map_only(Tensor, lambda tensor: tensor.detach(), (args, kwargs, made))
         self._operations.append((func, *alone[:2], [t for t in alone[2] if _memory(t) not in given]))
         return result
+
+    def _refuse(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Nothing waits for a GPU, and nothing comes from where a recording would not find it again."""
+        checked = any(last[0].name() in OF_ONE_HOT for last in self._operations[-1:])
+        assert checked or func.name() not in WAITS, f"{func} waits for a GPU"
+        assert func.name() != "aten::lift_fresh", "a tensor is made of numbers that Python has, and copied to a GPU"
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if func.name() == "aten::index.Tensor":
+            assert not any(tensor.dtype == torch.bool for tensor in given), "rows are counted: a GPU is waited for"
+        strange = [tensor for tensor in given if _memory(tensor) not in self._own | self._known]
+        assert not strange, f"{func} takes {strange[0].shape} from outside: on a GPU it would be copied there"
 
     def _keep_what_was(self, func: Any, args: Any, kwargs: Any) -> None:
         """What lies outside of the recording is as it was when it ends: recording is not doing."""
@@ -57,7 +77,11 @@ class Tape(TorchDispatchMode):
 
     @torch.no_grad()
     def replay(self) -> None:
-        """Compute it all again."""
+        """Compute it all again, from nothing that an earlier time has left."""
+        for *_, made in self._operations:
+            for mine in made:
+                if mine.is_floating_point():
+                    mine.data.fill_(torch.nan)
         for func, args, kwargs, made in self._operations:
             again = [leaf for leaf in tree_leaves(func(*args, **kwargs)) if isinstance(leaf, Tensor)]
             for mine, value in zip(made, again if made else [], strict=True):
@@ -65,10 +89,16 @@ class Tape(TorchDispatchMode):
 
 
 class Tapes:
-    """A recorder of tapes."""
+    """A recorder of tapes.
 
-    def __init__(self) -> None:
+    Args:
+        known: tensors that are where recorded work may find them, besides those that tapes make.
+    """
+
+    def __init__(self, known: Callable[[], Iterable[Tensor]] = tuple) -> None:
         self.recorded = self.rehearsed = 0
+        self._known = known
+        self._tapes: list[Tape] = []
 
     def rehearse(self, work: Callable[[], Any]) -> Any:
         self.rehearsed += 1
@@ -76,10 +106,11 @@ class Tapes:
 
     def record(self, work: Callable[[], Any]) -> tuple[Tape, Any]:
         self.recorded += 1
-        tape = Tape()
+        tape = Tape({_memory(tensor) for tensor in self._known()}.union(*(tape._own for tape in self._tapes)))
         with tape:
             result = work()
         tape.undo()
+        self._tapes.append(tape)
         return tape, result
 
 

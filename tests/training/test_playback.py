@@ -1,29 +1,63 @@
-"""Rounds that are played back are rounds: on a CPU by tapes, which know what a CUDA graph knows."""
+"""Rounds that are played back are rounds: on a CPU, by tapes."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from tape import Tapes
 from tiny import dataset, tiny, trainer
+from torch import Tensor
 
 from gancli import catalog
 from gancli.errors import UsageError
+from gancli.latent import _edges
+from gancli.objectives.base import Batch
+from gancli.recipe import Recipe
 from gancli.training import playback
 from gancli.training.trainer import Trainer
 
-CASES: dict[str, dict[str, Any]] = {name: {} for name in catalog.models() if name != "cyclegan"}
+ELSEWHERE = torch.ones(3)
+REFUSED = ("cyclegan", "autoencoder")
+CASES: dict[str, dict[str, Any]] = {name: {} for name in catalog.models() if name not in REFUSED}
 # Rounds of two patterns, noise on what the discriminator sees, several steps of one side, a side that rests.
 CASES["dcgan with a penalty now and then"] = {"penalties": {"r1": {"weight": 1.0, "interval": 2}}, "input_noise": 0.1}
 CASES["dcgan by turns"] = {"steps": {"discriminator": 3}, "rest": [{"side": "generator", "first": 4, "last": 6}]}
 CASES["dcgan with the same fakes"] = {"reuse_fake": True}
+CASES["dcgan in bf16"] = {}
 
 
-def played(made: Any) -> tuple[Trainer, Tapes]:
-    """A trainer whose rounds are recorded on tapes."""
-    found, tapes = trainer(made), Tapes()
-    found._playback = playback.Playback(tapes)
-    return found, tapes
+def recipe_of(case: str, **training: Any) -> Recipe:
+    precision = {"precision": "bf16"} if case.endswith("bf16") else {}
+    return tiny(1000, case.split(" ")[0], objective=CASES[case], training={**precision, **training})
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recipe], tuple[Trainer, Tapes]]:
+    """Makes a trainer whose rounds are recorded on tapes."""
+    held: list[Batch] = []
+
+    def clone(batch: Batch) -> Batch:
+        held.append(Batch(*(v if v is None else v.clone() for v in (batch.images, batch.labels, batch.source))))
+        return held[-1]
+
+    def make(made: Recipe) -> tuple[Trainer, Tapes]:
+        found = trainer(made)
+        latent = found.spec.latent
+
+        def lasting() -> Iterator[Tensor]:
+            for module in (*found.networks.values(), found.objective):
+                yield from (*module.parameters(), *module.buffers())
+            yield from (v for batch in held for v in (batch.images, batch.labels, batch.source) if v is not None)
+            if latent.shares:
+                yield _edges(latent.shares, found.device)
+
+        tapes = Tapes(lasting)
+        found._playback = playback.Playback(tapes)
+        return found, tapes
+
+    monkeypatch.setattr(Batch, "clone", clone)
+    return make
 
 
 def same(one: Trainer, other: Trainer) -> None:
@@ -37,8 +71,8 @@ def same(one: Trainer, other: Trainer) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_rounds_that_are_played_back_are_the_rounds_that_would_have_been(case: str) -> None:
-    made = tiny(1000, case.split(" ")[0], objective=CASES[case])
+def test_rounds_that_are_played_back_are_the_rounds_that_would_have_been(case: str, played) -> None:
+    made = recipe_of(case)
     one, (other, tapes) = trainer(made), played(made)
     for number in range(14):
         one.round()
@@ -62,7 +96,8 @@ def test_rounds_that_are_played_back_are_the_rounds_that_would_have_been(case: s
 
 
 def test_a_recording_does_nothing_until_it_is_played() -> None:
-    weight, tapes = torch.zeros(3), Tapes()
+    weight = torch.zeros(3)
+    tapes = Tapes(lambda: [weight])
     noise = torch.Generator().manual_seed(0)
     before = noise.get_state()
     tape, result = tapes.record(lambda: weight.add_(torch.rand(3, generator=noise)).mul(2))
@@ -75,14 +110,24 @@ def test_a_recording_does_nothing_until_it_is_played() -> None:
     torch.testing.assert_close(result, 2 * weight)
 
 
-def test_what_a_gpu_would_wait_for_cannot_be_recorded() -> None:
-    with pytest.raises(AssertionError, match="waits for a GPU"):
-        Tapes().record(lambda: float(torch.ones(()) + 1))
+@pytest.mark.parametrize(
+    ("work", "why"),
+    [
+        (lambda: float(torch.ones(()) + 1), "waits for a GPU"),
+        (lambda: torch.ones(3)[torch.ones(3) > 0], "is waited for"),
+        (lambda: torch.tensor([1.0]), "made of numbers"),
+        (lambda: torch.ones(3) + ELSEWHERE, "from outside"),
+    ],
+)
+def test_what_a_gpu_would_not_record_is_refused(work: Callable[[], Any], why: str) -> None:
+    with pytest.raises(AssertionError, match=why):
+        Tapes().record(work)
 
 
-def test_rounds_that_differ_by_chance_are_refused() -> None:
-    made = tiny(10, "cyclegan", training={"cuda_graphs": True})
-    with pytest.raises(UsageError, match="rounds of 'cyclegan' cannot be recorded"):
+@pytest.mark.parametrize("model", REFUSED)
+def test_rounds_that_cannot_be_recorded_are_refused(model: str) -> None:
+    made = tiny(10, model, training={"cuda_graphs": True})
+    with pytest.raises(UsageError, match=f"rounds of '{model}' cannot be recorded"):
         trainer(made)
 
 
@@ -95,8 +140,7 @@ def test_on_a_cpu_nothing_is_recorded() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("case", CASES)
 def test_a_gpu_plays_back_what_it_would_have_computed(case: str) -> None:
-    made = tiny(1000, case.split(" ")[0], objective=CASES[case], training={"deterministic": True})
-    device = torch.device("cuda", 0)
+    made, device = recipe_of(case, deterministic=True), torch.device("cuda", 0)
     one, other = (
         Trainer(made.with_values(training={"cuda_graphs": wanted}), dataset(made), device) for wanted in (False, True)
     )
