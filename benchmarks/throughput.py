@@ -110,10 +110,10 @@ def markdown(found: dict[str, Any]) -> str:
     lines = [
         "Real images that the discriminator (or the autoencoder) is shown, each second of training. The yardstick is "
         "the loop of the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; "
-        "images one by one through ToTensor and Normalize and a DataLoader, with the best of 0, 1 and 2 workers; "
-        "float32, contiguous memory, plain Adam, both losses fetched after every step. In float64 both compute the "
-        f"same weights (`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio is "
-        "the median of the pairs, and in brackets the least and the greatest.",
+        "images one by one through ToTensor and Normalize and a DataLoader, with the number of workers that suits it "
+        "best; float32, contiguous memory, plain Adam, both losses fetched after every step. In float64 both compute "
+        f"the same weights (`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio "
+        "is the median of the pairs, and in brackets the least and the greatest.",
         "",
         "| model | batch | gancli, images/s | plain, images/s | workers | ratio |",
         "|---|---:|---:|---:|---:|---:|",
