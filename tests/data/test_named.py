@@ -446,7 +446,7 @@ def test_no_network(server, monkeypatch, home, tmp_path, datasets):
     )
 
 
-@pytest.mark.parametrize("archive", [b"not gzip", gzip.compress(b"x" * 999)[:20]])
+@pytest.mark.parametrize("archive", [b"not gzip", gzip.compress(b"x" * 999)[:20]], ids=["another kind", "cut"])
 def test_an_archive_that_cannot_be_unpacked(server, monkeypatch, home, archive):
     monkeypatch.setitem(download.CIFAR, "cifar10", (server.url + "c.tar.gz", server.add("c.tar.gz", archive)))
     assert "downloading it failed: c.tar.gz cannot be unpacked (" in failure("cifar10").message
