@@ -28,6 +28,7 @@ from benchmarks import plain
 from benchmarks.throughput import rate
 from gancli import catalog, checkpoint, files
 from gancli.data import load
+from gancli.device import pick_device
 from gancli.evaluation import report
 from gancli.evaluation.reference import some
 from gancli.evaluation.subjects import Pictures
@@ -175,7 +176,7 @@ class Tutorial:
 
     def __init__(self, seed: int, width: int, workers: int) -> None:
         torch.manual_seed(seed)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = pick_device("auto")
         self.generator, self.discriminator = (network.to(self.device) for network in plain.tutorial_dcgan(width))
         networks = (self.generator, self.discriminator)
         one, other = (plain.tutorial_adam(network) for network in networks)

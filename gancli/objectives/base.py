@@ -196,13 +196,16 @@ class Batch:
     labels: Tensor | None = None
     source: Tensor | None = None
 
+    @property
+    def columns(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Images, labels and sources, as a batch is made of them."""
+        return self.images, self.labels, self.source
+
     def split(self, parts: int) -> list[Batch]:
         """The same rows as so many batches of the same size, one after the other."""
         if parts == 1:
             return [self]
-        columns = [
-            [None] * parts if value is None else value.chunk(parts) for value in (self.images, self.labels, self.source)
-        ]
+        columns = [[None] * parts if value is None else value.chunk(parts) for value in self.columns]
         return [Batch(*row) for row in zip(*columns, strict=True)]
 
     def clone(self) -> Batch:
@@ -211,7 +214,7 @@ class Batch:
 
     def copy_(self, other: Batch) -> None:
         """Take over another one's values, of the same shapes."""
-        both = ([v for v in (b.images, b.labels, b.source) if v is not None] for b in (self, other))
+        both = ([value for value in batch.columns if value is not None] for batch in (self, other))
         for mine, theirs in zip(*both, strict=True):
             mine.copy_(theirs)
 

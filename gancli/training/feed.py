@@ -133,13 +133,13 @@ class Images:
         flips = presenter.flips(self.drawn)
         images = presenter.floats(_chosen(self.images, index), flips)
         source = None if self.sources is None else presenter.floats(_chosen(self.sources, other), flips)
-        labels = None if self.labels is None else presenter.there(_chosen(self.labels, index))
+        labels = None if self.labels is None else there(_chosen(self.labels, index), self.device)
         return Batch(images, labels, source)
 
 
 def _chosen(rows: Tensor, index: Tensor) -> Tensor:
     # Whole images are copied, where brackets would look up every pixel's place.
-    return rows.index_select(0, index.to(rows.device, non_blocking=True))
+    return rows.index_select(0, there(index, rows.device))
 
 
 class _Order:

@@ -30,10 +30,6 @@ class Presenter:
         self.low, self.scale = limits[0], (limits[1] - limits[0]) / 255
         self.rows = world.share(batch)
 
-    def there(self, values: Tensor) -> Tensor:
-        """The same on the device."""
-        return there(values, self.device)
-
     def flips(self, drawn: int) -> Tensor | None:
         """Which images of this process are mirrored in a draw, bool (N, 1, 1, 1); None: none ever.
 
@@ -44,11 +40,11 @@ class Presenter:
             return None
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + drawn) % 2**32)
         chosen = torch.rand(self.batch, generator=generator)[self.rows] < 0.5
-        return self.there(chosen)[:, None, None, None]
+        return there(chosen, self.device)[:, None, None, None]
 
     def floats(self, pixels: Tensor, flips: Tensor | None) -> Tensor:
         """Images uint8 (N, C, H, W) as float32 on the device, channels last."""
-        images = self.there(pixels).float().mul_(self.scale).add_(self.low)
+        images = there(pixels, self.device).float().mul_(self.scale).add_(self.low)
         if flips is not None:
             images = torch.where(flips, images.flip(-1), images)
         return images.contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ from gancli.data.stream import Stream
 from gancli.errors import GancliError
 from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
-from gancli.training.presenting import Presenter
+from gancli.training.presenting import Presenter, there
 
 WINDOW = 4
 """Shards whose images are shuffled together."""
@@ -63,7 +63,7 @@ class ShardImages:
         pixels, labels = self._rows(self.drawn + rows.start, rows.stop - rows.start)
         self.drawn += self.batch
         images = self._presenter.floats(pixels, self._presenter.flips(self.drawn))
-        return Batch(images, None if labels is None else self._presenter.there(labels))
+        return Batch(images, None if labels is None else there(labels, self._presenter.device))
 
     def _rows(self, drawn: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Images uint8 (N, C, H, W) at positions of the order, and their labels int64 (N,) where there are classes."""

@@ -84,6 +84,7 @@ class Trainer:
         self._plays = {player.name: self._watched(player) for player in self.players} if world.size > 1 else {}
         self._drops = any(isinstance(m, _DropoutNd) for network in self.networks.values() for m in network.modules())
         self.average = AveragedModel(self.generator, use_buffers=True) if self.settings.ema else None
+        self._followed = [*_pairs(self.average.module, self.generator)] if self.average is not None else []
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range, world)
         self._playback = self._recordings()
@@ -297,7 +298,7 @@ class Trainer:
         # PyTorch's own way of doing this waits for a GPU, to which it brings the count.
         first = not average.n_averaged
         with torch.no_grad():
-            for floating, averaged, current in _pairs(average.module, self.generator):
+            for floating, averaged, current in self._followed:
                 if floating and not first:
                     torch._foreach_lerp_(averaged, current, weight)
                 else:

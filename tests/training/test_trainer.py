@@ -4,22 +4,13 @@ import copy
 
 import pytest
 import torch
-from tiny import dataset, tiny, trainer
+from tiny import dataset, same, tiny, trainer
 
 from gancli import catalog, checkpoint
 from gancli.errors import UsageError
 from gancli.training import plan
 from gancli.training.feed import Images
 from gancli.training.optimizers import rate_factor
-
-
-def tensors(state) -> dict[str, torch.Tensor]:
-    return checkpoint.flatten(state)[0]
-
-
-def same(a, b) -> bool:
-    a, b = tensors(a), tensors(b)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("model", catalog.models())

@@ -63,6 +63,13 @@ def left(folder: Path) -> dict[str, str]:
     return found | {"recipe": (folder / "recipe.toml").read_text()}
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal to the bit, tensors and all else."""
+    (tensors, plain), (there, plain_there) = checkpoint.flatten(one), checkpoint.flatten(other)
+    alike = plain == plain_there and tensors.keys() == there.keys()
+    return alike and all(torch.equal(tensors[name], there[name]) for name in tensors)
+
+
 class Silent:
     """A reporter that keeps what it is told."""
 
