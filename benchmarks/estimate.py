@@ -15,8 +15,8 @@ from torch import nn
 from benchmarks import plain
 from benchmarks.throughput import rate
 from gancli import checkpoint
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.training.loop import Trainer
 
 TITLE = "Many devices, reckoned"
 CASE = plain.Case("dcgan", "emoji", 64)
@@ -39,7 +39,7 @@ def measure(quick: bool) -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     made, dataset = plain.prepare(case, device)
     trainer = Trainer(made, dataset, device)
-    images = plan.images_a_round(trainer)
+    images = planning.images_a_round(trainer)
     span = 0.05 if quick else 2.0
     speeds = [rate(trainer.round, span, images, device) for _ in range(5)]
     norms: list[int] = []

@@ -31,8 +31,8 @@ from typing import Any
 from PIL import Image
 
 from gancli import checkpoint, recipe
-from gancli.catalog import DISCRIMINATOR_FILE, MODEL_FILE, STATE_FILE
 from gancli.errors import GancliError
+from gancli.zoo.catalogue import DISCRIMINATOR_FILE, MODEL_FILE, STATE_FILE
 
 ROOT = Path(__file__).parents[1]
 NOBODY = 65534
@@ -48,7 +48,7 @@ COMMAND = (
     *f"train digits --model quick --rounds {ROUNDS} --precision fp32 --device cpu --save-every 0 --out r".split(),
     *(word for setting in SETTINGS for word in ("--set", setting)),
 )
-PRELOADED = ("gancli.cli", "gancli.training.run", "torch._dynamo", "matplotlib.backends.backend_agg")
+PRELOADED = ("gancli.cli", "gancli.runs.run", "torch._dynamo", "matplotlib.backends.backend_agg")
 Home = Path
 """A folder of its own in which a command runs; the run is ``r`` in it."""
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.throughput import compare
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
 
 TITLE = "On a GPU"
 RATIO, BUSY = 15.0, 0.9

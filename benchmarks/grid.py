@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.data import load
-from gancli.data.formulas import FORMULAS
-from gancli.evaluation.formulas import SAMPLES, measure
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.data.synthetic import FORMULAS
+from gancli.evaluation.synthetic import SAMPLES, measure
+from gancli.runs import planning
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 DATA = "grid"
 LOSSES: dict[str, dict[str, Any]] = {
@@ -35,11 +36,11 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 def figures(loss: str, seed: int, rounds: int) -> dict[str, float]:
     """Modes found and share of high quality after a training."""
-    table = recipe.for_data(catalog.recipe_table("points-gan"), DATA)
+    table = recipe.for_data(catalogue.recipe_table("points-gan"), DATA)
     table["objective"] = {"name": "adversarial", **LOSSES[loss]}
     table["training"] |= {"seed": seed, "rounds": rounds, "budget": f"{rounds} rounds"}
     dataset, device = load(DATA), torch.device("cpu")
-    trainer = Trainer(plan.resolve(recipe.parse(table), dataset, device), dataset, device)
+    trainer = Trainer(planning.resolve(recipe.parse(table), dataset, device), dataset, device)
     for _ in range(rounds):
         trainer.round()
     rows = trainer.sample(trainer.spec.latent.from_seeds(range(SAMPLES))).flatten(1)

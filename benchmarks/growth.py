@@ -22,10 +22,11 @@ import torch
 from PIL import Image
 
 from benchmarks import timing
-from gancli import catalog, recipe
-from gancli.data import Dataset, cache, load, pixels, places, prepared
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli import recipe
+from gancli.data import Dataset, cache, load, paths, pixels, types
+from gancli.runs import planning
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 TITLE = "Growth"
 RUNS = 5
@@ -108,7 +109,7 @@ def _in_cache(folder: str) -> Generator[None]:
     """Prepared images lie in ``folder`` meanwhile, and every set counts as too large to be read into memory."""
     with (
         mock.patch.dict(os.environ, GANCLI_CACHE=folder),
-        mock.patch.object(prepared, "resident_limit", return_value=0),
+        mock.patch.object(types, "resident_limit", return_value=0),
     ):
         yield
 
@@ -148,12 +149,12 @@ def cost(folder: str, point: Point, span: float) -> Point:
         images = cache.find(*_name(point))
         assert images is not None
         dataset = Dataset("noise", "train", images.images, None, (), images.fingerprint)
-    table = recipe.for_data(catalog.recipe_table("dcgan"), "noise")
+    table = recipe.for_data(catalogue.recipe_table("dcgan"), "noise")
     made = recipe.parse(recipe.merge(table, {"training": {"batch": point["batch"], "rounds": 10**6}}))
-    trainer = Trainer(plan.resolve(made, dataset, CPU), dataset, CPU)
+    trainer = Trainer(planning.resolve(made, dataset, CPU), dataset, CPU)
     for _ in range(2):
         trainer.round()
-    train = _median_seconds(trainer.round, span) / plan.images_a_round(trainer)
+    train = _median_seconds(trainer.round, span) / planning.images_a_round(trainer)
     draws = max(1, DRAWN // point["batch"])
     draw = _median_seconds(lambda: [trainer.feed.next() for _ in range(draws)], span / 4) / draws / point["batch"]
     return {"train": train, "draw": draw, **_memory()}
@@ -180,7 +181,7 @@ def _memory() -> dict[str, int | None]:
 
 def _folder(quick: bool) -> dict[str, Any]:
     """Opening a folder of small JPEGs the first and the second time, beside the least that either could do."""
-    archive = next((path for root in places.search_folders() if (path := root / JPEGS).exists()), None)
+    archive = next((path for root in paths.search_folders() if (path := root / JPEGS).exists()), None)
     if archive is None:
         return {"absent": f"{JPEGS} is not under $GANCLI_DATA"}
     with TemporaryDirectory(prefix="gancli-growth-") as place:
@@ -278,7 +279,7 @@ def _asked(points: Sequence[Point]) -> str:
 
 
 def _width() -> int:
-    return catalog.recipe_table("dcgan")["networks"]["generator"]["width"]
+    return catalogue.recipe_table("dcgan")["networks"]["generator"]["width"]
 
 
 def _change(points: Sequence[Point], cost: str) -> str:

@@ -221,9 +221,10 @@ def _changed(random: Random, tree: Any) -> Any:
 
 def _try_model(folder: Path, number: int, random: Random) -> None:
     import gancli
-    from gancli import catalog, checkpoint
+    from gancli import checkpoint
+    from gancli.zoo import catalogue
 
-    tensors, header = checkpoint.read(catalog.find("dcgan/digits"))
+    tensors, header = checkpoint.read(catalogue.find("dcgan/digits"))
     for _ in range(random.choice((1, 1, 2))):
         header = _changed(random, header)
     checkpoint.write(folder / "model.safetensors", tensors, header)
@@ -233,9 +234,10 @@ def _try_model(folder: Path, number: int, random: Random) -> None:
 
 
 def _try_recipe(folder: Path, number: int, random: Random) -> None:
-    from gancli import catalog, recipe
+    from gancli import recipe
+    from gancli.zoo import catalogue
 
-    seeds = [path.read_bytes() for path in sorted(catalog.zoo_folder().glob("*/recipe.toml"))]
+    seeds = [path.read_bytes() for path in sorted(catalogue.zoo_folder().glob("*/recipe.toml"))]
     path = folder / "recipe.toml"
     path.write_bytes(mutated(random, random.choice(seeds), seeds))
     recipe.parse(recipe.for_data(recipe.read(path), "digits"))
@@ -283,7 +285,7 @@ def _try_picture(folder: Path, number: int, random: Random) -> None:
 
 
 def _try_metrics(folder: Path, number: int, random: Random) -> None:
-    from gancli.training.examination import examine
+    from gancli.runs.doctor import examine
 
     row: dict[str, Any] = {"images": 64, "seconds": 1.0, "images_per_second": 64.0, "loss/generator": 0.7}
     row |= {"probability/real": 0.5, "diversity": 0.9, "noise": 0.1, "health": {}}

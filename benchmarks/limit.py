@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import plain
 from benchmarks.timing import interleaved, ratio
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
 
 TITLE = "How near to the limit"
 GATE = 1.25

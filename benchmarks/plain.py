@@ -25,15 +25,16 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST, ImageFolder
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.architectures.base import build
 from gancli.architectures.dcgan import Up
 from gancli.architectures.upsample import SameConvolution, UpsampledConvolution
-from gancli.data import DATASETS, Dataset, places
-from gancli.data.wanted import load_for
+from gancli.data import DATASETS, Dataset, paths
+from gancli.data.requested import load_for
 from gancli.errors import UsageError
 from gancli.recipe import Optimizer, Recipe
-from gancli.training import plan
+from gancli.runs import planning
+from gancli.zoo import catalogue
 
 Losses = dict[str, float]
 Loop = Generator[Losses, None, None]
@@ -68,8 +69,8 @@ class Case:
     def place(self) -> str | None:
         """How gancli is told the data; None where they are not on this machine."""
         if self.data == "mnist":
-            return "mnist" if places.find(DATASETS["mnist"], "train") else None
-        found = (folder / FILES[self.data] for folder in places.search_folders())
+            return "mnist" if paths.find(DATASETS["mnist"], "train") else None
+        found = (folder / FILES[self.data] for folder in paths.search_folders())
         return next((str(path) for path in found if path.exists()), None)
 
     def absent(self) -> str:
@@ -94,11 +95,11 @@ def prepare(case: Case, device: torch.device = CPU) -> tuple[Recipe, Dataset]:
     """
     if case.place is None:
         raise UsageError(case.absent(), "set GANCLI_DATA to the folder that holds it")
-    table = recipe.for_data(catalog.recipe_table(case.model), case.place)
-    own = {"data": {"size": [case.size, case.size]}, "training": {"rounds": 2 * plan.MIDST}}
+    table = recipe.for_data(catalogue.recipe_table(case.model), case.place)
+    own = {"data": {"size": [case.size, case.size]}, "training": {"rounds": 2 * planning.MIDST}}
     made = recipe.parse(recipe.merge(table, own))
     dataset = load_for(made.data)
-    return plan.resolve(made, dataset, device), dataset
+    return planning.resolve(made, dataset, device), dataset
 
 
 # From files to batches.
@@ -132,7 +133,7 @@ def mnist_root() -> Path:
     Raises:
         UsageError: it is not on this machine.
     """
-    root = places.find(DATASETS["mnist"], "train")
+    root = paths.find(DATASETS["mnist"], "train")
     if root is None:
         raise UsageError(Case("dcgan").absent(), "set GANCLI_DATA to the folder that holds it")
     return root

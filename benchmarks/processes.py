@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
+from gancli.zoo import catalogue
 
 TITLE = "Several processes"
 ROOT = Path(__file__).parents[1]
@@ -101,7 +102,7 @@ def speed(folder: Path, model: str, rounds: int) -> dict[str, Any]:
             out = folder / f"{model}-{pair}-{processes}"
             arguments = ["train", "mnist", "--model", model, "--rounds", str(rounds), "--precision", "bf16"]
             command(*arguments, "--out", str(out), "--processes", processes)
-            header = checkpoint.read_header(out / catalog.STATE_FILE)
+            header = checkpoint.read_header(out / catalogue.STATE_FILE)
             images = rounds * header["recipe"]["training"]["batch"]
             found[processes].append(images / header["seconds"])
     ratios = [two / one for one, two in zip(found["1"], found["2"], strict=True)]
@@ -126,7 +127,7 @@ def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
     begun = time.perf_counter()
     _start(folder / "undisturbed", arguments).wait(LIMIT)
     took = time.perf_counter() - begun
-    wanted = load_file(folder / "undisturbed" / catalog.STATE_FILE)
+    wanted = load_file(folder / "undisturbed" / catalogue.STATE_FILE)
     dice, found = random.Random(0), {"deaths": 0, "ended": 0, "alike": 0, "hangs": 0}
     for number in range(deaths):
         out = folder / f"killed-{number}"
@@ -140,7 +141,7 @@ def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
             found["hangs"] += 1
             continue
         with suppress(OSError):
-            state = load_file(out / catalog.STATE_FILE)
+            state = load_file(out / catalogue.STATE_FILE)
             same = state.keys() == wanted.keys() and all(torch.equal(state[name], wanted[name]) for name in wanted)
             found["alike"] += same
     return {"rounds": rounds, "tried": deaths, "seconds": took, **found}

@@ -26,12 +26,13 @@ from torchvision.transforms.functional import resize
 import gancli
 from benchmarks import plain
 from benchmarks.throughput import rate
-from gancli import catalog, checkpoint, files
+from gancli import checkpoint, files
 from gancli.data import load
 from gancli.device import pick_device
 from gancli.evaluation import report
 from gancli.evaluation.reference import some
 from gancli.evaluation.subjects import Pictures
+from gancli.zoo import catalogue
 
 TITLE = "Quality against time"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "quality.png"
@@ -159,7 +160,7 @@ def train_gancli(folder: Path, plan: Plan, piece: Piece, workers: dict[str, Any]
     command += ["--minutes", f"{piece.minutes:g}", "--seed", str(piece.seed)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     took = time.perf_counter() - start
-    header = checkpoint.read_header(out / catalog.STATE_FILE)
+    header = checkpoint.read_header(out / catalogue.STATE_FILE)
     figures = judge(gancli.load(str(out)), plan.images)
     times = {"seconds": header["seconds"], "command": took if whole else None}
     return {**vars(piece), **times, "images": header["rounds"] * header["recipe"]["training"]["batch"], **figures}

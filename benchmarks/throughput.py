@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from benchmarks import plain
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.training.loop import Trainer
 
 TITLE = "Training throughput"
 PAIRS, SECONDS = 7, 2.0
@@ -44,7 +44,7 @@ def compare(case: plain.Case, quick: bool, device: torch.device = plain.CPU, **t
     span, pairs = (0.1, 2) if quick else (SECONDS, PAIRS)
     made, dataset = plain.prepare(case, device)
     trainer = Trainer(made.with_values(training=training), dataset, device)
-    images = plan.images_a_round(trainer)
+    images = planning.images_a_round(trainer)
     with plain.samples(case, made, dataset) as there:
         tried = {}
         for workers in plain.workers_to_try(quick):

@@ -7,8 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gancli import cards, catalog, checkpoint
+from gancli import checkpoint
 from gancli.evaluation.scores import score, title
+from gancli.zoo import cards, catalogue
 
 README = Path(__file__).parents[1] / "README.md"
 ZOO = Path(__file__).with_name("zoo.md")
@@ -32,12 +33,12 @@ COLUMNS = 4
 def table() -> str:
     """One line a weights file, and one for each recipe that has none yet."""
     rows = ["| model | what it is | values | score | beside it |", "|---|---|--:|--:|--:|"]
-    for entry in catalog.entries():
+    for entry in catalogue.entries():
         found = score(entry.header().get("evaluation", {}))
         size = f"{checkpoint.count_parameters(entry.path):,}" if entry.path else ""
         card = "README.md" if entry.path else "recipe.toml"
         rows.append(
-            f"| [`{entry.name}`](zoo/{entry.model}/{card}) | {catalog.recipe_table(entry.model)['summary']} "
+            f"| [`{entry.name}`](zoo/{entry.model}/{card}) | {catalogue.recipe_table(entry.model)['summary']} "
             f"| {size} | {found or 'no weights'} | {found.beside if found else ''} |"
         )
     return "\n".join(rows) + "\n"
@@ -51,7 +52,7 @@ def updated(text: str) -> str:
 
 def zoo() -> str:
     """docs/zoo.md: a section for each data set and way of measuring, the best model first."""
-    found = [(entry, entry.header()) for entry in catalog.entries() if entry.path]
+    found = [(entry, entry.header()) for entry in catalogue.entries() if entry.path]
     found.sort(key=lambda pair: (_section(pair[1]), _rank(pair[1])))
     parts = [INTRODUCTION]
     for name, group in groupby(found, key=lambda pair: _section(pair[1])):
@@ -92,7 +93,7 @@ def _rank(header: Mapping[str, Any]) -> float:
     return first["value"] if first["better"] == "lower" else -first["value"]
 
 
-def _measured(name: str, group: Sequence[tuple[catalog.Entry, Mapping[str, Any]]]) -> list[str]:
+def _measured(name: str, group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]]) -> list[str]:
     metrics = list(dict.fromkeys(row["metric"] for _, header in group for row in header["evaluation"]["results"]))
     readable = any(_names(header) for _, header in group)
     heads = ["model", *map(title, metrics), *(["confident"] if readable else [])]
@@ -109,7 +110,7 @@ def _measured(name: str, group: Sequence[tuple[catalog.Entry, Mapping[str, Any]]
     ]
 
 
-def _basis(group: Sequence[tuple[catalog.Entry, Mapping[str, Any]]]) -> str:
+def _basis(group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]]) -> str:
     """By what a section's figures were measured: all of them alike, or this says so."""
     told = []
     for _, header in group:
@@ -134,7 +135,7 @@ def _figures(header: Mapping[str, Any], metrics: Sequence[str], readable: bool) 
 
 
 def _beside(
-    group: Sequence[tuple[catalog.Entry, Mapping[str, Any]]], metrics: Sequence[str], readable: bool
+    group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]], metrics: Sequence[str], readable: bool
 ) -> Iterator[list[str]]:
     """Rows for what real data get and what the simplest method gets, where all models have the same beside them."""
     for key, heading in cards.BESIDE.items():
@@ -156,7 +157,7 @@ def _names(header: Mapping[str, Any]) -> list[str]:
     return header["evaluation"].get("classes", {}).get("names", [])
 
 
-def _training(entry: catalog.Entry, header: Mapping[str, Any]) -> Iterator[str]:
+def _training(entry: catalogue.Entry, header: Mapping[str, Any]) -> Iterator[str]:
     training = header["training"]
     assert entry.path is not None
     yield f"{checkpoint.count_parameters(entry.path):,}"
@@ -165,11 +166,11 @@ def _training(entry: catalog.Entry, header: Mapping[str, Any]) -> Iterator[str]:
     yield f"{training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else "not kept"
 
 
-def _link(entry: catalog.Entry) -> str:
+def _link(entry: catalogue.Entry) -> str:
     return f"[`{entry.name}`](../zoo/{entry.model}/README.md)"
 
 
-def _pictures(entries: Sequence[catalog.Entry]) -> Iterator[str]:
+def _pictures(entries: Sequence[catalogue.Entry]) -> Iterator[str]:
     for start in range(0, len(entries), COLUMNS):
         part = entries[start : start + COLUMNS]
         shown = [f"![samples of {entry.name}](../zoo/{entry.model}/{entry.data}.png)" for entry in part]

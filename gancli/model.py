@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancli import catalog, checkpoint, plugins
+from gancli import checkpoint, plugins
 from gancli.architectures.base import activations, build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
-from gancli.faults import shown
-from gancli.latent import LatentSpec, batches
+from gancli.latents import LatentSpec, batches
 from gancli.processes import spread
 from gancli.recipe import Recipe, parse
+from gancli.recipe.validation_errors import shown
+from gancli.zoo import catalogue
 
 
 def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
@@ -166,7 +167,9 @@ class Model:
             UsageError: the model has no encoder, or images of another shape.
         """
         if not self.has_encoder:
-            raise UsageError(f"{self.name} has no encoder", "gancli.inversion.invert searches for latents instead")
+            raise UsageError(
+                f"{self.name} has no encoder", "gancli.editing.inversion.invert searches for latents instead"
+            )
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
             kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
             raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
@@ -247,12 +250,12 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
     Raises:
         GancliError: no such model, or a file that is not one.
     """
-    path = catalog.find(None if name is None else str(name))
+    path = catalogue.find(None if name is None else str(name))
     where = pick_device(device)
     tensors, header = checkpoint.read(path)
-    if catalog.in_zoo(path):
+    if catalogue.in_zoo(path):
         plugins.trust(header.get("recipe"))
-    model = Model(path, catalog.label(path), header, tensors).to(where)
+    model = Model(path, catalogue.label(path), header, tensors).to(where)
     if truncation is not None:
         if model.takes == "source":
             raise UsageError(f"'{model.name}' takes no latents that could be truncated", "leave out --truncation")
@@ -266,7 +269,7 @@ def discriminator_of(model: Model) -> Any:
     Raises:
         GancliError: a file that is not whole, or that belongs to another model.
     """
-    path = catalog.discriminator_path(model.path)
+    path = catalogue.discriminator_path(model.path)
     if not path.is_file():
         return None
     tensors, header = checkpoint.read(path)
@@ -298,7 +301,7 @@ def _at_once(recipe: Recipe, name: str, takes: str) -> int:
     # At twice the size, as a layer may double an image before the next one cuts it.
     if 4 * widest * 4 * spec.shape[1] * spec.shape[2] <= MODEST:
         return ALL
-    from gancli.data.prepared import memory
+    from gancli.data.types import memory
 
     with torch.device("meta"):
         inputs = {"source": torch.empty(1, *spec.shape)} if takes == "source" else spec.latent.hollow()

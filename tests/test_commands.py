@@ -74,8 +74,8 @@ def shortened(words: list[str]) -> list[str]:
 
 def missing(words: list[str]) -> str:
     """The data set that a command needs and that is not on this machine; nothing if all is there."""
-    from gancli.data.names import DATASETS
-    from gancli.data.places import present
+    from gancli.data.builtin.names import DATASETS
+    from gancli.data.paths import present
 
     for word in words:
         for name in {word, word.rpartition("/")[2]} & set(DATASETS):
@@ -89,9 +89,9 @@ def missing(words: list[str]) -> str:
 def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with what a reader has: photographs, a second folder of them, images of a
     size with digits, a mask, a run called ``runs/mine``."""
-    from gancli.training import plan
+    from gancli.runs import planning
 
-    monkeypatch.setattr(plan, "measure", partial(plan.measure, seconds=0.0))
+    monkeypatch.setattr(planning, "measure", partial(planning.measure, seconds=0.0))
     if REAL_DATA:
         monkeypatch.setenv("GANCLI_DATA", REAL_DATA)
     pictures = {f"{number}.png": noise(number, (32, 32)) for number in range(12)}

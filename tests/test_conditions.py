@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from gancli.conditions import Code, Request, check_codes, folder_name, folder_names, parse_classes, parse_codes
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec, Seeds
+from gancli.latents import LatentSpec, Seeds
+from gancli.latents.conditions import Code, Request, check_codes, folder_name, folder_names, parse_classes, parse_codes
 
 FASHION = ("T-shirt/top", "trouser", "bag")
 

@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import gancli
 from benchmarks.startup import first_step
 from gancli.data import load
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 from gancli.recipe import read
 from gancli.rendering import images
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
 
 TELL = """
 import gc, json, sys
@@ -75,7 +75,7 @@ def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set
     ((loaded, searches),) = told(COMMAND, "sample", "dcgan/mnist", "-n", "4", "--out", "x.png")
     torch_alone, its_searches = floors[0]
     assert (home / "x.png").exists()
-    assert sorted(loaded & {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.trainer", "gancli.evaluation"}) == []
+    assert sorted(loaded & {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.loop", "gancli.evaluation"}) == []
     assert len(loaded - torch_alone) <= 240
     assert searches < its_searches / 3
 
@@ -85,7 +85,7 @@ def test_a_training_imports_little_up_to_its_first_step(home: Path, floors: list
     ((loaded, searches),) = told(first_step("tell()"), *command.split())
     with_optimizer, its_searches = floors[1]
     assert (home / "r" / "state.safetensors").exists()
-    assert sorted(loaded & {*UNWANTED, "gancli.evaluation", "gancli.publish"}) == []
+    assert sorted(loaded & {*UNWANTED, "gancli.evaluation", "gancli.zoo.publishing"}) == []
     assert len(loaded - with_optimizer) <= 260
     assert searches < its_searches / 3
 

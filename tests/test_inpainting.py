@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 import gancli
 from gancli.data import load
+from gancli.editing.inpainting import ELSEWHERE, _judged, blend, importance, inpaint
 from gancli.errors import UsageError
 from gancli.evaluation.reconstruction import psnr
-from gancli.inpainting import ELSEWHERE, _judged, blend, importance, inpaint
 
 
 def holes(n: int, height: int, width: int, box: tuple[int, int, int, int]) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 import gancli
+from gancli.editing.inversion import invert
 from gancli.errors import GancliError, UsageError
-from gancli.inversion import invert
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 def error(model, images: Tensor, inputs) -> Tensor:

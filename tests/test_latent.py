@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gancli.errors import GancliError, UsageError
-from gancli.latent import LatentSpec, Seeds, batches, parse_seeds, path
+from gancli.latents import LatentSpec, Seeds, batches, parse_seeds, path
 
 EXAMPLE = "seeds are whole numbers and ranges, such as 7 or 0-63 or 0-9,42,100-109"
 
@@ -220,7 +220,7 @@ def test_batches_are_the_same_rows(n, size):
 
 
 def test_seeds_are_read_without_torch():
-    code = "import sys, gancli.latent as l; l.parse_seeds('0-9'); sys.exit('torch' in sys.modules)"
+    code = "import sys, gancli.latents as l; l.parse_seeds('0-9'); sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 

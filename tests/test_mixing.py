@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import gancli
+from gancli.editing.arithmetic import AMONG, Operand, _shown, mix, parse
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec, Seeds
-from gancli.mixing import AMONG, Operand, _shown, mix, parse
+from gancli.latents import LatentSpec, Seeds
 
 
 def seeds(first: int, last: int) -> Seeds:

@@ -11,21 +11,22 @@ import pytest
 import torch
 
 import gancli
-from gancli import catalog, checkpoint, recipe
+from gancli import checkpoint, recipe
 from gancli.architectures.base import build
 from gancli.errors import GancliError, UsageError
 from gancli.model import ALL, to_uint8
+from gancli.zoo import catalogue
 
-ENTRIES = [entry for entry in catalog.entries() if entry.path]
+ENTRIES = [entry for entry in catalogue.entries() if entry.path]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_every_weights_file_of_the_zoo(entry: catalog.Entry) -> None:
+def test_every_weights_file_of_the_zoo(entry: catalogue.Entry) -> None:
     """Loads strictly, samples what its stored picture shows, is small, tells what was measured."""
     import numpy as np
     from PIL import Image
 
-    from gancli import cards, publish
+    from gancli.zoo import cards, publishing
 
     assert entry.path is not None
     assert entry.path.stat().st_size < 5_000_000
@@ -37,7 +38,7 @@ def test_every_weights_file_of_the_zoo(entry: catalog.Entry) -> None:
         images = model.sample(seeds=range(64))
         assert images.shape == (64, *model.shape)
         assert images.dtype == (torch.float32 if model.numbers else torch.uint8)
-        publish.draw(model, Path("again.png"))
+        publishing.draw(model, Path("again.png"))
         with Image.open("again.png") as again, Image.open(entry.path.with_suffix(".png")) as stored:
             drift = np.abs(np.asarray(again, dtype=float) - np.asarray(stored, dtype=float))
         assert drift.mean() < 0.5  # another machine rounds differently, here and there by a shade
@@ -97,7 +98,7 @@ def test_to_uint8_rounds_and_cuts() -> None:
 
 
 def changed(path: Path, change) -> Path:
-    tensors, header = checkpoint.read(catalog.find("dcgan/digits"))
+    tensors, header = checkpoint.read(catalogue.find("dcgan/digits"))
     tensors, header = dict(tensors), json.loads(json.dumps(header))
     change(tensors, header)
     checkpoint.write(path, tensors, header)
@@ -173,7 +174,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 def test_images_of_gigabytes_are_refused_before_memory_is_taken(tmp_path: Path, monkeypatch) -> None:
     """Convolutions have few weights and any number of pixels: a file of megabytes would take terabytes."""
-    table = json.loads(json.dumps(catalog.recipe_table("dcgan-upsample")))
+    table = json.loads(json.dumps(catalogue.recipe_table("dcgan-upsample")))
     table |= {"data": {"name": "x", "size": [4096, 4096], "channels": 3}, "latent": {"dim": 1}}
     table["networks"]["generator"] |= {"depth": 1, "depths": [1, 1, 8192, 1]}
     table = {key: value for key, value in table.items() if key not in ("datasets", "labelled")}
@@ -192,11 +193,11 @@ def test_images_of_gigabytes_are_refused_before_memory_is_taken(tmp_path: Path, 
 
 
 def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
-    from gancli.data import prepared
+    from gancli.data import types
 
     whole = gancli.load("dcgan/digits", device="cpu")
     monkeypatch.setattr("gancli.model.MODEST", 0)
-    monkeypatch.setattr(prepared, "memory", lambda: 400_000)
+    monkeypatch.setattr(types, "memory", lambda: 400_000)
     narrow = gancli.load("dcgan/digits", device="cpu")
     assert 1 <= narrow.at_once < 20
     sizes, real = [], narrow.generator.forward
@@ -207,7 +208,7 @@ def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_no_model_of_the_zoo_is_held_back(entry: catalog.Entry) -> None:
+def test_no_model_of_the_zoo_is_held_back(entry: catalogue.Entry) -> None:
     assert gancli.load(entry.name, device="cpu").at_once == ALL
 
 
@@ -215,7 +216,7 @@ def test_class_names_reach_nobody_raw(tmp_path: Path) -> None:
     def change(tensors, header) -> None:
         header["dataset"]["classes"] = ["\x1b[2J", "a\nb", "\u202e", "x" * 10_000, *map(str, range(6))]
 
-    tensors, header = checkpoint.read(catalog.find("cgan/digits"))
+    tensors, header = checkpoint.read(catalogue.find("cgan/digits"))
     change(tensors, header)
     checkpoint.write(tmp_path / "x.safetensors", tensors, header)
     classes = gancli.load(tmp_path / "x.safetensors", device="cpu").classes
@@ -248,7 +249,7 @@ def test_a_truncated_model_draws_from_fewer_latents() -> None:
 
 
 def test_what_is_written_about_a_model_does_not_change_its_identity(tmp_path: Path) -> None:
-    path = catalog.find("quick/digits")
+    path = catalogue.find("quick/digits")
     tensors, header = checkpoint.read(path)
     own = gancli.load(path).identity
     checkpoint.write(tmp_path / "a.safetensors", tensors, {**header, "evaluation": {"results": []}, "note": "mine"})

@@ -4,16 +4,17 @@ from typing import Any
 
 import pytest
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.architectures.base import build
 from gancli.recipe import DESCRIPTIVE, Recipe
+from gancli.zoo import catalogue
 
 PLAIN = {"mirror": False, "only_class": None, "source": ""}
 
 
 def resolved(model: str, **data: Any) -> Recipe:
     shape = {"size": [28, 28], "channels": 1} | data
-    return recipe.parse(recipe.merge(recipe.for_data(catalog.recipe_table(model), "mnist"), {"data": shape}))
+    return recipe.parse(recipe.merge(recipe.for_data(catalogue.recipe_table(model), "mnist"), {"data": shape}))
 
 
 def layers(model: str, network: str) -> list[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import gancli
-from gancli import catalog, checkpoint, plugins, registry
+from gancli import checkpoint, plugins, registry
 from gancli.errors import GancliError, UsageError
+from gancli.zoo import catalogue
 
 CODE = """
 from gancli.registry import get
@@ -42,7 +43,7 @@ def offers(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def stranger(home: Path) -> Path:
     """A model whose file says that its networks are the plug-in's."""
-    tensors, header = checkpoint.read(catalog.find("gan/digits"))
+    tensors, header = checkpoint.read(catalogue.find("gan/digits"))
     header["recipe"]["networks"]["generator"]["architecture"] = "mlp-like"
     checkpoint.write(home / "theirs.safetensors", tensors, header)
     return home / "theirs.safetensors"
@@ -72,7 +73,7 @@ def test_whoever_names_it_may_use_it_once(offers: str, stranger: Path, run_cli: 
 
 
 def test_a_recipe_file_is_a_file_and_a_typed_name_is_typed(offers: str, home: Path, run_cli: Callable) -> None:
-    table = catalog.recipe_table("gan")
+    table = catalogue.recipe_table("gan")
     table["objective"]["name"] = "gan-like"
     (home / "theirs.toml").write_text(_toml(table))
     words = (
@@ -108,7 +109,7 @@ def test_the_zoo_is_trusted(offers: str, stranger: Path, monkeypatch: pytest.Mon
     (zoo / "mine").mkdir(parents=True)
     stranger.rename(zoo / "mine" / "digits.safetensors")
     (zoo / "mine" / "recipe.toml").write_text("model = 'mine'\n")
-    monkeypatch.setattr(catalog, "zoo_folder", lambda: zoo)
+    monkeypatch.setattr(catalogue, "zoo_folder", lambda: zoo)
     with plugins.allowing(()):
         assert gancli.load("mine/digits", device="cpu").sample(seeds=[1]).shape == (1, 1, 8, 8)
     assert not plugins.is_allowed("mlp-like")

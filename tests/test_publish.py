@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from gancli import cards, catalog, checkpoint, model, publish
+from gancli import checkpoint, model
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation.metrics import METRICS
+from gancli.metrics import METRICS
+from gancli.zoo import cards, catalogue, publishing
 
 RECIPE = """
 model = "tiny"
@@ -42,7 +43,7 @@ def zoo(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = home / "zoo"
     (folder / "tiny").mkdir(parents=True)
     (folder / "tiny/recipe.toml").write_text(RECIPE)
-    monkeypatch.setattr(catalog, "zoo_folder", lambda: folder)
+    monkeypatch.setattr(catalogue, "zoo_folder", lambda: folder)
     return folder
 
 
@@ -58,9 +59,9 @@ def files(zoo: Path) -> dict[str, bytes]:
 
 
 def change_model(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    tensors, header = checkpoint.read(run / catalog.MODEL_FILE)
+    tensors, header = checkpoint.read(run / catalogue.MODEL_FILE)
     change(header)
-    checkpoint.write(run / catalog.MODEL_FILE, tensors, header)
+    checkpoint.write(run / catalogue.MODEL_FILE, tensors, header)
 
 
 def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: Callable[..., Any]) -> None:
@@ -87,11 +88,11 @@ def test_a_discriminator_that_is_shipped_is_found_and_is_no_entry(
     assert model.discriminator_of(model.load("tiny/digits")) is None
     assert run_cli("zoo", "add", run, "--discriminator").code == 0
     judge, theirs = model.discriminator_of(model.load("tiny/digits")), model.discriminator_of(model.load(str(run)))
-    assert [entry.name for entry in catalog.entries()] == ["tiny/digits"]
+    assert [entry.name for entry in catalogue.entries()] == ["tiny/digits"]
     assert all(torch.equal(a, b) for a, b in zip(judge.parameters(), theirs.parameters(), strict=True))
-    (run / catalog.DISCRIMINATOR_FILE).unlink()
+    (run / catalogue.DISCRIMINATOR_FILE).unlink()
     with pytest.raises(UsageError, match="holds no discriminator"):
-        list(publish.add(run, discriminator=True))
+        list(publishing.add(run, discriminator=True))
 
 
 def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,13 +102,13 @@ def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: 
     (zoo / "tiny/digits.safetensors").write_bytes(b"a good entry")
     before = files(zoo)
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "judge", fail)
+        patch.setattr(publishing, "judge", fail)
         with pytest.raises(GancliError, match="no images"):
-            list(publish.add(run))
+            list(publishing.add(run))
     assert files(zoo) == before
-    monkeypatch.setattr(publish, "save_grid", fail)
+    monkeypatch.setattr(publishing, "save_grid", fail)
     with pytest.raises(GancliError, match="no images"):
-        list(publish.add(run))
+        list(publishing.add(run))
     assert files(zoo) == before
     assert [path.name for path in (zoo / "tiny").iterdir() if path.is_dir()] == []
 
@@ -115,7 +116,7 @@ def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: 
 def test_a_recipe_that_is_no_longer_the_zoos_is_refused(zoo: Path, run: Path) -> None:
     (zoo / "tiny/recipe.toml").write_text(RECIPE.replace("batch = 12", "batch = 16"))
     with pytest.raises(UsageError) as refused:
-        list(publish.add(run))
+        list(publishing.add(run))
     assert (refused.value.message, refused.value.hint) == (
         "the zoo's recipe has changed since: training.batch is 16 there, and was 12 in this run",
         "train it anew with the recipe as it is now",
@@ -126,7 +127,7 @@ def test_a_recipe_that_is_no_longer_the_zoos_is_refused(zoo: Path, run: Path) ->
 def test_an_unfinished_run_is_refused(zoo: Path, run: Path) -> None:
     change_model(run, lambda header: header.update(rounds=1))
     with pytest.raises(UsageError) as refused:
-        list(publish.add(run))
+        list(publishing.add(run))
     assert (refused.value.message, refused.value.hint) == (
         "r is not a finished run",
         "finish it: gancli train --resume r",
@@ -136,26 +137,26 @@ def test_an_unfinished_run_is_refused(zoo: Path, run: Path) -> None:
 def test_only_models_and_data_that_everyone_has_are_published(zoo: Path, run: Path) -> None:
     change_model(run, lambda header: header["recipe"]["data"].update(name="photos/mnist"))
     with pytest.raises(UsageError, match=r"^'photos/mnist' is not a data set by name$"):
-        list(publish.add(run))
+        list(publishing.add(run))
     change_model(run, lambda header: header["recipe"].update(model="mine"))
     with pytest.raises(UsageError, match=r"^the zoo has no model 'mine'$"):
-        list(publish.add(run))
+        list(publishing.add(run))
 
 
 def test_large_weights_are_halved_and_larger_ones_refused(
     zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = (run / catalog.MODEL_FILE).stat().st_size
-    values = checkpoint.count_parameters(run / catalog.MODEL_FILE)
-    monkeypatch.setattr(publish, "LARGEST", publish.ROOM + whole - values // 2)
-    *_, _ = publish.add(run)
+    whole = (run / catalogue.MODEL_FILE).stat().st_size
+    values = checkpoint.count_parameters(run / catalogue.MODEL_FILE)
+    monkeypatch.setattr(publishing, "LARGEST", publishing.ROOM + whole - values // 2)
+    *_, _ = publishing.add(run)
     tensors, _ = checkpoint.read(zoo / "tiny/digits.safetensors")
     assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
     (zoo / "tiny/digits.safetensors").unlink()
     before = files(zoo)
-    monkeypatch.setattr(publish, "LARGEST", 1000)
+    monkeypatch.setattr(publishing, "LARGEST", 1000)
     with pytest.raises(UsageError, match=r"^the weights take 0\.\d MB in half precision, and the zoo ships at most"):
-        list(publish.add(run))
+        list(publishing.add(run))
     assert files(zoo) == before
 
 
@@ -166,17 +167,17 @@ def test_a_part_of_a_data_set_has_no_folder_of_its_own(zoo: Path, run: Path, mon
             return {"protocol": protocol, "results": []}
 
     change_model(run, lambda header: header["recipe"]["data"].update(name="emnist/letters"))
-    monkeypatch.setattr(publish, "judge", lambda stored, data, **_: Judged())
-    made = list(publish.add(run))
+    monkeypatch.setattr(publishing, "judge", lambda stored, data, **_: Judged())
+    made = list(publishing.add(run))
     assert [path.name for path in made] == ["emnist-letters.png", "emnist-letters.safetensors", "README.md"]
     assert "gancli train emnist/letters --model tiny" in made[-1].read_text()
 
 
-@pytest.mark.parametrize("entry", [entry for entry in catalog.entries() if entry.path], ids=lambda entry: entry.name)
-def test_the_zoos_weights_are_of_the_zoos_recipes(entry: catalog.Entry) -> None:
+@pytest.mark.parametrize("entry", [entry for entry in catalogue.entries() if entry.path], ids=lambda entry: entry.name)
+def test_the_zoos_weights_are_of_the_zoos_recipes(entry: catalogue.Entry) -> None:
     """Then the command on the card makes this model."""
     found = cards.changes(entry.header())
-    assert [change for change in found if change[0] not in publish.DECIDED] == []
+    assert [change for change in found if change[0] not in publishing.DECIDED] == []
 
 
 def test_a_figure_is_shown_as_precisely_as_it_is_known() -> None:
@@ -194,7 +195,7 @@ def test_an_entry_is_measured_again_and_stays_the_same_model(zoo: Path, run: Pat
     assert run_cli("zoo", "add", run).code == 0
     path = zoo / "tiny/digits.safetensors"
     tensors, header = checkpoint.read(path)
-    assert header["evaluation"]["protocol"]["repeats"] == publish.REPEATS
+    assert header["evaluation"]["protocol"]["repeats"] == publishing.REPEATS
     first = header.pop("evaluation")
     checkpoint.write(path, tensors, {**header, "evaluation": {**first, "results": []}})
     result = run_cli("zoo", "judge", "tiny/digits")

@@ -9,16 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli import catalog, checkpoint, recipe
-from gancli.data.sources import load_with_sources
-from gancli.training.run import Run
+from gancli import checkpoint, recipe
+from gancli.data.pairs.sources import load_with_sources
+from gancli.runs.run import Run
+from gancli.zoo import catalogue
 
 
 @pytest.fixture
 def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run on a folder of images, and a zoo that has its recipe."""
     table = recipe.merge(
-        catalog.recipe_table("pix2pix"),
+        catalogue.recipe_table("pix2pix"),
         {
             "data": {"source": "mosaic:2", "size": [8, 8], "channels": 1},
             "networks": {"generator": {"width": 4, "most": 8, "levels": 2}, "discriminator": {"width": 4}},
@@ -28,7 +29,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "zoo/pix2pix").mkdir(parents=True)
     made = recipe.parse(table)
     (home / "zoo/pix2pix/recipe.toml").write_text(made.to_toml())
-    monkeypatch.setattr(catalog, "zoo_folder", lambda: home / "zoo")
+    monkeypatch.setattr(catalogue, "zoo_folder", lambda: home / "zoo")
     (home / "scans").mkdir()
     for number in range(6):
         Image.effect_noise((8, 8), 40).save(home / f"scans/{number}.png")

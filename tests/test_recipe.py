@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.errors import UsageError
+from gancli.zoo import catalogue
 
 
 def table(model: str = "quick", data: str = "mnist") -> dict:
-    return recipe.for_data(catalog.recipe_table(model), data)
+    return recipe.for_data(catalogue.recipe_table(model), data)
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", catalogue.models())
 def test_every_zoo_recipe_survives_toml(model: str) -> None:
     parsed = recipe.parse(table(model))
     again = recipe.parse(tomllib.loads(parsed.to_toml()))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,22 +13,32 @@ PACKAGE = ROOT / "gancli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": -1, "plugins": 0, "device": 1, "faults": 1, "files": 1, "lock": 1,
-    "registry": 1, "conditions": 3, "recipe": 2, "latent": 1, "checkpoint": 2, "catalog": 3, "cards": 4,
-    "processes": 1,
-    "data": 2, "architectures": 3, "rendering": 2, "objectives": 3, "model": 4, "evaluation": 5, "training": 6,
-    "inversion": 5, "mixing": 6, "inpainting": 6, "translation": 6, "publish": 6, "cli": 7,
+    "errors": -1, "plugins": 0, "device": 1, "files": 1, "lock": 1, "registry": 1, "processes": 1,
+    "recipe": 2, "latents": 1, "latents.conditions": 3, "checkpoint": 2, "zoo.catalogue": 3, "zoo.cards": 4,
+    "data": 2, "architectures": 3, "rendering": 2, "objectives": 3, "model": 4, "metrics": 4, "evaluation": 5,
+    "training": 6, "runs": 7, "editing": 6, "zoo.publishing": 6, "cli": 8,
 }  # fmt: skip
-"""A module imports what has a smaller number, or its own part."""
+"""A module imports what has a smaller number, or its own part; a module with a line of its own is a part of its own."""
 
 
-def part(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def module(path: Path) -> str:
+    """The dotted name within gancli, such as ``data.folder.layout``."""
+    words = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(words[:-1] if words[-1] == "__init__" else words)
+
+
+MODULES = {module(path) for path in FILES}
+
+
+def part(name: str) -> str | None:
+    """The longest line of ``LAYERS`` that a module belongs to; None for gancli itself."""
+    words = name.split(".")
+    found = (".".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((prefix for prefix in found if prefix in LAYERS), None)
 
 
 def imports(path: Path) -> set[str]:
-    """Parts of gancli that a file imports outside of type checking, also within functions."""
+    """Modules of gancli that a file imports outside of type checking, also within functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     guarded = {
         id(child)
@@ -40,30 +51,41 @@ def imports(path: Path) -> set[str]:
         if id(node) in guarded:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gancli":
-            words = node.module.split(".")
-            found |= {words[1]} if len(words) > 1 else {alias.name for alias in node.names}
+            base = node.module.removeprefix("gancli").removeprefix(".")
+            names = {f"{base}.{alias.name}".removeprefix(".") for alias in node.names}
+            found |= {name if name in MODULES else base for name in names}
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("gancli.")}
-    return found & set(LAYERS)
+            found |= {a.name.removeprefix("gancli.") for a in node.names if a.name.startswith("gancli.")}
+    return (found & MODULES) - {""}
 
 
 def test_every_part_has_its_layer() -> None:
-    parts = {part(path) for path in FILES} - {"__init__", "__main__"}
+    parts = {part(name) for name in MODULES - {"", "__main__", "zoo"}}
     assert parts == set(LAYERS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_one_way(path: Path) -> None:
-    own = part(path)
-    if own in ("__init__", "__main__"):
+    own = part(module(path))
+    if own is None:
         return
-    wrong = {other for other in imports(path) if other != own and LAYERS[other] >= LAYERS[own]}
-    assert not wrong
+    parts = {part(name) for name in imports(path)} - {own, None}
+    assert not {other for other in parts if LAYERS[other] >= LAYERS[own]}
+
+
+@pytest.mark.xfail(strict=True, reason="evaluation still has rings")
+def test_no_imports_run_in_rings() -> None:
+    """Neither between packages nor inside one."""
+    graph = {module(path): imports(path) - {module(path)} for path in FILES}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"these modules import each other: {' -> '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_training_steps_optimizers(path: Path) -> None:
-    if part(path) in ("training", "inversion") or path.name == "train_extractor.py":
+    if part(module(path)) == "training" or path.name in ("inversion.py",) or path.name == "train_extractor.py":
         return
     text = path.read_text(encoding="utf-8")
     assert ".backward(" not in text.replace("``.backward()``", "")

@@ -13,9 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from gancli import registry
 from gancli.errors import UsageError
-from gancli.faults import shown
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 from gancli.recipe import Recipe
+from gancli.recipe.validation_errors import shown
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 """Channels or features of a layer."""

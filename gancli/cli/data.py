@@ -36,8 +36,8 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """
     from rich.table import Table
 
-    from gancli.data.names import DATASETS
-    from gancli.data.places import present
+    from gancli.data.builtin.names import DATASETS
+    from gancli.data.paths import present
 
     found: list[dict[str, Any]] = [
         {
@@ -97,7 +97,7 @@ def show(
       gancli data show grid
       gancli data show photos/ --size 64x48 --fit pad --background black
     """
-    from gancli.data.names import parse_size
+    from gancli.data.builtin.names import parse_size
     from gancli.rendering.layout import parse_grid
 
     columns, rows = parse_grid(grid)
@@ -143,7 +143,7 @@ def shard(
       gancli data shard digits --out shards --images-per-shard 200
     """
     from gancli.cli.progress import progress_bar
-    from gancli.data.sharding import write_shards
+    from gancli.data.shards.writing import write_shards
 
     with progress_bar() as progress:
         made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
@@ -165,7 +165,7 @@ def index(
       gancli data index shards/
     """
     from gancli.cli.progress import progress_bar
-    from gancli.data.shards import write_index
+    from gancli.data.shards.index_file import write_index
 
     with progress_bar() as progress:
         made = write_index(folder, None, progress)
@@ -228,8 +228,8 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 
 
 def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
-    from gancli.data.decoding import LONGEST_SIDE
-    from gancli.data.names import DATASETS
+    from gancli.data.builtin.names import DATASETS
+    from gancli.data.folder.decoding import LONGEST_SIDE
 
     channels, height, width = dataset.images.shape[1:]
     counts = _counts(dataset)

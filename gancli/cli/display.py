@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli.console import say, talk
-from gancli.training.health import EVALUATION, KEY, ROLLBACK, advice
+from gancli.runs.health import EVALUATION, KEY, ROLLBACK, advice
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gancli.training.examination import Examination
+    from gancli.runs.doctor import Examination
 
 
 def doctor(
@@ -34,7 +34,7 @@ def doctor(
       gancli doctor runs/mine --json --out mine.png
     """
     from gancli.errors import UsageError
-    from gancli.training.examination import examine
+    from gancli.runs.doctor import examine
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"the plot is a PNG, not '{out.name}'", "name a file that ends in .png")
@@ -50,11 +50,11 @@ def doctor(
 
 def _newest() -> Path:
     """The newest run; where there is none, what to name is a run, not one of the models that other commands take."""
-    from gancli import catalog
     from gancli.errors import UsageError
+    from gancli.zoo import catalogue
 
     try:
-        return catalog.newest_run()
+        return catalogue.newest_run()
     except UsageError as error:
         hint = "name the folder of a training, as in `gancli doctor runs/NAME`, or start one: `gancli train digits`"
         raise UsageError(error.message, hint) from None

@@ -18,7 +18,7 @@ from gancli.rendering.layout import file_stem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.given import Given
+    from gancli.data.user_images import Given
     from gancli.model import Model
 
 HOLE = 128
@@ -78,10 +78,10 @@ def inpaint(
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.data.given import read
+    from gancli.data.user_images import read
+    from gancli.editing.inpainting import inpaint as fill
+    from gancli.editing.inversion import check_latents
     from gancli.evaluation.reconstruction import psnr
-    from gancli.inpainting import inpaint as fill
-    from gancli.inversion import check_latents
 
     subject = models.load(model, device=device)
     check_latents(subject)
@@ -152,8 +152,8 @@ def _file_hole(subject: "Model", mask: str, images: str) -> "Tensor":
     """bool (H, W), true where the mask is white, after it was fitted as the image was."""
     import torch
 
-    from gancli.data.given import read
     from gancli.data.pixels import BadImageError, probe
+    from gancli.data.user_images import read
 
     if Path(images).is_file():
         with Path(images).open("rb") as image, Path(mask).open("rb") as white:

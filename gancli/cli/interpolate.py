@@ -11,9 +11,9 @@ from gancli.cli.console import say
 from gancli.cli.imports import import_quickly
 from gancli.cli.progress import counting
 from gancli.cli.sample import Batch, Device, ModelName, Truncation, kind_of_class
-from gancli.conditions import parse_classes
 from gancli.errors import UsageError
-from gancli.latent import Inputs, Method, Seeds, batches, parse_seeds, path
+from gancli.latents import Inputs, Method, Seeds, batches, parse_seeds, path
+from gancli.latents.conditions import parse_classes
 from gancli.rendering.layout import file_stem, parse_grid
 
 if TYPE_CHECKING:

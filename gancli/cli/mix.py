@@ -12,7 +12,7 @@ from gancli.cli.places import picture_path
 from gancli.cli.progress import counting
 from gancli.cli.sample import Device, ModelName
 from gancli.errors import UsageError
-from gancli.latent import parse_seeds
+from gancli.latents import parse_seeds
 from gancli.rendering.layout import file_stem
 
 
@@ -53,17 +53,17 @@ def mix(
       gancli mix quick/mnist "3 - mean(label=1) + mean(label=7)" --out seven.png
       gancli mix dcgan/mnist "0.5*3 + 0.5*14" --json
     """
-    from gancli import mixing
+    from gancli.editing import arithmetic
 
-    operands = mixing.parse(expression)
+    operands = arithmetic.parse(expression)
     seeds = parse_seeds(among, option="--among")
-    if len(seeds) > mixing.MOST_SEEDS:
-        raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {mixing.MOST_SEEDS:,}")
+    if len(seeds) > arithmetic.MOST_SEEDS:
+        raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {arithmetic.MOST_SEEDS:,}")
     path = picture_path(out)
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.inversion import check_latents
+    from gancli.editing.inversion import check_latents
     from gancli.rendering.captions import save_captioned
     from gancli.rendering.images import default_scale
 
@@ -71,7 +71,7 @@ def mix(
     check_latents(source)
     path = path or Path(f"{file_stem(source.name)}-mix.png")
     with counting("images", len(seeds)) as progress:
-        mixture = mixing.mix(source, operands, among=seeds, progress=progress)
+        mixture = arithmetic.mix(source, operands, among=seeds, progress=progress)
     _, height, width = source.shape
     signs = ["-" if operand.factor < 0 else "+" for operand in operands]
     above = [f"{sign} {operand.amount}" for sign, operand in zip(signs, operands, strict=True)]

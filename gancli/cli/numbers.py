@@ -16,7 +16,7 @@ from gancli.files import check_file
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.latent import Inputs, Seeds
+    from gancli.latents import Inputs, Seeds
     from gancli.model import Model
 
 POINTS = 1_000
@@ -39,7 +39,7 @@ def refuse_options(model: Model, **options: Any) -> None:
 
 def usual(model: Model) -> Seeds:
     """The seeds that a plot shows unless asked otherwise."""
-    from gancli.latent import parse_seeds
+    from gancli.latents import parse_seeds
 
     return parse_seeds(f"0-{POINTS - 1}" if model.shape[-1] == 2 else "0-63")
 
@@ -87,7 +87,7 @@ def save_walk(
     """
     import torch
 
-    from gancli.latent import batches
+    from gancli.latents import batches
     from gancli.rendering.animation import save_animation
     from gancli.rendering.images import save_grid
     from gancli.rendering.numbers import Plot
@@ -107,7 +107,7 @@ def save_walk(
 
 
 def _formula(model: Model) -> Any:
-    from gancli.data.formulas import FORMULAS
+    from gancli.data.synthetic import FORMULAS
 
     formula = FORMULAS.get(model.data_name or "")
     if formula is None or formula.width != model.shape[-1]:

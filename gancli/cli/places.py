@@ -64,14 +64,14 @@ def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others
         others: whatever else is read, such as true images or a mask.
 
     Raises:
-        UsageError: it would; or see :func:`gancli.data.given.list_files`.
+        UsageError: it would; or see :func:`gancli.data.user_images.list_files`.
     """
-    from gancli.data import given
-    from gancli.data.names import DATASETS
+    from gancli.data import user_images
+    from gancli.data.builtin.names import DATASETS
 
-    files = given.list_files(images)
-    inputs = [*files, *(file for other in others for file in given.list_files(other))]
-    names = [Path(name).expanduser() for name in (*given.as_list(images), *others) if name not in DATASETS]
+    files = user_images.list_files(images)
+    inputs = [*files, *(file for other in others for file in user_images.list_files(other))]
+    names = [Path(name).expanduser() for name in (*user_images.as_list(images), *others) if name not in DATASETS]
     folders = [folder.resolve() for folder in names if folder.is_dir()]
     beside = out.resolve().parent if one else out.resolve()
     hint = f"name another {'file' if one else 'folder'}, as in --out {_other_name(out)}"

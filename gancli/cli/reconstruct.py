@@ -16,7 +16,7 @@ from gancli.rendering.layout import file_stem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.given import Given
+    from gancli.data.user_images import Given
     from gancli.model import Model
 
 
@@ -63,9 +63,9 @@ def reconstruct(
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.data.given import read
+    from gancli.data.user_images import read
+    from gancli.editing.inversion import check_latents
     from gancli.evaluation.reconstruction import psnr
-    from gancli.inversion import check_latents
 
     subject = models.load(model, device=device)
     check_latents(subject)
@@ -99,7 +99,7 @@ def _remade(subject: "Model", images: "Tensor", steps: int) -> "Tensor":
 
     if subject.has_encoder:
         return by_encoder(subject, images)
-    from gancli.inversion import invert
+    from gancli.editing.inversion import invert
 
     with counting("steps of the search", len(images) * steps) as progress:
         return subject.generate(invert(subject, images, steps=steps, progress=progress))

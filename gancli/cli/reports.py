@@ -16,12 +16,12 @@ from gancli.evaluation.comparison import shared
 from gancli.evaluation.conditional import TITLES as ASKED
 from gancli.evaluation.cycles import TITLES as CYCLES
 from gancli.evaluation.cycles import CycleReport
-from gancli.evaluation.formulas import FIGURES, FormulaReport
-from gancli.evaluation.metrics import METRICS
 from gancli.evaluation.pairs import TITLES as PAIRS
 from gancli.evaluation.pairs import PairReport
 from gancli.evaluation.protocol import differences, fingerprint
 from gancli.evaluation.scores import number, title
+from gancli.evaluation.synthetic import FIGURES, FormulaReport
+from gancli.metrics import METRICS
 
 if TYPE_CHECKING:
     from gancli.evaluation.judging import AnyReport

@@ -13,9 +13,9 @@ from gancli.cli.imports import import_quickly
 from gancli.cli.places import check_no_run
 from gancli.cli.progress import counting
 from gancli.cli.together import Processes, launch_or_meet
-from gancli.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.errors import UsageError
-from gancli.latent import Seeds, parse_seeds
+from gancli.latents import Seeds, parse_seeds
+from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import rank, sharing, spread
 from gancli.rendering.layout import MAX_GRID, file_stem, parse_grid
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from gancli.data import Dataset
     from gancli.processes import World
     from gancli.recipe import Recipe
-    from gancli.training.evaluating import Settings
-    from gancli.training.plan import Plan
+    from gancli.runs.periodic_evaluation import Settings
+    from gancli.runs.planning import Plan
 
 
 def train(
@@ -126,7 +126,7 @@ def train(
       gancli train mnist --epochs 200 --keep 5 --out runs/long
       gancli train --resume
     """
-    from gancli.catalog import check_new
+    from gancli.zoo.catalogue import check_new
 
     given = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     training = _training(given, seed, precision, on_collapse, deterministic)
@@ -150,12 +150,12 @@ def train(
     else:
         stored = _stored(folder, data, model, training, assignments or [])
         tables = stored.to_dict
-    import_quickly("gancli.training.run")
+    import_quickly("gancli.runs.run")
     settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
-        from gancli.training.memory import suggesting
+        from gancli.runs.memory import suggesting
 
         with suggesting(made.recipe, dataset, where, world):
             _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
@@ -184,7 +184,7 @@ def _settings(
     """How to judge the model as it trains; what is not said is as it was when a run that goes on was last judged."""
     import dataclasses
 
-    from gancli.training.evaluating import Settings, stored_settings
+    from gancli.runs.periodic_evaluation import Settings, stored_settings
 
     before = stored_settings(folder) if folder else None
     if before is None and every is None:
@@ -228,9 +228,10 @@ def _table(
     data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False
 ) -> dict[str, Any]:
     """The recipe's tables as the command line asks for them, not yet resolved."""
-    from gancli import catalog, recipe
+    from gancli import recipe
+    from gancli.zoo import catalogue
 
-    table = recipe.for_data(catalog.recipe_table(model), _place(data), labelled)
+    table = recipe.for_data(catalogue.recipe_table(model), _place(data), labelled)
     return _placed(recipe.override(recipe.merge(table, {"training": training}), assignments))
 
 
@@ -239,7 +240,7 @@ def _placed(table: dict[str, Any]) -> dict[str, Any]:
     data = table.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
         return table
-    from gancli.data.sources import place
+    from gancli.data.pairs.sources import place
 
     return {**table, "data": {**data, "source": place(data["source"])}}
 
@@ -247,7 +248,7 @@ def _placed(table: dict[str, Any]) -> dict[str, Any]:
 def _place(data: str) -> str:
     """A data set's name as it is; a path from the root, so that a run goes on from any folder."""
     from gancli.data import DATASETS
-    from gancli.data.shard_names import is_sharded, place
+    from gancli.data.shards.names import is_sharded, place
 
     if data not in DATASETS and is_sharded(data):
         return place(data)
@@ -257,23 +258,23 @@ def _place(data: str) -> str:
 
 def _to_resume(resume: str | None, out: Path | None) -> Path | None:
     """The run that is to go on, if any: the one named, the newest unfinished, or what --out already holds."""
-    from gancli import catalog
+    from gancli.zoo import catalogue
 
     if resume and out is not None and Path(resume) != out:
         raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
     if resume is None:
         return out if out is not None and (out / "state.safetensors").is_file() else None
-    return Path(resume) if resume else out or catalog.newest_run(unfinished=True)
+    return Path(resume) if resume else out or catalogue.newest_run(unfinished=True)
 
 
 def _to_restart(out: Path | None) -> Path | None:
     """The run that a process was torn from, where ``torchrun`` has started it again without being told a folder."""
-    from gancli import catalog
+    from gancli.zoo import catalogue
 
     if out is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
         return None
     with suppress(UsageError):  # it was torn away before there was a run
-        return catalog.newest_run(unfinished=True)
+        return catalogue.newest_run(unfinished=True)
     return None
 
 
@@ -281,9 +282,9 @@ def _stored(
     folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
 ) -> Recipe:
     """The recipe of a run that is to go on; whatever the command line says besides must agree with it."""
-    import_quickly("gancli.training.run")
+    import_quickly("gancli.runs.run")
     from gancli import recipe
-    from gancli.training.run import stored_recipe
+    from gancli.runs.run import stored_recipe
 
     stored = stored_recipe(folder)
     then = stored.to_dict()
@@ -334,11 +335,11 @@ def _prepare(
 ) -> tuple[Dataset, torch.device, Plan]:
     """Data, device and a recipe with nothing left open."""
     from gancli.cli.progress import progress_bar
-    from gancli.data.wanted import load_for
+    from gancli.data.requested import load_for
     from gancli.device import pick_device
     from gancli.recipe import parse
-    from gancli.training import plan
-    from gancli.training.memory import suggesting
+    from gancli.runs import planning
+    from gancli.runs.memory import suggesting
 
     recipe = stored or parse(tables())
     where = pick_device(device)
@@ -355,11 +356,11 @@ def _prepare(
         recipe = parse(told) if told["latent"].get("classes") else recipe
     # Building the first optimizer imports it.
     import_quickly("torch._dynamo")
-    measured = measure_anyway or (stored is None and plan.in_minutes(recipe))
+    measured = measure_anyway or (stored is None and planning.in_minutes(recipe))
     if measured and not quiet:
         say("measuring this machine for a moment …")
     with suggesting(recipe, dataset, where, world):
-        return dataset, where, plan.make(recipe, dataset, where, measured, world)
+        return dataset, where, planning.make(recipe, dataset, where, measured, world)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
@@ -376,10 +377,10 @@ def _new_folder(model: str, data: str) -> Path:
     import re
     import time
 
-    from gancli import catalog
+    from gancli.zoo import catalogue
 
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
-    folder = catalog.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
+    folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
     return folder if not folder.exists() else next(name for name in names if not name.exists())
 
@@ -387,7 +388,7 @@ def _new_folder(model: str, data: str) -> Path:
 def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     """What ``--dry-run`` prints: a recipe that can be saved and used as it is, with the rest in its comments."""
     from gancli.cli.display import clock, rate
-    from gancli.training.preview import FRAMES
+    from gancli.runs.previews import FRAMES
 
     recipe, measured = made.recipe, made.measurement
     assert measured is not None
@@ -418,8 +419,8 @@ def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset,
     if settings is None:
         return
     from gancli.cli.display import clock
-    from gancli.training.evaluating import Evaluator
-    from gancli.training.trainer import Trainer
+    from gancli.runs.periodic_evaluation import Evaluator
+    from gancli.training.loop import Trainer
 
     recipe, measured = made.recipe, made.measurement
     assert measured is not None
@@ -449,11 +450,11 @@ def _train(
     """Train, and end by naming the files made."""
     import shlex
 
-    from gancli.catalog import BEST_FILE, SNAPSHOTS
     from gancli.cli.display import clock, display
     from gancli.cli.interrupt import graceful
-    from gancli.training.evaluating import stored_settings
-    from gancli.training.run import Interrupted, Run
+    from gancli.runs.periodic_evaluation import stored_settings
+    from gancli.runs.run import Interrupted, Run
+    from gancli.zoo.catalogue import BEST_FILE, SNAPSHOTS
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("judging the model for the first time …")

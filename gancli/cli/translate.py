@@ -16,7 +16,7 @@ from gancli.cli.sample import Batch, Device
 from gancli.rendering.layout import file_stem
 
 if TYPE_CHECKING:
-    from gancli.translation import Translation
+    from gancli.editing.translation import Translation
 
 LISTED = 5
 """Files left out that are named one by one."""
@@ -82,7 +82,7 @@ def translate(
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli import translation
+    from gancli.editing import translation
 
     subject = models.load(model, device=device)
     path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")

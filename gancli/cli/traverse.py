@@ -13,13 +13,13 @@ from gancli.cli.imports import import_quickly
 from gancli.cli.places import picture_path
 from gancli.cli.sample import Device, ModelName
 from gancli.errors import UsageError
-from gancli.latent import batches
+from gancli.latents import batches
 from gancli.rendering.layout import MAX_GRID, file_stem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.latent import Inputs, LatentSpec
+    from gancli.latents import Inputs, LatentSpec
 
     Generate = Callable[[Inputs], Tensor]
 
@@ -73,7 +73,7 @@ def traverse(
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.inversion import check_latents
+    from gancli.editing.inversion import check_latents
     from gancli.rendering.captions import save_captioned
 
     source = models.load(model, device=device)

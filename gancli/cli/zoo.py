@@ -12,7 +12,7 @@ import typer
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from gancli.catalog import Entry
+    from gancli.zoo.catalogue import Entry
 
 app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,8 +20,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def _facts(entry: Entry) -> dict[str, Any]:
     """What a list says of one entry, from recipe and file header alone."""
-    from gancli import catalog, checkpoint
+    from gancli import checkpoint
     from gancli.evaluation.scores import score
+    from gancli.zoo import catalogue
 
     found = score(entry.header().get("evaluation", {}))
     return {
@@ -33,7 +34,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "value": found.value if found else None,
         "floor": found.floor if found else None,
         "baseline": found.baseline if found else None,
-        "summary": catalog.recipe_table(entry.model).get("summary", ""),
+        "summary": catalogue.recipe_table(entry.model).get("summary", ""),
     }
 
 
@@ -46,10 +47,10 @@ def list_(as_json: AsJson = False) -> None:
       gancli zoo list
       gancli zoo list --json
     """
-    from gancli import catalog
     from gancli.evaluation.scores import Score
+    from gancli.zoo import catalogue
 
-    rows = [_facts(entry) for entry in catalog.entries()]
+    rows = [_facts(entry) for entry in catalogue.entries()]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -77,19 +78,20 @@ def show(
       gancli zoo show dcgan/mnist
       gancli zoo show quick --json
     """
-    from gancli import catalog, recipe
+    from gancli import recipe
+    from gancli.zoo import catalogue
 
-    known = {entry.name: entry for entry in catalog.entries()}
-    if name in catalog.models() and name not in known:
+    known = {entry.name: entry for entry in catalogue.entries()}
+    if name in catalogue.models() and name not in known:
         weights = [entry for entry in known if entry.startswith(f"{name}/")]
-        card: dict[str, Any] = {"name": name, "weights": weights, "recipe": catalog.recipe_table(name)}
+        card: dict[str, Any] = {"name": name, "weights": weights, "recipe": catalogue.recipe_table(name)}
     elif name in known:
         entry = known[name]
         header = entry.header()
-        table = header.get("recipe") or catalog.recipe_table(entry.model)
+        table = header.get("recipe") or catalogue.recipe_table(entry.model)
         card = {**_facts(entry), **{k: v for k, v in header.items() if k != "recipe"}, "recipe": table}
     else:
-        raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalog.models()}))
+        raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalogue.models()}))
     if as_json:
         print(json.dumps(card, indent=2))
         return
@@ -136,12 +138,12 @@ def add(
       gancli zoo add runs/mine
       gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
     """
-    from gancli import publish
     from gancli.cli.progress import progress_bar
+    from gancli.zoo import publishing
 
     with progress_bar() as progress:
         options = {"known_as": known_as, "data": data, "discriminator": discriminator, "data_dir": data_dir}
-        made = list(publish.add(run, **options, progress=progress))
+        made = list(publishing.add(run, **options, progress=progress))
     for path in made:
         print(path)
 
@@ -164,15 +166,15 @@ def judge(
       gancli zoo judge dcgan/mnist
       gancli zoo judge pix2pix-gray/cifar10 --data cifar10-test.zip
     """
-    from gancli import catalog, publish
     from gancli.cli.progress import progress_bar
+    from gancli.zoo import catalogue, publishing
 
-    known = {entry.name: entry for entry in catalog.entries() if entry.path}
+    known = {entry.name: entry for entry in catalogue.entries() if entry.path}
     for name in names or ():
         if name not in known:
             raise UsageError(f"no weights are called '{name}'", nearest(name, known))
     for name in names or known:
         with progress_bar() as progress:
-            made = list(publish.judge_again(known[name], data=data, data_dir=data_dir, progress=progress))
+            made = list(publishing.judge_again(known[name], data=data, data_dir=data_dir, progress=progress))
         for path in made:
             print(path)

@@ -7,7 +7,7 @@ torch.Size([1442, 1, 8, 8])
 
 from typing import TYPE_CHECKING, Any
 
-from gancli.data.names import DATASETS, Facts, describe
+from gancli.data.builtin.names import DATASETS, Facts, describe
 
 __all__ = ["DATASETS", "Dataset", "Facts", "Formula", "Skipped", "describe", "load"]
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data import prepared
-from gancli.data.places import cache_folder
-from gancli.data.prepared import Prepared, Skipped
+from gancli.data import types
+from gancli.data.paths import cache_folder
+from gancli.data.types import Prepared, Skipped
 from gancli.errors import UsageError
 
 log = logging.getLogger("gancli")
@@ -81,7 +81,7 @@ def _open(folder: Path, resident: bool) -> Prepared | None:
 
 def mapped(path: Path, shape: tuple[int, ...], offset: int = 0, *, resident: bool = True) -> Tensor:
     """Raw uint8 pixels of a file: read when they fit the memory well, else mapped (copy on write, never written)."""
-    if resident and int(np.prod(shape, dtype=object)) <= prepared.resident_limit():
+    if resident and int(np.prod(shape, dtype=object)) <= types.resident_limit():
         count = int(np.prod(shape))
         return torch.from_numpy(np.fromfile(path, dtype=np.uint8, count=count, offset=offset)).view(shape)
     return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c", offset=offset, shape=shape))
@@ -104,7 +104,7 @@ class Draft:
             self.pixels: np.ndarray = np.memmap(self._folder / "pixels.bin", np.uint8, "r+", shape=shape)
         except OSError as error:
             self.discard()
-            prepared.check_room(shape[0], shape[1], (shape[2], shape[3]))
+            types.check_room(shape[0], shape[1], (shape[2], shape[3]))
             log.warning("the cache folder %s cannot be used (%s): the images stay in memory", root, error.strerror)
             self.pixels = np.empty(shape, dtype=np.uint8)
 
@@ -130,7 +130,7 @@ class Draft:
     ) -> Prepared:
         """The first ``count`` images, now permanent where the disk allows it."""
         images = torch.from_numpy(self.pixels[:count])
-        made = Prepared(images, labels, classes, skipped, prepared.fingerprint_of(images, labels))
+        made = Prepared(images, labels, classes, skipped, types.fingerprint_of(images, labels))
         if self._folder is None:
             return made
         try:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gancli.data import folder, formulas, named
-from gancli.data.names import DATASETS, LARGEST_SIDE, SPLITS
+from gancli.data import synthetic
+from gancli.data.builtin import reading
+from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
+from gancli.data.folder import layout
 from gancli.data.pixels import parse_colour, parse_fit
-from gancli.data.prepared import Formula, Prepared, Progress, Skipped, View, fingerprint_of
-from gancli.data.shard_names import is_sharded
-from gancli.data.shard_names import title as title_of_shards
+from gancli.data.shards.names import is_sharded
+from gancli.data.shards.names import title as title_of_shards
+from gancli.data.types import Formula, Prepared, Progress, Skipped, View, fingerprint_of
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from gancli.data.stream import Stream
+    from gancli.data.shards.stream import Stream
 
 __all__ = ["Dataset", "Formula", "Progress", "Skipped", "load"]
 
@@ -71,7 +73,7 @@ def load(
     """A data set by name, or the images of a folder, of a zip or of shards.
 
     Args:
-        name: a name of :data:`gancli.data.DATASETS`, a path, or shards (see :mod:`gancli.data.shard_names`).
+        name: a name of :data:`gancli.data.DATASETS`, a path, or shards (see :mod:`gancli.data.shards.names`).
         split: "train" or "test".
         size: (height, width); None is the data's own: for a folder its most common size, at most 64 a side.
         channels: 1 or 3; None is the data's own: for a folder 1 when every image is grey, else 3.
@@ -92,13 +94,13 @@ def load(
         raise UsageError(f"{size[0]}x{size[1]} is not an image size", f"each side lies from 1 to {LARGEST_SIDE}")
     view = View(size, channels, parse_fit(fit), parse_colour(background))
     report = progress or (lambda what, done, total: None)
-    if name in formulas.FORMULAS:
+    if name in synthetic.FORMULAS:
         return _numbers(name, split, size, channels)
     if name in DATASETS:
-        return _dataset(name, split, named.load(DATASETS[name], split, view, data_dir, report))
+        return _dataset(name, split, reading.load(DATASETS[name], split, view, data_dir, report))
     if is_sharded(name):
         # What it takes to fetch files is imported for those who do.
-        from gancli.data import stream
+        from gancli.data.shards import stream
 
         read, made = stream.load(name, split, view, report)
         return replace(_dataset(title_of_shards(name), split, made), stream=read)
@@ -106,15 +108,15 @@ def load(
     # An empty name would be the current folder.
     if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
         raise UsageError(f"there is no data set '{name}'", _what_else(name))
-    return _dataset(folder.title(path), split, folder.load(path, split, view, report))
+    return _dataset(layout.title(path), split, layout.load(path, split, view, report))
 
 
 def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:
-    formula = formulas.FORMULAS[name]
+    formula = synthetic.FORMULAS[name]
     if size not in (None, (1, formula.width)) or channels not in (None, 1):
         raise UsageError(f"'{name}' is {formula.width} numbers a sample, not images", "leave out size and channels")
-    digits = formulas.fingerprint(formula, split)
-    return Dataset(name, split, formulas.examples(formula, split), None, (), digits, formula=formula)
+    digits = synthetic.fingerprint(formula, split)
+    return Dataset(name, split, synthetic.examples(formula, split), None, (), digits, formula=formula)
 
 
 def _what_else(name: str) -> str:

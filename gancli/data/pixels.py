@@ -245,7 +245,7 @@ def convert(
 
     if tuple(images.shape[2:]) == size and images.shape[1] == channels:
         return images
-    from gancli.data.prepared import check_room
+    from gancli.data.types import check_room
 
     check_room(len(images), channels, size)
     out = torch.empty((len(images), channels, *size), dtype=torch.uint8)

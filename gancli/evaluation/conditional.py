@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 TITLES = {"class-accuracy": "class accuracy", "category-accuracy": "category accuracy"}
 """How a table heads the figures."""

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 import gancli
-from gancli.data import DATASETS, degrade, load
-from gancli.data.sources import load_with_sources
-from gancli.data.styles import STYLES
+from gancli.data import DATASETS, load
+from gancli.data.pairs import degradations
+from gancli.data.pairs.sources import load_with_sources
+from gancli.data.pairs.styles import STYLES
 from gancli.errors import UsageError, nearest
 from gancli.evaluation.extractors import EXTRACTORS
 from gancli.evaluation.features import BATCH, Progress, Reader
@@ -225,7 +226,7 @@ def _held_out(model: Model, name: str, count: int, data_dir: Path | None, progre
     if source in DATASETS:
         dataset, other = load(name, **options), load(source, **options)
         sources, labels = other.images, other.labels if other.classes == dataset.classes else None
-    elif source in STYLES or degrade.parse(source):
+    elif source in STYLES or degradations.parse(source):
         # Paired here, so that a source's class is known.
         dataset = load_with_sources(name, source, paired=True, **options)
         sources, labels = dataset.sources, dataset.labels

@@ -26,7 +26,7 @@ from gancli.checkpoint import digest
 from gancli.errors import GancliError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from gancli.evaluation.metrics import Metric
+    from gancli.metrics import Metric
 
 WEIGHTS = Path(__file__).parent / "weights"
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-from gancli.data.places import cache_folder
+from gancli.data.paths import cache_folder
 from gancli.data.web import open_https
 from gancli.errors import GancliError
 from gancli.files import atomic

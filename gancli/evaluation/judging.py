@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gancli.data.formulas import FORMULAS
+from gancli.data.synthetic import FORMULAS
 from gancli.errors import UsageError
-from gancli.evaluation import cycles, formulas, pairs, pairs_of_files, report
+from gancli.evaluation import cycles, pairs, pairs_of_files, report, synthetic
 from gancli.evaluation.subjects import Pictures, check_options
 
 if TYPE_CHECKING:
     from gancli.evaluation.cycles import CycleReport
     from gancli.evaluation.features import Progress
-    from gancli.evaluation.formulas import FormulaReport
     from gancli.evaluation.pairs import PairReport
     from gancli.evaluation.report import Report
+    from gancli.evaluation.synthetic import FormulaReport
     from gancli.model import Model
 
     AnyReport = Report | FormulaReport | PairReport | CycleReport
@@ -96,4 +96,4 @@ def judge(
         )
     if extractor is not None:
         raise UsageError(f"an extractor reads images, and '{model.name}' makes numbers", "leave out --extractor")
-    return formulas.evaluate(model, data, images, metrics, seed_start=seed_start, progress=progress)
+    return synthetic.evaluate(model, data, images, metrics, seed_start=seed_start, progress=progress)

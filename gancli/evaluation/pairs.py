@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 import gancli
-from gancli.data import degrade, folder
-from gancli.data.files import open_source
-from gancli.data.names import DATASETS
-from gancli.data.sources import SPLIT, load_with_sources
+from gancli.data.builtin.names import DATASETS
+from gancli.data.folder import layout
+from gancli.data.folder.files import open_source
+from gancli.data.pairs import degradations
+from gancli.data.pairs.sources import SPLIT, load_with_sources
 from gancli.errors import UsageError, nearest
 from gancli.evaluation.features import BATCH, Progress
 from gancli.evaluation.protocol import PlainReport, averaged
@@ -141,7 +142,7 @@ def evaluate(
             "psnr is of any",
         )
     source = model.recipe.data.source
-    degradation = degrade.parse(source)
+    degradation = degradations.parse(source)
     if degradation is None and source.partition(":")[0] != SPLIT:
         raise UsageError(
             f"'{model.name}' was trained on files of two folders, which it cannot find by itself",
@@ -209,7 +210,7 @@ def _held_out(model: Model, data: str | None, source: str, data_dir: Path | None
 
 def _has_held_out(path: Path) -> bool:
     try:
-        folder.listing(open_source(path), "test")
+        layout.listing(open_source(path), "test")
     except (UsageError, OSError):
         return False
     return True

@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 import gancli
-from gancli.data import folder
-from gancli.data.files import open_source
+from gancli.data.folder import layout
+from gancli.data.folder.files import open_source
+from gancli.data.pairs.sources import check_partners, titles_of
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
-from gancli.data.sources import check_partners, titles_of
 from gancli.errors import UsageError
 from gancli.evaluation.pairs import IMAGES, METHOD, PairReport, Protocol, Result
 from gancli.evaluation.reconstruction import HIGHEST, psnr, ssim
 from gancli.evaluation.reference import positions
 
 if TYPE_CHECKING:
-    from gancli.data.files import Source
+    from gancli.data.folder.files import Source
     from gancli.evaluation.features import Progress
     from gancli.evaluation.subjects import Pictures
 
@@ -54,7 +54,7 @@ def evaluate(
         raise UsageError(f"cannot judge by {images} images", "one at least is needed")
     sources = open_source(results.place), open_source(place)
     names = [titles_of(str(where), "train") for where in (results.place, place)]
-    check_partners((results.name, folder.title(place)), names, "give both the same file names")
+    check_partners((results.name, layout.title(place)), names, "give both the same file names")
     titles = list(names[1])
     chosen = positions(len(titles), images or IMAGES).tolist()
     each: dict[str, list[float]] = {name: [] for name in metrics}
@@ -72,7 +72,7 @@ def evaluate(
     together = min(HIGHEST, 10 * log10(255**2 * values / error)) if error else HIGHEST
     protocol = Protocol(
         method=METHOD,
-        data=folder.title(place),
+        data=layout.title(place),
         data_fingerprint=digest.hexdigest()[:16],
         split="all",
         source="files of the same names",

@@ -13,17 +13,17 @@ import torch
 from safetensors import SafetensorError
 
 from gancli import checkpoint
-from gancli.data.places import cache_folder
+from gancli.data.paths import cache_folder
 from gancli.errors import GancliError
 from gancli.evaluation.features import BATCH, Features, Reader
-from gancli.evaluation.metrics import Sets, measure, nearest
+from gancli.metrics import Sets, measure, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.data import Dataset
-    from gancli.evaluation.metrics import Metric
     from gancli.evaluation.protocol import Protocol
+    from gancli.metrics import Metric
 
 log = logging.getLogger("gancli")
 

@@ -21,7 +21,6 @@ from gancli.evaluation import conditional, reconstruction, smoothness, terms
 from gancli.evaluation.extractors import find, usual
 from gancli.evaluation.features import BATCH, Progress, Reader, Readout, readout
 from gancli.evaluation.intervals import left_out, prediction
-from gancli.evaluation.metrics import METRICS, SHARE, Sets, choose, measure
 from gancli.evaluation.protocol import section
 from gancli.evaluation.reference import (
     MOST_TRAINING,
@@ -34,13 +33,14 @@ from gancli.evaluation.reference import (
 )
 from gancli.evaluation.results import Closest, Further, Report, Result
 from gancli.evaluation.terms import IMAGES, MOST_IMAGES
+from gancli.metrics import METRICS, SHARE, Sets, choose, measure
 from gancli.model import Model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.data import Dataset
-    from gancli.evaluation.metrics import Metric
+    from gancli.metrics import Metric
 
 __all__ = [
     "IMAGES",
@@ -113,7 +113,7 @@ def evaluate(
     Args:
         model: a model from :func:`gancli.load`.
         data: the data set; None is the one that the model was trained on.
-        metrics: names from :data:`gancli.evaluation.metrics.METRICS`, and ``path`` (see
+        metrics: names from :data:`gancli.metrics.METRICS`, and ``path`` (see
             :mod:`gancli.evaluation.smoothness`); None for all of the former that the data allow.
         images: how many to generate; None is as many as are held out, at most 10,000, or as there are. On the real
             side stand as many, or all there are.

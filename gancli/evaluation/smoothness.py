@@ -11,13 +11,13 @@ from torch import Tensor
 from gancli.device import float32_products
 from gancli.errors import UsageError
 from gancli.evaluation.features import BATCH
-from gancli.latent import batches, way
+from gancli.latents import batches, way
 from gancli.model import Model, to_255
 
 if TYPE_CHECKING:
     from gancli.evaluation.features import Reader
     from gancli.evaluation.report import Subject
-    from gancli.latent import Inputs, LatentSpec
+    from gancli.latents import Inputs, LatentSpec
 
 NAME = "path"
 PAIRS = 2_000

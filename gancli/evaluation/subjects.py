@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli import catalog
 from gancli import model as models
-from gancli.data import folder
-from gancli.data.decoding import LONGEST_SIDE
-from gancli.data.formulas import FORMULAS
+from gancli.data.folder import layout
+from gancli.data.folder.decoding import LONGEST_SIDE
 from gancli.data.loading import load as load_images
-from gancli.data.prepared import Progress, Skipped, fingerprint_of
+from gancli.data.synthetic import FORMULAS
+from gancli.data.types import Progress, Skipped, fingerprint_of
 from gancli.errors import UsageError
 from gancli.evaluation.reference import DRAW
+from gancli.zoo import catalogue
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ def open_subject(
             f"'{name}' is shards, and images to be judged are read as a whole", "name a folder or a zip of them"
         )
     place = Path(name).expanduser()
-    return Pictures(folder.title(place), found.images, found.skipped, place=place)
+    return Pictures(layout.title(place), found.images, found.skipped, place=place)
 
 
 def _holds_images(name: str) -> bool:
     path = Path(name).expanduser()
     if path.is_dir():
-        if any(entry.name == name for entry in catalog.entries()):
+        if any(entry.name == name for entry in catalogue.entries()):
             return False
-        return not any((path / file).exists() for file in (catalog.MODEL_FILE, catalog.STATE_FILE))
+        return not any((path / file).exists() for file in (catalogue.MODEL_FILE, catalogue.STATE_FILE))
     return path.suffix.lower() == ".zip" and path.is_file()
 
 

@@ -10,18 +10,18 @@ import gancli
 from gancli.data import describe
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation.intervals import MOST
-from gancli.evaluation.metrics import KID_SUBSET_SIZE, SAMPLES_PER_FEATURE, SMALLEST
 from gancli.evaluation.protocol import Protocol, averaged, section
 from gancli.evaluation.reference import drawn_labels
-from gancli.faults import shown
-from gancli.latent import MAX_SEED
+from gancli.latents import MAX_SEED
+from gancli.metrics import KID_SUBSET_SIZE, SAMPLES_PER_FEATURE, SMALLEST
+from gancli.recipe.validation_errors import shown
 
 if TYPE_CHECKING:
     from gancli.data import Dataset
     from gancli.evaluation.extractors import Extractor
     from gancli.evaluation.features import Reader
-    from gancli.evaluation.metrics import Metric
     from gancli.evaluation.report import Subject
+    from gancli.metrics import Metric
 
 IMAGES = 10_000
 MOST_IMAGES = 100_000

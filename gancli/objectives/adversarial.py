@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from gancli import registry
 from gancli.errors import UsageError, nearest
-from gancli.faults import dotted, shown
 from gancli.objectives.base import Loss, Objective, Outcome, Player, Turn
+from gancli.recipe.validation_errors import dotted, shown
 
 Inputs = dict[str, Tensor]
 Side = Literal["discriminator", "generator"]

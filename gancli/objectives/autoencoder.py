@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
-from gancli.faults import shown
 from gancli.objectives.base import Batch, Objective, Outcome, Player, Turn
+from gancli.recipe.validation_errors import shown
 
 Likelihood = Literal["bernoulli", "gaussian"]
 Spread = Annotated[float, Field(gt=0, le=100)]

@@ -9,7 +9,7 @@ from gancli import registry
 from gancli.architectures.base import Spec, build
 from gancli.architectures.dcgan import stage_sizes
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 from gancli.recipe import parse
 
 

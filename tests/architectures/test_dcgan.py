@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from gancli.architectures import dcgan, mlp, patch, upsample
 from gancli.architectures.base import Spec
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 SIZES = [(8, 8), (9, 8), (28, 28), (13, 10)]
 

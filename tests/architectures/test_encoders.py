@@ -5,7 +5,7 @@ import torch
 
 from gancli import registry
 from gancli.architectures.base import Spec, Whitening
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 FAMILIES = [family for family in registry.names("architecture") if "encoder" in registry.get("architecture", family)]
 

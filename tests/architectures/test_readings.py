@@ -7,7 +7,7 @@ from gancli import registry
 from gancli.architectures.base import Spec
 from gancli.architectures.dcgan import Discriminator
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 FAMILIES = ["dcgan", "mlp"]
 SPEC = Spec((3, 12, 9), LatentSpec(dim=5, classes=4, codes=2))

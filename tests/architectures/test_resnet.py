@@ -9,7 +9,7 @@ from torch import nn
 from gancli.architectures.base import Spec
 from gancli.architectures.resnet import Generator, bottleneck
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 def spec(*shape: int) -> Spec:

@@ -9,7 +9,7 @@ from gancli.architectures.patch import Discriminator
 from gancli.architectures.patch import halvings as patch_halvings
 from gancli.architectures.unet import Generator, halvings
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 from gancli.recipe import parse
 
 LATENT = LatentSpec(1)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from gancli.architectures.base import Spec
 from gancli.architectures.upsample import Discriminator, Generator, SameConvolution, UpsampledConvolution
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 @pytest.mark.parametrize("size", [(7, 7), (3, 5), (1, 4)])

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from benchmarks import limit, plain
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.data import Dataset, load
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 
 def both(**options) -> dict[str, dict]:
@@ -39,7 +40,7 @@ SMALL = {
 
 def resolved(model: str, **sections) -> tuple[Recipe, Dataset]:
     """A recipe with narrow networks for digits, float32."""
-    table = recipe.for_data(catalog.recipe_table(model), "digits")
+    table = recipe.for_data(catalogue.recipe_table(model), "digits")
     size = 16 if "width" in SMALL[model]["generator"] else 8  # two stages, of which one has batch norm
     small = {
         "data": {"size": [size, size]},
@@ -49,7 +50,7 @@ def resolved(model: str, **sections) -> tuple[Recipe, Dataset]:
     }
     made = recipe.parse(recipe.merge(recipe.merge(table, small), sections))
     dataset = load("digits", size=(size, size))
-    return plan.resolve(made, dataset, plain.CPU), dataset
+    return planning.resolve(made, dataset, plain.CPU), dataset
 
 
 def alike(model: str, **sections) -> tuple[Trainer, dict[str, torch.nn.Module], plain.Loop]:

@@ -2,14 +2,15 @@
 
 import pytest
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
+from gancli.zoo import catalogue
 
 
 @pytest.mark.parametrize(
     "where", ["https://inside.example/{0..9}.tar", "{https://a.example/a,https://b.example/b}.tar"]
 )
 def test_an_address_that_only_a_file_names_is_not_asked(run_cli, home, where: str) -> None:
-    tensors, header = checkpoint.read(catalog.find("quick/digits"))
+    tensors, header = checkpoint.read(catalogue.find("quick/digits"))
     header["recipe"]["data"]["name"] = where
     checkpoint.write(home / "theirs.safetensors", tensors, header)
     result = run_cli("evaluate", "theirs.safetensors", "-n", 400)

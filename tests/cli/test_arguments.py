@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import NUMBERS, TEXTS
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.errors import GancliError
+from gancli.zoo import catalogue
 
 QUICK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TYPED = st.one_of(
@@ -93,7 +94,7 @@ def taken(make: Callable[[], dict]) -> GancliError | None:
 @settings(QUICK, max_examples=120)
 def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -> None:
     refused = taken(
-        lambda: recipe.override(recipe.for_data(catalog.recipe_table("dcgan"), "digits"), [f"{key}={value}"])
+        lambda: recipe.override(recipe.for_data(catalogue.recipe_table("dcgan"), "digits"), [f"{key}={value}"])
     )
     if refused is not None:
         assert refused.exit_code == 2
@@ -105,7 +106,7 @@ def test_any_assignment_is_taken_or_refused_by_its_value(key: str, value: str) -
 @given(st.sampled_from([key for key in KEYS if key != "x.y.z"]), VALUES)
 @settings(QUICK, max_examples=120)
 def test_any_value_in_any_place_of_a_recipe(key: str, value) -> None:
-    table = recipe.for_data(catalog.recipe_table("dcgan"), "digits")
+    table = recipe.for_data(catalogue.recipe_table("dcgan"), "digits")
     tree = value
     for part in reversed(key.split(".")):
         tree = {part: tree}

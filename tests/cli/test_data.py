@@ -39,7 +39,7 @@ def test_an_unreadable_folder_among_others_is_left_out(run_cli, photos, monkeypa
             raise PermissionError(13, "Permission denied", str(folder))
         return real(folder)
 
-    monkeypatch.setattr("gancli.data.files.os.scandir", scan)
+    monkeypatch.setattr("gancli.data.folder.files.os.scandir", scan)
     result = run_cli("data", "show", photos, "--json")
     assert result.code == 0
     assert json.loads(result.out)["classes"] == {"ant": 3, "cat": 3}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gancli import model as models
 from gancli.data import load
-from gancli.evaluation.metrics import METRICS
+from gancli.metrics import METRICS
 from gancli.rendering.images import save_images
 
 FEW = (

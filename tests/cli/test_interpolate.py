@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 class Fake:

@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 
 import gancli
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.data import load
 from gancli.evaluation.reconstruction import psnr, reconstruct
-from gancli.training import plan
-from gancli.training.run import Run
+from gancli.runs import planning
+from gancli.runs.run import Run
+from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
 
@@ -24,10 +25,10 @@ class Silent:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A small VAE of the digits after a second or two."""
-    table = recipe.for_data(catalog.recipe_table("vae"), "digits")
+    table = recipe.for_data(catalogue.recipe_table("vae"), "digits")
     small = {"latent": {"dim": 8}, "training": {"rounds": 200, "batch": 32, "samples": 4, "precision": "fp32"}}
     small["networks"] = {name: {"hidden": [32]} for name in table["networks"]}
-    made = plan.resolve(recipe.parse(recipe.merge(table, small)), load("digits"), CPU)
+    made = planning.resolve(recipe.parse(recipe.merge(table, small)), load("digits"), CPU)
     folder = tmp_path_factory.mktemp("runs") / "small"
     Run(folder, made, load("digits"), CPU).train(Silent())
     return folder

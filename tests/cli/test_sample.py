@@ -13,7 +13,7 @@ from PIL import Image
 
 from gancli.cli import main
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 class Fake:

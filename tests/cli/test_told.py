@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from gancli.data import load
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 class Fake:

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli import catalog, checkpoint, processes
+from gancli import checkpoint, processes
 from gancli.cli.interrupt import Stop
 from gancli.cli.train import check_device
 from gancli.errors import UsageError
 from gancli.recipe import for_data, parse
+from gancli.zoo import catalogue
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -59,7 +60,7 @@ def test_the_same_command_again_says_it_is_done_and_names_the_files(run_cli, hom
 
 
 def test_a_batch_in_parts_is_not_recorded() -> None:
-    recipe = parse(for_data(catalog.recipe_table("dcgan"), "digits"))
+    recipe = parse(for_data(catalogue.recipe_table("dcgan"), "digits"))
     alone, gpu = processes.ALONE, torch.device("cuda", 0)
     graphs = recipe.with_values(training={"cuda_graphs": True})
     check_device(graphs, gpu, alone)

@@ -5,13 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli import catalog, recipe
-from gancli.data.degrade import parse
-from gancli.data.sources import load_with_sources
+from gancli import recipe
+from gancli.data.pairs.degradations import parse
+from gancli.data.pairs.sources import load_with_sources
+from gancli.editing.translation import translate
 from gancli.evaluation.reconstruction import psnr
 from gancli.model import load
-from gancli.training.run import Run
-from gancli.translation import translate
+from gancli.runs.run import Run
+from gancli.zoo import catalogue
 
 
 def untaught(made, **data):
@@ -21,7 +22,7 @@ def untaught(made, **data):
         "networks": {"generator": {"width": 4, "most": 8}, "discriminator": {"width": 4}},
         "training": {"rounds": 1, "batch": 4, "precision": "fp32", "samples": 4},
     }
-    table = recipe.merge(recipe.for_data(catalog.recipe_table("pix2pix"), "digits"), small)
+    table = recipe.merge(recipe.for_data(catalogue.recipe_table("pix2pix"), "digits"), small)
     Run(made, recipe.parse(table), load_with_sources("digits", "mosaic:2"), torch.device("cpu"))
     return made
 

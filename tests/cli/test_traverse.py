@@ -8,7 +8,7 @@ from PIL import Image
 import gancli
 from gancli.cli.traverse import _images, parse_dims
 from gancli.errors import UsageError
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 
 def test_a_row_for_each_dimension(run_cli, home) -> None:

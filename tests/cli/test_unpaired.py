@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gancli import catalog
 from gancli.data import load
+from gancli.zoo import catalogue
 
 SMALL = ["--set", "training.batch=4", "--set", "training.samples=3", "--rounds", 2, "-q"]
 for _part in ("generator", "back", "discriminator", "discriminator_source"):
@@ -71,7 +71,7 @@ def test_the_two_directions_differ_and_sources_can_be_made_on_the_way(run_cli, h
 
 
 def test_one_half_is_images_and_the_other_sources() -> None:
-    from gancli.data.sources import load_with_sources
+    from gancli.data.pairs.sources import load_with_sources
 
     made, whole = load_with_sources("digits", "thick", paired=False), load("digits")
     assert made.sources is not None
@@ -81,12 +81,12 @@ def test_one_half_is_images_and_the_other_sources() -> None:
 
 
 def test_a_zoo_entry_shows_round_trips(run_cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (catalog.zoo_folder() / "cyclegan/recipe.toml").read_text()
+    text = (catalogue.zoo_folder() / "cyclegan/recipe.toml").read_text()
     (home / "zoo/cyclegan").mkdir(parents=True)
     (home / "zoo/cyclegan/recipe.toml").write_text(
         text.replace("width = 16", "width = 4").replace("width = 32", "width = 4")
     )
-    monkeypatch.setattr(catalog, "zoo_folder", lambda: home / "zoo")
+    monkeypatch.setattr(catalogue, "zoo_folder", lambda: home / "zoo")
     assert run_cli("train", "digits", "--model", "cyclegan", "--rounds", 2, "--out", "r", "-q").code == 0
     result = run_cli("zoo", "add", "r")
     assert result.code == 0, result.err

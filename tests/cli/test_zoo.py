@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gancli import catalog
 from gancli.evaluation.scores import score
+from gancli.zoo import catalogue
 
 
 def test_list_names_every_model(run_cli) -> None:
@@ -13,17 +13,17 @@ def test_list_names_every_model(run_cli) -> None:
     assert result.code == 0
     assert result.err == ""
     assert max(map(len, result.out.splitlines())) <= 80
-    for entry in catalog.entries():
+    for entry in catalogue.entries():
         assert entry.name in result.out
 
 
 def test_list_as_json(run_cli) -> None:
     rows = json.loads(run_cli("zoo", "list", "--json").out)
-    assert [row["name"] for row in rows] == [entry.name for entry in catalog.entries()]
+    assert [row["name"] for row in rows] == [entry.name for entry in catalogue.entries()]
     assert all(row["values"] > 0 and row["metric"] and row["value"] > 0 for row in rows if row["data"])
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in catalog.entries()] + catalog.models())
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue.entries()] + catalogue.models())
 def test_show(run_cli, name: str) -> None:
     result = run_cli("zoo", "show", name)
     assert result.code == 0
@@ -34,7 +34,7 @@ def test_show(run_cli, name: str) -> None:
 
 def test_list_tells_small_scores_apart(run_cli) -> None:
     listed = {line.split()[0]: line for line in run_cli("zoo", "list").out.splitlines()[1:]}
-    for entry in catalog.entries():
+    for entry in catalogue.entries():
         if entry.path is not None:
             found = score(entry.header()["evaluation"])
             assert found is not None
@@ -51,7 +51,7 @@ def test_help_shows_an_example(run_cli) -> None:
 
 
 def test_an_unknown_name_names_each_known_one_once(run_cli) -> None:
-    names = {entry.name for entry in catalog.entries()} | set(catalog.models())
+    names = {entry.name for entry in catalogue.entries()} | set(catalogue.models())
     hint = f"one of: {', '.join(sorted(names))}"
     assert run_cli("zoo", "show", "xxxxxxxx").err == f"error: no model is called 'xxxxxxxx'\n\nhint: {hint}\n"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gancli.data import prepared
+from gancli.data import types
 
 
 @pytest.fixture
 def never_resident(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every data set counts as larger than the memory."""
-    monkeypatch.setattr(prepared, "resident_limit", lambda: 0)
+    monkeypatch.setattr(types, "resident_limit", lambda: 0)

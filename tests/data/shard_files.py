@@ -15,8 +15,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest_data import picture
 
-from gancli.data import load, remote, shard_names
-from gancli.data.stream import Stream
+from gancli.data import load
+from gancli.data.shards import names, remote
+from gancli.data.shards.stream import Stream
 
 
 def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -116,7 +117,7 @@ class Shelf:
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     """A server on this machine, from which plain http is allowed, and no pauses between tries."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(shard_names, "SCHEMES", ("https", "http"))
+    monkeypatch.setattr(names, "SCHEMES", ("https", "http"))
     monkeypatch.setattr(remote, "PAUSE", 0.0)
     shelf = Shelf()
     shelf.thread.start()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest_data import noise, pack, picture, write
 
-from gancli.data import Skipped, cache, load, prepared
+from gancli.data import Skipped, cache, load, types
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def no_decoding(monkeypatch) -> None:
     def fail(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("gancli.data.decoding.decode", fail)
-    monkeypatch.setattr("gancli.data.decoding.probe", fail)
+    monkeypatch.setattr("gancli.data.folder.decoding.decode", fail)
+    monkeypatch.setattr("gancli.data.folder.decoding.probe", fail)
 
 
 def same(one, other) -> bool:
@@ -69,7 +69,7 @@ def test_larger_than_memory_is_mapped(pictures, never_resident):
 
 def test_mapped_and_resident_agree(pictures, monkeypatch):
     resident = load(str(pictures))
-    monkeypatch.setattr(prepared, "resident_limit", lambda: 0)
+    monkeypatch.setattr(types, "resident_limit", lambda: 0)
     assert same(resident, load(str(pictures)))
 
 
@@ -163,15 +163,15 @@ def test_fingerprint_tells_pixels_shape_and_labels_apart():
     images = torch.arange(64, dtype=torch.uint8).view(4, 1, 4, 4)
     labels = torch.tensor([0, 1, 0, 1])
     others = [
-        prepared.fingerprint_of(images, labels),
-        prepared.fingerprint_of(images, None),
-        prepared.fingerprint_of(images.view(2, 2, 4, 4), None),
-        prepared.fingerprint_of(images, labels.flip(0)),
-        prepared.fingerprint_of(images.flip(3), labels),
+        types.fingerprint_of(images, labels),
+        types.fingerprint_of(images, None),
+        types.fingerprint_of(images.view(2, 2, 4, 4), None),
+        types.fingerprint_of(images, labels.flip(0)),
+        types.fingerprint_of(images.flip(3), labels),
     ]
     assert len(set(others)) == 5
     assert all(len(one) == 16 for one in others)
-    assert prepared.fingerprint_of(images.transpose(2, 3).contiguous().transpose(2, 3), labels) == others[0]
+    assert types.fingerprint_of(images.transpose(2, 3).contiguous().transpose(2, 3), labels) == others[0]
 
 
 def test_digits_have_the_known_fingerprint():

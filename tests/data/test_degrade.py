@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gancli.data import load
-from gancli.data.degrade import KINDS, parse
+from gancli.data.pairs.degradations import KINDS, parse
 from gancli.errors import UsageError
 
 

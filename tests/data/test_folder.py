@@ -7,7 +7,8 @@ import pytest
 import torch
 from conftest_data import labels, noise, pack, picture, write
 
-from gancli.data import Skipped, files, folder, load
+from gancli.data import Skipped, load
+from gancli.data.folder import files, layout
 from gancli.errors import UsageError
 
 
@@ -346,6 +347,6 @@ def test_progress_is_told(bring):
 
 
 def test_a_table_of_labels_far_larger_than_the_images_is_not_read(bring, monkeypatch):
-    monkeypatch.setattr(folder.json, "loads", None)
+    monkeypatch.setattr(layout.json, "loads", None)
     path = bring({"a.png": picture(1), "dataset.json": b'{"labels": [' + b"[]," * 500_000 + b"[]]}"})
     assert refuse(path) == (f"'dataset.json' of '{path}' is larger than labels of 2 files can be", HINT)

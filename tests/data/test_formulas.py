@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gancli.data import DATASETS, load
-from gancli.data.formulas import FORMULAS, Curve, Mixture, Spiral, examples, fingerprint
+from gancli.data.synthetic import FORMULAS, Curve, Mixture, Spiral, examples, fingerprint
 from gancli.errors import UsageError
 
 

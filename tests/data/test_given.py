@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gancli.data import load
-from gancli.data.given import list_files, read
+from gancli.data.user_images import list_files, read
 from gancli.errors import UsageError
 
 SHAPE = (1, 8, 8)

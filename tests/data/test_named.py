@@ -17,7 +17,8 @@ import pytest
 import torch
 from conftest_data import picture
 
-from gancli.data import DATASETS, download, load, named, parsers, places, prepared, web
+from gancli.data import DATASETS, load, paths, types, web
+from gancli.data.builtin import download, parsers, reading
 from gancli.errors import GancliError, UsageError
 
 random = np.random.default_rng(0)
@@ -349,7 +350,7 @@ def test_celeba_is_downloaded_by_gdown(home, monkeypatch, datasets):
     monkeypatch.setattr(
         datasets.CelebA, "file_list", [(f"key-{n}", hashlib.md5(d).hexdigest(), n) for n, d in files.items()]
     )
-    monkeypatch.setattr(named, "need", lambda *_: None)
+    monkeypatch.setattr(reading, "need", lambda *_: None)
     monkeypatch.setattr(download, "need", lambda *_: None)
     monkeypatch.setattr(
         "torchvision.datasets.utils.download_file_from_google_drive",
@@ -502,7 +503,7 @@ def test_places_are_searched_in_order(tmp_path, home, monkeypatch):
     assert shade() == 2
     assert shade(data_dir=put(tmp_path / "mine", 1)) == 1
     assert shade(data_dir=tmp_path / "nothing here") == 2
-    assert not places.present(DATASETS["mnist"]), "the test split is not there"
+    assert not paths.present(DATASETS["mnist"]), "the test split is not there"
 
 
 def test_packed_files_are_read_as_they_are(tmp_path):
@@ -515,7 +516,7 @@ def test_larger_than_memory_is_mapped(tmp_path, monkeypatch):
     images = pixels(30, 28, 28)
     place(tmp_path, {IMAGES: idx(images), LABELS: idx(np.zeros(30, dtype=np.uint8))})
     usual = load("mnist", data_dir=tmp_path)
-    monkeypatch.setattr(prepared, "resident_limit", lambda: 100)
+    monkeypatch.setattr(types, "resident_limit", lambda: 100)
     monkeypatch.setattr(parsers, "_idx", _only_labels(parsers._idx))
     mapped = load("mnist", data_dir=tmp_path)
     assert torch.equal(mapped.images, usual.images)

@@ -1,7 +1,8 @@
 import pytest
 
-from gancli.data import DATASETS, describe, download, pixels
-from gancli.data.names import SPLITS, parse_size
+from gancli.data import DATASETS, describe, pixels
+from gancli.data.builtin import download
+from gancli.data.builtin.names import SPLITS, parse_size
 from gancli.errors import UsageError
 
 

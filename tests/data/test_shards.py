@@ -16,13 +16,14 @@ from conftest_data import noise, picture, write
 from PIL import Image
 from shard_files import grey, index, member, shades, shades_of, stream, tar
 
-from gancli.data import cache, load, shards
-from gancli.data import tar as tars
-from gancli.data.shard_names import expand, is_sharded, of_split, title
-from gancli.data.sharding import write_shards
-from gancli.data.shards import POOL
-from gancli.data.stream import Stream
-from gancli.data.tar import Tar
+from gancli.data import cache, load
+from gancli.data.shards import index_file
+from gancli.data.shards import tar as tars
+from gancli.data.shards.index_file import POOL
+from gancli.data.shards.names import expand, is_sharded, of_split, title
+from gancli.data.shards.stream import Stream
+from gancli.data.shards.tar import Tar
+from gancli.data.shards.writing import write_shards
 from gancli.errors import GancliError, UsageError
 
 # Names
@@ -416,8 +417,8 @@ def test_shards_without_images(home):
 def test_a_second_look_is_spared(home, monkeypatch):
     shades(home / "s", [3, 2], labelled=True)
     first = load("s", size=(8, 8), channels=1)
-    monkeypatch.setattr(shards, "Tar", None)
-    monkeypatch.setattr("gancli.data.stream.Tar", None)
+    monkeypatch.setattr(index_file, "Tar", None)
+    monkeypatch.setattr("gancli.data.shards.stream.Tar", None)
     second = load("s", size=(8, 8), channels=1)
     assert (second.fingerprint, second.classes, second.count) == (first.fingerprint, ("0", "1", "2"), 5)
 
@@ -438,21 +439,21 @@ def test_the_fingerprint_is_the_same_elsewhere(home):
         shades(home / place, [3, 2], labelled=True)
     here = load("here")
     assert load("there").fingerprint == here.fingerprint
-    shards.write_index(home / "there", None, lambda *_: None)
+    index_file.write_index(home / "there", None, lambda *_: None)
     assert load("there").fingerprint == here.fingerprint
     assert load("there", size=(4, 4)).fingerprint != here.fingerprint
 
 
 def test_an_index_beside_local_shards_spares_the_look_and_names_classes(home, monkeypatch):
     shades(home / "s", [3, 2], labelled=True)
-    shards.write_index(home / "s", ("ant", "bee", "cat", "dog"), lambda *_: None)
-    monkeypatch.setattr(shards, "Tar", None)
+    index_file.write_index(home / "s", ("ant", "bee", "cat", "dog"), lambda *_: None)
+    monkeypatch.setattr(index_file, "Tar", None)
     assert load("s").classes == ("ant", "bee", "cat", "dog")
 
 
 def test_an_index_of_other_shards_is_told_of(home):
     shades(home / "s", [3, 2])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     shades(home / "s", [4, 2])  # as many bytes
     with pytest.raises(GancliError, match=r"train-000000\.tar' is not what it was, or not what its index tells of"):
         load("s")
@@ -634,7 +635,7 @@ def test_shards_take_a_new_folder(home, photos):
 
 
 def test_shards_have_no_sources_and_no_single_class(home):
-    from gancli.data.wanted import load_for
+    from gancli.data.requested import load_for
     from gancli.recipe import Data
 
     shades(home / "s", [6], labelled=True)

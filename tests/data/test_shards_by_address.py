@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from shard_files import Shelf, serving, shades, shades_of, stream
 
-from gancli.data import load, remote, shard_names, shards
-from gancli.data.shards import POOL
+from gancli.data import load
+from gancli.data.shards import index_file, names, remote
+from gancli.data.shards.index_file import POOL
 from gancli.errors import GancliError, UsageError
 
 
@@ -26,7 +27,7 @@ def put(shelf: Shelf, folder: Path) -> str:
 
 def test_shards_by_address(home, shelf):
     shades(home / "s", [3, 2, 4], labelled=True)
-    shards.write_index(home / "s", ("a", "b", "c"), lambda *_: None)
+    index_file.write_index(home / "s", ("a", "b", "c"), lambda *_: None)
     name = put(shelf, home / "s")
     found = load(name, size=(8, 8), channels=1)
     assert shelf.asked == [("set/index.json", ""), ("set/train-000000.tar", "")]
@@ -49,7 +50,7 @@ def test_without_an_index_every_shard_is_fetched_once(home, shelf):
 def test_several_readers_share_a_cache(home, shelf):
     """As processes do, each has a lock of its own, and all want the same shards at the same time."""
     everything = shades(home / "s", [6] * 3)
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     name = put(shelf, home / "s")
     readers = [stream(name, size=(8, 8), channels=1) for _ in range(4)]
     for _ in range(3):
@@ -101,7 +102,7 @@ def test_what_is_not_there(home, shelf):
 
 def test_nobody_answers(home, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(shard_names, "SCHEMES", ("http",))
+    monkeypatch.setattr(names, "SCHEMES", ("http",))
     monkeypatch.setattr(remote, "PAUSE", 0.0)
     with pytest.raises(GancliError, match=r"cannot be had: .*refused, tried 5 times"):
         load("http://127.0.0.1:9/a.tar")
@@ -120,7 +121,7 @@ def test_a_server_leads_nowhere_that_is_not_allowed(home, shelf, monkeypatch):
 
 def test_shards_are_no_larger_than_the_index_says(home, shelf):
     shades(home / "s", [3, 2, 4])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     name = put(shelf, home / "s")
     shelf.files["set/train-000000.tar"] += bytes(10)
     with pytest.raises(GancliError, match=r"train-000000\.tar' has more than"):
@@ -129,7 +130,7 @@ def test_shards_are_no_larger_than_the_index_says(home, shelf):
 
 def test_shards_have_the_bytes_that_the_index_says(home, shelf):
     shades(home / "s", [3, 2, 4])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     name = put(shelf, home / "s")
     data = bytearray(shelf.files["set/train-000000.tar"])
     data[600] ^= 1
@@ -141,14 +142,14 @@ def test_shards_have_the_bytes_that_the_index_says(home, shelf):
 
 def test_an_index_that_does_not_know_a_shard(home, shelf):
     shades(home / "s", [3, 2])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     with pytest.raises(UsageError, match=r"does not know 'train-000002\.tar'"):
         load(put(shelf, home / "s"))
 
 
 def test_a_lost_network_takes_the_index_of_last_time(home, shelf, caplog):
     shades(home / "s", [3, 2, 4])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     name = put(shelf, home / "s")
     first = shades_of(name, size=(8, 8), channels=1)
     shelf.breaks, shelf.ranges = 1000, False
@@ -176,6 +177,6 @@ def test_what_the_cache_has_of_a_shard_is_held_against_its_index(home, shelf):
     load(name, size=(8, 8), channels=1)
     assert len(list(POOL.root.glob("raw-*"))) == 2
     shades(home / "s", [3, 2, 5])
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     put(shelf, home / "s")
     assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9]]

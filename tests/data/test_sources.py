@@ -6,8 +6,8 @@ from conftest_data import noise, pack, picture, write
 from PIL import Image
 
 from gancli.data import load
-from gancli.data.degrade import parse
-from gancli.data.sources import load_with_sources, place, title
+from gancli.data.pairs.degradations import parse
+from gancli.data.pairs.sources import load_with_sources, place, title
 from gancli.errors import UsageError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancli.data import load
-from gancli.data.styles import STYLES, halves, restyle
+from gancli.data.pairs.styles import STYLES, halves, restyle
 from gancli.errors import UsageError
 
 

@@ -9,8 +9,9 @@ from urllib.response import addinfourl
 
 import pytest
 
-from gancli.data import DATASETS, download, web
-from gancli.data.download import FetchError
+from gancli.data import DATASETS, web
+from gancli.data.builtin import download
+from gancli.data.builtin.download import FetchError
 from gancli.errors import GancliError
 
 

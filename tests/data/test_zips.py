@@ -9,7 +9,8 @@ import pytest
 from conftest_data import noise, pack, picture
 
 from benchmarks import hostile
-from gancli.data import Skipped, files, load
+from gancli.data import Skipped, load
+from gancli.data.folder import files
 from gancli.data.pixels import BadImageError
 from gancli.errors import UsageError
 

@@ -11,7 +11,7 @@ from gancli.evaluation.judging import judge
 from gancli.evaluation.reference import mixed_by_class
 from gancli.evaluation.report import Report, Result, evaluate
 from gancli.evaluation.subjects import Pictures
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 from gancli.rendering.images import save_images
 
 SPEC = LatentSpec(4, classes=10)

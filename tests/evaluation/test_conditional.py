@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gancli.evaluation.conditional import category_accuracy, class_accuracy, figures
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 NAMES = tuple("0123456789")
 

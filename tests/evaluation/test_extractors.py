@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gancli import registry
 from gancli.checkpoint import read_header
 from gancli.data import DATASETS, load
-from gancli.data.places import present
+from gancli.data.paths import present
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation import extractors, train_extractor
 from gancli.evaluation.extractors import (

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data.formulas import FORMULAS, Mixture, Spiral, examples
+from gancli.data.synthetic import FORMULAS, Mixture, Spiral, examples
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation.formulas import FIGURES, evaluate, measure
+from gancli.evaluation.synthetic import FIGURES, evaluate, measure
 
 
 def real(name: str, count: int = 2500) -> Tensor:

@@ -11,9 +11,9 @@ from gancli.errors import UsageError
 from gancli.evaluation.features import Features
 from gancli.evaluation.intervals import left_out, prediction
 from gancli.evaluation.judging import judge
-from gancli.evaluation.metrics import METRICS, Sets, choose, measure
 from gancli.evaluation.report import evaluate
 from gancli.evaluation.subjects import Pictures
+from gancli.metrics import METRICS, Sets, choose, measure
 
 
 class Drawn:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gancli.errors import UsageError
 from gancli.evaluation.features import Features
-from gancli.evaluation.metrics import (
+from gancli.metrics import (
     METRICS,
     Sets,
     choose,

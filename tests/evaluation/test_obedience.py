@@ -6,7 +6,7 @@ import torch
 from gancli.data import load
 from gancli.data.selection import only_class
 from gancli.evaluation.report import Report, Result, evaluate
-from gancli.latent import LatentSpec
+from gancli.latents import LatentSpec
 
 SPEC = LatentSpec(4, classes=10)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gancli.data import load
-from gancli.data.degrade import parse
+from gancli.data.pairs.degradations import parse
 from gancli.errors import UsageError
 from gancli.evaluation import pairs
 from gancli.evaluation.judging import judge

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from gancli.errors import UsageError
-from gancli.evaluation.metrics import METRICS
 from gancli.evaluation.report import evaluate
 from gancli.evaluation.subjects import open_subject
+from gancli.metrics import METRICS
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from gancli.data import load
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation import reference, report, terms
 from gancli.evaluation.extractors import EXTRACTORS, Classifier
-from gancli.evaluation.metrics import METRICS
 from gancli.evaluation.report import Report, evaluate
+from gancli.metrics import METRICS
 
 
 class Planted:

@@ -14,7 +14,7 @@ from gancli.evaluation.judging import judge
 from gancli.evaluation.report import evaluate
 from gancli.evaluation.smoothness import path_length
 from gancli.evaluation.subjects import Pictures
-from gancli.latent import Inputs, LatentSpec
+from gancli.latents import Inputs, LatentSpec
 
 
 class Plain:

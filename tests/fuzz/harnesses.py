@@ -15,11 +15,13 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks import hostile
-from gancli import catalog, checkpoint, model, recipe
-from gancli.data import folder, pixels
-from gancli.data.files import open_source
+from gancli import checkpoint, model, recipe
+from gancli.data import pixels
+from gancli.data.folder import layout
+from gancli.data.folder.files import open_source
 from gancli.errors import GancliError, printable
-from gancli.training.examination import examine
+from gancli.runs.doctor import examine
+from gancli.zoo import catalogue
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -78,7 +80,7 @@ def archives(data: bytes) -> None:
     try:
         source = open_source(path)
         for split in ("train", "test"):
-            found = folder.listing(source, split)
+            found = layout.listing(source, split)
             _said(*found.classes)
             for name in found.names[:8]:
                 _decode(source.open, name)
@@ -128,13 +130,13 @@ class Harness:
 
 def _of_headers() -> list[bytes]:
     small = [made for made in hostile.headers().values() if len(made) < 4096]
-    table = json.dumps(checkpoint.read_header(catalog.find("points-gan/grid")))
+    table = json.dumps(checkpoint.read_header(catalogue.find("points-gan/grid")))
     one, two = hostile.entry([2, 3], 0, 24), hostile.entry([4], 24, 32, "F16")
     return [*small, hostile.tensor_file({"a": one, "b": two}, bytes(32), document=table)]
 
 
 def _of_recipes() -> list[bytes]:
-    return [path.read_bytes() for path in sorted(catalog.zoo_folder().glob("*/recipe.toml"))]
+    return [path.read_bytes() for path in sorted(catalogue.zoo_folder().glob("*/recipe.toml"))]
 
 
 def _of_archives() -> list[bytes]:

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli import catalog, checkpoint, recipe
+from gancli import checkpoint, recipe
 from gancli.data import Dataset, load
-from gancli.data.styles import restyle
+from gancli.data.pairs.styles import restyle
 from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.cyclegan import CycleGan, Pool
 from gancli.recipe import Recipe
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
 
@@ -110,7 +111,7 @@ def test_an_empty_pool_changes_nothing() -> None:
 
 
 def small(**sections: object) -> Recipe:
-    table = recipe.for_data(catalog.recipe_table("cyclegan"), "digits")
+    table = recipe.for_data(catalogue.recipe_table("cyclegan"), "digits")
     narrow = {"generator": {"width": 4, "blocks": 1}, "discriminator": {"width": 4}}
     networks = {**narrow, "back": narrow["generator"], "discriminator_source": narrow["discriminator"]}
     changed = {

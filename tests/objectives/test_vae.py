@@ -4,26 +4,27 @@ import pytest
 import torch
 from torch import distributions, nn
 
-from gancli import catalog, checkpoint, recipe
+from gancli import checkpoint, recipe
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.autoencoder import surprise
 from gancli.objectives.base import Batch, Chance, Turn
 from gancli.objectives.vae import Vae, divergence, draw
 from gancli.recipe import Recipe
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
 
 
 def tiny(model: str, **sections) -> Recipe:
     """The zoo's recipe for the 8x8 digits, narrow."""
-    table = recipe.for_data(catalog.recipe_table(model), "digits")
+    table = recipe.for_data(catalogue.recipe_table(model), "digits")
     small = {"latent": {"dim": 6}, "training": {"rounds": 4, "batch": 16, "samples": 8, "precision": "fp32"}}
     small["networks"] = {name: {"hidden": [8]} for name in table["networks"]}
     made = recipe.parse(recipe.merge(recipe.merge(table, small), sections))
-    return plan.resolve(made, load("digits"), CPU)
+    return planning.resolve(made, load("digits"), CPU)
 
 
 def test_kl_is_that_of_torch() -> None:

@@ -3,24 +3,25 @@
 import pytest
 import torch
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.base import Chance, Turn
 from gancli.objectives.vae_gan import VaeGan
-from gancli.training import plan
+from gancli.runs import planning
+from gancli.training.loop import Trainer
 from gancli.training.playback import directly
-from gancli.training.trainer import Trainer
+from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
 
 
 def tiny(**sections) -> Trainer:
-    table = recipe.for_data(catalog.recipe_table("vae-gan"), "digits")
+    table = recipe.for_data(catalogue.recipe_table("vae-gan"), "digits")
     small = {"latent": {"dim": 5}, "training": {"rounds": 4, "batch": 8, "samples": 8, "precision": "fp32"}}
     small["networks"] = {name: {"width": 4, "dense": 8, "base": 4} for name in table["networks"]}
     made = recipe.parse(recipe.merge(recipe.merge(table, small), sections))
-    return Trainer(plan.resolve(made, load("digits"), CPU), load("digits"), CPU)
+    return Trainer(planning.resolve(made, load("digits"), CPU), load("digits"), CPU)
 
 
 def test_three_players_share_one_batch_and_each_moves_its_own_network() -> None:

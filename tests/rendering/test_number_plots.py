@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli.data.formulas import FORMULAS
+from gancli.data.synthetic import FORMULAS
 from gancli.rendering.numbers import Plot, save_csv
 
 BLUE = torch.tensor([0x00, 0x72, 0xB2])

@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 from tiny import CPU, dataset, tiny
 from torch import Tensor, nn
 
-from gancli import catalog, processes
-from gancli.training.norms import SharedNorm
-from gancli.training.trainer import Trainer
+from gancli import processes
+from gancli.training.distributed.batch_norm import SharedNorm
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
-CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalog.models()}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalogue.models()}
 """Model and objective by name."""
 # A slope through batch norm, of which there is a gradient, too.
 CASES["dcgan with r1"] = ("dcgan", {"penalties": {"r1": {"weight": 1.0, "interval": 2}}})

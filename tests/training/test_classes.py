@@ -8,7 +8,7 @@ from tiny import Silent, dataset, run, tiny, trainer
 
 import gancli
 from gancli.errors import UsageError
-from gancli.training.preview import Preview
+from gancli.runs.previews import Preview
 
 
 def test_a_penalty_on_a_conditional_discriminator_knows_the_class() -> None:

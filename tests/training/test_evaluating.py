@@ -15,11 +15,11 @@ from gancli.evaluation import judging
 from gancli.evaluation.judging import judge
 from gancli.model import load
 from gancli.recipe import Recipe
-from gancli.training import evaluating, health
-from gancli.training.evaluating import Settings, stored_settings
-from gancli.training.examination import examine
-from gancli.training.metrics import read_metrics
-from gancli.training.run import Interrupted, Run
+from gancli.runs import health, periodic_evaluation
+from gancli.runs.doctor import examine
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.periodic_evaluation import Settings, stored_settings
+from gancli.runs.run import Interrupted, Run
 
 EVERY = 0.036
 """Three rounds of 12 images."""
@@ -172,7 +172,7 @@ def test_going_on_with_other_settings_starts_the_comparison_anew(tmp_path) -> No
 
 def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(evaluating.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(periodic_evaluation.time, "perf_counter", lambda: clock[0])
 
     def slow(*arguments: Any, **options: Any) -> Any:
         clock[0] += 100

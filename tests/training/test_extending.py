@@ -19,7 +19,7 @@ from gancli.architectures.base import Spec
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.base import Objective, Outcome, Player, Turn
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
 
 
 class Wgan(Objective):

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from tiny import CPU, Silent
 
-from gancli import catalog, checkpoint, recipe
+from gancli import checkpoint, recipe
 from gancli.data import load
 from gancli.errors import GancliError
 from gancli.recipe import Recipe
-from gancli.training import health
-from gancli.training.metrics import read_metrics
-from gancli.training.preview import Preview
-from gancli.training.run import Interrupted, Run
-from gancli.training.trainer import Trainer
+from gancli.runs import health
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.previews import Preview
+from gancli.runs.run import Interrupted, Run
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 PERCEPTRONS = [
     "networks.generator.hidden=[64]",
@@ -75,7 +76,7 @@ RECIPES = {
 
 def provoked(name: str, *more: str, rounds: int | None = None) -> Recipe:
     model, usual, settings = RECIPES[name]
-    table = recipe.for_data(catalog.recipe_table(model), "digits")
+    table = recipe.for_data(catalogue.recipe_table(model), "digits")
     fixed = {
         "data": {"size": [8, 8], "channels": 1},
         "training": {"rounds": rounds or usual, "precision": "fp32", "batch": 32, "samples": 32},
@@ -256,6 +257,6 @@ def test_a_complete_training_of_the_zoo_raises_no_alarm(path: Path) -> None:
 
 
 def test_every_model_of_the_zoo_with_weights_has_a_complete_training_here() -> None:
-    there = {entry.model for entry in catalog.entries() if entry.path}
+    there = {entry.model for entry in catalogue.entries() if entry.path}
     here = {path.stem.rsplit("-", 2)[0] for path in METRICS}
     assert there - here == set()

@@ -10,14 +10,14 @@ import pytest
 import torch
 from tiny import CPU, dataset, tiny
 
-from gancli.training import memory
-from gancli.training.trainer import Trainer
+from gancli.runs import memory
+from gancli.training.loop import Trainer
 
 ROOT = Path(__file__).parents[2]
 HUNGRY = """
 import contextlib, io, json, re, resource, sys
 import torch, torch._dynamo
-import gancli.training.run
+import gancli.runs.run
 from gancli.cli import main
 torch.set_num_threads(1)
 pages = int(open("/proc/self/statm").read().split()[0])

@@ -8,14 +8,15 @@ import torch
 from test_trainer import same
 from tiny import tiny, trainer
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
-MODELS = [name for name in catalog.models() if "discriminator" in catalog.recipe_table(name)["networks"]]
+MODELS = [name for name in catalogue.models() if "discriminator" in catalogue.recipe_table(name)["networks"]]
 CRITICS = ["wgan", "wgan-gp"]
-WITHOUT_LATENTS = [name for name in MODELS if catalog.recipe_table(name).get("data", {}).get("source")]
+WITHOUT_LATENTS = [name for name in MODELS if catalogue.recipe_table(name).get("data", {}).get("source")]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "steps": {"objective": {"steps": {"discriminator": 2, "generator": 2}}},
@@ -64,7 +65,7 @@ def refused(model: str, option: str) -> str | None:
 
 def tells(model: str, option: str) -> bool:
     """Whether the option is another one than the model has already, of something that the model has."""
-    latent = {"distribution": "normal", **catalog.recipe_table(model).get("latent", {})}
+    latent = {"distribution": "normal", **catalogue.recipe_table(model).get("latent", {})}
     return "latents" not in option or not (model in WITHOUT_LATENTS or option.startswith(latent["distribution"]))
 
 

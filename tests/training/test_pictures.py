@@ -3,7 +3,7 @@
 import torch
 
 from gancli.data import load
-from gancli.training.pictures import compare
+from gancli.runs.image_stats import compare
 
 
 def digits(first: int, count: int = 64) -> torch.Tensor:

@@ -10,17 +10,17 @@ from tape import Tapes
 from tiny import dataset, same, tiny, trainer
 from torch import Tensor
 
-from gancli import catalog
 from gancli.errors import UsageError
-from gancli.latent import _edges
+from gancli.latents import _edges
 from gancli.objectives.base import Batch
 from gancli.recipe import Recipe
 from gancli.training import playback
-from gancli.training.trainer import Trainer
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 ELSEWHERE = torch.ones(3)
 REFUSED = ("cyclegan", "autoencoder")
-CASES: dict[str, dict[str, Any]] = {name: {} for name in catalog.models() if name not in REFUSED}
+CASES: dict[str, dict[str, Any]] = {name: {} for name in catalogue.models() if name not in REFUSED}
 # Rounds of two patterns, noise on what the discriminator sees, several steps of one side, a side that rests.
 CASES["dcgan with a penalty now and then"] = {"penalties": {"r1": {"weight": 1.0, "interval": 2}}, "input_noise": 0.1}
 CASES["dcgan by turns"] = {"steps": {"discriminator": 3}, "rest": [{"side": "generator", "first": 4, "last": 6}]}

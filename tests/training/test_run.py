@@ -14,7 +14,7 @@ from gancli import checkpoint
 from gancli.data import load
 from gancli.errors import GancliError, UsageError
 from gancli.processes import World
-from gancli.training.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
+from gancli.runs.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
 
 MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
 MADE |= {"discriminator.safetensors", "state.safetensors"}

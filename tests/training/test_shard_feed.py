@@ -19,15 +19,16 @@ from conftest_data import noise
 from shard_files import grey, serving, shades, tar
 
 from gancli import checkpoint
-from gancli.data import load, shards
-from gancli.data.prepared import Prepared
-from gancli.data.sharding import write_shards
-from gancli.data.stream import Stream
+from gancli.data import load
+from gancli.data.shards import index_file
+from gancli.data.shards.stream import Stream
+from gancli.data.shards.writing import write_shards
+from gancli.data.types import Prepared
 from gancli.errors import GancliError
 from gancli.processes import World
 from gancli.recipe import read
-from gancli.training.run import Run
-from gancli.training.shard_feed import WINDOW, ShardImages, ShardOrder
+from gancli.runs.run import Run
+from gancli.training.shard_batches import WINDOW, ShardImages, ShardOrder
 
 CPU = torch.device("cpu")
 LEVELS = (0.0, 255.0)
@@ -305,7 +306,7 @@ def test_a_run_says_when_its_shards_have_changed(home, run_cli):
 
 def test_training_by_address(home, run_cli, monkeypatch):
     shades(home / "s", [8] * 6)
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     with serving(monkeypatch) as shelf:
         for path in (home / "s").iterdir():
             shelf.files[path.name] = path.read_bytes()
@@ -320,7 +321,7 @@ def test_training_by_address(home, run_cli, monkeypatch):
 
 def test_a_server_that_goes_away_ends_the_training_with_a_clear_error(home, run_cli, monkeypatch):
     shades(home / "s", [8] * 6)
-    shards.write_index(home / "s", None, lambda *_: None)
+    index_file.write_index(home / "s", None, lambda *_: None)
     with serving(monkeypatch) as shelf:
         for number, path in enumerate(sorted((home / "s").iterdir())):
             if number < 3:  # the index and two shards

@@ -6,9 +6,10 @@ import pytest
 import torch
 from tiny import CPU, Silent, dataset, left, run, tiny
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
 from gancli.errors import GancliError
-from gancli.training.run import Diverged, Interrupted, Run
+from gancli.runs.run import Diverged, Interrupted, Run
+from gancli.zoo import catalogue
 
 
 def snapshots(folder: Path) -> list[int]:
@@ -25,7 +26,7 @@ def test_the_last_models_are_kept_and_nothing_else_changes(run_cli, tmp_path) ->
     first, _, last = (tmp_path / f"r/snapshots/{number:08d}.safetensors" for number in kept)
     assert last.read_bytes() == (tmp_path / "r/model.safetensors").read_bytes()
     assert checkpoint.read_header(first)["rounds"] == kept[0] < 70
-    assert catalog.label(last) == "r/00000070"
+    assert catalogue.label(last) == "r/00000070"
     assert run_cli("sample", first, "-n", 4, "--out", "x.png").code == 0
 
 

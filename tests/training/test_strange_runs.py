@@ -17,12 +17,12 @@ from benchmarks import hostile
 from gancli import checkpoint
 from gancli.errors import GancliError
 from gancli.model import discriminator_of
-from gancli.training import health, metrics
-from gancli.training.evaluating import Settings, stored_settings
-from gancli.training.examination import examine
-from gancli.training.metrics import read_metrics
+from gancli.runs import health, metrics_log
+from gancli.runs.doctor import examine
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.periodic_evaluation import Settings, stored_settings
+from gancli.runs.run import Interrupted, Unhealthy
 from gancli.training.optimizers import check_state
-from gancli.training.run import Interrupted, Unhealthy
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -81,8 +81,8 @@ def test_what_a_training_writes_is_all_read(tmp_path: Path) -> None:
 def test_endless_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, [{"round": n, f"loss/{n}": 0.0} for n in range(1000)])
     names = {name for row in read_metrics(tmp_path / "metrics.jsonl") for name in row}
-    assert len(names) <= metrics.MOST_NAMES
-    monkeypatch.setattr(metrics, "LARGEST", 1000)
+    assert len(names) <= metrics_log.MOST_NAMES
+    monkeypatch.setattr(metrics_log, "LARGEST", 1000)
     with pytest.raises(GancliError, match="is larger than any training's"):
         read_metrics(tmp_path / "metrics.jsonl")
 

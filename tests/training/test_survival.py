@@ -11,11 +11,12 @@ import pytest
 import torch
 from tiny import CPU, Silent, dataset, left, run, tiny
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
 from gancli.lock import FILE, Taken, holder
-from gancli.training.metrics import read_metrics
-from gancli.training.run import CANDIDATE_FILE, HEALTHY_FILE, Interrupted, Run
-from gancli.training.trainer import Trainer
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.run import CANDIDATE_FILE, HEALTHY_FILE, Interrupted, Run
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
@@ -116,8 +117,8 @@ def test_a_full_disk_ends_a_training_with_one_error_and_the_last_state(
         f"hint: make room on the disk, then go on with `gancli train --resume {folder}`\n"
     )
     assert "Traceback" not in stopped.err
-    checkpoint.read(folder / catalog.STATE_FILE)
-    checkpoint.read(folder / catalog.MODEL_FILE)
+    checkpoint.read(folder / catalogue.STATE_FILE)
+    checkpoint.read(folder / catalogue.MODEL_FILE)
     assert not list(folder.rglob(".*"))
     last = (folder / "metrics.jsonl").read_text().splitlines()[-1].strip()
     assert (last.startswith('{"round": 55') and not last.endswith("}")) == (what == "line")
@@ -261,7 +262,7 @@ def test_what_a_diverged_training_leaves_is_finite_and_goes_on(run_cli, home: Pa
     assert stopped.code == 1
     assert "error: training diverged: " in stopped.err
     assert "r holds the last healthy state" in stopped.err
-    kept, header = checkpoint.read(home / "r" / catalog.STATE_FILE)
+    kept, header = checkpoint.read(home / "r" / catalogue.STATE_FILE)
     assert header["rounds"] == 29
     assert all(torch.isfinite(value).all() for value in kept.values())
     monkeypatch.setattr(Trainer, "round", real)
@@ -279,7 +280,7 @@ def test_killed_between_going_back_and_forgetting_the_undone_course(tmp_path) ->
     assert (tmp_path / "r" / HEALTHY_FILE).exists()
     run(tmp_path / "r", made)
     assert (tmp_path / "r" / CANDIDATE_FILE).exists()  # of the same course
-    state = tmp_path / "r" / catalog.STATE_FILE
+    state = tmp_path / "r" / catalogue.STATE_FILE
     kept, header = checkpoint.read(state)
     back = {"from": 9, "to": 5, "because": "oscillation", "text": "x"}
     checkpoint.write(state, kept, {**header, "rollbacks": [back]})
@@ -291,7 +292,7 @@ def test_killed_between_the_last_state_and_its_model(tmp_path) -> None:
     """As an earlier version could leave it: the state is finished, the model is not."""
     run(tmp_path / "r", tiny(3)).train(Silent())
     whole = left(tmp_path / "r")
-    path = tmp_path / "r" / catalog.MODEL_FILE
+    path = tmp_path / "r" / catalogue.MODEL_FILE
     kept, header = checkpoint.read(path)
     checkpoint.write(path, {name: value + 1 for name, value in kept.items()}, {**header, "rounds": 2})
     run(tmp_path / "r", tiny(3)).train(Silent())

@@ -6,14 +6,15 @@ import pytest
 import torch
 from tiny import dataset, same, tiny, trainer
 
-from gancli import catalog, checkpoint
+from gancli import checkpoint
 from gancli.errors import UsageError
-from gancli.training import plan
-from gancli.training.feed import Images
+from gancli.runs import planning
+from gancli.training.batches import Images
 from gancli.training.optimizers import rate_factor
+from gancli.zoo import catalogue
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", catalogue.models())
 def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> None:
     whole = trainer(tiny(8, model))
     for _ in range(4):
@@ -31,7 +32,7 @@ def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> No
     assert same(whole.state(), rest.state())
 
 
-@pytest.mark.parametrize("model", catalog.models())
+@pytest.mark.parametrize("model", catalogue.models())
 def test_twice_the_same_with_deterministic_kernels(model: str) -> None:
     made = tiny(3, model, training={"deterministic": True})
     pair = [trainer(made) for _ in range(2)]
@@ -160,19 +161,19 @@ def test_parts_that_do_not_fit_together(sections: dict, message: str) -> None:
 
 def test_budgets_become_rounds() -> None:
     for budget, rounds in (("7 rounds", 7), ("2 minutes", 240), ("3 epochs", 30), ("2.5 kimg", 25), ("0.001 kimg", 1)):
-        assert plan.rounds_of(tiny(training={"budget": budget}), 1000, images=100, seconds=0.5) == rounds
+        assert planning.rounds_of(tiny(training={"budget": budget}), 1000, images=100, seconds=0.5) == rounds
 
 
 def test_a_budget_in_minutes_has_room_for_looks() -> None:
     made = tiny(training={"budget": "1 minutes"})
     for looks, rounds in ((0.0, 120), (10.0, 100), (45.0, 60)):
-        assert plan.rounds_of(made, 1000, images=100, seconds=0.5, looks=looks) == rounds
+        assert planning.rounds_of(made, 1000, images=100, seconds=0.5, looks=looks) == rounds
 
 
 def test_measuring_leaves_no_trace() -> None:
     made = tiny()
     fresh = trainer(made)
-    plan.measure(made, dataset(made), torch.device("cpu"), seconds=0.1)
+    planning.measure(made, dataset(made), torch.device("cpu"), seconds=0.1)
     assert same(fresh.state(), trainer(made).state())
 
 
@@ -190,12 +191,12 @@ def test_both_ways_of_a_round_make_products_in_its_precision(precision: str, mon
 
 def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setattr(plan, "multiplies_bf16", lambda: True)
-    assert plan.pick_precision("auto", cpu) == ("bf16", "this cpu multiplies bf16 natively")
-    monkeypatch.setattr(plan, "multiplies_bf16", lambda: False)
-    assert plan.pick_precision("auto", cpu)[0] == "fp32"
-    assert plan.pick_precision("bf16", cpu) == ("bf16", "as asked")
-    assert plan.pick_precision("tf32", torch.device("cuda")) == ("tf32", "as asked")
+    monkeypatch.setattr(planning, "multiplies_bf16", lambda: True)
+    assert planning.pick_precision("auto", cpu) == ("bf16", "this cpu multiplies bf16 natively")
+    monkeypatch.setattr(planning, "multiplies_bf16", lambda: False)
+    assert planning.pick_precision("auto", cpu)[0] == "fp32"
+    assert planning.pick_precision("bf16", cpu) == ("bf16", "as asked")
+    assert planning.pick_precision("tf32", torch.device("cuda")) == ("tf32", "as asked")
 
 
 def test_bf16_trains() -> None:
@@ -212,7 +213,7 @@ def test_classes_are_drawn_as_often_as_the_data_have_them() -> None:
     assert labels is not None
     expected = torch.bincount(labels).double() / len(labels)
     assert made.latent.shares == pytest.approx(expected.tolist(), abs=1e-5)
-    assert plan.resolve(made, dataset(made), torch.device("cpu")).latent == made.latent
+    assert planning.resolve(made, dataset(made), torch.device("cpu")).latent == made.latent
     even = tiny(2, "cgan", latent={"shares": [0.1] * 10})
     assert even.latent.shares == [0.1] * 10
 

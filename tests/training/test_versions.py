@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from tiny import Silent, left, run, tiny
 
-from gancli import catalog, checkpoint, recipe
+from gancli import checkpoint, recipe
 from gancli.errors import GancliError, UsageError
 from gancli.lock import holder
-from gancli.training.health import KEY
-from gancli.training.metrics import read_metrics
-from gancli.training.run import Interrupted, stored_recipe
+from gancli.runs.health import KEY
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.run import Interrupted, stored_recipe
+from gancli.zoo import catalogue
 
 
 def edit(folder: Path, change: Callable[[dict], None]) -> None:
@@ -26,8 +27,8 @@ def edit(folder: Path, change: Callable[[dict], None]) -> None:
 
 def of_version(folder: Path, version: str) -> None:
     """Let a state say that another version made it."""
-    kept, header = checkpoint.read(folder / catalog.STATE_FILE)
-    checkpoint.write(folder / catalog.STATE_FILE, kept, {**header, "gancli": version})
+    kept, header = checkpoint.read(folder / catalogue.STATE_FILE)
+    checkpoint.write(folder / catalogue.STATE_FILE, kept, {**header, "gancli": version})
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def test_what_this_version_does_not_know_is_refused_by_name(old: Path, run_cli, 
     assert run_cli("train", "--resume", old).err.endswith(
         "hint: correct it, or remove it: the state holds the recipe too\n"
     )
-    before.pop(old / catalog.STATE_FILE)
+    before.pop(old / catalogue.STATE_FILE)
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
 @pytest.mark.parametrize(("number", "hint"), [(2, "bring gancli up to date"), (None, "start a new run with another")])
 def test_a_state_of_another_format(old: Path, number: int | None, hint: str) -> None:
-    kept, header = checkpoint.read(old / catalog.STATE_FILE)
-    checkpoint.write(old / catalog.STATE_FILE, kept, {**header, "format": number})
+    kept, header = checkpoint.read(old / catalogue.STATE_FILE)
+    checkpoint.write(old / catalogue.STATE_FILE, kept, {**header, "format": number})
     with pytest.raises(GancliError, match=f"has the format {number}, and this is gancli") as refused:
         run(old, tiny(5))
     assert refused.value.hint.startswith(hint)
@@ -114,9 +115,9 @@ def test_a_state_of_another_format(old: Path, number: int | None, hint: str) -> 
 
 
 def test_neither_recipe_nor_state_say_what_it_was(old: Path) -> None:
-    kept, header = checkpoint.read(old / catalog.STATE_FILE)
+    kept, header = checkpoint.read(old / catalogue.STATE_FILE)
     header.pop("recipe")
-    checkpoint.write(old / catalog.STATE_FILE, kept, header)
+    checkpoint.write(old / catalogue.STATE_FILE, kept, header)
     (old / "recipe.toml").unlink()
     with pytest.raises(GancliError, match=r"has no recipe\.toml, nor does its state say"):
         stored_recipe(old)

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from gancli.training.writer import AHEAD, Writer, snapshot
+from gancli.runs.writer import AHEAD, Writer, snapshot
 
 
 def test_work_is_done_in_order_on_another_thread() -> None:

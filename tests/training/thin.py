@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from gancli import recipe
-from gancli.training.health import fold, replay
-from gancli.training.metrics import read_metrics
+from gancli.runs.health import fold, replay
+from gancli.runs.metrics_log import read_metrics
 
 DROPPED = ("images_per_second", "seconds")
 

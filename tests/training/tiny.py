@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
-from gancli import catalog, checkpoint, recipe, registry
+from gancli import checkpoint, recipe, registry
 from gancli.data import Dataset
-from gancli.data.wanted import load_for
+from gancli.data.requested import load_for
 from gancli.recipe import Recipe
-from gancli.training import plan
-from gancli.training.run import Run
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.runs.run import Run
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
 
@@ -21,7 +22,7 @@ NARROW = {"width": 4, "dense": 8, "hidden": [8], "depth": 4, "depths": [4, 4, 4]
 
 def tiny(rounds: int = 6, model: str = "quick", **sections: Any) -> Recipe:
     """A resolved recipe for 8x8 digits, or for numbers where the model makes numbers, with small networks."""
-    table = catalog.recipe_table(model)
+    table = catalogue.recipe_table(model)
     numbers = table["networks"].get("generator", {}).get("output") == "linear"
     table = recipe.for_data(table, "sine" if numbers else "digits")
     small: dict[str, Any] = {
@@ -31,7 +32,7 @@ def tiny(rounds: int = 6, model: str = "quick", **sections: Any) -> Recipe:
         "networks": {name: narrow(name, network) for name, network in table["networks"].items()},
     }
     made = recipe.parse(recipe.merge(recipe.merge(table, small), sections))
-    return plan.resolve(made, dataset(made), CPU)
+    return planning.resolve(made, dataset(made), CPU)
 
 
 def narrow(name: str, network: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def run(folder: Path, made: Recipe) -> Run:
 
 def left(folder: Path) -> dict[str, str]:
     """What a run ends as, but for times: digests of the tensors of state and model, and the recipe."""
-    names = (catalog.STATE_FILE, catalog.MODEL_FILE)
+    names = (catalogue.STATE_FILE, catalogue.MODEL_FILE)
     found = {name: checkpoint.digest(checkpoint.read(folder / name)[0]) for name in names}
     return found | {"recipe": (folder / "recipe.toml").read_text()}
 

@@ -7,18 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from gancli import catalog, recipe
+from gancli import recipe
 from gancli.architectures.base import build
 from gancli.data import load
 from gancli.recipe import Recipe
-from gancli.training import plan
-from gancli.training.trainer import Trainer
+from gancli.runs import planning
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 
 @pytest.fixture(scope="module")
 def resolved() -> Recipe:
-    table = recipe.for_data(catalog.recipe_table("sine-gan"), "sine")
-    return plan.resolve(recipe.parse(table), load("sine"), torch.device("cpu"))
+    table = recipe.for_data(catalogue.recipe_table("sine-gan"), "sine")
+    return planning.resolve(recipe.parse(table), load("sine"), torch.device("cpu"))
 
 
 def layers(network: nn.Module) -> list[str]:
@@ -73,7 +74,7 @@ def test_both_losses_are_the_minimax_forms_on_the_same_fakes(resolved: Recipe) -
 
 def test_a_batch_has_no_diversity_of_its_own(resolved: Recipe) -> None:
     """So that nobody takes the one curve for a collapse."""
-    from gancli.training.preview import Preview
+    from gancli.runs.previews import Preview
 
     trainer = Trainer(resolved.with_values(training={"rounds": 10}), load("sine"), torch.device("cpu"))
     assert Preview(trainer, load("sine")).figures() == {}

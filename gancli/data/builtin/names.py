@@ -1,0 +1,205 @@
+"""What is known of the named data sets without opening them; no torch here, so that lists and help are instant."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from gancli.data.builtin import classes
+from gancli.errors import UsageError
+
+SPLITS = ("train", "test")
+TRAIN = ("train", "training")
+"""What folders and shards of the training split are called."""
+TEST = ("test", "val", "valid", "validation")
+"""What those of the held-out split are called; of several, the first is the one."""
+LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A named data set as it comes.
+
+    Args:
+        name: what the user types.
+        size: (height, width) of the images, after the default resize where the originals vary.
+        channels: 1 grey, 3 colour.
+        classes: names of the classes in the order of the labels; empty when unlabelled.
+        images: number of images of each split.
+        layout: which parser of :mod:`gancli.data.builtin.reading` reads it.
+        files: the files a split needs, relative to the data folder, in torchvision's layout.
+        extra: the modules beyond the core that reading or downloading takes, all in ``gancli[datasets]``.
+        licence: the terms of the data, as its makers state them.
+        model: the zoo's model that learns it unless another is named.
+    """
+
+    name: str
+    size: tuple[int, int]
+    channels: int
+    classes: tuple[str, ...]
+    images: Mapping[str, int]
+    layout: str
+    files: Mapping[str, tuple[str, ...]]
+    extra: tuple[str, ...] = ()
+    licence: str = ""
+    model: str = "quick"
+
+    @property
+    def formula(self) -> bool:
+        """Whether it is numbers made by a formula, drawn anew for every batch, and not images."""
+        return self.layout == "formula"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"28"`` is (28, 28); ``"28x32"`` is height 28, width 32."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(?:[x×X]\s*(\d{1,6})\s*)?", text, re.ASCII)
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(1 <= side <= LARGEST_SIDE for side in size):
+        raise UsageError(
+            f"'{text}' is not an image size",
+            f"give one side, as in 32, or height x width, as in 32x48; each from 1 to {LARGEST_SIDE}",
+        )
+    return size
+
+
+def _idx(folder: str, train: tuple[str, str], test: tuple[str, str]) -> Mapping[str, tuple[str, ...]]:
+    return {
+        "train": tuple(f"{folder}/raw/{name}" for name in train),
+        "test": tuple(f"{folder}/raw/{name}" for name in test),
+    }
+
+
+def _mnist_like(name: str, folder: str, labels: tuple[str, ...], licence: str) -> Facts:
+    files = _idx(
+        folder,
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+        ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+    )
+    return Facts(name, (28, 28), 1, labels, {"train": 60_000, "test": 10_000}, "idx", files, (), licence)
+
+
+def _emnist(name: str, part: str, labels: tuple[str, ...], train: int, test: int) -> Facts:
+    parts = {split: f"emnist-{part}-{split}" for split in SPLITS}
+    files = {s: (f"EMNIST/raw/{p}-images-idx3-ubyte", f"EMNIST/raw/{p}-labels-idx1-ubyte") for s, p in parts.items()}
+    return Facts(name, (28, 28), 1, labels, {"train": train, "test": test}, "emnist", files)
+
+
+def _formula(name: str, width: int, model: str) -> Facts:
+    """One row of numbers a sample; the counts are those of the fixed draws that serve as examples."""
+    counts = dict.fromkeys(SPLITS, 10_000)
+    return Facts(name, (1, width), 1, (), counts, "formula", {}, model=model)
+
+
+_FACTS = (
+    # The UCI optical recognition of handwritten digits, embedded; every fifth image of each class is held out.
+    Facts("digits", (8, 8), 1, classes.DIGITS, {"train": 1_442, "test": 355}, "digits", {}, (), "CC BY 4.0"),
+    _mnist_like("mnist", "MNIST", classes.DIGITS, "CC BY-SA 3.0"),
+    # Three digits of MNIST at random, one in each colour: a thousand modes that can be counted.
+    replace(_mnist_like("stacked-mnist", "MNIST", classes.TRIPLES, "CC BY-SA 3.0"), channels=3, layout="stacked"),
+    _mnist_like("fashion-mnist", "FashionMNIST", classes.FASHION, "MIT"),
+    _mnist_like("kmnist", "KMNIST", classes.KMNIST, "CC BY-SA 4.0"),
+    _emnist("emnist", "balanced", classes.EMNIST_MERGED, 112_800, 18_800),
+    _emnist("emnist/balanced", "balanced", classes.EMNIST_MERGED, 112_800, 18_800),
+    _emnist("emnist/byclass", "byclass", classes.EMNIST_ALL, 697_932, 116_323),
+    _emnist("emnist/bymerge", "bymerge", classes.EMNIST_MERGED, 697_932, 116_323),
+    _emnist("emnist/letters", "letters", classes.EMNIST_LETTERS, 124_800, 20_800),
+    _emnist("emnist/digits", "digits", classes.DIGITS, 240_000, 40_000),
+    _emnist("emnist/mnist", "mnist", classes.DIGITS, 60_000, 10_000),
+    Facts(
+        "qmnist",
+        (28, 28),
+        1,
+        classes.DIGITS,
+        {"train": 60_000, "test": 60_000},
+        "idx",
+        _idx(
+            "QMNIST",
+            ("qmnist-train-images-idx3-ubyte", "qmnist-train-labels-idx2-int"),
+            ("qmnist-test-images-idx3-ubyte", "qmnist-test-labels-idx2-int"),
+        ),
+        (),
+        "BSD 3-clause",
+    ),
+    Facts(
+        "usps",
+        (16, 16),
+        1,
+        classes.DIGITS,
+        {"train": 7_291, "test": 2_007},
+        "usps",
+        {"train": ("usps.bz2",), "test": ("usps.t.bz2",)},
+    ),
+    Facts(
+        "cifar10",
+        (32, 32),
+        3,
+        classes.CIFAR10,
+        {"train": 50_000, "test": 10_000},
+        "cifar",
+        {
+            "train": tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
+            "test": ("cifar-10-batches-bin/test_batch.bin",),
+        },
+    ),
+    Facts(
+        "cifar100",
+        (32, 32),
+        3,
+        classes.CIFAR100,
+        {"train": 50_000, "test": 10_000},
+        "cifar",
+        {"train": ("cifar-100-binary/train.bin",), "test": ("cifar-100-binary/test.bin",)},
+    ),
+    Facts(
+        "svhn",
+        (32, 32),
+        3,
+        classes.DIGITS,
+        {"train": 73_257, "test": 26_032},
+        "svhn",
+        {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
+        ("scipy",),
+        "non-commercial use",
+    ),
+    Facts(
+        "stl10",
+        (96, 96),
+        3,
+        classes.STL10,
+        {"train": 5_000, "test": 8_000},
+        "stl10",
+        {split: (f"stl10_binary/{split}_X.bin", f"stl10_binary/{split}_y.bin") for split in SPLITS},
+    ),
+    Facts(
+        "celeba",
+        (64, 64),
+        3,
+        (),
+        {"train": 162_770, "test": 19_962},
+        "celeba",
+        dict.fromkeys(SPLITS, ("celeba/img_align_celeba", "celeba/list_eval_partition.txt")),
+        ("gdown",),
+        "non-commercial research",
+    ),
+    Facts(
+        "flowers102",
+        (64, 64),
+        3,
+        classes.FLOWERS102,
+        {"train": 2_040, "test": 6_149},
+        "flowers102",
+        dict.fromkeys(SPLITS, ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat")),
+        ("scipy",),
+    ),
+    _formula("sine", 15, "sine-gan"),
+    _formula("ring", 2, "points-gan"),
+    _formula("grid", 2, "points-gan"),
+    _formula("swissroll", 2, "points-gan"),
+)
+
+DATASETS: Mapping[str, Facts] = MappingProxyType({facts.name: facts for facts in _FACTS})
+
+
+def describe(name: str) -> Facts | None:
+    """The facts of a named data set, without opening it; None for a path (or a name that nobody knows)."""
+    return DATASETS.get(name)

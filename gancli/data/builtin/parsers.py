@@ -1,0 +1,257 @@
+"""Readers of the formats in which the named data sets are published."""
+
+import bz2
+import gzip
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gancli.data import types
+from gancli.data.builtin.classes import DIGITS
+from gancli.data.builtin.names import Facts
+from gancli.data.cache import mapped
+from gancli.data.folder.decoding import prepare
+from gancli.data.folder.files import Source, open_source
+from gancli.data.paths import stored
+from gancli.data.types import Prepared, Progress, View
+
+# No published file comes near: a damaged or forged header must not take the memory.
+_LARGEST = 8 * 2**30
+_IDX_TYPES = {8: "u1", 12: ">i4"}
+
+Arrays = tuple[Tensor, Tensor]
+
+
+class DamagedError(Exception):
+    """A file is not what its format says; the text says how."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+def _path(facts: Facts, root: Path, split: str, index: int) -> Path:
+    name = facts.files[split][index]
+    return stored(root, name) or root / name
+
+
+def _labelled(path: Path, images: Tensor, labels: np.ndarray, classes: int) -> Arrays:
+    if len(labels) != len(images):
+        raise DamagedError(path, f"{len(labels):,} labels for {len(images):,} images")
+    if len(labels) == 0:
+        raise DamagedError(path, "no image in it")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DamagedError(path, f"labels from {labels.min()} to {labels.max()} for {classes} classes")
+    return images, torch.from_numpy(labels.astype(np.int64))
+
+
+def _read(path: Path) -> bytes:
+    """The whole file, decompressed when it ends in .gz or .bz2."""
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    try:
+        with opener(path, "rb") as file:
+            data = file.read(_LARGEST + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedError(path, f"it cannot be decompressed ({error})") from None
+    except OSError as error:
+        if path.suffix == ".bz2" and error.errno is None:
+            raise DamagedError(path, f"it cannot be decompressed ({error})") from None
+        raise
+    if len(data) > _LARGEST:
+        raise DamagedError(path, f"larger than {_LARGEST // 2**30} GiB")
+    return data
+
+
+def _idx_shape(path: Path, head: bytes) -> tuple[str, tuple[int, ...]]:
+    """Type and shape of an idx file: two zero bytes, a type, a number of dimensions, each as 4 bytes."""
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES or not 1 <= head[3] <= 3:
+        raise DamagedError(path, "it does not begin like an idx file")
+    if len(head) < 4 + 4 * head[3]:
+        raise DamagedError(path, "it ends within its header")
+    return _IDX_TYPES[head[2]], tuple(int(side) for side in np.frombuffer(head, ">u4", head[3], 4))
+
+
+def _idx(path: Path) -> np.ndarray:
+    data = _read(path)
+    kind, shape = _idx_shape(path, data[:16])
+    start, count = 4 + 4 * len(shape), math.prod(shape)
+    if len(data) - start != count * np.dtype(kind).itemsize:
+        raise DamagedError(path, f"{len(data) - start:,} bytes of data where {shape} was announced")
+    # The copy makes it writable, as torch wants it.
+    return np.frombuffer(data, kind, count, start).reshape(shape).copy()
+
+
+def _idx_images(path: Path) -> Tensor:
+    """Images uint8 (N, 1, H, W); an unpacked file too large for the memory is mapped."""
+    if path.suffix != ".gz" and path.stat().st_size > types.resident_limit():
+        with path.open("rb") as file:
+            kind, shape = _idx_shape(path, file.read(16))
+        if kind == "u1" and len(shape) == 3 and path.stat().st_size == 16 + math.prod(shape):
+            return mapped(path, shape, 16)[:, None]
+    images = _idx(path)
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise DamagedError(path, f"images should be three-dimensional bytes, not {images.ndim}-dimensional")
+    return torch.from_numpy(images)[:, None]
+
+
+def idx(facts: Facts, root: Path, split: str) -> Arrays:
+    """MNIST and its kin; QMNIST's labels are a table whose first column is the class."""
+    images = _idx_images(_path(facts, root, split, 0))
+    path = _path(facts, root, split, 1)
+    labels = _idx(path)
+    return _labelled(path, images, labels[:, 0] if labels.ndim == 2 else labels.reshape(-1), len(facts.classes))
+
+
+def stacked(facts: Facts, root: Path, split: str) -> Arrays:
+    """Stacked MNIST (Metz et al. 2017, "Unrolled generative adversarial networks", section 3.3.1): as many images as
+    MNIST has, always the same ones; the class 427 is a red 4, a green 2 and a blue 7."""
+    images, labels = idx(replace(facts, classes=DIGITS), root, split)
+    chosen = torch.randint(len(images), (len(images), 3), generator=torch.Generator().manual_seed(0))
+    return images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])
+
+
+def emnist(facts: Facts, root: Path, split: str) -> Arrays:
+    """EMNIST: images stored with rows and columns exchanged; the labels of letters begin at 1."""
+    images = _idx_images(_path(facts, root, split, 0)).transpose(2, 3)
+    path = _path(facts, root, split, 1)
+    labels = _idx(path).reshape(-1).astype(np.int64)
+    first = 1 if facts.name == "emnist/letters" else 0
+    large = images.numel() > types.resident_limit()
+    return _labelled(path, images if large else images.contiguous(), labels - first, len(facts.classes))
+
+
+def cifar(facts: Facts, root: Path, split: str) -> Arrays:
+    """CIFAR's binary version: a record is the label (CIFAR-100: coarse, then fine) and 3 x 32 x 32 bytes."""
+    before = 2 if facts.name == "cifar100" else 1
+    tables = []
+    for index in range(len(facts.files[split])):
+        path = _path(facts, root, split, index)
+        data = np.frombuffer(_read(path), np.uint8)
+        if not len(data) or len(data) % (before + 3072):
+            raise DamagedError(path, f"{len(data):,} bytes are not whole records of {before + 3072}")
+        tables.append(data.reshape(-1, before + 3072))
+    table = np.concatenate(tables)
+    images = torch.from_numpy(np.ascontiguousarray(table[:, before:])).view(-1, 3, 32, 32)
+    return _labelled(path, images, table[:, before - 1], len(facts.classes))
+
+
+def usps(facts: Facts, root: Path, split: str) -> Arrays:
+    """USPS in libsvm's text: ``label 1:value … 256:value`` with labels 1..10 and values -1..1."""
+    path = _path(facts, root, split, 0)
+    try:
+        rows = [line.split() for line in _read(path).decode("ascii").splitlines() if line.strip()]
+        labels = np.array([int(float(row[0])) for row in rows], dtype=np.int64)
+        values = np.full((len(rows), 256), -1.0, dtype=np.float32)
+        for row, target in zip(rows, values, strict=True):
+            columns, numbers = zip(*(field.split(":") for field in row[1:]), strict=True)
+            places = np.array(columns, dtype=np.int64)
+            if places.min() < 1 or places.max() > 256:
+                raise DamagedError(path, "a pixel outside of 1..256")
+            target[places - 1] = np.array(numbers, dtype=np.float32)
+    except (ValueError, IndexError) as error:
+        raise DamagedError(path, f"it is not libsvm text ({error})") from None
+    if not np.isfinite(values).all():
+        raise DamagedError(path, "pixels that are not finite")
+    pixels = np.clip((values + 1) / 2 * 255, 0, 255).astype(np.uint8)
+    return _labelled(path, torch.from_numpy(pixels).view(-1, 1, 16, 16), labels - 1, len(facts.classes))
+
+
+def stl10(facts: Facts, root: Path, split: str) -> Arrays:
+    """STL-10: bytes of 3 x 96 x 96 with rows and columns exchanged, labels 1..10 in a file of their own."""
+    path = _path(facts, root, split, 0)
+    data = np.frombuffer(_read(path), np.uint8)
+    if not len(data) or len(data) % (3 * 96 * 96):
+        raise DamagedError(path, f"{len(data):,} bytes are not whole images of 3x96x96")
+    images = np.ascontiguousarray(data.reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2))
+    path = _path(facts, root, split, 1)
+    labels = np.frombuffer(_read(path), np.uint8).astype(np.int64)
+    return _labelled(path, torch.from_numpy(images), labels - 1, len(facts.classes))
+
+
+def _mat(path: Path, *keys: str) -> list[np.ndarray]:
+    """Numeric arrays of a MATLAB file, by scipy (which reads no Python objects)."""
+    from scipy.io import loadmat
+
+    try:
+        table = loadmat(path)
+        arrays = [np.asarray(table[key]) for key in keys]
+    # scipy raises whatever it stumbles over in a damaged file.
+    except Exception as error:
+        raise DamagedError(path, f"it is not a MATLAB file with {' and '.join(keys)} ({error})") from None
+    for key, array in zip(keys, arrays, strict=True):
+        if array.dtype.kind not in "iuf" or not array.size:
+            raise DamagedError(path, f"{key} holds no numbers")
+    return arrays
+
+
+def svhn(facts: Facts, root: Path, split: str) -> Arrays:
+    """SVHN, cropped digits: X is (32, 32, 3, N), y is (N, 1) with 10 for the digit 0."""
+    path = _path(facts, root, split, 0)
+    pixels, labels = _mat(path, "X", "y")
+    if pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3) or pixels.dtype != np.uint8:
+        raise DamagedError(path, f"X is {pixels.dtype} {pixels.shape}, not uint8 (32, 32, 3, N)")
+    images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)))
+    labels = labels.reshape(-1).astype(np.int64)
+    return _labelled(path, images, np.where(labels == 10, 0, labels), len(facts.classes))
+
+
+def _images(root: Path, folder: str) -> tuple[Source, dict[str, str]]:
+    """A folder of images, or the zip beside it, and where each file name lies in it."""
+    source = open_source(stored(root, folder) or root / folder)
+    return source, {name.rpartition("/")[2]: name for name in source.names}
+
+
+def _present(path: Path, wanted: list[str], there: dict[str, str]) -> list[str]:
+    if missing := next((name for name in wanted if name not in there), None):
+        raise DamagedError(path, f"it names '{missing}', which is not among the images")
+    return [there[name] for name in wanted]
+
+
+def celeba(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> Prepared:
+    """CelebA, aligned and cropped; list_eval_partition.txt says 0 train, 1 validation (left out), 2 test."""
+    path = _path(facts, root, split, 1)
+    rows = [line.split() for line in _read(path).decode("ascii", "replace").splitlines() if line.strip()]
+    if bad := next((row for row in rows if len(row) != 2 or row[1] not in ("0", "1", "2")), None):
+        raise DamagedError(path, f"a line reads '{' '.join(bad)[:60]}'")
+    source, there = _images(root, facts.files[split][0])
+    wanted = [name for name, part in rows if part == ("0" if split == "train" else "2")]
+    return prepare(source, _present(path, wanted, there), None, (), view, progress, split)
+
+
+def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> Prepared:
+    """Oxford Flowers: setid.mat numbers the images of a split, imagelabels.mat their class.
+
+    What the makers call train and valid is the training split here.
+    """
+    path = _path(facts, root, split, 2)
+    keys = ("tstid",) if split == "test" else ("trnid", "valid")
+    numbers = np.concatenate([ids.reshape(-1) for ids in _mat(path, *keys)]).astype(np.int64)
+    label_path = _path(facts, root, split, 1)
+    classes = _mat(label_path, "labels")[0].reshape(-1).astype(np.int64) - 1
+    if numbers.min() < 1 or numbers.max() > len(classes) or classes.min() < 0 or classes.max() >= len(facts.classes):
+        raise DamagedError(label_path, "its labels do not fit the numbers of the images")
+    source, there = _images(root, facts.files[split][0])
+    names = _present(path, [f"image_{number:05d}.jpg" for number in numbers], there)
+    return prepare(source, names, classes[numbers - 1].tolist(), facts.classes, view, progress, split)
+
+
+ARRAYS: dict[str, Callable[[Facts, Path, str], Arrays]] = {
+    "idx": idx,
+    "stacked": stacked,
+    "emnist": emnist,
+    "cifar": cifar,
+    "usps": usps,
+    "stl10": stl10,
+    "svhn": svhn,
+}
+COLLECTIONS: dict[str, Callable[[Facts, Path, str, View, Progress], Prepared]] = {
+    "celeba": celeba,
+    "flowers102": flowers102,
+}

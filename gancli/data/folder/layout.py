@@ -1,0 +1,176 @@
+"""A folder or a zip of images: which files count, what their classes are, where the held-out split lies."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gancli.data.builtin.names import TEST, TRAIN
+from gancli.data.folder.decoding import prepare
+from gancli.data.folder.files import LARGEST_FILE, Source, open_source
+from gancli.data.pixels import BadImageError, suffixes
+from gancli.data.types import Prepared, Progress, View
+from gancli.errors import UsageError, printable
+
+_LABELS = "dataset.json"
+# The first bytes of the common formats, for files whose name says nothing: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
+_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of one split, with labels (or None) and the names of the classes."""
+
+    names: list[str]
+    labels: list[int] | None
+    classes: tuple[str, ...]
+
+
+def title(path: Path) -> str:
+    """The name of the data set at a path: the folder's, or the zip's without its ending."""
+    whole = path.absolute().resolve() if path.name in ("", ".", "..") else path.absolute()
+    return whole.name if path.is_dir() else whole.stem
+
+
+def load(path: Path, split: str, view: View, progress: Progress) -> Prepared:
+    """One split of the images at ``path``; see :func:`listing` for what counts as classes and splits."""
+    source = open_source(path)
+    found = listing(source, split)
+    return prepare(source, found.names, found.labels, found.classes, view, progress, split)
+
+
+def listing(source: Source, split: str) -> Listing:
+    """The images of a split.
+
+    - Folders that hold everything there is (``photos/…``) are looked through: they say nothing.
+    - ``train/`` with ``test/`` (or ``val/``) and nothing beside them are the splits; else all images are "train".
+    - ``dataset.json`` at the top gives the labels, as in the archives of the StyleGAN tools.
+    - Otherwise the folders at the top are the classes, unless images lie beside them or there is only one.
+
+    Raises:
+        UsageError: no image at all, no such split, a faulty ``dataset.json``.
+    """
+    images = [name for name in source.names if _is_image(source, name)]
+    if not images:
+        raise UsageError(
+            f"'{source.path}' {'holds no image' if source.names else 'is empty'}",
+            "name a folder or a zip with images, such as PNG, JPEG or WebP",
+        )
+    root = common_folder(images)
+    parts = _splits(images, root)
+    if split == "test" and not parts:
+        raise UsageError(
+            f"'{source.path}' has no held-out split",
+            "put its images into two folders train/ and test/, or use the split 'train'",
+        )
+    if parts:
+        chosen = [name for name in images if name.startswith(parts[split])]
+        # Labels mean the same in both splits: classes are those of all of them.
+        return _by_folder(chosen, images, tuple(parts.values()))
+    folders = root.split("/")
+    for place in ("/".join([*folders[:depth], ""]) for depth in reversed(range(len(folders)))):
+        if place + _LABELS in source.names:
+            return _by_json(source, place, images)
+    return _by_folder(images, images, (root,))
+
+
+def _is_image(source: Source, name: str) -> bool:
+    """By its ending, or, where that is unknown, by its first bytes; what is inside is found out when decoding."""
+    # No name begins with a dot here: such files are hidden.
+    if name[name.rfind(".") :].lower() in suffixes():
+        return True
+    base = name.rpartition("/")[2].lower()
+    dot = base.rfind(".")
+    if dot > 0 and base[dot:] in (".json", ".txt", ".csv", ".md", ".zip", ".npy", ".safetensors", ".html", ".xml"):
+        return False
+    try:
+        with source.open(name) as file:
+            head = file.read(16)
+    except BadImageError:
+        return False
+    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """The folder, with its slash, in which all of them lie; "" for the top."""
+    first, last = min(names), max(names)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, length) + 1]
+
+
+def _folder(name: str) -> str:
+    """Where a file lies, with the slash."""
+    return name[: name.rfind("/") + 1]
+
+
+def _splits(images: Sequence[str], root: str) -> dict[str, str]:
+    folders = {_folder(name) for name in images}
+    if root in folders:
+        return {}
+    tops = {folder[len(root) :].partition("/")[0] for folder in folders}
+    train = [top for top in tops if top.lower() in TRAIN]
+    held = sorted((top for top in tops if top.lower() in TEST), key=lambda top: TEST.index(top.lower()))
+    if len(train) != 1 or not held or len(tops) != 1 + len(held):
+        return {}
+    # With both test/ and val/, test/ is the one.
+    return {"train": f"{root}{train[0]}/", "test": f"{root}{held[0]}/"}
+
+
+def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, ...]) -> Listing:
+    """Label the chosen images by the folder that they lie in below one of the roots, which overlap nowhere."""
+
+    def top(folder: str) -> str:
+        root = next(root for root in roots if folder.startswith(root))
+        return folder[len(root) :].partition("/")[0]
+
+    # There are far fewer folders than files.
+    tops = {folder: top(folder) for folder in {_folder(name) for name in everything} if folder.startswith(roots)}
+    classes = sorted(set(tops.values()))
+    if len(classes) < 2 or "" in classes:
+        return Listing(chosen, None, ())
+    number = {name: index for index, name in enumerate(classes)}
+    shown = tuple(printable(name) for name in classes)
+    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], shown)
+
+
+def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
+    """Labels of the StyleGAN tools: ``{"labels": [["00000/img00000000.png", 6], …]}``, or null for none."""
+    where = f"'{root}{_LABELS}' of '{source.path}'"
+    hint = 'it should read {"labels": [["name.png", 0], ...]}, with a class number for every image'
+    pairs = _json_labels(source, root, where, hint)
+    if pairs is None:
+        return Listing(list(images), None, ())
+    labels: dict[str, int] = {}
+    for pair in pairs:
+        match pair:
+            case [str(name), int(label)] if not isinstance(label, bool) and 0 <= label < 1_000_000:
+                labels[root + name.replace("\\", "/")] = label
+            case _:
+                raise UsageError(f"{where} has a faulty label: {json.dumps(pair)[:80]}", hint)
+    present = set(source.names)
+    if unknown := next((name for name in labels if name not in present), None):
+        raise UsageError(f"{where} labels '{unknown[len(root) :]}', which is not there", hint)
+    if missing := next((name for name in images if name not in labels), None):
+        raise UsageError(f"{where} has no label for '{missing[len(root) :]}'", hint)
+    chosen = [name for name in images if name in labels]
+    classes = tuple(str(number) for number in range(max(labels.values()) + 1))
+    return Listing(chosen, [labels[name] for name in chosen], classes)
+
+
+def _json_labels(source: Source, root: str, where: str, hint: str) -> list[Any] | None:
+    try:
+        with source.open(root + _LABELS) as file:
+            # What is read becomes many times as large in memory, and packs to a thousandth.
+            most = min(LARGEST_FILE, 2**20 + 1024 * len(source.names))
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
+        document = json.loads(text)
+    except BadImageError as error:
+        raise UsageError(f"{where} cannot be read: {error}", hint) from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{where} is not JSON", hint) from None
+    if not isinstance(document, dict) or not isinstance(document.get("labels"), list | None):
+        raise UsageError(f"{where} has no list of labels", hint)
+    return document.get("labels")

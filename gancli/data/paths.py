@@ -1,0 +1,51 @@
+"""Where data lies on this machine; no torch here."""
+
+import os
+from pathlib import Path
+
+from gancli.data.builtin.names import SPLITS, Facts
+from gancli.errors import UsageError
+
+
+def cache_folder() -> Path:
+    """``$GANCLI_CACHE``, else the user's cache folder of this system; it may not exist yet."""
+    if chosen := os.environ.get("GANCLI_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("gancli")).absolute()
+
+
+def search_folders(data_dir: Path | None = None) -> list[Path]:
+    """Where named data sets are looked for, in this order: ``data_dir``, ``$GANCLI_DATA``, the cache folder."""
+    if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
+        raise UsageError(f"the data folder '{data_dir}' is a file", "name the folder that holds the data sets")
+    shared = os.environ.get("GANCLI_DATA")
+    folders = [data_dir, Path(shared).expanduser() if shared else None, cache_folder() / "data"]
+    return list(dict.fromkeys(folder.absolute() for folder in folders if folder is not None))
+
+
+def download_folder(data_dir: Path | None = None) -> Path:
+    """Where downloads go: ``data_dir`` when given, else the cache folder; never ``$GANCLI_DATA``, often read-only."""
+    return (data_dir if data_dir is not None else cache_folder() / "data").absolute()
+
+
+def stored(folder: Path, file: str) -> Path | None:
+    """The file (or folder) of that name in ``folder``, unpacked or as ``.gz`` or ``.zip``; None when none is there."""
+    for path in (folder / file, folder / f"{file}.gz", folder / f"{file}.zip"):
+        if path.exists():
+            return path
+    return None
+
+
+def find(facts: Facts, split: str, data_dir: Path | None = None) -> Path | None:
+    """The first search folder that holds every file of this split; None when no folder does."""
+    for folder in search_folders(data_dir):
+        if all(stored(folder, file) for file in facts.files[split]):
+            return folder
+    return None
+
+
+def present(facts: Facts, data_dir: Path | None = None) -> bool:
+    """Whether both splits can be opened without a download."""
+    return not facts.files or all(find(facts, split, data_dir) for split in SPLITS)

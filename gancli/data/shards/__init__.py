@@ -1,0 +1,1 @@
+"""Data sets of tar shards, by path and by https."""

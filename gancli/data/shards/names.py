@@ -1,0 +1,184 @@
+"""How a user names shards: tars by pattern, by folder, or by address; no torch here."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gancli.data.builtin.names import TEST, TRAIN
+from gancli.errors import UsageError
+
+INDEX = "index.json"
+"""Beside the shards: what is in each."""
+MOST_SHARDS = 100_000
+SCHEMES = ("https",)
+"""How files are fetched."""
+
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+
+
+def check(url: str) -> None:
+    """Make sure that an address may be fetched.
+
+    Raises:
+        UsageError: another scheme than https, no host, or a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, secret = parts.hostname, parts.username or parts.password
+    except ValueError as error:
+        raise UsageError(f"'{url}' is not an address: {error}", "as in https://example.org/train-000000.tar") from None
+    if parts.scheme.lower() not in SCHEMES:
+        raise UsageError(f"'{url}' is not fetched: only https is", "download the file, and name it by its path")
+    if secret:
+        raise UsageError(
+            f"the address of '{parts.path}' holds a password, which every run would keep in its recipe",
+            "leave it out of the address",
+        )
+    if not host or re.search(r"[\s\x00-\x1f]", url):
+        raise UsageError(f"'{url}' is not an address", "as in https://example.org/train-000000.tar")
+
+
+def is_sharded(name: str) -> bool:
+    """Whether a name is that of shards: an address, a tar or a pattern of tars, or a folder of nothing but tars."""
+    if is_remote(name) or name.lower().endswith((".tar", *_PACKED)):
+        return True
+    path = Path(name).expanduser()
+    if not name or not os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, never raises
+        return False
+    found = False
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == INDEX:
+                continue
+            if not entry.name.lower().endswith((".tar", *_PACKED)):
+                return False
+            found = True
+    return found
+
+
+def is_remote(name: str) -> bool:
+    """Whether it is an address and not a path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
+
+
+def place(name: str) -> str:
+    """Shards as a recipe keeps them: addresses as they are, paths from the root, so that a run goes on anywhere."""
+    return name if is_remote(name) else os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - patterns
+
+
+def title(name: str) -> str:
+    """What a set of shards is called: the one shard, or the folder that they lie in."""
+    path = urlsplit(name).path if is_remote(name) else place(name)
+    if os.path.isdir(path) or (Path(path).suffix == ".tar" and not re.search(r"[{}*?\[\]]", Path(path).name)):  # noqa: PTH112
+        return Path(path).name.removesuffix(".tar")
+    return Path(path).parent.name or urlsplit(name).hostname or "shards"
+
+
+def expand(name: str) -> list[str]:
+    """The shards that a name stands for, in order.
+
+    Args:
+        name: a tar, a folder of tars, ``train-{000..099}.tar``, ``{train,test}-*.tar``; or an address with braces.
+
+    Raises:
+        UsageError: nothing is called so, a compressed tar, an address that may not be fetched, too many shards.
+    """
+    # A file may really be called so.
+    names = [name] if not is_remote(name) and _there(name) else _braces(name)
+    far = [each for each in names if is_remote(each)]
+    if far and len(far) < len(names):
+        raise UsageError(f"'{name}' names both addresses and files", "name the ones or the others")
+    found = far or [path for each in names for path in _files(each)]
+    for each in found:
+        if far:
+            check(each)
+        ending = (urlsplit(each).path if far else each).lower()
+        if ending.endswith(_PACKED):
+            raise UsageError(
+                f"the shard '{each}' is compressed",
+                "unpack it once, as in gunzip; images are compressed by themselves, and a plain tar can be looked into",
+            )
+        if not ending.endswith(".tar"):
+            raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
+    if not found:
+        raise UsageError(f"no shard is called '{name}'", "as in 'shards/train-{000000..000099}.tar' or 'shards/*.tar'")
+    if len(found) > MOST_SHARDS:
+        raise UsageError(f"'{name}' names {len(found):,} shards", f"at most {MOST_SHARDS:,} are read")
+    return list(dict.fromkeys(found))
+
+
+def _there(name: str) -> bool:
+    return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 - unlike Path.exists, never raises
+
+
+def _files(name: str) -> list[str]:
+    """The tars of one path, which may hold ``*``, ``?`` and ``[…]``."""
+    path = Path(name).expanduser()
+    if _there(name) and path.is_dir():
+        names = sorted(each for each in os.listdir(path) if each.lower().endswith((".tar", *_PACKED)))  # noqa: PTH208
+        return [str(path / each) for each in names if not each.startswith(".")]
+    if not _there(name) and re.search(r"[*?\[]", name):
+        return sorted(glob.glob(str(path)))  # noqa: PTH207 - a pattern from the root
+    if not _there(name):
+        raise UsageError(f"there is no shard '{name}'", "check the path, and the numbers between the braces")
+    return [str(path)]
+
+
+def _braces(name: str) -> list[str]:
+    """``a{0..2}{x,y}`` as the shell reads it: a0x, a0y, a1x, …"""
+    parts = re.split(r"\{([^{}]*)\}", name)
+    choices = [[part] if place % 2 == 0 else _choices(part, name) for place, part in enumerate(parts)]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > MOST_SHARDS:
+        raise UsageError(f"'{name}' names {count:,} shards", f"at most {MOST_SHARDS:,} are read")
+    return ["".join(chosen) for chosen in itertools.product(*choices)]
+
+
+def _choices(text: str, name: str) -> list[str]:
+    match = re.fullmatch(r"([0-9]{1,12})\.\.([0-9]{1,12})", text)
+    if match:
+        first, last = int(match[1]), int(match[2])
+        # The shell pads to the longer one where either begins with a zero.
+        padded = any(len(each) > 1 and each.startswith("0") for each in match.groups())
+        width = max(map(len, match.groups())) if padded else 0
+        if first <= last < first + MOST_SHARDS:
+            return [f"{number:0{width}d}" for number in range(first, last + 1)]
+        if last >= first:
+            raise UsageError(f"'{name}' names {last - first + 1:,} shards", f"at most {MOST_SHARDS:,} are read")
+    elif "," in text:
+        return text.split(",")
+    raise UsageError(f"'{{{text}}}' in '{name}' counts nothing", "as in train-{000000..000099}.tar or {train,test}.tar")
+
+
+def of_split(places: Sequence[str], split: str, name: str) -> list[str]:
+    """The shards of a split: with ``train-…`` and ``test-…`` (or ``val-…``) and nothing else, these are the splits.
+
+    Raises:
+        UsageError: "test" is wanted, and nothing is held out.
+    """
+    kinds = [re.split(r"[^a-z]", base(each).lower(), maxsplit=1)[0] for each in places]
+    held = next((kind for kind in TEST if kind in kinds), None)
+    splits = (
+        held is not None and any(kind in TRAIN for kind in kinds) and all(kind in (*TRAIN, *TEST) for kind in kinds)
+    )
+    if split == "train":
+        return [each for each, kind in zip(places, kinds, strict=True) if not splits or kind in TRAIN]
+    if not splits:
+        raise UsageError(
+            f"'{name}' has no held-out split",
+            "name its shards train-….tar and test-….tar, and give both, as in 'shards/*.tar'",
+        )
+    return [each for each, kind in zip(places, kinds, strict=True) if kind == held]
+
+
+def base(place: str) -> str:
+    """The file name in a path or an address."""
+    return (urlsplit(place).path if is_remote(place) else place.replace(os.sep, "/")).rpartition("/")[2]

@@ -1,0 +1,238 @@
+"""One shard: a tar of images with their labels beside them, laid out as WebDataset does.
+
+Read by the standard library; nothing is ever unpacked to disk, and what is no image and no label is passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import tarfile
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from gancli.data.folder.files import LARGEST_FILE, leaves
+from gancli.data.pixels import BadImageError
+from gancli.data.types import Skipped
+from gancli.errors import UsageError, printable
+
+IMAGES = ("jpg", "jpeg", "png", "webp")
+LABELS = ("cls", "json")
+MOST_CLASSES = 65_536
+MOST_MEMBERS = 1_000_000
+MOST_NOTES = 100
+"""Members of one shard that are named with what is wrong with them."""
+LARGEST_LABEL = 2**16
+LARGEST_HEADER = 2**20
+# gzip, bzip2, xz, zstd
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+
+
+class Tar:
+    """The images of a shard, a source of files as a folder or a zip is one.
+
+    A key is a member's path up to the first dot of its last part; what follows is the suffix. Members of one key belong
+    together: an image, and its class as ``key.cls`` (a number as text) or in ``key.json`` (``{"label": 3}``).
+
+    Args:
+        path: of the tar.
+
+    Attributes:
+        names: of the images, in their order.
+        labels: the class of each, None where it has none.
+        skipped: members with something wrong, a hundred at most.
+        others: how many members of each further suffix were passed over.
+        fingerprint: 16 hex digits over names, sizes, times and labels.
+
+    Raises:
+        UsageError: it is compressed, or not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.names: list[str] = []
+        self.skipped: list[Skipped] = []
+        self.others: Counter[str] = Counter()
+        self._places: dict[str, tuple[int, int]] = {}
+        self._labels: dict[str, int] = {}
+        self._taken: dict[str, str] = {}
+        self._lock = threading.Lock()
+        digest = hashlib.sha256()
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise UsageError(f"the shard '{path}' is no file", "name a tar, or a folder of tars")
+        try:
+            # Held to the end: another process that has done with the file may remove it, or put another in its place.
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            weakref.finalize(self, os.close, self._handle)
+            with self._file() as file:
+                self._refuse_packed(file)
+                for member in self._members(file):
+                    self._take(member, file)
+                    if member.name in self._places:
+                        digest.update(f"{member.name}\0{member.size}\0{member.mtime!r}\0".encode(errors="replace"))
+        except OSError as error:
+            raise UsageError(
+                f"the shard '{path}' cannot be read: {(error.strerror or str(error)).lower()}",
+                "check the path and its permissions",
+            ) from None
+        self.labels = [self._labels.get(_split(name)[0]) for name in self.names]
+        digest.update(repr(self.labels).encode())
+        self.fingerprint = digest.hexdigest()[:16]
+
+    def open(self, name: str) -> BinaryIO:
+        """The bytes of an image, in memory; safe to call from many threads."""
+        offset, size = self._places[name]
+        try:
+            with self._lock, self._file() as file:
+                file.seek(offset)
+                return io.BytesIO(file.read(size))
+        except OSError as error:
+            raise BadImageError((error.strerror or str(error)).lower()) from None
+
+    def _file(self) -> BinaryIO:
+        return open(self._handle, "rb", closefd=False)
+
+    def stamp(self) -> str:
+        """Changes whenever the shard was written."""
+        return self.fingerprint
+
+    def _refuse_packed(self, file: BinaryIO) -> None:
+        if file.read(8).startswith(_PACKED):
+            raise UsageError(
+                f"the shard '{self.path}' is compressed",
+                "unpack it once, as in gunzip; images are compressed by themselves, and a plain tar can be looked into",
+            )
+        file.seek(0)
+
+    def _members(self, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+        """The regular files of the tar, as far as it is whole."""
+        end = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        guarded, last, count = _Guarded(file), -1, 0
+        try:
+            tar = tarfile.open(fileobj=guarded, mode="r:")  # ty: ignore[no-matching-overload] # noqa: SIM115
+            while (member := guarded.next_of(tar)) is not None:
+                count += 1
+                if count > MOST_MEMBERS:
+                    self._note(self.path.name, f"more than {MOST_MEMBERS:,} members: the rest is left out")
+                    return
+                # Sizes are claims: a negative one would lead back to what was read before, for ever.
+                if member.size < 0 or member.offset_data <= last:
+                    raise tarfile.ReadError("a size below zero")
+                last = member.offset_data
+                if not self._is_file(member):
+                    continue
+                if member.offset_data + member.size > end:
+                    raise tarfile.ReadError("it ends within a member")
+                yield member
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError("a broken header")
+        # tarfile may raise anything at all on a damaged file; what came before is whole.
+        except Exception as error:
+            # A place that no file can have is the tar's fault, and any other the disk's.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            reason = " ".join(str(error).split())[:80] or type(error).__name__
+            self._note(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
+
+    def _is_file(self, member: tarfile.TarInfo) -> bool:
+        """Whether it is a plain file; links, devices and files with holes are noted, folders are nothing to note."""
+        if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse():
+            return True
+        if not member.isdir():
+            self._note(member.name, "a file with holes" if member.issparse() else "a link or a device, not a file")
+        return False
+
+    def _take(self, member: tarfile.TarInfo, file: BinaryIO) -> None:
+        """Note where an image lies, or what class a key has."""
+        name = member.name
+        if leaves(name):
+            self._note(name, "a name that leaves the archive")
+            return
+        key, suffix = _split(name)
+        if not key or suffix not in (*IMAGES, *LABELS):
+            shown = printable(suffix[:20])
+            self.others[shown if shown in self.others or len(self.others) < MOST_NOTES else "…"] += 1
+        elif suffix in LABELS:
+            self._take_label(member, key, suffix, file)
+        elif key in self._taken:
+            self._note(name, f"a second image of its key: '{self._taken[key][:200]}' is taken")
+        elif member.size > LARGEST_FILE:
+            self._note(name, f"larger than {LARGEST_FILE // 2**20} MiB")
+        else:
+            self._taken[key] = name
+            self._places[name] = member.offset_data, member.size
+            self.names.append(name)
+
+    def _take_label(self, member: tarfile.TarInfo, key: str, suffix: str, file: BinaryIO) -> None:
+        if suffix == "json" and key in self._labels:
+            return
+        label = None
+        if member.size <= LARGEST_LABEL:
+            file.seek(member.offset_data)
+            label = (_from_text if suffix == "cls" else _from_json)(file.read(member.size))
+        if label is not None:
+            self._labels[key] = label
+        elif suffix == "cls":
+            self._note(member.name, "no class number")
+        else:
+            self.others["json"] += 1
+
+    def _note(self, name: str, reason: str) -> None:
+        if len(self.skipped) < MOST_NOTES:
+            self.skipped.append(Skipped(printable(name[:200]), reason))
+
+
+class _Guarded:
+    """A file as tarfile may see it, which reads into memory whatever length a header claims for its extensions."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, LARGEST_HEADER
+        self.seek, self.tell = file.seek, file.tell
+
+    def next_of(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """The next member; nothing of those before it is kept."""
+        self._left = LARGEST_HEADER
+        member = tar.next()
+        tar.members = []  # ty: ignore[missing-attribute]
+        tar.pax_headers = {}
+        return member
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= self._left:
+            raise tarfile.ReadError(f"a header of more than {LARGEST_HEADER // 2**20} MiB")
+        self._left -= size
+        return self._file.read(size)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Key and suffix, in small letters; an empty key where there is no dot, or nothing before it."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, suffix = last.partition(".")
+    return (folder + slash + stem if stem else ""), suffix.lower()
+
+
+def _from_text(data: bytes) -> int | None:
+    text = data.strip()
+    return _class(int(text)) if text.isdigit() and len(text) < 10 else None
+
+
+def _from_json(data: bytes) -> int | None:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    label = document.get("label") if isinstance(document, dict) else None
+    return _class(label) if isinstance(label, int) and not isinstance(label, bool) else None
+
+
+def _class(number: int) -> int | None:
+    return number if 0 <= number < MOST_CLASSES else None

@@ -1,0 +1,206 @@
+"""The images that a user hands to a command: files, folders or zips of them, or a data set's held-out split."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from gancli.data import loading
+from gancli.data.builtin.names import DATASETS
+from gancli.data.folder import layout
+from gancli.data.folder.files import is_zip, open_source
+from gancli.data.pixels import BadImageError, Fit, decode, parse_colour, parse_fit, probe
+from gancli.data.types import Progress, Skipped
+from gancli.errors import UsageError
+
+_CHANGES: dict[Fit, str] = {"crop": "cropped and resized", "pad": "padded and resized", "stretch": "stretched"}
+"""What becomes of an image of another aspect."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file that a user named, alone or with its folder or zip.
+
+    Attributes:
+        title: what to call what is made of it.
+        name: its path inside the folder or zip; of a file given alone, what the user typed.
+        place: where it lies on the disk: the file itself, or the zip that it is in.
+        open: its bytes; BadImageError when they cannot be read.
+    """
+
+    title: str
+    name: str
+    place: Path
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Images, ready for a model.
+
+    Attributes:
+        names: what to call what is made of each: its file's name without the ending, or its number in the data set.
+        images: uint8 (N, C, H, W).
+        skipped: files that are no images, with the reason.
+        changed: what was done to images of another size, as in "cropped and resized"; empty where all came in the
+            size wanted.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    skipped: tuple[Skipped, ...] = ()
+    changed: str = ""
+
+
+def read(
+    names: str | Sequence[str],
+    shape: tuple[int, int, int],
+    *,
+    count: int | None = None,
+    fit: str = "crop",
+    background: str = "white",
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Given:
+    """The first images of what a user named.
+
+    Args:
+        names: an image's file, a folder, a zip, or several of these; or a data set's name, which stands for its test
+            split. A folder with a held-out split gives that one.
+        shape: (channels, height, width) that they are brought to.
+        count: at most so many; None for all.
+        fit: how an image of another shape is brought to it; see :func:`gancli.data.load`.
+        background: the colour below transparent pixels and around padded images.
+        data_dir: where named sets are looked for first.
+        progress: called with what is being done, how much of it is done, and of how much.
+
+    Raises:
+        UsageError: nothing is called so, two would get the same name, or there is no image that can be read.
+    """
+    channels, size = shape[0], (shape[1], shape[2])
+    how = parse_fit(fit)
+    named = as_list(names)
+    if len(named) == 1 and named[0] in DATASETS:
+        name = named[0]
+        made = loading.load(
+            name, split="test", size=size, channels=channels, fit=fit, background=background,
+            data_dir=data_dir, progress=progress,
+        )  # fmt: skip
+        images = made.images[:count]
+        changed = _changed({DATASETS[name].size}, size, how)
+        return Given(tuple(f"{index:05d}" for index in range(len(images))), images, changed=changed)
+    files = list_files(named)
+    kept, images, skipped, sizes = [], [], [], set()
+    for file in files:
+        if len(images) == count:
+            break
+        try:
+            with file.open() as opened:
+                own = probe(opened)[0]
+                opened.seek(0)
+                array = decode(opened, size, channels, how, parse_colour(background))
+        except BadImageError as error:
+            skipped.append(Skipped(file.name, str(error)))
+            continue
+        kept.append(file.title)
+        images.append(torch.tensor(array))
+        sizes.add(own)
+        if progress:
+            progress("reading images", len(images), min(len(files), count or len(files)))
+    if not images:
+        raise UsageError(
+            f"none of the images of {told(named)} can be read ({skipped[0].name}: {skipped[0].reason})",
+            "is it an image?",
+        )
+    return Given(tuple(kept), torch.stack(images), tuple(skipped), _changed(sizes, size, how))
+
+
+def as_list(names: str | Sequence[str]) -> list[str]:
+    """One name or several, as a list.
+
+    Raises:
+        UsageError: an empty list.
+    """
+    if not names and not isinstance(names, str):
+        raise UsageError("no image is named", "name an image's file, a folder or a zip of images, or a data set")
+    return [names] if isinstance(names, str) else list(names)
+
+
+def told(names: str | Sequence[str]) -> str:
+    """What a user named, as an error says it: ``'photos'``, or ``'a.png' and 2 more``."""
+    first, *more = as_list(names)
+    return f"'{first}' and {len(more)} more" if more else f"'{first}'"
+
+
+def list_files(names: str | Sequence[str]) -> list[File]:
+    """The images' files of what a user named, in the order of the names; none of a data set, which has no files.
+
+    Raises:
+        UsageError: nothing is called so, a data set among other names, a folder or zip without images, or two files
+            whose results would get the same name.
+    """
+    named = as_list(names)
+    if len(named) == 1 and named[0] in DATASETS:
+        return []
+    for name in named:
+        if name in DATASETS:
+            raise UsageError(
+                f"'{name}' is a data set, and stands among other images",
+                f"give '{name}' alone; a folder of that name is './{name}'",
+            )
+    found: dict[str, tuple[str, File]] = {}
+    for name in named:
+        for file in _files(name):
+            if file.title in found:
+                first, other = found[file.title]
+                raise UsageError(
+                    f"{_where(first, other)} and {_where(name, file)} would both give '{file.title}'",
+                    "rename one of them, or give them one after the other, each with an --out of its own",
+                )
+            found[file.title] = name, file
+    return [file for _, file in found.values()]
+
+
+def _where(name: str, file: File) -> str:
+    """A file as an error names it, by what the user typed to give it."""
+    return f"'{name}'" if file.name == name else f"'{file.name}' of '{name}'"
+
+
+def _files(name: str) -> list[File]:
+    """The files of one name."""
+    path = Path(name).expanduser()
+    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+        raise UsageError(
+            f"there is no image, folder or data set '{name}'",
+            "an image's file, a folder or a zip of images, or a name that `gancli data list` shows",
+        )
+    if path.is_file() and not is_zip(path):
+        return [File(_titles([path.name])[0], name, path, partial(path.open, "rb"))]
+    source = open_source(path)
+    try:
+        names = layout.listing(source, "test").names
+    except UsageError:  # no held-out split: then all there are
+        names = layout.listing(source, "train").names
+    return [
+        File(title, file, path / file if path.is_dir() else path, partial(source.open, file))
+        for title, file in zip(_titles(names), names, strict=True)
+    ]
+
+
+def _titles(files: list[str]) -> tuple[str, ...]:
+    """File names without folders and endings, or with them where two would be alike."""
+    plain = [file.rpartition("/")[2].rpartition(".")[0] or file for file in files]
+    return tuple(plain if len(set(plain)) == len(plain) else [file.replace("/", "-") for file in files])
+
+
+def _changed(own: set[tuple[int, int]], size: tuple[int, int], fit: Fit) -> str:
+    """What brought images of these (height, width) to another; empty where none is another."""
+    other = own - {size}
+    if any(height * size[1] != width * size[0] for height, width in other):
+        return _CHANGES[fit]
+    return "resized" if other else ""

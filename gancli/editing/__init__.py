@@ -1,0 +1,1 @@
+"""Images changed by way of latents: inversion, inpainting, arithmetic, translation."""

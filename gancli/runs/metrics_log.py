@@ -1,0 +1,122 @@
+"""Reading ``metrics.jsonl``, also while it is being written. Never imports torch.
+
+A run folder may come from a stranger: what no training writes is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gancli.errors import GancliError
+from gancli.files import refuse_special
+from gancli.runs.health import MOST_LOOKS
+
+LARGEST = 256 << 20
+"""Bytes of a file at most: a line is a second of training, and this is a month."""
+
+MOST_NAMES = 256
+"""Figures of a training at most: it has a few dozen."""
+
+_NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a ``metrics.jsonl``; a last line that a dying process left half written is left out.
+
+    Raises:
+        GancliError: a file that is larger than any training's.
+    """
+    rows: list[dict[str, Any]] = []
+    names: set[str] = set()
+    looks = 0
+    with suppress(FileNotFoundError):
+        refuse_special(path)
+        if path.stat().st_size > LARGEST:
+            raise GancliError(f"{path} is larger than any training's", "name the folder of a training")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                row = None
+                with suppress(ValueError, RecursionError):
+                    row = _tidy(json.loads(line))
+                if row is None:
+                    continue
+                for name in row.keys() - names:
+                    if len(names) >= MOST_NAMES:
+                        del row[name]
+                    else:
+                        names.add(name)
+                looks += "health" in row
+                if looks > MOST_LOOKS:
+                    row.pop("health", None)
+                rows.append(row)
+    return rows
+
+
+def _tidy(row: Any) -> dict[str, Any] | None:
+    """The entries of a row that are as a training writes them; None where the row is none, or is to be forgotten."""
+    if not isinstance(row, dict) or not counts(row.get("round")):
+        return None
+    if "evaluation" in row and not _is_evaluation(row["evaluation"]):
+        return None
+    return {name: value for name, value in row.items() if _NAME.fullmatch(name) and _KINDS.get(name, _number)(value)}
+
+
+def _number(value: Any) -> bool:
+    """Whether it is a number as JSON and 64 bits have it, NaN and infinity included, but not ``true``."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
+
+
+def _finite(value: Any) -> bool:
+    return _number(value) and math.isfinite(value)
+
+
+def counts(value: Any) -> bool:
+    """Whether it is a number of things, such as rounds, as every reader of JSON has it."""
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 1000
+
+
+def _is_health(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) <= 32 and all(map(_text, (*value.keys(), *value.values())))
+
+
+def _is_rollback(value: Any) -> bool:
+    kinds: dict[str, Callable[[Any], bool]] = {
+        "from": counts, "to": counts, "because": _text, "text": _text, "scale": _finite
+    }  # fmt: skip
+    return isinstance(value, dict) and value.keys() == kinds.keys() and all(kinds[k](v) for k, v in value.items())
+
+
+def _is_evaluation(value: Any) -> bool:
+    """Of one that failed, what was wrong; else figures by name, by which the best is chosen, and whether it is."""
+    if not isinstance(value, dict) or not _finite(value.get("seconds")):
+        return False
+    if "failed" in value:
+        return _text(value["failed"])
+    results = value.get("results")
+    return (
+        isinstance(results, dict)
+        and all(isinstance(figure, dict) and all(map(_number, figure.values())) for figure in results.values())
+        and _text(value.get("by"))
+        and value["by"] in results
+        and _text(value.get("fingerprint"))
+        and type(value.get("best")) is bool
+    )
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "health": _is_health,
+    "rollback": _is_rollback,
+    "stopped": _text,
+    "diverged": _text,
+    "evaluation": _is_evaluation,
+}

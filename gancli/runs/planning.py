@@ -1,0 +1,300 @@
+"""Before round one: precision, and how many rounds a budget is. What is decided here is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancli.data import Dataset
+from gancli.data.types import memory
+from gancli.device import multiplies_bf16
+from gancli.errors import UsageError
+from gancli.processes import ALONE, World
+from gancli.recipe import Recipe
+from gancli.rendering.images import grid
+from gancli.runs.previews import FRAMES, Preview
+from gancli.training.loop import Trainer
+
+
+def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
+    """(precision, the reason in words). ``auto`` goes by what the hardware multiplies natively, so that the same
+    machine always decides alike."""
+    if asked != "auto":
+        return asked, "as asked"
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = device.type == "cpu" and multiplies_bf16()
+    if native:
+        return "bf16", f"this {device.type} multiplies bf16 natively"
+    return "fp32", f"this {device.type} does not multiply bf16 natively"
+
+
+WORTH = 1.1
+"""Rounds have to be so many times as fast in bf16 for its three digits to be worth it."""
+
+
+def worthwhile(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 0.4) -> tuple[str, str]:
+    """(precision, the reason in words) for a recipe whose precision was left open, from a few rounds of each in turn.
+
+    Where nothing multiplies bf16 natively, or little is multiplied, fp32 is as fast.
+    """
+    if recipe.training.precision == "fp32":
+        return pick_precision("auto", device)
+    precisions = [recipe.with_values(training={"precision": precision}) for precision in ("fp32", "bf16")]
+    trainers = [_in_the_midst(one, dataset, device) for one in precisions]
+    ratios: list[float] = []
+    start = time.perf_counter()
+    for trainer in trainers:
+        for _ in range(trainer.warm):
+            _span(trainer)
+    while len(ratios) < 2 or (time.perf_counter() - start < seconds and len(ratios) < 25):
+        plain, half = (_span(trainer) for trainer in trainers)
+        ratios.append(plain / half)
+    faster = median(ratios)
+    reason = f"measured just now, a round in bf16 takes {1 / faster:.2f} times as long as in fp32"
+    return "bf16" if faster >= WORTH else "fp32", reason
+
+
+def _span(trainer: Trainer) -> float:
+    """Seconds of a round."""
+    begin = time.perf_counter()
+    trainer.round()
+    _wait(trainer.device)
+    return time.perf_counter() - begin
+
+
+def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
+    """The recipe with the images' shape, the classes and the precision filled in; the budget is still open.
+
+    Raises:
+        UsageError: the recipe wants classes, and the data has none.
+    """
+    _, channels, height, width = dataset.images.shape
+    _check_room(recipe, (channels, height, width), device)
+    precision, _ = pick_precision(recipe.training.precision, device)
+    found: dict[str, dict[str, Any]] = {"data": {"size": [height, width], "channels": channels}}
+    if recipe.latent.classes == "data":
+        if not dataset.classes:
+            raise UsageError(
+                f"'{recipe.model}' is told classes, and {dataset.name} has none",
+                "put the images into one folder a class, or train another model, as in --model quick",
+            )
+        found["latent"] = {"classes": len(dataset.classes)}
+        # Of shards only examples are at hand, which may all be of one class.
+        if dataset.labels is not None and dataset.stream is None and recipe.latent.shares is None:
+            counts = torch.bincount(dataset.labels, minlength=len(dataset.classes)).double()
+            found["latent"]["shares"] = [round(share, 6) for share in (counts / counts.sum()).tolist()]
+    return recipe.with_values(**found, training={"precision": precision})
+
+
+def _check_room(recipe: Recipe, shape: tuple[int, int, int], device: torch.device) -> None:
+    """Make sure that a batch of images, and a grid of samples, have room where they go, before anything is tried.
+
+    What the networks make of them takes many times as much: this is for recipes that nobody can have meant.
+
+    Raises:
+        UsageError: they do not.
+    """
+    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
+    for key in ("batch", "samples"):
+        count = getattr(recipe.training, key)
+        if (needed := 4 * count * math.prod(shape)) > room:
+            raise UsageError(
+                f"training.{key} = {count}: so many images of {shape[1]}x{shape[2]} pixels take "
+                f"{needed / 2**30:,.0f} GiB, and there are {room / 2**30:,.0f}",
+                f"a smaller number, or smaller images, as in --set training.{key}=64 --set data.size=[64,64]",
+            )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a few real rounds cost on this machine.
+
+    Attributes:
+        seconds: a round.
+        look: seconds of a look at what the training makes, of which a run has a fixed number.
+        images: real images a round.
+        parameters: by network.
+        weights: bytes of weights, gradients, optimizer moments and average.
+        activations: bytes that a step keeps for its backward pass.
+    """
+
+    seconds: float
+    look: float
+    images: int
+    parameters: dict[str, int]
+    weights: int
+    activations: int
+
+
+def _look(preview: Preview) -> float:
+    """Seconds of a look, once all that looks share is there."""
+    spans = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        grid(preview.images(), columns=preview.columns)
+        preview.figures()
+        spans.append(time.perf_counter() - begin)
+    return min(spans)
+
+
+MIDST = 500_000
+"""A round in the midst of a training of twice as many: at its beginning, one side may stand still."""
+
+
+def images_a_round(trainer: Trainer) -> int:
+    """Real images that a round draws in the midst of a training."""
+    return sum(player.steps_in(MIDST) * trainer.settings.batch for player in trainer.players if player.real)
+
+
+def _in_the_midst(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
+    """A throwaway training that has come halfway."""
+    trainer = Trainer(recipe.with_values(training={"rounds": 2 * MIDST}), dataset, device)
+    trainer.rounds = MIDST
+    return trainer
+
+
+def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 3.0) -> Measurement:
+    """Train a throwaway copy for a moment. The training that follows starts from its own seed, untouched by this."""
+    trainer = _in_the_midst(recipe, dataset, device)
+    with saved_bytes() as kept:
+        trainer.round()
+    for _ in range(trainer.warm):
+        trainer.round()
+    _wait(device)
+    # The median of short spans: another program that takes the machine for a moment must not plan the whole run.
+    spans: list[float] = []
+    start = time.perf_counter()
+    while len(spans) < 3 or (time.perf_counter() - start < seconds and len(spans) < 200):
+        spans.append(_span(trainer))
+    parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
+    return Measurement(
+        seconds=median(spans),
+        look=_look(Preview(trainer, dataset)),
+        images=images_a_round(trainer),
+        parameters=parameters,
+        weights=state_bytes(trainer),
+        activations=kept[0],
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with nothing left open.
+
+    Attributes:
+        recipe: with its precision and its rounds.
+        precision: the reason for its precision, in words.
+        measurement: what its rounds cost; None where nobody asked.
+    """
+
+    recipe: Recipe
+    precision: str
+    measurement: Measurement | None
+
+
+def in_minutes(recipe: Recipe) -> bool:
+    """Whether the budget can be told in rounds only by measuring them."""
+    return recipe.training.rounds is None and recipe.training.budget.endswith("minutes")
+
+
+def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool = False, world: World = ALONE) -> Plan:
+    """Decide what a recipe leaves open; one that leaves nothing open stays as it is.
+
+    Where several processes are to train, each tries its share of a batch at the same time as the others, and all
+    decide alike. What they will have to tell each other is not tried.
+
+    Args:
+        recipe: as it was asked for.
+        dataset: what it is to be trained on.
+        device: where.
+        measured: whether to measure what its rounds cost, also where its budget is not in minutes.
+        world: the processes that are to train it.
+    """
+    asked = recipe.training.precision
+    recipe, why = resolve(recipe, dataset, device), "as asked"
+    share = {"batch": max(2, recipe.training.batch // world.size)}
+    if asked == "auto":
+        precision, why = world.tell(worthwhile(recipe.with_values(training=share), dataset, device))
+        recipe = recipe.with_values(training={"precision": precision})
+    measurement = None
+    if measured or in_minutes(recipe):
+        measurement = measure(recipe.with_values(training=share), dataset, device)
+    if measurement is not None and world.size > 1:
+        seconds, look = world.most([measurement.seconds, measurement.look])
+        images = world.size * measurement.images
+        measurement = dataclasses.replace(measurement, seconds=seconds, look=look, images=images)
+    if recipe.training.rounds is None:
+        if measurement:
+            images = measurement.images
+        elif recipe.training.budget.endswith("rounds"):
+            images = 1  # not asked for: no training is built to count them
+        else:
+            images = images_a_round(_in_the_midst(recipe, dataset, device))
+        seconds = measurement.seconds if measurement else math.nan
+        looks = FRAMES * measurement.look if measurement else 0.0
+        rounds = rounds_of(recipe, dataset.count, images, seconds, looks)
+        recipe = recipe.with_values(training={"rounds": rounds})
+    return Plan(recipe, why, measurement)
+
+
+def rounds_of(recipe: Recipe, count: int, images: int, seconds: float, looks: float = 0.0) -> int:
+    """A budget in rounds.
+
+    Args:
+        recipe: with its budget in words.
+        count: images in the data set, which an epoch shows once.
+        images: that a round draws.
+        seconds: that a round takes, of which a budget in minutes makes use.
+        looks: seconds that the looks of a whole run take; they take at most half of a budget in minutes.
+    """
+    number, unit = recipe.training.budget.split()
+    if unit == "minutes":
+        budget = 60 * float(number)
+        return max(1, round(max(budget - looks, budget / 2) / seconds))
+    a_round = {"rounds": 1.0, "epochs": images / count, "kimg": images / 1000}[unit]
+    return max(1, round(float(number) / a_round))
+
+
+def state_bytes(trainer: Trainer) -> int:
+    """Bytes of weights, their gradients, optimizer moments and the average."""
+    weights = [p for network in trainer.networks.values() for p in network.parameters()]
+    moments = [
+        value
+        for optimizer in trainer.optimizers.values()
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, Tensor)
+    ]
+    average = list(trainer.average.parameters()) if trainer.average is not None else []
+    return sum(t.nbytes for t in [*weights, *weights, *moments, *average])
+
+
+@contextmanager
+def saved_bytes() -> Generator[list[int]]:
+    """Counts the bytes that autograd keeps for the backward passes within."""
+    total = [0]
+
+    def pack(tensor: Tensor) -> Tensor:
+        total[0] += 0 if isinstance(tensor, torch.nn.Parameter) else tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield total
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

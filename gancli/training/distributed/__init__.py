@@ -1,0 +1,1 @@
+"""Layers that compute over several processes what one would."""

@@ -1,0 +1,1 @@
+"""Naming models, and the models that come with gancli."""

@@ -1,0 +1,186 @@
+"""One way to name a model: a zoo entry, a run folder, a file. Never imports torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gancli import checkpoint, lock, plugins
+from gancli.errors import GancliError, UsageError, nearest
+from gancli.files import check_folder
+
+MODEL_FILE = "model.safetensors"
+BEST_FILE = "best.safetensors"
+STATE_FILE = "state.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
+SNAPSHOTS = "snapshots"
+RUNS = Path("runs")
+
+
+def zoo_folder() -> Path:
+    """The zoo: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "_zoo"
+    return inside if inside.is_dir() else package.parent / "zoo"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A zoo model with weights for one data set, or with none yet.
+
+    Attributes:
+        model: the recipe's name.
+        data: the data set; None for a recipe without weights.
+        path: the weights.
+    """
+
+    model: str
+    data: str | None
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """As users type it."""
+        return f"{self.model}/{self.data}" if self.data else self.model
+
+    def header(self) -> dict[str, Any]:
+        """The weights' header; empty without weights."""
+        return checkpoint.read_header(self.path) if self.path else {}
+
+
+def models() -> list[str]:
+    """Names of the zoo's recipes."""
+    return sorted(path.parent.name for path in zoo_folder().glob("*/recipe.toml"))
+
+
+def entries() -> Iterator[Entry]:
+    """Every weights file of the zoo; a model that has none comes once, without data."""
+    for model in models():
+        files = sorted(path for path in (zoo_folder() / model).glob("*.safetensors") if not is_discriminator(path))
+        yield from (Entry(model, path.stem, path) for path in files)
+        if not files:
+            yield Entry(model, None, None)
+
+
+def discriminator_path(weights: Path) -> Path:
+    """Where the discriminator of a model lies, if it came with it: beside the weights."""
+    beside = DISCRIMINATOR_FILE if weights.name == MODEL_FILE else f"{weights.stem}-{DISCRIMINATOR_FILE}"
+    return weights.with_name(beside)
+
+
+def is_discriminator(path: Path) -> bool:
+    """Whether a file has a discriminator's name."""
+    return path.name.endswith(DISCRIMINATOR_FILE)
+
+
+def recipe_table(model: str) -> dict[str, Any]:
+    """The unchecked tables of a zoo recipe, or of a recipe file named by its path.
+
+    Raises:
+        UsageError: no such model.
+    """
+    if model.endswith(".toml"):
+        if not Path(model).is_file():
+            raise UsageError(f"no such file: {model}", "name a recipe's TOML file, or a model of `gancli zoo list`")
+        from gancli.recipe import read
+
+        return read(Path(model))
+    if model not in models():
+        raise UsageError(f"no model is called '{model}'", nearest(model, models()))
+    table = tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))
+    plugins.trust(table)
+    return table
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a run whose budget is spent, by state and model; false where they cannot be read."""
+    try:
+        headers = [checkpoint.read_header(folder / name) for name in (STATE_FILE, MODEL_FILE)]
+        return all(header["rounds"] >= header["recipe"]["training"]["rounds"] for header in headers)
+    except (GancliError, OSError, KeyError, TypeError):
+        return False
+
+
+def newest_run(*, unfinished: bool = False) -> Path:
+    """The run folder under ``runs/`` that was written to last.
+
+    Args:
+        unfinished: look only at runs whose budget is not spent and that no process is training.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [path.parent for path in RUNS.glob(f"*/{MODEL_FILE}") if not path.parent.name.startswith(".")]
+    if unfinished:
+        waiting = [folder for folder in found if not is_finished(folder)]
+        found = [folder for folder in waiting if not lock.holder(folder)]
+        if not found:
+            raise UsageError(
+                f"there is no unfinished run in {RUNS}/{' but what is being trained just now' if waiting else ''}",
+                "name one, as in `gancli train --resume runs/NAME`, or start one: `gancli train digits`",
+            )
+    if not found:
+        raise UsageError(
+            f"there is no run in {RUNS}/",
+            "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
+        )
+    return max(found, key=lambda folder: (folder / MODEL_FILE).stat().st_mtime_ns)
+
+
+def check_new(folder: Path) -> None:
+    """Make sure, before any long work, that a run can be made here.
+
+    Raises:
+        UsageError: something else is there already, or the place cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
+    check_folder(folder.parent)
+
+
+def find(name: str | None) -> Path:
+    """The weights file that a name stands for.
+
+    Args:
+        name: ``dcgan/mnist``, a run folder, a ``.safetensors`` file; None for the newest run.
+
+    Raises:
+        UsageError: nothing is called so.
+    """
+    if name is None:
+        return newest_run() / MODEL_FILE
+    path = Path(name)
+    if path.is_file():
+        return path
+    # An empty name would be the current folder.
+    if name and (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    known = {entry.name: entry.path for entry in entries() if entry.path}
+    if name in known:
+        return known[name]
+    if name and path.is_dir():
+        raise UsageError(f"{name} is a folder without {MODEL_FILE}", "name the folder of a training")
+    if path.suffix == ".safetensors":
+        raise UsageError(f"no such file: {name}", "check the path")
+    of_model = [entry for entry in known if entry.split("/")[0] == name]
+    hint = f"one of: {', '.join(of_model)}" if of_model else nearest(name, known)
+    raise UsageError(f"no model is called '{name}'", f"{hint or 'train one'}; `gancli zoo list` shows all")
+
+
+def in_zoo(path: Path) -> bool:
+    """Whether a file lies where the zoo's weights do."""
+    return path.parent.parent.resolve() == zoo_folder()
+
+
+def label(path: Path) -> str:
+    """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
+    if in_zoo(path):
+        return f"{path.parent.name}/{path.stem}"
+    folder = path.resolve().parent
+    if folder.name == SNAPSHOTS:
+        return f"{folder.parent.name}/{path.stem}"
+    run = folder.name
+    return run if path.name == MODEL_FILE else f"{run}/{path.stem}" if path.name == BEST_FILE else path.stem
