@@ -1,4 +1,4 @@
-"""The discriminator also names the class (Odena, Olah, Shlens 2017, "Conditional image synthesis with ACGANs")."""
+"""The discriminator also classifies (Odena, Olah, Shlens 2017, "Conditional image synthesis with ACGANs")."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
-from gancli.objectives.adversarial import Adversarial, Inputs
-from gancli.objectives.base import Turn
+from gancli.objectives.adversarial import Adversarial
+from gancli.terms.step import Score, Step, Term
 
 
 class AuxiliaryClassifier(Adversarial):
-    """D maximises L_S + L_C, G maximises L_C - L_S (section 3): source right or wrong, class right for both.
+    """D maximises L_S + L_C, G maximises L_C - L_S (section 3): L_S is the source, L_C the class.
 
     Args:
+        networks: ``generator``, and ``discriminator`` with the head "class".
         class_weight: of the class loss; the paper's is 1.
+        options: those of :class:`Adversarial`.
     """
 
     labelled: ClassVar[bool] = True
@@ -32,26 +34,27 @@ class AuxiliaryClassifier(Adversarial):
     ) -> None:
         super().__init__(networks, **options)
         self.class_weight = class_weight
-        if getattr(self.discriminator, "reads", ()) != ("class",):
+        if "class" not in self.discriminator.heads:
             raise UsageError(
-                "objective 'acgan' needs a discriminator that reads the class",
-                'as in --set networks.discriminator.reads=["class"]',
+                "objective 'acgan' needs a discriminator with a class head",
+                'as in --set networks.discriminator.heads=["class"]',
             )
 
-    def logits(self, said: tuple[Tensor, Tensor]) -> Tensor:
-        """Of (real or fake, class)."""
-        return said[0].float()
+    def discriminator_terms(self) -> list[Term]:
+        """-L_C = -E[log P(C = c | x_real)] - E[log P(C = c | x_fake)] (equation 3) besides."""
+        return [*super().discriminator_terms(), Term("class", self._class_loss, self.class_weight)]
 
-    def discriminator_terms(self, turn: Turn, real_said: Any, fake_said: Any, inputs: Inputs) -> dict[str, Tensor]:
-        """-L_C = -E[log P(C = c | x_real)] - E[log P(C = c | x_fake)] (equation 3)."""
-        return {"class": self._class_loss(real_said, turn.labels) + self._class_loss(fake_said, inputs["y"])}
+    def generator_terms(self) -> list[Term]:
+        """The part of -L_C that depends on the generator besides."""
+        fake = Term("class/fake", lambda step: _entropy(step.fake_score, step.latents["y"]), self.class_weight)
+        return [*super().generator_terms(), fake]
 
-    def generator_terms(self, turn: Turn, fake: Tensor, said: Any, inputs: Inputs) -> dict[str, Tensor]:
-        """The part of -L_C that depends on the generator."""
-        return {"class/fake": self._class_loss(said, inputs["y"])}
+    def _class_loss(self, step: Step) -> Tensor:
+        return _entropy(step.real_score, step.labels) + _entropy(step.fake_score, step.latents["y"])
 
-    def _class_loss(self, said: tuple[Tensor, Tensor], classes: Tensor) -> Tensor:
-        return self.class_weight * F.cross_entropy(said[1].float(), classes)
+
+def _entropy(score: Score, classes: Tensor) -> Tensor:
+    return F.cross_entropy(score.heads["class"], classes)
 
 
 OBJECTIVE = AuxiliaryClassifier

@@ -1,4 +1,4 @@
-"""Both sides are told the class (Mirza and Osindero 2014, "Conditional generative adversarial nets")."""
+"""Class-conditional generator and discriminator (Mirza and Osindero 2014, "Conditional generative adversarial nets")."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from gancli.errors import UsageError
-from gancli.objectives.adversarial import Adversarial, Inputs
-from gancli.objectives.base import Turn
+from gancli.objectives.adversarial import Adversarial
 
 
 class Conditional(Adversarial):
@@ -19,19 +18,11 @@ class Conditional(Adversarial):
 
     def __init__(self, networks: Mapping[str, nn.Module], **options: Any) -> None:
         super().__init__(networks, **options)
-        if not getattr(self.discriminator, "told_class", False):
+        if "y" not in self.discriminator.conditioning:
             raise UsageError(
-                "objective 'cgan' needs a discriminator that is told the class",
-                "as in --set networks.discriminator.told_class=true",
+                "objective 'cgan' needs a discriminator that is conditioned on the class",
+                "as in --set networks.discriminator.conditional=true",
             )
-
-    def about_real(self, turn: Turn) -> Inputs:
-        """The labels of the batch."""
-        return {"y": turn.labels}
-
-    def about_fake(self, inputs: Inputs) -> Inputs:
-        """The classes that the generator was asked for."""
-        return {"y": inputs["y"]}
 
 
 OBJECTIVE = Conditional

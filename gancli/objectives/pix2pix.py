@@ -9,29 +9,28 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.objectives.adversarial import Adversarial, Inputs
-from gancli.objectives.base import Batch, Outcome, Turn
+from gancli.objectives.adversarial import Adversarial
+from gancli.terms.step import Batch, Step, Term
 
 
 class Pix2Pix(Adversarial):
-    """The generator makes the image of a source; the discriminator sees both and judges whether they belong together.
+    """The generator translates a source; the discriminator sees both and decides whether the pair is real.
 
     Equation 4: the generator minimises ``adversarial`` times its loss against the discriminator plus ``l1`` times the
     mean absolute difference to the true image (equation 3). Where most of an image is right already, as around a hole,
-    the median that the absolute difference asks for is to leave all as it is; the squared one (``l2``; Pathak et al.
-    2016, equation 1) asks for the mean.
+    the absolute difference is smallest for the source itself (a median); the squared one (``l2``; Pathak et al. 2016,
+    equation 1) is smallest for the mean.
 
     Args:
         networks: ``generator``, called with ``source``, and ``discriminator``, called with image and ``source``.
         l1: weight of the mean absolute difference; lambda in the paper, 100 there.
         l2: weight of the mean squared difference, of pixels in the generator's range; none in the paper.
-        adversarial: weight of the generator's loss; 1 in the paper. A smaller one trusts the difference more, which
-            gives blurrier images that are nearer to the truth on average.
+        adversarial: weight of the generator's loss; 1 in the paper. A smaller one gives blurrier images that are nearer
+            to the truth on average.
         options: those of :class:`Adversarial`.
     """
 
     takes = "source"
-    generator_sees_data = True
 
     def __init__(
         self,
@@ -43,37 +42,26 @@ class Pix2Pix(Adversarial):
         **options: Any,
     ) -> None:
         super().__init__(networks, **options)
-        self.l1, self.l2, self.adversarial = l1, l2, adversarial
+        self.l1, self.l2, self.generator_weight = l1, l2, adversarial
 
-    def inputs(self, turn: Turn) -> Inputs:
-        """The sources of the batch."""
-        return {"source": turn.source}
+    def generator_terms(self) -> list[Term]:
+        """lambda E[|y - G(x)|] (equations 3 and 4) and E[(y - G(x))^2] besides, each where its weight is above 0."""
+        terms = [Term("l1", lambda step: _off(step).abs().mean(), self.l1)]
+        terms.append(Term("l2", lambda step: _off(step).square().mean(), self.l2))
+        return [*super().generator_terms(), *(term for term in terms if term.weight)]
 
-    def about_real(self, turn: Turn) -> Inputs:
-        """The sources of the real images."""
-        return {"source": turn.source}
-
-    def about_fake(self, inputs: Inputs) -> Inputs:
-        """The sources that the fakes were made from."""
-        return inputs
-
-    def generator_terms(self, turn: Turn, fake: Tensor, said: Any, inputs: Inputs) -> dict[str, Tensor]:
-        """lambda E[|y - G(x)|] (equations 3 and 4), and E[(y - G(x))^2] in its place or beside it."""
-        off = fake.float() - turn.images
-        terms = {"l1": (self.l1, off.abs), "l2": (self.l2, off.square)}
-        return {name: weight * differences().mean() for name, (weight, differences) in terms.items() if weight}
-
-    def deceive(self, turn: Turn) -> Outcome:
-        """The generator's step, its adversarial loss weighted."""
-        outcome = super().deceive(turn)
-        outcome.losses["generator"] = self.adversarial * outcome.losses["generator"]
-        return outcome
-
-    def preview(self, published: nn.Module, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
+    def preview(
+        self, exported: Mapping[str, nn.Module], inputs: dict[str, Tensor], real: Callable[[], Batch]
+    ) -> Tensor:
         """Source, result and true image in turn: three pictures for each pair."""
         batch = real()
         assert batch.source is not None
-        return torch.stack([batch.source, published(source=batch.source), batch.images], 1).flatten(0, 1)
+        made = exported["generator"](source=batch.source)
+        return torch.stack([batch.source, made, batch.images], 1).flatten(0, 1)
+
+
+def _off(step: Step) -> Tensor:
+    return step.fake.float() - step.real
 
 
 OBJECTIVE = Pix2Pix

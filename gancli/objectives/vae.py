@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gancli.objectives.autoencoder import Autoencoder
-from gancli.objectives.base import Outcome, Turn
+from gancli.terms.step import Step, Term
 
 
 def posterior(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -16,9 +16,9 @@ def posterior(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_variance
 
 
-def draw(mean: Tensor, log_variance: Tensor, turn: Turn) -> Tensor:
+def draw(mean: Tensor, log_variance: Tensor, step: Step) -> Tensor:
     """z = mean + sd * noise: a sample of q(z | x) through which gradients pass (section 2.4)."""
-    return mean + (0.5 * log_variance).exp() * turn.normal_like(mean)
+    return mean + (0.5 * log_variance).exp() * step.random.normal(mean.shape, mean.dtype)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -27,19 +27,27 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 class Vae(Autoencoder):
-    """Makes the evidence lower bound large (equations 8 and 10), with one sample of z for each image.
+    """Maximises the evidence lower bound (equations 8 and 10), with one sample of z for each image.
 
     All figures are nats per image: ``elbo`` = -(``loss/reconstruction`` + ``loss/kl``).
     """
 
     codes: ClassVar[int] = 2
 
-    def play(self, turn: Turn) -> Outcome:
-        """A step of both networks."""
-        mean, log_variance = posterior(self.encoder, turn.images)
-        reconstruction = self.surprise(draw(mean, log_variance, turn), turn.images)
-        kl = divergence(mean, log_variance).mean()
-        return Outcome({"reconstruction": reconstruction, "kl": kl}, {"elbo": -(reconstruction + kl).detach()})
+    def terms(self) -> list[Term]:
+        """Reconstruction and KL divergence."""
+        return [*super().terms(), Term("kl", lambda step: divergence(*self._posterior(step)).mean())]
+
+    def figures(self, step: Step) -> dict[str, Tensor]:
+        """The evidence lower bound."""
+        return {"elbo": -(step.losses["reconstruction"] + step.losses["kl"]).detach()}
+
+    def encode(self, step: Step) -> Tensor:
+        """A sample of q(z | x)."""
+        return draw(*self._posterior(step), step)
+
+    def _posterior(self, step: Step) -> tuple[Tensor, Tensor]:
+        return step.once("posterior", lambda: posterior(self.encoder, step.real))
 
 
 OBJECTIVE = Vae

@@ -1,4 +1,4 @@
-"""The words for what is wrong with a recipe: where, what stands there, what should."""
+"""Messages of validation errors: which key, its value, and what it should be."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DEEPEST = 16
 """Tables and lists within each other, at most."""
 
 MOST = 20
-"""Faults that are listed; a file from a stranger may hold a million."""
+"""Errors that are listed; a file from a stranger may hold a million."""
 
 _short = Repr()
 _short.maxstring, _short.maxother, _short.maxlist, _short.maxdict, _short.maxlevel = 80, 80, 8, 4, 3
 
-# What should stand there, by pydantic's name of the fault.
+# What a value should be, by pydantic's type of error.
 _WORDS = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -56,28 +56,28 @@ def dotted(path: Iterable[Any]) -> str:
 
 
 def not_a_table(where: str, value: Any) -> str:
-    """The fault of a value where a table belongs."""
+    """The error of a value where a table belongs."""
     return f"{where} = {shown(value)}: should be a table, as in {where}.KEY=VALUE"
 
 
-def refuse(faults: Sequence[str]) -> None:
-    """All faults as one error, if there are any.
+def raise_all(errors: Sequence[str]) -> None:
+    """All errors as one, if there are any.
 
     Raises:
         UsageError: with a line for each of the first :data:`MOST`.
     """
-    if not faults:
+    if not errors:
         return
-    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-    more = [f"  … and {len(faults) - MOST} more"] if len(faults) > MOST else []
+    count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    more = [f"  … and {len(errors) - MOST} more"] if len(errors) > MOST else []
     raise UsageError(
-        "\n".join([f"the recipe has {count}:", *(f"  {fault}" for fault in faults[:MOST]), *more]),
+        "\n".join([f"the recipe has {count}:", *(f"  {error}" for error in errors[:MOST]), *more]),
         "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
     )
 
 
 def matching(pattern: str, demand: str) -> AfterValidator:
-    """A check of text whose fault says in words what is asked for."""
+    """A check of text by a regular expression; ``demand`` completes "should be …"."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -96,7 +96,7 @@ def whole(value: Any) -> Any:
 
 
 def unwritable(value: Any, path: tuple[Any, ...] = ()) -> Iterator[str]:
-    """Faults of what no recipe file could hold: dates, broken Unicode, numbers beyond 64 bits, too deep a nest."""
+    """Errors of what no recipe file could hold: dates, broken Unicode, numbers beyond 64 bits, too deep a nest."""
     where = dotted(path)
     if len(path) > DEEPEST:
         yield f"{dotted(path[:3])}…: more than {DEEPEST} tables and lists within each other"
@@ -123,40 +123,40 @@ def _unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def of(
+def from_pydantic(
     error: ValidationError, schema: type[BaseModel], prefix: tuple[str, ...] = (), more: Sequence[str] = ()
 ) -> Iterator[str]:
-    """What a schema found, in words.
+    """Pydantic's errors as messages.
 
     Args:
-        error: the finding.
-        schema: the schema that was asked.
-        prefix: path of the table that it was asked about.
-        more: keys that are known there besides the schema's.
+        error: what pydantic raised.
+        schema: that was validated against.
+        prefix: path of the table that was validated.
+        more: keys that are valid there besides the schema's.
     """
-    for count, fault in enumerate(error.errors(include_url=False)):
-        loc = fault["loc"]
+    for count, found in enumerate(error.errors(include_url=False)):
+        loc = found["loc"]
         named = bool(loc) and loc[-1] == "[key]"
-        where, value = dotted((*prefix, *(loc[:-1] if named else loc))), shown(fault["input"])
+        where, value = dotted((*prefix, *(loc[:-1] if named else loc))), shown(found["input"])
         if count >= MOST:
             yield where  # counted, not shown
-        elif fault["type"] == "extra_forbidden":
+        elif found["type"] == "extra_forbidden":
             known = [*_fields(schema, loc[:-1]), *more]
             yield f"{where} = {value}: unknown key, {nearest(str(loc[-1])[:64], known)}"
-        elif fault["type"] == "missing":
+        elif found["type"] == "missing":
             yield f"{where}: missing"
-        elif fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
-            yield not_a_table(where, fault["input"])
+        elif found["type"] in ("model_type", "dict_type", "model_attributes_type"):
+            yield not_a_table(where, found["input"])
         else:
-            yield f"{where}{'' if named else f' = {value}'}: {'the name ' if named else ''}{_demand(fault)}"
+            yield f"{where}{'' if named else f' = {value}'}: {'the name ' if named else ''}{_demand(found)}"
 
 
-def _demand(fault: Mapping[str, Any]) -> str:
-    """``should be …`` for one finding."""
-    if words := _WORDS.get(fault["type"]):
-        return "should be " + words.format(**{key: _plain(bound) for key, bound in fault.get("ctx", {}).items()})
-    # A type of fault that only another package's component can have.
-    return "should " + re.sub(r"^\w+ should ", "", fault["msg"]) if " should " in fault["msg"] else "is not valid"
+def _demand(found: Mapping[str, Any]) -> str:
+    """``should be …`` for one error."""
+    if words := _WORDS.get(found["type"]):
+        return "should be " + words.format(**{key: _plain(bound) for key, bound in found.get("ctx", {}).items()})
+    # A type of error that only another package's component can have.
+    return "should " + re.sub(r"^\w+ should ", "", found["msg"]) if " should " in found["msg"] else "is not valid"
 
 
 def _plain(bound: Any) -> str:

@@ -1,0 +1,93 @@
+"""Tables laid over recipes: variants for data sets and ``--set`` assignments."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gancli.errors import UsageError
+from gancli.recipe import validation_errors as words
+
+def for_data(table: Mapping[str, Any], data: str, labelled: bool = False) -> dict[str, Any]:
+    """A recipe's tables for one data set.
+
+    Args:
+        table: with, if any, ``[labelled]`` for data with classes, and ``[datasets.NAME]``; both are laid over the rest.
+        data: the data set's name.
+        labelled: whether the data has classes that the model is to be told.
+
+    Raises:
+        UsageError: there is something else where a table belongs.
+    """
+    own = {key: value for key, value in table.items() if key not in ("datasets", "labelled")}
+    told = _tables("labelled", table.get("labelled", {}))
+    variants = _tables("datasets", table.get("datasets", {}))
+    variant = _tables(f"datasets.{words.dotted([data])}", variants.get(data, {}))
+    for part in (own, told, variant):
+        for section in ("data", "training"):  # the command line lays its own over these
+            _tables(section, part.get(section, {}))
+    own = merge(own, told) if labelled else own
+    return merge(merge(own, variant), {"data": {"name": data}})
+
+
+def _tables(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        words.raise_all([words.not_a_table(where, value)])
+    return value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables, ``over`` winning."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Tables with ``section.key=value`` assignments applied; a value is TOML, or else a plain string.
+
+    Raises:
+        UsageError: an assignment without ``=`` or without a key, or one that is nested too deeply.
+    """
+    merged = dict(table)
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        keys = [key.strip() for key in path.split(".")]
+        if not equals or not all(keys):
+            raise UsageError(
+                f"--set takes KEY=VALUE, not {words.shown(text)}", "as in --set optimizer.generator.lr=2e-4"
+            )
+        if len(keys) > words.DEEPEST:
+            raise UsageError(
+                f"--set {words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
+                "as in --set optimizer.generator.lr=2e-4",
+            )
+        leaf = _value(value)
+        tree: dict[str, Any] = {keys[-1]: leaf}
+        for key in reversed(keys[:-1]):
+            tree = {key: tree}
+        merged = merge(merged, tree)
+    return merged
+
+
+def _value(text: str) -> Any:
+    """TOML, or else the text itself."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except RecursionError:
+        raise UsageError(f"--set: {words.shown(text)} nests its lists too deeply", "write fewer brackets") from None
+    except ValueError:  # not TOML, or a number of thousands of digits
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two documents differ: (dotted path, old value, new value), None for an absent one."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*old, *(key for key in new if key not in old)]
+        parts = [differences(old.get(k), new.get(k), f"{path}.{k}" if path else str(k)) for k in keys]
+        return [found for part in parts for found in part]
+    return [] if old == new else [(path, old, new)]
