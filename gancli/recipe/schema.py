@@ -13,11 +13,9 @@ from gancli import registry
 from gancli.errors import UsageError
 from gancli.files import refuse_special
 from gancli.recipe import validation_errors as words
+from gancli.recipe.migration import FORMAT, migrate
 from gancli.recipe.sections import Data, Latent, Model, Network, Objective, Optimizer, Part, Table, Training
 from gancli.recipe.validation import with_components
-
-FORMAT = 1
-"""Version of the recipe's layout; a reader refuses a newer one."""
 
 DESCRIPTIVE = ("summary", "paper", "teaches", "limits")
 """What a recipe says of itself; it decides nothing."""
@@ -26,7 +24,7 @@ DESCRIPTIVE = ("summary", "paper", "teaches", "limits")
 class Recipe(Table):
     """The whole document; see the field descriptions of its sections."""
 
-    format: Annotated[Literal[1], BeforeValidator(words.whole)] = FORMAT
+    format: Annotated[Literal[2], BeforeValidator(words.whole)] = FORMAT
     model: Model = Field(description="what the field calls it")
     summary: str = ""
     paper: str = ""
@@ -69,6 +67,7 @@ def parse(table: Mapping[str, Any], *, components: bool = True) -> Recipe:
         UsageError: listing every error with its path, its value and the nearest known name.
     """
     words.raise_all(list(words.unwritable(table)))
+    table = migrate(table)
     if type(newer := table.get("format")) is int and newer > FORMAT:
         raise UsageError(
             f"the recipe has the format {newer}, and this version of gancli reads {FORMAT}", "bring gancli up to date"
@@ -78,7 +77,6 @@ def parse(table: Mapping[str, Any], *, components: bool = True) -> Recipe:
         registry.validate(Recipe, table)
     except ValidationError as error:
         errors += words.from_pydantic(error, Recipe)
-    table = dict(table)
     if components:
         table, found = with_components(table)
         errors += found
