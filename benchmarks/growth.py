@@ -156,7 +156,7 @@ def cost(folder: str, point: Point, span: float) -> Point:
         trainer.round()
     train = _median_seconds(trainer.round, span) / planning.images_a_round(trainer)
     draws = max(1, DRAWN // point["batch"])
-    draw = _median_seconds(lambda: [trainer.feed.next() for _ in range(draws)], span / 4) / draws / point["batch"]
+    draw = _median_seconds(lambda: [trainer.batches.next() for _ in range(draws)], span / 4) / draws / point["batch"]
     return {"train": train, "draw": draw, **_memory()}
 
 

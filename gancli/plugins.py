@@ -16,7 +16,7 @@ from typing import Any
 
 from gancli.errors import UsageError, nearest
 
-KINDS = ("extractor", "architecture", "objective", "optimizer")
+KINDS = ("extractor", "architecture", "objective", "loss", "regularizer", "augmentation", "optimizer")
 """What packages can offer."""
 
 _allowed: set[str] = set()

@@ -1,9 +1,9 @@
-"""Names to code: which architectures, objectives, losses, penalties and optimizers there are.
+"""The registry: architectures, objectives, losses, regularizers, augmentations, metrics and optimizers by name.
 
-A family is a file of ``gancli/architectures/`` or ``gancli/objectives/``: to add one, add the file. Names are listed
-from the file names, so that listing imports no torch; code is imported when it is asked for. Other packages and tests
-add theirs with :func:`add`, or offer them by entry points, which are imported when they are named by somebody who may:
-see :mod:`gancli.plugins`. Nothing that a file says can name a module to import: names are looked up, never imported.
+An architecture or objective is a file of ``gancli/architectures/`` or ``gancli/objectives/`` without a leading
+underscore; the other kinds are tables. Names are listed from file names, so that listing imports no torch; code is
+imported on first use. Other packages and tests add theirs with :func:`add`, or offer them by entry points, which are
+imported only where :mod:`gancli.plugins` allows it. A recipe names components, never modules to import.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from gancli.plugins import KINDS, is_allowed, offered
 # Kinds whose members are files, and kinds whose members are entries of one table.
 _FOLDERS = {"architecture": "architectures", "objective": "objectives"}
 _TABLES = {
-    "loss": ("gancli.objectives.base", "LOSSES"),
-    "term": ("gancli.objectives.base", "TERMS"),
+    "loss": ("gancli.terms.losses", "LOSSES"),
+    "regularizer": ("gancli.terms.regularizers", "REGULARIZERS"),
+    "augmentation": ("gancli.terms.augmentation", "AUGMENTATIONS"),
     "optimizer": ("gancli.training.optimizers", "OPTIMIZERS"),
 }
 _added: dict[tuple[str, str], Any] = {}
@@ -37,7 +38,7 @@ Offered = TypeVar("Offered")
 @cache
 def _files(folder: str) -> tuple[str, ...]:
     paths = (Path(__file__).parent / folder).glob("*.py")
-    stems = (path.stem for path in paths if not path.stem.startswith("_") and path.stem != "base")
+    stems = (path.stem for path in paths if not path.stem.startswith("_"))
     return tuple(sorted(stem.replace("_", "-") for stem in stems))
 
 
@@ -92,7 +93,8 @@ def add(kind: str, name: str, code: Any) -> None:
     """Register code of another package under a new name.
 
     Args:
-        kind: ``architecture`` (a dict from role to network class), ``objective``, ``loss``, ``term`` or ``optimizer``.
+        kind: ``architecture`` (a dict from role to network class), ``objective``, ``loss``, ``regularizer``,
+            ``augmentation`` or ``optimizer``.
         name: the name that recipes use.
         code: what :func:`get` returns for it.
 

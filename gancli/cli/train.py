@@ -303,7 +303,7 @@ def _stored(
     return stored
 
 
-def check_device(recipe: Recipe, where: torch.device, world: World) -> None:
+def check_device(recipe: Recipe, where: torch.device) -> None:
     """A new run asks for nothing that its device cannot do.
 
     Raises:
@@ -313,14 +313,6 @@ def check_device(recipe: Recipe, where: torch.device, world: World) -> None:
     if training.precision == "tf32" and where.type != "cuda":
         raise UsageError(
             f"tf32 is what NVIDIA's GPUs compute in, and this is {where.type}", "--precision fp32, or auto"
-        )
-    if training.cuda_graphs and where.type != "cuda":
-        raise UsageError(
-            f"training.cuda_graphs = true: NVIDIA's GPUs have such, and this is {where.type}", "leave it out"
-        )
-    if training.cuda_graphs and world.size * training.accumulate > 1:
-        raise UsageError(
-            "training.cuda_graphs = true: a round of several processes or parts is not recorded", "leave it out"
         )
 
 
@@ -344,7 +336,7 @@ def _prepare(
     recipe = stored or parse(tables())
     where = pick_device(device)
     if stored is None:
-        check_device(recipe, where, world)
+        check_device(recipe, where)
     with progress_bar(quiet=quiet) as progress, one_by_one(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     if not quiet:

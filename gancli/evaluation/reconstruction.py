@@ -126,7 +126,7 @@ def lower_bound(model: Model, images: Tensor, seed: int = 0) -> dict[str, Tensor
         seed: of the noise in the one z that is drawn for each image.
     """
     from gancli.model import from_uint8
-    from gancli.objectives.autoencoder import surprise
+    from gancli.objectives.autoencoder import negative_log_likelihood
     from gancli.objectives.vae import divergence, posterior
 
     how: dict[str, Any] = model.recipe.objective.options
@@ -134,6 +134,6 @@ def lower_bound(model: Model, images: Tensor, seed: int = 0) -> dict[str, Tensor
     mean, log_variance = posterior(model.networks["encoder"], target)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(mean)
     made = model.generator(z=mean + (0.5 * log_variance).exp() * noise)
-    lost = surprise(made, target, how.get("likelihood", "bernoulli"), how.get("spread", 1.0))
+    lost = negative_log_likelihood(made, target, how.get("likelihood", "bernoulli"), how.get("std", 1.0))
     kl = divergence(mean, log_variance)
     return {"elbo": (-lost - kl).cpu(), "reconstruction": lost.cpu(), "kl": kl.cpu()}

@@ -68,6 +68,7 @@ class Alternating(Objective):
         }
         self.regularizers = nn.ModuleDict(self._regularizers)
         self.second_order = tuple({name for one in self._regularizers.values() for name in one.second_order})
+        self.augmentation: Augmentation | None
         self.augmentation, strength = _augmentation(augment)
         self.step_options = replace(
             self.step_options, input_noise=input_noise, augmentation=self.augmentation, strength=strength

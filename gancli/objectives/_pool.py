@@ -11,8 +11,8 @@ from gancli.terms.step import Step
 class ImagePool(nn.Module):
     """Fakes of earlier rounds, shown to a discriminator half of the time (Shrivastava et al. 2017, section 2.3).
 
-    A discriminator that sees only the latest fakes forgets older ones, and the generator may return to them. The pool is
-    part of a checkpoint.
+    A discriminator that sees only the latest fakes forgets older ones, and the generator may return to them. The pool
+    is part of a checkpoint.
 
     Args:
         size: fakes stored; 0 for none.
@@ -41,7 +41,7 @@ class ImagePool(nn.Module):
         return self.exchange(whole, seen, step.batch_generator)[world.share(len(whole))]
 
     def exchange(self, fresh: Tensor, seen: int, generator: torch.Generator) -> Tensor:
-        """Each fake is a fresh one or, once the pool is full, with probability one half a stored one, which it replaces.
+        """Each fake is fresh or, once the pool is full, with probability one half a stored one, which it replaces.
 
         Args:
             fresh: (N, C, H, W).

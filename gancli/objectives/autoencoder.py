@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
+from gancli.recipe.validation_errors import shown
 from gancli.terms.objective import Objective
 from gancli.terms.step import Batch, Player, Step, Term, no_figures
-from gancli.recipe.validation_errors import shown
 
 Likelihood = Literal["bernoulli", "gaussian"]
 Deviation = Annotated[float, Field(gt=0, le=100)]

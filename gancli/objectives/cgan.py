@@ -1,4 +1,4 @@
-"""Class-conditional generator and discriminator (Mirza and Osindero 2014, "Conditional generative adversarial nets")."""
+"""A class-conditional GAN (Mirza and Osindero 2014, "Conditional generative adversarial nets")."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Conditional(Adversarial):
 
     def __init__(self, networks: Mapping[str, nn.Module], **options: Any) -> None:
         super().__init__(networks, **options)
-        if "y" not in self.discriminator.conditioning:
+        if not getattr(self.discriminator, "conditional", False):
             raise UsageError(
                 "objective 'cgan' needs a discriminator that is conditioned on the class",
                 "as in --set networks.discriminator.conditional=true",

@@ -24,8 +24,8 @@ class CycleGan(Alternating):
     ``discriminator_source`` sources. A round trip must reproduce its input (equation 2): without pairs, that alone says
     which image belongs to which source.
 
-    The discriminators score the fakes of the generators' step. Where the two sides do not alternate evenly, each step of
-    the discriminators takes real images and makes fakes of its own.
+    The discriminators score the fakes of the generators' step. Where the two sides do not alternate evenly, each step
+    of the discriminators takes real images and makes fakes of its own.
 
     Args:
         networks: the four.
@@ -112,7 +112,7 @@ class CycleGan(Alternating):
 
     def _discriminator_loss(self, side: Step) -> Tensor:
         self.observe(side)
-        return self.loss.d(*(score.logits for score in side.scores))
+        return self.loss.d(side.real_score.logits, side.fake_score.logits)
 
     def _fakes(self, step: Step) -> tuple[Tensor, Tensor]:
         """Images made from sources and sources made from images, which later players of the round use as well."""
@@ -133,7 +133,10 @@ class CycleGan(Alternating):
                     self._fakes(step)
             rounds = self.rounds_played("discriminator", step.round)
             image, source = step.shared["fakes"]
-            image, source = self.pool.exchange_in(step, image, rounds), self.pool_source.exchange_in(step, source, rounds)
+            image, source = (
+                self.pool.exchange_in(step, image, rounds),
+                self.pool_source.exchange_in(step, source, rounds),
+            )
             return [
                 step.side("discriminator", step.real, image),
                 step.side("discriminator_source", step.source, source),

@@ -34,8 +34,8 @@ class VaeGan(Alternating):
         layer: which of the discriminator's activations are compared (Dis_l of equation 7), counted from 1.
         std: standard deviation of the Gaussian around those (equation 7 has 1): the smaller, the more the encoder
             weights reconstruction over KL.
-        options: those of :class:`Alternating`; the encoder is on the generator's side. Noise and augmentation apply also
-            to images whose features are compared.
+        options: those of :class:`Alternating`; the encoder is on the generator's side. Noise and augmentation apply
+            also to images whose features are compared.
     """
 
     networks_needed: ClassVar[Mapping[str, str]] = {

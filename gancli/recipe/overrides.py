@@ -9,6 +9,7 @@ from typing import Any
 from gancli.errors import UsageError
 from gancli.recipe import validation_errors as words
 
+
 def for_data(table: Mapping[str, Any], data: str, labelled: bool = False) -> dict[str, Any]:
     """A recipe's tables for one data set.
 

@@ -104,5 +104,3 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}", _WHOLE) from error
     words.raise_all(list(words.unwritable(table)))
     return table
-
-

@@ -41,11 +41,14 @@ HalfLife = Annotated[float, Field(ge=0), *MAY_BE_SCHEDULED]
 
 
 class Table(BaseModel):
+    """A section whose keys are all known here."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Component(BaseModel):
-    # The options of a component are known to the component alone: see ``gancli.recipe.validation``.
+    """A section with the options of a component, which :mod:`gancli.recipe.validation` checks."""
+
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     @property
@@ -66,7 +69,9 @@ class Data(Table):
     background: str = Field("white", description="what transparent pixels and padding show")
     mirror: bool = Field(False, description="show every image mirrored half of the time")
     only_class: FileName | None = Field(None, description="train on one class alone: its name or number")
-    source: FileName = Field("", description="what images are translated from: a degradation, a style, or a second folder")
+    source: FileName = Field(
+        "", description="what images are translated from: a degradation, a style, or a second folder"
+    )
     paired: bool = Field(True, description="whether a source and the image of its number belong together")
 
 
@@ -118,7 +123,9 @@ class Optimizer(Component):
     name: str = Field(description="the optimizer")
     lr: Rate = Field(description="the learning rate, or a schedule of it")
     clip_value: Annotated[float, Field(gt=0)] | None = Field(None, description="every gradient value is clipped to it")
-    decay: Annotated[float, Field(ge=0)] = Field(0.0, description="after t steps the learning rate is lr / (1 + decay t)")
+    decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="after t steps the learning rate is lr / (1 + decay t)"
+    )
 
 
 class Ema(Table):
@@ -151,7 +158,6 @@ class Training(Table):
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
     columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")
     on_collapse: Literal["warn", "stop", "rollback"] = Field(
-        "warn", description="when the health monitor finds a failure: warn, stop, or roll back with halved learning rates"
+        "warn",
+        description="when the health monitor finds a failure: warn, stop, or roll back with halved learning rates",
     )
-
-

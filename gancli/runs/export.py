@@ -16,8 +16,7 @@ from gancli.training.loop import Trainer
 def published(trainer: Trainer, dataset: Dataset) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a model file: the trainer's own tensors, not copies of them."""
     objective = trainer.objective
-    networks = {objective.published: trainer.published}
-    networks |= {name: trainer.networks[name] for name in objective.also_published}
+    networks = trainer.exported
     recipe = trainer.recipe.to_dict()
     # A model that is passed on tells no path of this machine.
     recipe["data"] |= {"name": dataset.name, "source": title(recipe["data"]["source"])}
@@ -31,8 +30,8 @@ def published(trainer: Trainer, dataset: Dataset) -> tuple[dict[str, Tensor], di
         "labelled": objective.labelled,
         "latent": trainer.spec.latent.to_dict(),
         "dataset": facts(dataset),
-        "ema": trainer.average is not None,
-        "images": trainer.feed.drawn,
+        "ema": trainer.ema is not None,
+        "images": trainer.batches.drawn,
         "rounds": trainer.rounds,
     }
     tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}

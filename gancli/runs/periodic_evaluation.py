@@ -222,7 +222,7 @@ class Evaluator:
         if finished and last["round"] != trainer.rounds:
             return True
         step = self.settings.every * 1000
-        return trainer.feed.drawn // step > last["images"] // step
+        return trainer.batches.drawn // step > last["images"] // step
 
     def _judge(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Judged:
         """Judge a copy of what is published; the time goes to ``spent``."""

@@ -55,8 +55,7 @@ def worthwhile(recipe: Recipe, dataset: Dataset, device: torch.device, *, second
     ratios: list[float] = []
     start = time.perf_counter()
     for trainer in trainers:
-        for _ in range(trainer.warm):
-            _span(trainer)
+        _span(trainer)
     while len(ratios) < 2 or (time.perf_counter() - start < seconds and len(ratios) < 25):
         plain, half = (_span(trainer) for trainer in trainers)
         ratios.append(plain / half)
@@ -169,8 +168,7 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     trainer = _in_the_midst(recipe, dataset, device)
     with saved_bytes() as kept:
         trainer.round()
-    for _ in range(trainer.warm):
-        trainer.round()
+    trainer.round()
     _wait(device)
     # The median of short spans: another program that takes the machine for a moment must not plan the whole run.
     spans: list[float] = []
@@ -276,8 +274,8 @@ def state_bytes(trainer: Trainer) -> int:
         for value in state.values()
         if isinstance(value, Tensor)
     ]
-    average = list(trainer.average.parameters()) if trainer.average is not None else []
-    return sum(t.nbytes for t in [*weights, *weights, *moments, *average])
+    averages = [p for network in trainer.ema.networks.values() for p in network.parameters()] if trainer.ema else []
+    return sum(t.nbytes for t in [*weights, *weights, *moments, *averages])
 
 
 @contextmanager

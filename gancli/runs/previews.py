@@ -8,10 +8,10 @@ from torch import Tensor
 
 from gancli.data import Dataset
 from gancli.model import to_uint8
-from gancli.objectives.base import Batch
 from gancli.rendering.numbers import Plot
 from gancli.runs.image_stats import compare
-from gancli.training.batches import feed_of
+from gancli.terms.step import Batch
+from gancli.training.batches import batches_of
 from gancli.training.loop import Trainer
 
 FRAMES = 60
@@ -38,7 +38,7 @@ class Preview:
     def real(self) -> Batch:
         """As many real items as there are seeds (two at least), always the same ones, on the device."""
         recipe = self.trainer.recipe.with_values(training={"batch": max(2, self.count)})
-        return feed_of(self.dataset, recipe, self.trainer.device, self.trainer.generator.range).next()
+        return batches_of(self.dataset, recipe, self.trainer.device, self.trainer.generator.range).next()
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -413,7 +413,7 @@ class Run:
     def _row(self, reporter: Reporter, rate: float, look: dict[str, float] | None) -> None:
         """Write and tell the next line of metrics; a look also asks the watch, and does what the recipe says then."""
         means, trainer = {**self.trainer.means(), **(look or {})}, self.trainer
-        self._speed = rate * trainer.feed.drawn / trainer.rounds
+        self._speed = rate * trainer.batches.drawn / trainer.rounds
         if bad := [name for name, value in means.items() if not math.isfinite(value)]:
             raise self._diverged(f"{bad[0]} is {means[bad[0]]}", reporter)
         row = {**self._stamp(), **{name: round(value, 6) for name, value in means.items()}}
@@ -451,7 +451,7 @@ class Run:
     def _stamp(self) -> dict[str, Any]:
         return {
             "round": self.trainer.rounds,
-            "images": self.trainer.feed.drawn,
+            "images": self.trainer.batches.drawn,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self._speed, 3),
         }

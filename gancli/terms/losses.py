@@ -57,7 +57,11 @@ class Loss:
         if on_real is None or on_fake is None:
             return {"distance/critic": real.mean() - fake.mean()}
         right = (on_real > 0.5).float().mean() + (on_fake <= 0.5).float().mean()
-        return {"probability/real": on_real.mean(), "probability/fake": on_fake.mean(), "accuracy/discriminator": right / 2}
+        return {
+            "probability/real": on_real.mean(),
+            "probability/fake": on_fake.mean(),
+            "accuracy/discriminator": right / 2,
+        }
 
     def generator_figures(self, fake: Tensor) -> dict[str, Tensor]:
         """Scalars for the log of the generator's step: the share of fakes with D(G(z)) above one half."""

@@ -45,8 +45,7 @@ class Batch:
         if parts == 1:
             return [self]
         columns = [
-            [None] * parts if value is None else value.chunk(parts)
-            for value in (self.images, self.labels, self.source)
+            [None] * parts if value is None else value.chunk(parts) for value in (self.images, self.labels, self.source)
         ]
         return [Batch(*row) for row in zip(*columns, strict=True)]
 
@@ -274,7 +273,7 @@ class Step:
         with torch.set_grad_enabled(self._trains_generator):
             if still:
                 self.generator.eval()
-            made = self.generator(source=self.source) if self.options.translates else self.generator.synthesize(self.w)
+            made = self.generator(source=self.source) if self.options.translates else self.generator(**self.latents)  # TEMP
             if still:
                 self.generator.train()
         return made
@@ -320,9 +319,9 @@ class Step:
         conditions = {"y": labels, "source": source}
         if augment:
             images, conditions["source"] = self._augment(images, source)
-        output = discriminator(images, **{name: conditions[name] for name in discriminator.conditioning})
+        output = discriminator(images, **{name: conditions[name] for name in _conditioning(discriminator)})
         logits, *heads = output if isinstance(output, tuple) else (output,)
-        return Score(logits.float(), {n: h.float() for n, h in zip(discriminator.heads, heads, strict=True)})
+        return Score(logits.float(), {n: h.float() for n, h in zip(heads_of(discriminator), heads, strict=True)})
 
     def _augment(self, images: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor | None]:
         options = self.options
@@ -350,17 +349,20 @@ class Step:
     def scores(self) -> tuple[Score, Score]:
         """Real and fake score, as one batch where the discriminator returns the same for both ways."""
         fake, real = self.fake, self.real  # latents are drawn before noise
-        independent = self.options.networks[self.options.discriminator].batch_independent and not self.image_gradients
+        discriminator = self.options.networks[self.options.discriminator]
+        independent = getattr(discriminator, "batch_independent", False) and not self.image_gradients
         if (self.options.joint or independent) and not self._cache.keys() & {"real_score", "fake_score"}:
-            pairs = zip(self.conditions(fake=False), self.conditions(fake=True), strict=True)
-            both = [None if one is None or other is None else torch.cat([one, other]) for one, other in pairs]
-            halves = self.score(torch.cat([real, fake]), *both).halves(len(real))
+            labels, source = (
+                None if one is None or other is None else torch.cat([one, other])
+                for one, other in zip(self.conditions(fake=False), self.conditions(fake=True), strict=True)
+            )
+            halves = self.score(torch.cat([real, fake]), labels, source).halves(len(real))
             self._cache |= dict(zip(("real_score", "fake_score"), halves, strict=True))
         return self.real_score, self.fake_score
 
     def conditions(self, *, fake: bool) -> tuple[Tensor | None, Tensor | None]:
         """Labels and source for a score, of what the discriminator is conditioned on."""
-        takes = self.options.networks[self.options.discriminator].conditioning
+        takes = _conditioning(self.options.networks[self.options.discriminator])
         labels = (self.latents["y"] if fake else self.labels) if "y" in takes else None
         return labels, self.source if self.options.translates else None
 
@@ -398,6 +400,17 @@ class Step:
         from torch.distributed.nn.functional import all_gather
 
         return torch.cat(all_gather(values.contiguous()))
+
+
+def _conditioning(discriminator: Any) -> tuple[str, ...]:
+    """What a discriminator is called with besides images."""
+    takes = {"y": getattr(discriminator, "conditional", False), "source": getattr(discriminator, "takes_source", False)}
+    return tuple(name for name, wanted in takes.items() if wanted)
+
+
+def heads_of(discriminator: nn.Module) -> tuple[str, ...]:
+    """Names of its outputs besides the logits."""
+    return getattr(discriminator, "heads", ())
 
 
 @dataclass(frozen=True)

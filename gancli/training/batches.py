@@ -9,17 +9,17 @@ from torch import Tensor
 
 from gancli.data import Dataset, Formula
 from gancli.errors import UsageError
-from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
-from gancli.training.preprocessing import Presenter, there
-from gancli.training.shard_batches import ShardImages
+from gancli.terms.step import Batch
+from gancli.training.preprocessing import Preprocessor, there
+from gancli.training.shard_batches import ShardBatches
 
 Limits = tuple[float, float] | None
 """(lowest, highest) value that 0 and 255 become; None for data that are numbers already."""
 
 
-class Feed(Protocol):
+class Batches(Protocol):
     """An endless stream of batches. What comes next is a function of the seed and of how much was drawn."""
 
     drawn: int
@@ -30,7 +30,7 @@ class Feed(Protocol):
         ...
 
 
-def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits, world: World = ALONE) -> Feed:
+def batches_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits, world: World = ALONE) -> Batches:
     """The stream that a recipe wants of its data."""
     training = recipe.training
     if dataset.formula is not None:
@@ -39,15 +39,15 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
                 f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
                 "leave out --model, or let its generator end in numbers: --set networks.generator.output=linear",
             )
-        return Formulas(dataset.formula, training.batch, training.seed, device, world)
+        return FormulaBatches(dataset.formula, training.batch, training.seed, device, world)
     if limits is None:
         raise UsageError(
             f"'{recipe.model}' makes numbers, and {recipe.data.name} holds images",
             "train it on sine, ring, grid or swissroll",
         )
     if dataset.stream is not None:
-        return ShardImages(dataset.stream, training.batch, training.seed, device, limits, recipe.data.mirror, world)
-    return Images(
+        return ShardBatches(dataset.stream, training.batch, training.seed, device, limits, recipe.data.mirror, world)
+    return ImageBatches(
         dataset.images,
         dataset.labels,
         training.batch,
@@ -61,7 +61,7 @@ def feed_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limi
     )
 
 
-class Formulas:
+class FormulaBatches:
     """Numbers that a formula draws anew for every batch.
 
     Args:
@@ -83,7 +83,7 @@ class Formulas:
         return Batch(there(self.formula.draw(self.batch, generator)[self._rows, None, None], self.device))
 
 
-class Images:
+class ImageBatches:
     """Shuffled batches of a resident set.
 
     Every image is seen once an epoch, also where an epoch ends within a batch.
@@ -116,33 +116,33 @@ class Images:
     ) -> None:
         self.images, self.labels, self.sources, self.batch = images, labels, sources, batch
         self.device, self.drawn = device, 0
-        self._presenter = Presenter(batch, seed, device, limits, mirror, world)
-        self._order = _Order(len(images), seed)
+        self._preprocessor = Preprocessor(batch, seed, device, limits, mirror, world)
+        self._order = _ShuffledOrder(len(images), seed)
         # An unpaired source must not follow the images' order: where both have N items it would be a pairing.
-        self._other = self._order if paired or sources is None else _Order(len(sources), seed ^ 0x5EED)
+        self._other = self._order if paired or sources is None else _ShuffledOrder(len(sources), seed ^ 0x5EED)
         if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
             self.images = images.to(device)
             self.labels = None if labels is None else labels.to(device)
 
     def next(self) -> Batch:
         """This process's share of the next batch, on the device; its images are float32 (N, C, H, W)."""
-        presenter = self._presenter
-        index = self._order.take(self.drawn, self.batch)[presenter.rows]
-        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)[presenter.rows]
+        preprocessor = self._preprocessor
+        index = self._order.take(self.drawn, self.batch)[preprocessor.rows]
+        other = index if self._other is self._order else self._other.take(self.drawn, self.batch)[preprocessor.rows]
         self.drawn += self.batch
-        flips = presenter.flips(self.drawn)
-        images = presenter.floats(_chosen(self.images, index), flips)
-        source = None if self.sources is None else presenter.floats(_chosen(self.sources, other), flips)
-        labels = None if self.labels is None else there(_chosen(self.labels, index), self.device)
+        flips = preprocessor.flips(self.drawn)
+        images = preprocessor.floats(_selected(self.images, index), flips)
+        source = None if self.sources is None else preprocessor.floats(_selected(self.sources, other), flips)
+        labels = None if self.labels is None else there(_selected(self.labels, index), self.device)
         return Batch(images, labels, source)
 
 
-def _chosen(rows: Tensor, index: Tensor) -> Tensor:
+def _selected(rows: Tensor, index: Tensor) -> Tensor:
     # Whole images are copied, where brackets would look up every pixel's place.
     return rows.index_select(0, there(index, rows.device))
 
 
-class _Order:
+class _ShuffledOrder:
     """Positions in a set, shuffled anew each epoch."""
 
     def __init__(self, count: int, seed: int) -> None:

@@ -1,38 +1,40 @@
-"""The training itself: networks, players, optimizers and the average of the generator, one round at a time.
+"""The training loop: networks, players, optimizers and the EMA, one round at a time.
 
-This loop knows no algorithm. What is lost, by whom, how often and what happens afterwards is the objective's.
+The loop contains no name of an algorithm: the terms, the players, their steps and what happens after an update are the
+objective's.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from gancli import registry
+from gancli.architectures._base import Spec
 from gancli.architectures._build import build, spec_of
 from gancli.data import Dataset
 from gancli.device import be_deterministic, float32_products, keep_memory
 from gancli.errors import UsageError, nearest
-from gancli.objectives.base import Batch, Chance, Objective, Outcome, Player, Turn
 from gancli.processes import ALONE, World
-from gancli.recipe import Optimizer, Recipe
+from gancli.recipe import Recipe
+from gancli.recipe.schedules import Progress
+from gancli.terms.objective import Objective
+from gancli.terms.step import Batch, Player, SampleRandom, Step
 from gancli.training import optimizers
-from gancli.training.batches import Feed, feed_of
+from gancli.training.batches import Batches, batches_of
 from gancli.training.distributed import batch_norm, dropout
-from gancli.training.playback import WARM, CudaGraphs, Do, Playback, directly
+from gancli.training.ema import Ema
 
-GRADIENT_EVERY = 8
-"""Rounds between two looks at how long the gradients are: often enough to see one vanish, too seldom to cost time."""
+GRADIENT_NORM_EVERY = 8
+"""Rounds between two measurements of gradient norms: often enough to see one vanish, seldom enough to cost no time."""
 
 
 class Trainer:
@@ -42,10 +44,10 @@ class Trainer:
         recipe: resolved: data size and channels, precision and rounds are set.
         dataset: what to train on.
         device: where to train.
-        world: the processes that train it together, each on its share of every batch.
+        world: the processes that train it together, each on its rows of every batch.
 
     Attributes:
-        scale: factor on every rate, below 1 after a training was set back.
+        scale: factor on every learning rate, below 1 after a rollback.
 
     Raises:
         UsageError: the recipe's parts do not fit together.
@@ -53,27 +55,21 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, world: World = ALONE) -> None:
         self.recipe, self.device, self.settings, self.world = recipe, device, recipe.training, world
-        self._parts = _parts(recipe, world)
-        self._place = dropout.Place(self.settings.batch, self._parts[0])
+        self._rows = _rows_of_parts(recipe, world)
+        self._dropout_rows = dropout.Rows(self.settings.batch, self._rows[0])
         if device.type == "cuda":
-            torch.cuda.set_device(device)  # what is seeded and exchanged without naming one is of this one
+            torch.cuda.set_device(device)  # the default device for seeds and for the exchange between processes
         be_deterministic(self.settings.deterministic)
         keep_memory()
-        self.spec = spec_of(recipe)
+        self.spec: Spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
         make: Any = registry.get("objective", recipe.objective.name)
         _check_networks(recipe, make)
-        self.networks = {name: build(recipe, name).to(device) for name in recipe.networks}
-        for network in self.networks.values():
-            network.to(memory_format=torch.channels_last)
-            if world.size > 1 and self.settings.share_norm:
-                batch_norm.share(network, world)
-            if world.size * len(self._parts) > 1:
-                dropout.share(network, self._place)
+        self.networks = {name: self._prepared(build(recipe, name)) for name in recipe.networks}
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
-        # Looked up once: a small round would spend a part of its time in going through networks for their weights.
+        # Collected once: walking through modules for their parameters would be a part of a small model's time.
         self._own = {player.name: self._parameters(player.networks) for player in self.players}
         self._others = {
             player.name: self._parameters(name for name in self.networks if name not in player.networks)
@@ -82,13 +78,13 @@ class Trainer:
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
-        self._plays = {player.name: self._watched(player) for player in self.players} if world.size > 1 else {}
-        self._drops = any(isinstance(m, _DropoutNd) for network in self.networks.values() for m in network.modules())
-        self.average = AveragedModel(self.generator, use_buffers=True) if self.settings.ema else None
-        self._followed = [*_pairs(self.average.module, self.generator)] if self.average is not None else []
+        self._play = {player.name: self._distributed(player) for player in self.players}
+        self._has_dropout = any(isinstance(m, _DropoutNd) for n in self.networks.values() for m in n.modules())
+        self.ema = Ema({n: self.networks[n] for n in self.objective.exported}) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
-        self.feed: Feed = feed_of(dataset, recipe, device, self.generator.range, world)
-        self._playback = self._recordings()
+        self.batches: Batches = batches_of(dataset, recipe, device, self.generator.range, world)
+        for name in self.compiled:
+            _compile(self.networks[name])
         self.rounds, self.scale = 0, 1.0
         self.steps = dict.fromkeys(self.optimizers, 0)
         self._totals: dict[tuple[str, ...], Tensor] = {}
@@ -96,137 +92,154 @@ class Trainer:
 
     @property
     def generator(self) -> Any:
-        """The network that turns inputs into images, as it is being trained."""
-        return self.networks[self.objective.published]
+        """The network that makes images, as it is being trained."""
+        return self.networks[self.objective.exported[0]]
 
     @property
-    def published(self) -> Any:
-        """The generator that is sampled and saved: the average, or the plain one where the recipe has none."""
-        return self.average.module if self.average is not None else self.generator
+    def exported(self) -> dict[str, nn.Module]:
+        """The networks of a model file by name, averaged where the recipe has an EMA; the first is sampled."""
+        if self.ema is not None:
+            return self.ema.networks
+        return {name: self.networks[name] for name in self.objective.exported}
+
+    @property
+    def sampled(self) -> Any:
+        """The generator that is sampled and exported: its EMA, or the raw one where the recipe has none."""
+        return self.exported[self.objective.exported[0]]
+
+    @property
+    def compiled(self) -> list[str]:
+        """Networks that are compiled: PyTorch refuses gradients of gradients through compiled code."""
+        eager = self.objective.second_order
+        return [name for name in self.networks if name not in eager] if self.settings.compile else []
+
+    @property
+    def progress(self) -> Progress:
+        """Where the training stands."""
+        return Progress(self.rounds, self.rounds * self.settings.batch, self.settings.rounds or 1)
 
     def round(self) -> None:
-        """One round: every player in turn. Waits for nothing on the device."""
-        if self._drops:
+        """One round: the steps of every player in turn. Never synchronises with the device."""
+        if self._has_dropout:
             self._seed_dropout()
-        dice = torch.Generator().manual_seed(self._number)
-        turns = [Turn(self._chance(rows), round=self.rounds, world=self.world, dice=dice) for rows in self._parts]
-        do = self._playback.of(self._pattern()) if self._playback is not None else directly
+        shared: list[dict[str, Any]] = [{} for _ in self._rows]
+        batch_generator = torch.Generator().manual_seed(self._number)
         with float32_products(tf32=self.settings.precision == "tf32"):
-            do(lambda _: self._begin(turns), None, [])
+            for step in self._parts(None, shared, batch_generator):
+                with self._autocast():
+                    self.objective.begin(step)
             for player in self.players:
-                with self._only(player):
-                    for _ in range(player.steps_in(self.rounds)):
-                        self._step(player, turns, do)
-        self._follow()
+                optimizer, own = self.optimizers[player.name], self._own[player.name]
+                for _ in range(player.steps_in(self.rounds)):
+                    with self._frozen(self._others[player.name]):
+                        batch = self.batches.next() if player.real else None
+                        for parameter in own:
+                            parameter.grad = None
+                        logged = []
+                        for step in self._parts(batch, shared, batch_generator):
+                            with self._exchange(player, last=len(logged) + 1 == len(self._rows)):
+                                with self._autocast():
+                                    losses, figures = self._play[player.name](step)
+                                loss = torch.stack(list(losses.values())).sum() / len(self._rows)
+                                loss.backward()
+                            logged.append({f"loss/{name}": value for name, value in losses.items()} | figures)
+                        self._log(logged)
+                        gradients = [parameter.grad for parameter in own if parameter.grad is not None]
+                        if self.rounds % GRADIENT_NORM_EVERY == 0:
+                            self._log([{f"gradient/{player.name}": nn.utils.get_total_norm(gradients)}])
+                        optimizers.clip(self.recipe.optimizer[player.name], gradients)
+                        self._set_schedules(player.name)
+                        optimizer.step()
+                        self.steps[player.name] += 1
+                        if player.after is not None:
+                            player.after(step)
+        if self.ema is not None and self.settings.ema is not None:
+            self.ema.update(self.settings.ema, self.progress, self.settings.batch)
         self.rounds += 1
 
-    def _begin(self, turns: list[Turn]) -> None:
-        with self._precision():
-            for turn in self._alike(turns):
-                self.objective.begin(turn)
-
-    def _step(self, player: Player, turns: list[Turn], do: Do) -> None:
-        optimizer = self.optimizers[player.name]
-        own = self._own[player.name]
-        self._note(*do(partial(self._learn, player, turns), self.feed.next() if player.real else None, own))
-        gradients = [p.grad for p in own if p.grad is not None]
-        if self.rounds % GRADIENT_EVERY == 0:
-            self._note((f"gradient/{player.name}",), nn.utils.get_total_norm(gradients).to(self.device)[None])
-        section = self.recipe.optimizer[player.name]
-        if section.clip_value is not None:
-            torch._foreach_clamp_min_(gradients, -section.clip_value)
-            torch._foreach_clamp_max_(gradients, section.clip_value)
-        self._set_rate(player.name, section)
-        optimizer.step()
-        self.steps[player.name] += 1
-        if player.after is not None:
-            player.after()
-
-    def _learn(self, player: Player, turns: list[Turn], batch: Batch | None) -> tuple[tuple[str, ...], Tensor]:
-        """Leave the gradients of a player's weights; what there is to say of the step, by name, each a mean."""
-        for parameter in self._own[player.name]:
-            parameter.grad = None
-        batches = batch.split(len(turns)) if batch is not None else [None] * len(turns)
-        said = []
-        for turn, part in zip(self._alike(turns), batches, strict=True):
-            turn.batch = part
-            said.append(self._learn_part(player, turn, last=turn is turns[-1]))
-        values = [torch.stack([*told.values()]) for told in said]
-        return tuple(said[0]), torch.stack(values).mean(0) if len(values) > 1 else values[0]
-
-    def _learn_part(self, player: Player, turn: Turn, last: bool) -> dict[str, Tensor]:
-        """Gradients of one part of the batch, added to those of the parts before; the last one's go to everybody."""
-        play = self._plays.get(player.name, player.play)
-        together = nullcontext() if last or not isinstance(play, DistributedDataParallel) else play.no_sync()
-        with together:
-            with self._precision():
-                outcome = play(turn)
-            loss = torch.stack(list(outcome.losses.values())).sum()
-            (loss / len(self._parts) if len(self._parts) > 1 else loss).backward()
-        told = {f"loss/{name}": value for name, value in outcome.losses.items()} | outcome.shown
-        return {name: value.detach().to(self.device).float() for name, value in told.items()}
-
-    def _alike(self, turns: list[Turn]) -> Iterator[Turn]:
-        """The parts of a batch in turn, each with the same random numbers for the whole, of which it takes its own."""
-        state = self._random() if len(turns) > 1 else None
-        for turn, rows in zip(turns, self._parts, strict=True):
-            self._place.rows = rows
+    def _parts(
+        self, batch: Batch | None, shared: list[dict[str, Any]], batch_generator: torch.Generator
+    ) -> Iterator[Step]:
+        """A step for each part of a batch; each draws the same random numbers for the whole and takes its rows."""
+        count = len(self._rows)
+        state = self._random() if count > 1 else None
+        batches = batch.split(count) if batch is not None else [None] * count
+        for rows, part, own in zip(self._rows, batches, shared, strict=True):
+            self._dropout_rows.rows = rows
             if state is not None:
                 self._set_random(state)
-            yield turn
+            random = SampleRandom(self._latents, self.noise, self.settings.batch, rows)
+            yield Step(
+                random, self.objective.step_options, part, self.progress, world=self.world, parts=count,
+                batch_generator=batch_generator, shared=own,
+            )  # fmt: skip
 
-    def _chance(self, rows: slice) -> Chance:
-        return Chance(self._draw, self.noise, self.settings.batch, rows)
+    def _exchange(self, player: Player, *, last: bool) -> AbstractContextManager[None]:
+        """Gradients of the parts are added up; processes exchange them after the last."""
+        play = self._play[player.name]
+        return play.no_sync() if isinstance(play, DistributedDataParallel) and not last else nullcontext()
 
-    @property
-    def warm(self) -> int:
-        """Rounds after which a round takes as long as any later one."""
-        return WARM + 1 if self._playback is not None else 1
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
 
-    def _recordings(self) -> Playback | None:
-        """What plays rounds back, where the recipe and the device want it."""
-        if not self.settings.cuda_graphs:
-            return None
-        layers = (layer for network in self.networks.values() for layer in network.modules())
-        if self.objective.pattern(0) is None or any(getattr(layer, "unrecorded", False) for layer in layers):
-            raise UsageError(
-                f"training.cuda_graphs = true: rounds of '{self.recipe.model}' cannot be recorded",
-                "leave it out",
-            )
-        if self.device.type != "cuda" or self.world.size * len(self._parts) > 1:
-            return None
-        return Playback(CudaGraphs(self.device, self.noise))
+    @contextmanager
+    def _frozen(self, parameters: list[nn.Parameter]) -> Generator[None]:
+        """The parameters take no gradient; gradients pass through them."""
+        frozen = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
 
-    def _pattern(self) -> Hashable:
-        return self.objective.pattern(self.rounds), *(player.steps_in(self.rounds) for player in self.players)
+    def _set_schedules(self, name: str) -> None:
+        section = self.recipe.optimizer[name]
+        factor = self.scale * optimizers.rate_factor(
+            self.rounds / (self.settings.rounds or 1), self.settings.rate_decay
+        )
+        optimizers.set_schedules(self.optimizers[name], section, self.progress, factor, self.steps[name])
 
     @property
     def _number(self) -> int:
-        """Of this round, among all rounds of all seeds: what is drawn anew in each begins with it."""
+        """Of this round, among all rounds of all seeds: seeds what is drawn anew in each."""
         return (self.settings.seed * 1_000_003 + self.rounds) % 2**63
 
     def _seed_dropout(self) -> None:
-        """What falls out depends on the round alone, so that it is the same everywhere."""
+        """Dropout depends on the round alone, so that it is the same in every process and after a resume."""
         number = self._number * 65_537 % 2**63
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number)
 
-    def _watched(self, player: Player) -> DistributedDataParallel:
-        """A player's step, after whose backward pass every process has the mean of all gradients."""
-        step = _Step(player, [self.networks[name] for name in player.networks])
-        # Buffers need no telling: where layers look at the whole batch, all processes have the same.
+    def _prepared(self, network: nn.Module) -> nn.Module:
+        network.to(self.device).to(memory_format=torch.channels_last)
+        if self.world.size > 1 and self.settings.share_norm:
+            batch_norm.share(network, self.world)
+        if self.world.size * len(self._rows) > 1:
+            dropout.share(network, self._dropout_rows)
+        return network
+
+    def _distributed(self, player: Player) -> nn.Module:
+        """A player's step; in several processes, every one has the mean of all gradients after the backward pass."""
+        step = _PlayerStep(player, [self.networks[name] for name in player.networks])
+        if self.world.size == 1:
+            return step
+        # Buffers need no broadcast: where layers have batch statistics, all processes compute the same.
         make: Any = DistributedDataParallel
         return make(step, **{_BUFFERS: False})
 
-    def _note(self, names: tuple[str, ...], values: Tensor) -> None:
-        if names not in self._totals:
-            self._totals[names] = torch.zeros_like(values)
-        self._totals[names] += values
+    def _log(self, parts: list[dict[str, Tensor]]) -> None:
+        """Add scalars to the means since the last call of :meth:`means`; parts of a batch are averaged."""
+        names = tuple(parts[0])
+        values = torch.stack([torch.stack([v.detach().to(self.device).float() for v in p.values()]) for p in parts])
+        total = values.mean(0)
+        self._totals[names] = self._totals[names] + total if names in self._totals else total
         self._counts.update(names)
 
     def means(self) -> dict[str, float]:
-        """The mean of each loss and shown value since the last call; the one place that waits for the device."""
+        """The mean of each loss and figure since the last call; the one place that synchronises with the device."""
         if not self._totals:
             return {}
         names = [name for together in self._totals for name in together]
@@ -239,21 +252,21 @@ class Trainer:
 
     @torch.inference_mode()
     def sample(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Outputs (N, C, H, W) of the published generator in its own range; the training goes on untouched."""
+        """Outputs (N, C, H, W) of the sampled generator in its own range; the training is unaffected."""
         with self._evaluation():
-            return self.published(**{name: value.to(self.device) for name, value in inputs.items()}).float()
+            return self.sampled(**{name: value.to(self.device) for name, value in inputs.items()}).float()
 
     @torch.inference_mode()
     def preview(self, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
         """The objective's own pictures, (M, C, H, W) in the generator's range; see :meth:`Objective.preview`."""
         with self._evaluation():
             there = {name: value.to(self.device) for name, value in inputs.items()}
-            return self.objective.preview(self.published, there, real).float()
+            return self.objective.preview(self.exported, there, real).float()
 
     @contextmanager
     def _evaluation(self) -> Generator[None]:
         """Every network in evaluation mode, and afterwards as it was."""
-        networks = [self.published, *self.networks.values()]
+        networks = [*self.exported.values(), *self.networks.values()]
         modes = [network.training for network in networks]
         for network in networks:
             network.eval()
@@ -264,12 +277,12 @@ class Trainer:
                 network.train(mode)
 
     def _terms(self) -> dict[str, Tensor]:
-        """The objective's own state, without that of the networks that it plays with."""
+        """The objective's own state, without that of the networks."""
         shared = {id(v) for network in self.networks.values() for v in network.state_dict(keep_vars=True).values()}
         own = self.objective.state_dict(keep_vars=True).items()
         return {name: value.detach() for name, value in own if id(value) not in shared}
 
-    def _draw(self) -> dict[str, Tensor]:
+    def _latents(self) -> dict[str, Tensor]:
         return self.spec.latent.draw(self.settings.batch, self.noise, self.device)
 
     def _optimizer(self, player: Player) -> torch.optim.Optimizer:
@@ -281,68 +294,28 @@ class Trainer:
     def _parameters(self, names: Iterable[str]) -> list[nn.Parameter]:
         return [p for name in names for p in self.networks[name].parameters()]
 
-    def _set_rate(self, name: str, section: Optimizer) -> None:
-        progress = self.rounds / (self.settings.rounds or 1)
-        rate = section.lr * self.scale * optimizers.rate_factor(progress, self.settings.rate_decay)
-        for group in self.optimizers[name].param_groups:
-            group["lr"] = rate / (1 + section.decay * self.steps[name])
-
-    def _follow(self) -> None:
-        """The average after Karras et al. (2020b, appendix B): half-life in images, shorter at the start."""
-        average, ema, batch = self.average, self.settings.ema, self.settings.batch
-        if average is None or ema is None:
-            return
-        half_life = ema.kimg * 1000
-        if ema.rampup:
-            half_life = min(half_life, self.rounds * batch * ema.rampup)
-        weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
-        # PyTorch's own way of doing this waits for a GPU, to which it brings the count.
-        first = not average.n_averaged
-        with torch.no_grad():
-            for floating, averaged, current in self._followed:
-                if floating and not first:
-                    torch._foreach_lerp_(averaged, current, weight)
-                else:
-                    torch._foreach_copy_(averaged, current)
-            average.n_averaged += 1
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
-
-    @contextmanager
-    def _only(self, player: Player) -> Generator[None]:
-        """Every network but the player's is frozen: its weights take no gradient, gradients pass through it."""
-        frozen = [p for p in self._others[player.name] if p.requires_grad]
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in frozen:
-                parameter.requires_grad_(True)
-
     def state(self) -> dict[str, Any]:
         """Everything that the next round depends on."""
         state: dict[str, Any] = {
             "rounds": self.rounds,
             "steps": self.steps,
             "scale": self.scale,
-            "drawn": self.feed.drawn,
+            "drawn": self.batches.drawn,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "objective": self._terms(),
             "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "random": self._random(),
         }
-        if self.average is not None:
-            state["average"] = self.average.state_dict()
+        if self.ema is not None:
+            state["ema"] = self.ema.state_dict()
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state`, to the bit on the same device and number of threads.
+        """Continue from :meth:`state`, bit-exactly on the same device and number of threads.
 
-        Where "random" is None, random numbers begin anew: another kind of device keeps another state of them.
+        Where "random" is None, random numbers begin anew: another kind of device has another state of them.
         """
-        self.rounds, self.feed.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
+        self.rounds, self.batches.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
         self.scale = state.get("scale", 1.0)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
@@ -357,11 +330,11 @@ class Trainer:
             self._set_random(state["random"])
         else:
             self.noise.manual_seed(self._number)
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
 
     def _random(self) -> dict[str, Tensor]:
-        """Where all random numbers of a round stand."""
+        """The state of every random generator of a round."""
         state = {"noise": self.noise.get_state(), "cpu": torch.get_rng_state()}
         return state | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
 
@@ -374,36 +347,35 @@ class Trainer:
 
 _BUFFERS = next(
     name
-    for name in ("forward_sync_buffers", "broadcast_buffers")  # as it is called now, and as it was
+    for name in ("forward_sync_buffers", "broadcast_buffers")  # PyTorch renamed it
     if name in inspect.signature(DistributedDataParallel.__init__).parameters
 )
 
 
-class _Step(nn.Module):
-    """What PyTorch is to watch over: a player's networks and what is done with them."""
+class _PlayerStep(nn.Module):
+    """A player's step as a forward pass, with the networks that it trains."""
 
     def __init__(self, player: Player, networks: list[nn.Module]) -> None:
         super().__init__()
-        self.networks, self.play = nn.ModuleList(networks), player.play
+        self.networks, self.player = nn.ModuleList(networks), player
 
-    def forward(self, turn: Turn) -> Outcome:
-        return self.play(turn)
-
-
-def _pairs(one: nn.Module, other: nn.Module) -> Iterator[tuple[bool, list[Tensor], list[Tensor]]]:
-    """Weights and buffers of two networks of a kind, side by side: what can be averaged (True), and what counts."""
-    tensors = [[*network.parameters(), *network.buffers()] for network in (one, other)]
-    for floating in (True, False):
-        mine, theirs = ([value for value in each if value.is_floating_point() == floating] for each in tensors)
-        if mine:
-            yield floating, mine, theirs
+    def forward(self, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        losses = self.player.play(step)
+        return losses, self.player.figures(step)
 
 
-def _parts(recipe: Recipe, world: World) -> list[slice]:
+def _compile(network: nn.Module) -> None:
+    """Compile what is called of a network; its parameters keep their names."""
+    network.compile()
+    if hasattr(network, 'synthesize'):
+        network.synthesize = torch.compile(network.synthesize)
+
+
+def _rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
     """The rows of the batch that this process works on, one part after the other.
 
     Raises:
-        UsageError: the batch cannot be shared out evenly.
+        UsageError: the batch cannot be divided evenly.
     """
     batch, parts = recipe.training.batch, recipe.training.accumulate
     rows, rest = divmod(batch, world.size * parts)
@@ -411,14 +383,14 @@ def _parts(recipe: Recipe, world: World) -> list[slice]:
         shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
         even = max(1, round(batch / (world.size * parts))) * world.size * parts
         raise UsageError(
-            f"training.batch = {batch} cannot be shared evenly by {shares}", f"as in --set training.batch={even}"
+            f"training.batch = {batch} cannot be divided evenly by {shares}", f"as in --set training.batch={even}"
         )
     first = world.share(batch).start
     return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]
 
 
 def _check_networks(recipe: Recipe, objective: Any) -> None:
-    """The recipe has the networks that the objective plays with, in their roles, and no other."""
+    """The recipe has the networks that the objective trains, in their roles, and no other."""
     needed = objective.networks_needed
     if missing := sorted(set(needed) - set(recipe.networks)):
         has = ", ".join(sorted(recipe.networks))

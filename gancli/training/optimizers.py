@@ -1,18 +1,21 @@
-"""Optimizers by name, and the fall of their rates."""
+"""Optimizers by name, gradient clipping, and the schedules of rates and betas."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from gancli import registry
 from gancli.recipe import Optimizer
+from gancli.recipe.schedules import MAY_BE_SCHEDULED, Progress, Schedule, value_at
 
-Beta = Annotated[float, Field(ge=0, lt=1)]
+Beta = Annotated[float, Field(ge=0, lt=1), *MAY_BE_SCHEDULED]
 
 
 def adam(
@@ -43,9 +46,59 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": adam, "rm
 
 
 def build(section: Optimizer, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of one player."""
+    """The optimizer of one player, with its schedules at their start."""
     make: Any = registry.get("optimizer", section.name)
-    return make(parameters, section.lr, device.type in ("cpu", "cuda"), **section.options)
+    start = Progress()
+    options = {name: _at(value, start) for name, value in _options(section).items()}
+    return make(parameters, value_at(section.lr, start), device.type in ("cpu", "cuda"), **options)
+
+
+def clip(section: Optimizer, gradients: list[Tensor]) -> None:
+    """Clip every gradient value to [-clip_value, clip_value], where the recipe has one."""
+    if section.clip_value is not None:
+        torch._foreach_clamp_min_(gradients, -section.clip_value)
+        torch._foreach_clamp_max_(gradients, section.clip_value)
+
+
+def set_schedules(
+    optimizer: torch.optim.Optimizer, section: Optimizer, progress: Progress, factor: float, steps: int
+) -> None:
+    """Set the learning rate, and scheduled options such as betas, of the next step.
+
+    Args:
+        optimizer: of the player.
+        section: the recipe's.
+        progress: where the training stands.
+        factor: on the learning rate.
+        steps: of this player so far.
+    """
+    values: dict[str, Any] = {"lr": value_at(section.lr, progress) * factor / (1 + section.decay * steps)}
+    values |= {name: _at(value, progress) for name, value in _scheduled(section).items()}
+    for group in optimizer.param_groups:
+        group.update(values)
+
+
+@lru_cache(maxsize=64)
+def _parsed(name: str, options: str) -> dict[str, Any]:
+    schema = registry.options(registry.get("optimizer", name))
+    return dict(registry.validate(schema, json.loads(options)))
+
+
+def _options(section: Optimizer) -> dict[str, Any]:
+    """The optimizer's own options, parsed."""
+    return _parsed(section.name, json.dumps(section.options))
+
+
+def _scheduled(section: Optimizer) -> dict[str, Any]:
+    def scheduled(value: Any) -> bool:
+        return isinstance(value, Schedule) or (isinstance(value, tuple) and any(map(scheduled, value)))
+
+    return {name: value for name, value in _options(section).items() if scheduled(value)}
+
+
+def _at(value: Any, progress: Progress) -> Any:
+    """An option with its schedules at a point of the training."""
+    return tuple(_at(each, progress) for each in value) if isinstance(value, tuple) else value_at(value, progress)
 
 
 def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from gancli.processes import World
 
 
-class Presenter:
+class Preprocessor:
     """Makes images that were drawn into a process's part of a batch.
 
     Args:

@@ -15,15 +15,15 @@ from torch import Tensor
 from gancli.data.shards.stream import Stream
 from gancli.data.types import Prepared
 from gancli.errors import GancliError
-from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
-from gancli.training.preprocessing import Presenter, there
+from gancli.terms.step import Batch
+from gancli.training.preprocessing import Preprocessor, there
 
 WINDOW = 4
 """Shards whose images are shuffled together."""
 
 
-class ShardImages:
+class ShardBatches:
     """Shuffled batches of images in shards.
 
     Every image is seen once an epoch. At no time are more than two windows of shards held.
@@ -52,18 +52,18 @@ class ShardImages:
         world: World = ALONE,
     ) -> None:
         self.stream, self.batch, self.device, self.world = stream, batch, device, world
-        self._presenter = Presenter(batch, seed, device, limits, mirror, world)
+        self._preprocessor = Preprocessor(batch, seed, device, limits, mirror, world)
         self.drawn = 0
         self.held: dict[int, Future[Prepared]] = {}
         self._order = ShardOrder(stream.counts, seed)
 
     def next(self) -> Batch:
         """This process's rows of the next batch, on the device; images are float32 (N, C, H, W)."""
-        rows = self._presenter.rows
+        rows = self._preprocessor.rows
         pixels, labels = self._rows(self.drawn + rows.start, rows.stop - rows.start)
         self.drawn += self.batch
-        images = self._presenter.floats(pixels, self._presenter.flips(self.drawn))
-        return Batch(images, None if labels is None else there(labels, self._presenter.device))
+        images = self._preprocessor.floats(pixels, self._preprocessor.flips(self.drawn))
+        return Batch(images, None if labels is None else there(labels, self._preprocessor.device))
 
     def _rows(self, drawn: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Images uint8 (N, C, H, W) at positions of the order, and their labels int64 (N,) where there are classes."""

@@ -66,7 +66,7 @@ def alike(model: str, **sections) -> tuple[Trainer, dict[str, torch.nn.Module], 
 
     def images() -> Iterator[Tensor]:
         while True:
-            yield feeder.feed.next().images.contiguous()
+            yield feeder.batches.next().images.contiguous()
 
     return fast, networks, plain.loop_of(made, networks, images(), lambda: feeder._draw()["z"])
 

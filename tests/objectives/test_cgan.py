@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gancli.errors import UsageError
 from gancli.objectives.acgan import AuxiliaryClassifier
-from gancli.objectives.base import Batch, Chance, Turn
+from gancli.terms.step import Batch, Chance, Turn
 from gancli.objectives.cgan import Conditional
 from gancli.objectives.infogan import Informative
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gancli.objectives.base import Batch, Chance
+from gancli.terms.step import Batch, Chance
 
 
 def chance(rows: slice, batch: int = 8) -> Chance:

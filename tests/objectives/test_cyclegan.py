@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gancli import checkpoint, recipe
 from gancli.data import Dataset, load
 from gancli.data.pairs.styles import restyle
-from gancli.objectives.base import Batch, Chance, Turn
+from gancli.terms.step import Batch, Chance, Turn
 from gancli.objectives.cyclegan import CycleGan, Pool
 from gancli.recipe import Recipe
 from gancli.training.loop import Trainer
@@ -147,12 +147,12 @@ def test_it_trains_all_four_and_resumes_to_the_bit_with_its_pool(tmp_path) -> No
     moved = {key.split(".")[1] for key in start if key.startswith("networks") and not torch.equal(start[key], a[key])}
     assert moved == {"generator", "back", "discriminator", "discriminator_source"}
     # Both players look at the same batch.
-    assert whole.feed.drawn == 4 * 4
+    assert whole.batches.drawn == 4 * 4
 
 
 def test_the_preview_is_source_translation_and_round_trip() -> None:
     one = Trainer(small(), unpaired("thick"), CPU)
-    real = one.feed.next()
+    real = one.batches.next()
     shown = one.preview({}, lambda: real)
     assert shown.shape == (3 * 4, 1, 8, 8)
     assert real.source is not None

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gancli.errors import UsageError
-from gancli.objectives.base import Batch, Chance, Turn
+from gancli.terms.step import Batch, Chance, Turn
 from gancli.objectives.pix2pix import Pix2Pix
 
 

@@ -51,7 +51,7 @@ def test_k_steps_of_the_discriminator_a_round() -> None:
     one = trainer(tiny(objective={"steps": {"discriminator": 3}}))
     one.round()
     assert one.steps == {"discriminator": 3, "generator": 1}
-    assert one.feed.drawn == 36
+    assert one.batches.drawn == 36
 
 
 @pytest.mark.parametrize("loss", LOSSES)

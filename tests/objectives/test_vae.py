@@ -8,7 +8,7 @@ from gancli import checkpoint, recipe
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.autoencoder import surprise
-from gancli.objectives.base import Batch, Chance, Turn
+from gancli.terms.step import Batch, Chance, Turn
 from gancli.objectives.vae import Vae, divergence, draw
 from gancli.recipe import Recipe
 from gancli.runs import planning
@@ -146,7 +146,7 @@ def test_pixels_that_are_no_probabilities() -> None:
 def test_the_preview_is_originals_beside_reconstructions_then_samples() -> None:
     one = Trainer(tiny("vae"), load("digits"), CPU)
     one.round()
-    real, inputs = one.feed.next().images[:8], one.spec.latent.from_seeds(range(8))
+    real, inputs = one.batches.next().images[:8], one.spec.latent.from_seeds(range(8))
     cells = one.preview(inputs, lambda: Batch(real))
     assert cells.shape == (8, 1, 8, 8)
     assert torch.equal(cells[0], real[0])

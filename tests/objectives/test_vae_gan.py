@@ -33,7 +33,7 @@ def test_three_players_share_one_batch_and_each_moves_its_own_network() -> None:
         turn = turn or Turn(one._chance(slice(None)))
         with one._only(player):
             one._step(player, [turn], directly)
-        assert one.feed.drawn == 8, number
+        assert one.batches.drawn == 8, number
         moved = {
             n for n, network in one.networks.items()
             if any(not torch.equal(p, q) for p, q in zip(before[n], network.parameters(), strict=True))

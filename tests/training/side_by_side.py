@@ -22,7 +22,7 @@ NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalogue.models()}
 """Model and objective by name."""
 # A slope through batch norm, of which there is a gradient, too.
-CASES["dcgan with r1"] = ("dcgan", {"penalties": {"r1": {"weight": 1.0, "interval": 2}}})
+CASES["dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
 
 
 def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
@@ -39,7 +39,7 @@ def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
             weights |= {f"{case}/{name}/{key}": value.clone() for key, value in network.state_dict().items()}
         weights |= {f"{case}/terms/{key}": value.clone() for key, value in one._terms().items()}
         norms = any(isinstance(m, NORMS) for network in one.networks.values() for m in network.modules())
-        told[case] = {"losses": losses, "norms": norms, "drawn": one.feed.drawn}
+        told[case] = {"losses": losses, "norms": norms, "drawn": one.batches.drawn}
     if world.first:
         save_file({name: value.contiguous() for name, value in weights.items()}, out.with_suffix(".safetensors"))
         out.with_suffix(".json").write_text(json.dumps(told))

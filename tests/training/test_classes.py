@@ -24,7 +24,7 @@ def test_every_network_learns_and_labels_are_read_only_where_they_should(model: 
     for spoiled in (False, True):
         player = trainer(tiny(model=model))
         if spoiled:
-            player.feed.labels = (player.feed.labels + 1) % 10
+            player.batches.labels = (player.batches.labels + 1) % 10
         before = [p.detach().clone() for network in player.networks.values() for p in network.parameters()]
         player.round()
         after = [p for network in player.networks.values() for p in network.parameters()]

@@ -197,7 +197,7 @@ def test_a_variant_trains_and_resumes_to_the_bit(plugins, name: str, tmp_path) -
         assert a["objective.typical"] > 0
     if name == "own-wgan":
         assert max(p.abs().max() for p in whole.networks["critic"].parameters()) <= 0.01
-        assert rest.feed.drawn == 4 * 5 * 12
+        assert rest.batches.drawn == 4 * 5 * 12
 
 
 FIRST = ["discriminator", "generator"]
@@ -235,10 +235,10 @@ def test_steps_may_differ_from_round_to_round() -> None:
     )
     before = {name: value.clone() for name, value in one.generator.state_dict().items() if "weight" in name}
     one.round()
-    assert one.feed.drawn == 3 * 12
+    assert one.batches.drawn == 3 * 12
     assert all(torch.equal(before[name], one.generator.state_dict()[name]) for name in before)
     one.round()
-    assert one.feed.drawn == 4 * 12
+    assert one.batches.drawn == 4 * 12
     assert not all(torch.equal(before[name], one.generator.state_dict()[name]) for name in before)
 
 

@@ -111,7 +111,7 @@ def test_every_step_has_a_batch_of_its_own_unless_the_sides_step_in_turn(model: 
     def images(**objective: Any) -> int:
         one = trainer(tiny(2, model, objective=objective))
         one.round()
-        return one.feed.drawn // 12
+        return one.batches.drawn // 12
 
     makers = 1 if model == "cyclegan" else 2
     assert images() == images(steps={"discriminator": 1}) == 1

@@ -28,20 +28,20 @@ from gancli.errors import GancliError
 from gancli.processes import World
 from gancli.recipe import read
 from gancli.runs.run import Run
-from gancli.training.shard_batches import WINDOW, ShardImages, ShardOrder
+from gancli.training.shard_batches import WINDOW, ShardBatches, ShardOrder
 
 CPU = torch.device("cpu")
 LEVELS = (0.0, 255.0)
 """Limits at which a value is the shade of its image."""
 
 
-def feed(place: Path, batch: int = 8, seed: int = 0, **options: object) -> ShardImages:
+def feed(place: Path, batch: int = 8, seed: int = 0, **options: object) -> ShardBatches:
     stream = load(str(place)).stream
     assert stream is not None
-    return ShardImages(stream, batch, seed, CPU, LEVELS, **options)
+    return ShardBatches(stream, batch, seed, CPU, LEVELS, **options)
 
 
-def draw(one: ShardImages, count: int) -> list[int]:
+def draw(one: ShardBatches, count: int) -> list[int]:
     """The shades of so many batches."""
     return [int(shade) for _ in range(count) for shade in one.next().images[:, 0, 0, 0].tolist()]
 

@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 
 @dataclass
-class Place:
+class Rows:
     """Which part of the batch the networks are looking at.
 
     Attributes:
@@ -29,32 +29,32 @@ class SharedDropout(nn.Module):
 
     Args:
         layer: draws, and says how much falls out.
-        place: kept up to date by the training.
+        rows: kept up to date by the training.
     """
 
-    def __init__(self, layer: _DropoutNd, place: Place) -> None:
+    def __init__(self, layer: _DropoutNd, rows: Rows) -> None:
         super().__init__()
-        self.layer, self.place = layer, place
+        self.layer, self.rows = layer, rows
 
     def forward(self, input: Tensor) -> Tensor:
         """(k * rows, …) to the same; k batches may come as one, as real and fake images do."""
-        rows = self.place.rows
+        rows = self.rows.rows
         batches, rest = divmod(len(input), rows.stop - rows.start)
         if not self.training or rest:
             return self.layer(input)
-        shape = (batches * self.place.batch, *input.shape[1:])
+        shape = (batches * self.rows.batch, *input.shape[1:])
         # Draws go by the order in memory.
         flat = input.is_contiguous() or input.dim() != 4
         layout = torch.contiguous_format if flat else torch.channels_last
         whole = torch.ones(shape, dtype=input.dtype, device=input.device).contiguous(memory_format=layout)
-        kept = self.layer(whole).unflatten(0, (batches, self.place.batch))[:, rows]
+        kept = self.layer(whole).unflatten(0, (batches, self.rows.batch))[:, rows]
         return input * kept.reshape(input.shape)
 
 
-def share(network: nn.Module, place: Place) -> None:
+def share(network: nn.Module, rows: Rows) -> None:
     """Have all dropout of a network follow the whole batch; no tensor changes its name, since dropout has none."""
     for name, child in network.named_children():
         if isinstance(child, _DropoutNd):
-            setattr(network, name, SharedDropout(child, place))
+            setattr(network, name, SharedDropout(child, rows))
         else:
-            share(child, place)
+            share(child, rows)

@@ -1,0 +1,10 @@
+"""placeholder until the module lands"""
+
+from torch import nn
+
+
+class Augmentation(nn.Module):
+    """x"""
+
+
+AUGMENTATIONS = {}
