@@ -325,7 +325,8 @@ def _try_words(folder: Path, number: int, random: Random) -> None:
 
 def _run(words: Sequence[str]) -> tuple[int, str]:
     """The exit code of a command and what it says."""
-    from gancli.cli import console, main
+    from gancli.cli import main
+    from gancli.cli.terminal import console
 
     said = io.StringIO()
     console.talk.cache_clear()
