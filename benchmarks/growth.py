@@ -1,4 +1,4 @@
-"""How time and memory grow with resolution, batch and the size of the data, and what opening a large folder costs."""
+"""How time and memory grow with resolution, batch and the size of the data, and the cost of opening a large folder."""
 
 from __future__ import annotations
 

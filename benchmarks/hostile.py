@@ -1,9 +1,9 @@
-"""What happens to files and words that were made to do harm: how many are refused, and whether any gets further.
+"""Malicious files and command lines: how many are refused, and whether any causes a traceback, a hang or high memory.
 
     python -m benchmarks.hostile --count 200
 
-Inputs are made from whole ones by chance and by rule, the same ones for the same seed. They are tried one after the
-other in a process of its own, which is watched from outside: an input over which it broods too long is a hang.
+Inputs are made from valid ones by random and systematic changes, the same ones for the same seed. They are tried one
+after the other in a separate process with a time limit: an input that exceeds it counts as a hang.
 """
 
 from __future__ import annotations

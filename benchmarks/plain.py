@@ -1,8 +1,8 @@
-"""The yardstick: training loops as tutorials write them, for the networks, losses and steps of the zoo's recipes.
+"""The reference: training loops as tutorials write them, for the networks, losses and steps of the zoo's recipes.
 
-Images come one by one through ToTensor and Normalize and a DataLoader; arithmetic is float32, memory is contiguous,
-Adam is the plain one, weights of the side that rests collect gradients all the same, and both losses are fetched after
-every step. A loop is a generator: each ``next`` is one round, so that two trainings can run in turn.
+Images come one by one through ToTensor, Normalize and a DataLoader. Arithmetic is float32, memory is contiguous, Adam is
+PyTorch's default, the weights of the other network collect gradients too, and both losses are fetched after every step.
+A loop is a generator: each ``next`` is one round, so that two trainings can run in turn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several processes beside one: the same losses, how much faster, and whether a run survives the death of one."""
+"""Several processes compared with one: equal losses, speed, and recovery after a process dies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """FID against seconds of training: ``gancli train mnist`` and the tutorials' DCGAN in the plain loop, in turn.
 
-It takes hours, so it can be done bit by bit: what is done lies in ``$GANCLI_BENCHMARK_WORK`` (``benchmarks/.work``
-unless set), each call goes on from there, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
+It takes hours and can be split over several calls. Finished parts are stored in ``$GANCLI_BENCHMARK_WORK`` (default
+``benchmarks/.work``), each call continues from them, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
 """
 
 from __future__ import annotations

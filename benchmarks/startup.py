@@ -1,4 +1,4 @@
-"""From the command to the first thing that it does, beside what importing torch takes by itself."""
+"""Time from a command to its first result, compared with importing torch alone."""
 
 from __future__ import annotations
 

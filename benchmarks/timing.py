@@ -1,4 +1,4 @@
-"""Times and memory, measured so that a noisy machine does not decide: interleaved, medians, ratios."""
+"""Timing and memory measurements that are robust to noise: interleaved runs, medians, ratios."""
 
 from __future__ import annotations
 
