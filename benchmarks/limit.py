@@ -1,4 +1,4 @@
-"""Training speed relative to the hardware: to its maximal rate of operations, and to its convolutions and products alone."""
+"""Training speed relative to the hardware's limit, and to a round's convolutions and matrix products alone."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ SIDES = {"gancli": "gancli train mnist", "plain": "the tutorials' DCGAN, plain l
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and when it is judged.
+    """What is trained, and when it is evaluated.
 
     Attributes:
         budgets: minutes of each training by gancli, which begins anew for each.
@@ -208,7 +208,7 @@ class Tutorial:
         loop.close()
 
     def save(self, path: Path) -> None:
-        """All that its next step depends on, but for the place in the epoch: each piece begins an epoch."""
+        """All that its next step depends on, except the position in the epoch: each part begins an epoch."""
         tree = {
             "networks": [self.generator.state_dict(), self.discriminator.state_dict()],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
