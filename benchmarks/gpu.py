@@ -18,7 +18,7 @@ TITLE = "On a GPU"
 RATIO, BUSY = 15.0, 0.9
 """Gates: times the plain loop's images a second, and the share of the time that kernels run."""
 CASE = plain.Case("dcgan")
-WAYS: dict[str, dict[str, Any]] = {"one by one": {}, "recorded": {"cuda_graphs": True}}
+WAYS: dict[str, dict[str, Any]] = {"eager": {}, "compiled": {"compile": True}}
 """How kernels are started, and what a recipe's training says for it."""
 
 
@@ -80,7 +80,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = [
         f"Training images a second of `dcgan` on MNIST (batch {some['batch']}), gancli's trainer and the plain loop on "
         f"the same {found['gpu']}, in turn; the plain loop with the fastest number of loader workers. "
-        "*Recorded*: with `--set training.cuda_graphs=true`.",
+        "*Compiled*: with `--set training.compile=true`.",
         "",
         "| kernels started | gancli, images/s | plain, images/s | workers | ratio | busy |",
         "|---|---:|---:|---:|---:|---:|",

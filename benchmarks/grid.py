@@ -29,8 +29,8 @@ LOSSES: dict[str, dict[str, Any]] = {
     "least-squares": {"loss": "least-squares"},
     "hinge": {"loss": "hinge"},
     "wasserstein, clipped": {"loss": "wasserstein", "clip": 0.1},
-    "wasserstein, gradient penalty": {"loss": "wasserstein", "penalties": {"gradient-penalty": {"weight": 0.1}}},
-    "non-saturating, R1": {"loss": "non-saturating", "penalties": {"r1": {"weight": 0.02, "interval": 4}}},
+    "wasserstein, gradient penalty": {"loss": "wasserstein", "regularizers": {"gradient-penalty": {"weight": 0.1}}},
+    "non-saturating, R1": {"loss": "non-saturating", "regularizers": {"r1": {"weight": 0.02, "every": 4}}},
 }
 
 

@@ -373,7 +373,7 @@ def loop_of(
     sides = {side: optimizer_of(made.optimizer[side], networks[side].parameters()) for side in made.optimizer}
     players = (generator, networks["discriminator"], sides["generator"], sides["discriminator"], images, draw, device)
     if options["loss"] == "wasserstein":
-        penalty = options["penalties"].get("gradient-penalty", {}).get("weight", 0.0)
+        penalty = options["regularizers"].get("gradient-penalty", {}).get("weight", 0.0)
         return critic(*players, steps=options["steps"]["discriminator"], clip=options["clip"], penalty=penalty)
     return adversarial(*players, reuse=options["reuse_fake"], joint=options["joint"], still=options["still_generator"])
 

@@ -130,7 +130,7 @@ def test_wgan_is_dcgan_with_four_changes_and_its_batch() -> None:
 def test_wgan_gp_is_its_papers() -> None:
     made = resolved("wgan-gp")
     options = made.objective.options
-    assert options["penalties"] == {"gradient-penalty": {"weight": 10.0, "interval": 1}}
+    assert options["regularizers"] == {"gradient-penalty": {"weight": 10.0, "every": 1}}
     assert (options["loss"], options["clip"], options["steps"]) == ("wasserstein", 0, {"discriminator": 5})
     for section in made.optimizer.values():
         assert (section.name, section.lr, section.options["betas"]) == ("adam", 1e-4, [0.0, 0.9])

@@ -32,7 +32,7 @@ def test_the_resolved_recipe_writes_out_the_defaults_of_components() -> None:
     assert parsed["optimizer"]["generator"]["eps"] == 1e-8
 
 
-def test_all_faults_are_listed_at_once_with_path_value_and_nearest_name() -> None:
+def test_all_errors_are_listed_at_once_with_path_value_and_nearest_name() -> None:
     wrong = recipe.override(
         table(),
         [
@@ -49,7 +49,7 @@ def test_all_faults_are_listed_at_once_with_path_value_and_nearest_name() -> Non
     with pytest.raises(UsageError) as refused:
         recipe.parse(wrong)
     assert refused.value.message == (
-        "the recipe has 8 faults:\n"
+        "the recipe has 8 errors:\n"
         "  latent.dim = 'many': should be a whole number\n"
         "  training.batch = 1: should be greater than or equal to 2\n"
         "  training.budget = 'soon': should be a number above 0 and one of minutes, epochs, kimg, rounds, "
@@ -67,7 +67,7 @@ def test_one_fault_alone() -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(recipe.override(table(), ["training.budget=soon"]))
     assert refused.value.message == (
-        "the recipe has a fault:\n"
+        "the recipe has an error:\n"
         "  training.budget = 'soon': should be a number above 0 and one of minutes, epochs, kimg, rounds, "
         "as in '5 minutes'"
     )
@@ -88,7 +88,7 @@ def test_unknown_names_of_components_have_a_nearest_one() -> None:
 def test_a_value_where_a_table_belongs(path: str) -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(recipe.override(table(), [f"{path}=3"]))
-    assert refused.value.message == f"the recipe has a fault:\n  {path} = 3: should be a table, as in {path}.KEY=VALUE"
+    assert refused.value.message == f"the recipe has an error:\n  {path} = 3: should be a table, as in {path}.KEY=VALUE"
 
 
 def test_a_role_that_a_family_does_not_have() -> None:
@@ -145,7 +145,7 @@ def refusal(*assignments: str) -> list[str]:
     with pytest.raises(UsageError) as refused:
         recipe.parse(recipe.override(table(), assignments))
     first, *lines = refused.value.message.split("\n")
-    assert first == f"the recipe has {'a fault' if len(lines) == 1 else f'{len(lines)} faults'}:"
+    assert first == f"the recipe has {'an error' if len(lines) == 1 else f'{len(lines)} errors'}:"
     return [line.removeprefix("  ") for line in lines]
 
 
@@ -211,7 +211,7 @@ def test_no_table_where_a_data_set_has_its_own_values(wrong: dict, where: str) -
     with pytest.raises(UsageError) as refused:
         recipe.for_data(wrong, "digits")
     assert (
-        refused.value.message == f"the recipe has a fault:\n  {where} = 3: should be a table, as in {where}.KEY=VALUE"
+        refused.value.message == f"the recipe has an error:\n  {where} = 3: should be a table, as in {where}.KEY=VALUE"
     )
 
 
@@ -253,7 +253,7 @@ def test_a_hostile_file(tmp_path, text: str, says: str) -> None:
 def test_a_data_name_that_no_recipe_can_hold(name: str, line: str) -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(table(data=name))
-    assert refused.value.message == f"the recipe has a fault:\n  {line}"
+    assert refused.value.message == f"the recipe has an error:\n  {line}"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_data_name_that_no_recipe_can_hold(name: str, line: str) -> None:
         ('networks.discriminator.slope="0.2"', "networks.discriminator.slope = '0.2': should be a number"),
         ("optimizer.generator.lr=nan", "optimizer.generator.lr = nan: should be a finite number"),
         ("optimizer.generator.betas=3", "optimizer.generator.betas = 3: should be a list"),
-        ('objective.penalties.r1.weight="5"', "objective.penalties.r1.weight = '5': should be a number"),
+        ('objective.regularizers.r1.weight="5"', "objective.regularizers.r1.weight = '5': should be a number"),
         ("data.size=[1,2,3]", "data.size = [1, 2, 3]: should be no longer than 2 entries"),
         ("objective.steps.genrator=2", "objective.steps.genrator: the name should be 'discriminator' or 'generator'"),
         ("training.precision=fp8", "training.precision = 'fp8': should be 'auto', 'fp32', 'tf32' or 'bf16'"),
@@ -304,13 +304,13 @@ def test_what_holds_for_data_with_classes_is_laid_between_the_recipe_and_its_dat
     assert recipe.for_data(tables, "mnist", labelled=True)["training"] == {"batch": 2}
 
 
-def test_faults_that_only_the_objective_knows_come_with_the_others() -> None:
+def test_errors_that_only_the_objective_knows_come_with_the_others() -> None:
     wrong = recipe.override(
         table(),
         [
             "latent.dim=0",
             "objective.loss=lsq",
-            "objective.penalties.r2.weight=1",
+            "objective.regularizers.r9.weight=1",
             "objective.order=['generator']",
             "objective.reuse_fake=5",
             "optimizer.critic={name='adam', lr=1e-3}",
@@ -320,23 +320,23 @@ def test_faults_that_only_the_objective_knows_come_with_the_others() -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(wrong)
     assert refused.value.message.split("\n") == [
-        "the recipe has 7 faults:",
+        "the recipe has 7 errors:",
         "  latent.dim = 0: should be greater than or equal to 1",
         "  objective.reuse_fake = 5: should be true or false",
         "  objective.loss = 'lsq': no loss is called 'lsq'; "
         "one of: hinge, least-squares, minimax, non-saturating, wasserstein",
-        "  objective.penalties.r2: no term is called 'r2'; did you mean 'r1'?",
+        "  objective.regularizers.r9: no regularizer is called 'r9'; did you mean 'r2'?",
         "  objective.order = ['generator']: each side plays once, as in ['discriminator', 'generator']",
         "  optimizer.generator: missing",
         "  optimizer.critic: belongs to no player, one of: discriminator, generator",
     ]
 
 
-def test_a_million_faults_are_counted_not_listed() -> None:
+def test_a_million_errors_are_counted_not_listed() -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(table() | {f"x{i}": 1 for i in range(1000)})
     lines = refused.value.message.split("\n")
-    assert lines[0] == "the recipe has 1000 faults:"
+    assert lines[0] == "the recipe has 1000 errors:"
     assert lines[-1] == "  … and 980 more"
     assert len(lines) == 22
 
@@ -347,6 +347,6 @@ def test_a_perceptron_of_endless_layers_is_refused_in_few_words() -> None:
     with pytest.raises(UsageError) as refused:
         recipe.parse(wrong)
     assert refused.value.message == (
-        "the recipe has a fault:\n"
+        "the recipe has an error:\n"
         "  networks.generator.hidden = [1, 1, 1, 1, 1, 1, 1, 1, ...]: should be no longer than 64 entries"
     )

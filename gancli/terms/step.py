@@ -273,7 +273,9 @@ class Step:
         with torch.set_grad_enabled(self._trains_generator):
             if still:
                 self.generator.eval()
-            made = self.generator(source=self.source) if self.options.translates else self.generator(**self.latents)  # TEMP
+            made = (
+                self.generator(source=self.source) if self.options.translates else self.generator(**self.latents)
+            )  # TEMP
             if still:
                 self.generator.train()
         return made

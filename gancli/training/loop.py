@@ -78,7 +78,7 @@ class Trainer:
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
-        self._play = {player.name: self._distributed(player) for player in self.players}
+        self._distributed = {player.name: self._wrapped(player) for player in self.players} if world.size > 1 else {}
         self._has_dropout = any(isinstance(m, _DropoutNd) for n in self.networks.values() for m in n.modules())
         self.ema = Ema({n: self.networks[n] for n in self.objective.exported}) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
@@ -139,7 +139,7 @@ class Trainer:
                         for step in self._parts(batch, shared, batch_generator):
                             with self._exchange(player, last=len(logged) + 1 == len(self._rows)):
                                 with self._autocast():
-                                    losses, figures = self._play[player.name](step)
+                                    losses, figures = self._forward(player, step)
                                 loss = torch.stack(list(losses.values())).sum() / len(self._rows)
                                 loss.backward()
                             logged.append({f"loss/{name}": value for name, value in losses.items()} | figures)
@@ -176,8 +176,11 @@ class Trainer:
 
     def _exchange(self, player: Player, *, last: bool) -> AbstractContextManager[None]:
         """Gradients of the parts are added up; processes exchange them after the last."""
-        play = self._play[player.name]
-        return play.no_sync() if isinstance(play, DistributedDataParallel) and not last else nullcontext()
+        return nullcontext() if last or not self._distributed else self._distributed[player.name].no_sync()
+
+    def _forward(self, player: Player, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses and figures of a step, by name."""
+        return self._distributed[player.name](step) if self._distributed else _play(player, step)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
@@ -221,11 +224,9 @@ class Trainer:
             dropout.share(network, self._dropout_rows)
         return network
 
-    def _distributed(self, player: Player) -> nn.Module:
-        """A player's step; in several processes, every one has the mean of all gradients after the backward pass."""
+    def _wrapped(self, player: Player) -> DistributedDataParallel:
+        """A player's step, after whose backward pass every process has the mean of all gradients."""
         step = _PlayerStep(player, [self.networks[name] for name in player.networks])
-        if self.world.size == 1:
-            return step
         # Buffers need no broadcast: where layers have batch statistics, all processes compute the same.
         make: Any = DistributedDataParallel
         return make(step, **{_BUFFERS: False})
@@ -325,7 +326,7 @@ class Trainer:
         for name, value in terms.items():
             value.copy_(state["objective"][name])
         for name, optimizer in self.optimizers.items():
-            optimizers.take_state(optimizer, state["optimizer"][name])
+            optimizers.take_state(optimizer, state["optimizer"][name], self.recipe.optimizer[name])
         if state["random"] is not None:
             self._set_random(state["random"])
         else:
@@ -360,15 +361,19 @@ class _PlayerStep(nn.Module):
         self.networks, self.player = nn.ModuleList(networks), player
 
     def forward(self, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        losses = self.player.play(step)
-        return losses, self.player.figures(step)
+        return _play(self.player, step)
+
+
+def _play(player: Player, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    losses = player.play(step)
+    return losses, player.figures(step)
 
 
 def _compile(network: nn.Module) -> None:
     """Compile what is called of a network; its parameters keep their names."""
     network.compile()
-    if hasattr(network, 'synthesize'):
-        network.synthesize = torch.compile(network.synthesize)
+    if hasattr(network, "synthesize"):
+        setattr(network, "synthesize", torch.compile(network.synthesize))  # noqa: B010 (a method, as types see it)
 
 
 def _rows_of_parts(recipe: Recipe, world: World) -> list[slice]:

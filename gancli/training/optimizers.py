@@ -101,7 +101,7 @@ def _at(value: Any, progress: Progress) -> Any:
     return tuple(_at(each, progress) for each in value) if isinstance(value, tuple) else value_at(value, progress)
 
 
-def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any], section: Optimizer) -> None:
     """Make sure that a saved state is one of this optimizer: kernels walk parameters and moments without asking.
 
     Raises:
@@ -110,10 +110,10 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
     for here, there in zip(optimizer.param_groups, saved["param_groups"], strict=True):
         if len(here["params"]) != len(there["params"]):
             raise ValueError("its optimizer has other weights")
-        # Rates fall as a training goes on; another version of PyTorch may know further settings.
+        # Learning rates change during a training; another version of PyTorch may know further settings.
         if not (isinstance(there["lr"], int | float) and 0 <= there["lr"] <= 10):
             raise ValueError("its optimizer has no rate")
-        for name in here.keys() & there.keys() - {"params", "lr", "fused"}:
+        for name in here.keys() & there.keys() - {"params", "lr", "fused", *_scheduled(section)}:
             if _plain(here[name]) != _plain(there[name]):
                 raise ValueError(f"its optimizer has another {name}")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -125,13 +125,13 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None
                 raise ValueError(f"its optimizer's {str(name)[:64]} does not fit the weights")
 
 
-def take_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+def take_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any], section: Optimizer) -> None:
     """Go on from a saved state, by the kernels of the device that is here.
 
     Raises:
         ValueError: it is none of this optimizer, see :func:`check_state`.
     """
-    check_state(optimizer, saved)
+    check_state(optimizer, saved, section)
     _match_layout(optimizer, saved)
     # Before PyTorch looks: by it, it decides where the numbers of steps belong.
     pairs = zip(optimizer.param_groups, saved["param_groups"], strict=True)

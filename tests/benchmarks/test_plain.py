@@ -68,7 +68,7 @@ def alike(model: str, **sections) -> tuple[Trainer, dict[str, torch.nn.Module], 
         while True:
             yield feeder.batches.next().images.contiguous()
 
-    return fast, networks, plain.loop_of(made, networks, images(), lambda: feeder._draw()["z"])
+    return fast, networks, plain.loop_of(made, networks, images(), lambda: feeder._latents()["z"])
 
 
 @pytest.fixture

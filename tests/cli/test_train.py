@@ -14,12 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli import checkpoint, processes
+from gancli import checkpoint
 from gancli.cli.terminal.interrupt import Stop
-from gancli.cli.train import check_device
-from gancli.errors import UsageError
-from gancli.recipe import for_data, parse
-from gancli.zoo import catalogue
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -57,15 +53,6 @@ def test_the_same_command_again_says_it_is_done_and_names_the_files(run_cli, hom
     assert again.out == first.out
     assert re.fullmatch(r"quick on digits \(cpu, (fp32|bf16)\): finished, 4 of 4 rounds\n", again.err)
     assert (home / "r/state.safetensors").read_bytes() == before
-
-
-def test_a_batch_in_parts_is_not_recorded() -> None:
-    recipe = parse(for_data(catalogue.recipe_table("dcgan"), "digits"))
-    alone, gpu = processes.ALONE, torch.device("cuda", 0)
-    graphs = recipe.with_values(training={"cuda_graphs": True})
-    check_device(graphs, gpu, alone)
-    with pytest.raises(UsageError, match="several processes or parts"):
-        check_device(graphs.with_values(training={"accumulate": 2}), gpu, alone)
 
 
 def test_a_run_with_other_settings_is_refused_by_name(run_cli) -> None:
@@ -134,7 +121,7 @@ ERRORS = {
     ),
     "unknown key": (
         ["train", "digits", "--set", "optimizer.generator.rate=1"],
-        "the recipe has a fault:\n  optimizer.generator.rate = 1: unknown key, did you mean 'name'?",
+        "the recipe has an error:\n  optimizer.generator.rate = 1: unknown key, did you mean 'name'?",
         "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
     ),
     "no value": (
@@ -166,11 +153,6 @@ ERRORS = {
         ["train", "digits", "--precision", "tf32", "--device", "cpu"],
         "tf32 is what NVIDIA's GPUs compute in, and this is cpu",
         "--precision fp32, or auto",
-    ),
-    "graphs of another device": (
-        ["train", "digits", "--set", "training.cuda_graphs=true", "--device", "cpu"],
-        "training.cuda_graphs = true: NVIDIA's GPUs have such, and this is cpu",
-        "leave it out",
     ),
     "unknown device": (
         ["train", "digits", "--device", "tpu"],

@@ -1,16 +1,18 @@
-"""Classes and codes in the game: what each side is told, and the further losses by hand."""
+"""Classes and codes: conditioning, heads, and the further losses by hand."""
 
 import math
 
 import pytest
 import torch
+from steps import losses, step
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
 from gancli.objectives.acgan import AuxiliaryClassifier
-from gancli.terms.step import Batch, Chance, Turn
+from gancli.objectives.adversarial import Adversarial
 from gancli.objectives.cgan import Conditional
-from gancli.objectives.infogan import Informative
+from gancli.objectives.infogan import InfoGan
+from gancli.terms.step import Batch, Step
 
 LABELS, ASKED = torch.tensor([0, 1]), torch.tensor([1, 1])
 CODES = torch.tensor([[0.5, -1.0], [0.0, 1.0]])
@@ -28,7 +30,7 @@ class Grey(nn.Module):
         return y.view(-1, 1, 1, 1).float() + self.shade
 
 
-class Told(nn.Module):
+class ClassConditional(nn.Module):
     """Its logit is 3 if the pixel agrees with the class, else -3."""
 
     conditional = True
@@ -37,8 +39,8 @@ class Told(nn.Module):
         return torch.where((images.flatten() - y).abs() < 0.5, 3.0, -3.0)[:, None] + 0 * images.flatten(1)
 
 
-class Reader(nn.Module):
-    """Says 0 for real or fake, and reads class 1 with logit 2 and both codes as 0."""
+class Heads(nn.Module):
+    """Returns logit 0, 2 for class 1, and both codes as 0."""
 
     def __init__(self, *heads: str) -> None:
         super().__init__()
@@ -50,10 +52,8 @@ class Reader(nn.Module):
         return zero, *(what[name] for name in self.heads)
 
 
-def turn() -> Turn:
-    return Turn(
-        Chance(lambda: INPUTS, torch.Generator(), len(LABELS)), batch=Batch(LABELS.view(-1, 1, 1, 1).float(), LABELS)
-    )
+def one(objective: Adversarial) -> Step:
+    return step(objective, Batch(LABELS.view(-1, 1, 1, 1).float(), LABELS), latents=lambda: dict(INPUTS))
 
 
 def softplus(x: float) -> float:
@@ -65,35 +65,35 @@ def networks(discriminator: nn.Module) -> dict[str, nn.Module]:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_cgan_tells_each_image_its_own_class(joint: bool) -> None:
-    objective = Conditional(networks(Told()), joint=joint)
+def test_cgan_scores_each_image_with_its_own_class(joint: bool) -> None:
+    objective = Conditional(networks(ClassConditional()), joint=joint)
     # Every image agrees with its class: both sides get logit 3.
     expected = (softplus(-3) + softplus(3)) / (2 if joint else 1)
-    assert objective.judge(turn()).losses["discriminator"].item() == pytest.approx(expected)
-    assert objective.deceive(turn()).losses["generator"].item() == pytest.approx(softplus(-3))
+    assert losses(objective, "discriminator", one(objective))["discriminator"].item() == pytest.approx(expected)
+    assert losses(objective, "generator", one(objective))["generator"].item() == pytest.approx(softplus(-3))
 
 
-def test_acgan_names_the_class_of_real_and_of_fake() -> None:
-    objective = AuxiliaryClassifier(networks(Reader("class")), class_weight=2.0)
-    judged = objective.judge(turn()).losses
-    assert judged["discriminator"].item() == pytest.approx(2 * math.log(2))
-    # Real 0 and 1, fakes asked to be 1 and 1; class 1 is read with logit 2.
-    assert judged["class"].item() == pytest.approx(2 * ((softplus(2) + softplus(-2)) / 2 + softplus(-2)))
-    assert objective.deceive(turn()).losses["class/fake"].item() == pytest.approx(2 * softplus(-2))
+def test_acgan_classifies_real_and_fake() -> None:
+    objective = AuxiliaryClassifier(networks(Heads("class")), class_weight=2.0)
+    found = losses(objective, "discriminator", one(objective))
+    assert found["discriminator"].item() == pytest.approx(2 * math.log(2))
+    # Real 0 and 1, fakes of class 1 and 1; class 1 has logit 2.
+    assert found["class"].item() == pytest.approx(2 * ((softplus(2) + softplus(-2)) / 2 + softplus(-2)))
+    assert losses(objective, "generator", one(objective))["class/fake"].item() == pytest.approx(2 * softplus(-2))
 
 
-def test_infogan_reads_the_codes_of_fakes_alone() -> None:
-    objective = Informative(networks(Reader("codes", "class")), class_weight=0.5, code_weight=0.1)
-    for losses in (objective.judge(turn()).losses, objective.deceive(turn()).losses):
-        assert losses["information/class"].item() == pytest.approx(0.5 * softplus(-2))
-        assert losses["information/codes"].item() == pytest.approx(0.1 * 0.5 * (0.25 + 1 + 0 + 1) / 2)
+def test_infogan_recovers_the_codes_of_fakes_alone() -> None:
+    objective = InfoGan(networks(Heads("codes", "class")), class_weight=0.5, code_weight=0.1)
+    for found in (losses(objective, "discriminator", one(objective)), losses(objective, "generator", one(objective))):
+        assert found["information/class"].item() == pytest.approx(0.5 * softplus(-2))
+        assert found["information/codes"].item() == pytest.approx(0.1 * 0.5 * (0.25 + 1 + 0 + 1) / 2)
 
 
 @pytest.mark.parametrize(
-    ("objective", "told"),
-    [(Conditional, "conditional=true"), (AuxiliaryClassifier, 'heads=["class"]'), (Informative, "heads=")],
+    ("objective", "option"),
+    [(Conditional, "conditional=true"), (AuxiliaryClassifier, 'heads=["class"]'), (InfoGan, "heads=")],
 )
-def test_a_discriminator_that_does_not_fit_is_refused(objective: type, told: str) -> None:
+def test_a_discriminator_that_does_not_fit_is_refused(objective: type, option: str) -> None:
     with pytest.raises(UsageError) as refused:
         objective(networks(nn.Flatten()))
-    assert told in refused.value.hint
+    assert option in refused.value.hint

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+from steps import losses, random, step
 from torch import Tensor, nn
 
 from gancli import checkpoint, recipe
 from gancli.data import Dataset, load
 from gancli.data.pairs.styles import restyle
-from gancli.terms.step import Batch, Chance, Turn
-from gancli.objectives.cyclegan import CycleGan, Pool
+from gancli.objectives._pool import ImagePool
+from gancli.objectives.cyclegan import CycleGan
 from gancli.recipe import Recipe
+from gancli.terms.step import Batch, Step
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
@@ -39,9 +41,9 @@ class Mean(nn.Module):
         return images.mean((1, 2, 3), keepdim=True)
 
 
-def turn(images: float, sources: float, number: int = 0) -> Turn:
+def batch(images: float, sources: float) -> Batch:
     made = [torch.full((2, 1, 1, 1), value) for value in (images, sources)]
-    return Turn(Chance(dict, torch.Generator(), 2), batch=Batch(made[0], source=made[1]), round=number)
+    return Batch(made[0], source=made[1])
 
 
 def by_hand(cycle: float, identity: float, **options: Any) -> CycleGan:
@@ -52,29 +54,29 @@ def by_hand(cycle: float, identity: float, **options: Any) -> CycleGan:
 def test_losses_by_hand() -> None:
     """Images are 1.0, sources 0.0: made images 0.5, made sources 0.75."""
     objective = by_hand(cycle=10.0, identity=4.0)
-    now = turn(1.0, 0.0)
-    losses = objective.translate(now).losses
-    assert losses["generator"].item() == pytest.approx((0.5 - 1) ** 2)
-    assert losses["back"].item() == pytest.approx((0.75 - 1) ** 2)
+    shared: dict[str, Any] = {}
+    found = losses(objective, "generator", step(objective, batch(1.0, 0.0), shared=shared))
+    assert found["generator"].item() == pytest.approx((0.5 - 1) ** 2)
+    assert found["back"].item() == pytest.approx((0.75 - 1) ** 2)
     # There and back adds a quarter to either side.
-    assert losses["cycle"].item() == pytest.approx(10 * (0.25 + 0.25))
-    assert losses["identity"].item() == pytest.approx(4 * (0.5 + 0.25))
-    now.batch = None
-    losses = objective.judge(now).losses
-    assert losses["discriminator"].item() == pytest.approx(((1 - 1) ** 2 + 0.5**2) / 2)
-    assert losses["discriminator_source"].item() == pytest.approx(((0 - 1) ** 2 + 0.75**2) / 2)
+    assert found["cycle"].item() == pytest.approx(10 * (0.25 + 0.25))
+    assert found["identity"].item() == pytest.approx(4 * (0.5 + 0.25))
+    found = losses(objective, "discriminator", step(objective, shared=shared))
+    assert found["discriminator"].item() == pytest.approx(((1 - 1) ** 2 + 0.5**2) / 2)
+    assert found["discriminator_source"].item() == pytest.approx(((0 - 1) ** 2 + 0.75**2) / 2)
 
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
-    assert set(by_hand(cycle=0.0, identity=0.0).translate(turn(1.0, 0.0)).losses) == {"generator", "back"}
+    objective = by_hand(cycle=0.0, identity=0.0)
+    assert set(losses(objective, "generator", step(objective, batch(1.0, 0.0)))) == {"generator", "back"}
 
 
 def test_a_pool_fills_and_then_gives_old_fakes_half_of_the_time() -> None:
-    pool, dice = Pool(5, (1, 1, 1)), torch.Generator().manual_seed(0)
+    pool, generator = ImagePool(5, (1, 1, 1)), torch.Generator().manual_seed(0)
     given, old = [], 0
     for number in range(200):
         fresh = (torch.arange(3.0) + 3 * number)[:, None, None, None]
-        shown = pool.exchange(fresh, 3 * number, dice)
+        shown = pool.exchange(fresh, 3 * number, generator)
         assert shown.shape == fresh.shape
         if number < 2:
             assert torch.equal(shown, fresh)
@@ -93,21 +95,22 @@ def test_a_pool_fills_in_the_rounds_that_its_discriminator_plays() -> None:
     assert [objective.rounds_played("discriminator", number) for number in (0, 5, 10, 12)] == [0, 0, 0, 2]
     full = []
     for number in (10, 11, 12):
-        objective.judge(turn(1.0, 0.0, number))
+        losses(objective, "discriminator", step(objective, batch(1.0, 0.0), number=number))
         full.append(int((objective.pool.kept == 0.5).sum()))
     assert full == [2, 4, 6]
 
 
 def test_the_discriminators_make_fakes_of_a_batch_of_their_own() -> None:
     """As by hand above, but without a step of the generators before it."""
-    losses = by_hand(cycle=10.0, identity=4.0, smoothing=0.25).judge(turn(1.0, 0.0)).losses
-    assert losses["discriminator"].item() == pytest.approx(((1 - 0.75) ** 2 + 0.5**2) / 2)
-    assert losses["discriminator_source"].item() == pytest.approx(((0 - 0.75) ** 2 + 0.75**2) / 2)
+    objective = by_hand(cycle=10.0, identity=4.0, smoothing=0.25)
+    found = losses(objective, "discriminator", step(objective, batch(1.0, 0.0)))
+    assert found["discriminator"].item() == pytest.approx(((1 - 0.75) ** 2 + 0.5**2) / 2)
+    assert found["discriminator_source"].item() == pytest.approx(((0 - 0.75) ** 2 + 0.75**2) / 2)
 
 
 def test_an_empty_pool_changes_nothing() -> None:
     fresh = torch.rand(3, 1, 2, 2)
-    assert Pool(0, (1, 2, 2)).exchange(fresh, 100, torch.Generator()) is fresh
+    assert ImagePool(0, (1, 2, 2)).exchange(fresh, 100, torch.Generator()) is fresh
 
 
 def small(**sections: object) -> Recipe:
@@ -167,6 +170,6 @@ def test_parts_of_a_batch_fill_places_after_each_other() -> None:
     objective = by_hand(cycle=1.0, identity=0.0, pool=4)
     objective.pool.kept = torch.full((4, 1, 1, 1), -1.0)
     for number, part in enumerate((slice(0, 2), slice(2, 4))):
-        now = Turn(Chance(dict, torch.Generator(), 4, part))
-        objective._exchange(objective.pool, torch.full((2, 1, 1, 1), float(number)), now)
+        one = Step(random(4, part=part), objective.step_options)
+        objective.pool.exchange_in(one, torch.full((2, 1, 1, 1), float(number)), rounds=0)
     assert objective.pool.kept.flatten().tolist() == [0, 0, 1, 1]

@@ -1,13 +1,16 @@
-"""Losses and penalties against values worked out by hand, in float64."""
+"""Losses and regularizers against values worked out by hand, in float64."""
 
 import math
 
 import pytest
 import torch
+from steps import step
 from torch import nn
 
 from gancli import registry
-from gancli.objectives.base import Chance, Turn, r1
+from gancli.objectives.adversarial import Adversarial
+from gancli.terms.regularizers import R1, R2
+from gancli.terms.step import Batch
 
 REAL = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
 FAKE = torch.tensor([[0.5], [-3.0]], dtype=torch.float64)
@@ -33,14 +36,14 @@ CROSS_ENTROPY = (
 def test_losses(name: str, d: float, g: float) -> None:
     loss = registry.get("loss", name)()
     assert loss.d(REAL, FAKE).item() == pytest.approx(d, rel=1e-12)
-    assert loss.g(FAKE).item() == pytest.approx(g, rel=1e-12)
+    assert loss.g(None, FAKE).item() == pytest.approx(g, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
 def test_every_loss_is_finite_and_has_gradients_at_extreme_logits(name: str) -> None:
     loss = registry.get("loss", name)()
     real, fake = torch.tensor([[1e4], [-1e4]]), torch.tensor([[1e4], [-1e4]], requires_grad=True)
-    total = loss.d(real, fake) + loss.g(fake)
+    total = loss.d(real, fake) + loss.g(None, fake)
     total.backward()
     assert torch.isfinite(total)
     assert torch.isfinite(fake.grad).all()
@@ -51,14 +54,17 @@ def test_every_loss_prefers_the_right_order(name: str) -> None:
     loss = registry.get("loss", name)()
     high, low = torch.full((4, 1), 0.9), torch.full((4, 1), 0.1)
     assert loss.d(high, low) < loss.d(low, high)
-    assert loss.g(high) < loss.g(low)
+    assert loss.g(None, high) < loss.g(None, low)
 
 
-def test_r1_of_a_linear_discriminator_is_half_its_squared_weights() -> None:
+@pytest.mark.parametrize("regularizer", [R1(), R2()])
+def test_r1_and_r2_of_a_linear_discriminator_are_half_its_squared_weights(regularizer: R1 | R2) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 1, dtype=torch.float64))
     x = torch.randn(5, 1, 2, 3, dtype=torch.float64)
-    expected = 0.5 * network[1].weight.square().sum()
-    turn = Turn(Chance(dict, torch.Generator(), 5))
-    torch.testing.assert_close(r1(network, x, x, turn), expected)
-    r1(network, x, x, turn).backward()
+    objective = Adversarial({"generator": nn.Identity(), "discriminator": network})
+    one = step(objective, Batch(x), rows=5, image_gradients=True)
+    one.__dict__["fake"] = x.clone().requires_grad_()
+    value = regularizer(one)
+    torch.testing.assert_close(value, 0.5 * network[1].weight.square().sum())
+    value.backward()
     torch.testing.assert_close(network[1].weight.grad, network[1].weight.detach())

@@ -1,4 +1,4 @@
-"""The procedure of the tutorials: each option does what it says, with every loss and family that it fits."""
+"""How the sides alternate: each option does what it says, with every loss and family that it fits."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from steps import step
+from torch import nn
 
 from gancli import registry
 from gancli.errors import UsageError
-from gancli.objectives.base import Chance, Turn, gradient_penalty
+from gancli.objectives.adversarial import Adversarial
+from gancli.terms.regularizers import GradientPenalty
+from gancli.terms.step import Batch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny import tiny, trainer
@@ -114,24 +118,35 @@ def test_weights_are_clipped_after_each_step() -> None:
     assert max(p.abs().max() for p in one.networks["generator"].parameters()) > 0.01
 
 
+class Linear(nn.Module):
+    """f(x) = w x; remembers what it was called with."""
+
+    def __init__(self, weight: list[float]) -> None:
+        super().__init__()
+        self.weight, self.seen = torch.tensor(weight), []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images.detach())
+        return images.flatten(1) @ self.weight
+
+
+def penalty(critic: Linear, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    objective = Adversarial({"generator": nn.Identity(), "discriminator": critic})
+    one = step(objective, Batch(real), rows=len(real))
+    one.__dict__["fake"] = fake
+    return GradientPenalty()(one)
+
+
 def test_the_gradient_penalty_of_a_linear_critic_is_known() -> None:
-    """f(x) = w x has the slope |w| everywhere, so that the penalty is (|w| - 1)^2."""
-    weight = torch.tensor([3.0, 4.0])
-    score = lambda x: x.flatten(1) @ weight  # noqa: E731
+    """f(x) = w x has the gradient norm |w| everywhere, so that the penalty is (|w| - 1)^2."""
     real, fake = torch.randn(2, 6, 1, 1, 2)
-    assert gradient_penalty(score, real, fake, Turn(Chance(dict, torch.Generator(), 6))).item() == pytest.approx(16.0)
+    assert penalty(Linear([3.0, 4.0]), real, fake).item() == pytest.approx(16.0)
 
 
 def test_the_gradient_penalty_draws_one_epsilon_a_sample() -> None:
-    seen = []
-
-    def score(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x.detach())
-        return x.flatten(1).sum(1)
-
-    turn = Turn(Chance(dict, torch.Generator(), 5))
-    gradient_penalty(score, torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2), turn)
-    mixed = seen[0].flatten(1)
+    critic = Linear([1.0, 1.0, 1.0, 1.0])
+    penalty(critic, torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2))
+    mixed = critic.seen[0].flatten(1)
     assert torch.equal(mixed, mixed[:, :1].expand_as(mixed))
     assert len(mixed[:, 0].unique()) == 5
 
@@ -148,7 +163,7 @@ def test_each_side_has_its_own_rate_and_latents_their_distribution() -> None:
     one.round()
     rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in one.optimizers.items()}
     assert rates["generator"] == 1e-3 != rates["discriminator"]
-    assert one._draw()["z"].abs().max() <= 1
+    assert one._latents()["z"].abs().max() <= 1
 
 
 @pytest.mark.parametrize("model", ["wgan", "wgan-gp", "quick"])
@@ -158,17 +173,17 @@ def test_half_precision_serves_every_loss(model: str) -> None:
     assert all(torch.tensor(value).isfinite() for value in one.means().values())
 
 
-def test_a_discriminator_that_judges_each_image_by_itself_is_called_once() -> None:
+def test_a_batch_independent_discriminator_is_called_once() -> None:
     """The same losses and gradients from one batch of real and fake images as from two."""
     found = []
     for together in (True, False):
         one = trainer(tiny(model="mlp-gan", networks={"discriminator": {"dropout": 0.0}}))
-        judge = one.networks["discriminator"]
-        assert judge.batch_independent
-        judge.batch_independent = together
+        discriminator = one.networks["discriminator"]
+        assert discriminator.batch_independent
+        discriminator.batch_independent = together
         calls: list[int] = []
-        judge.register_forward_hook(lambda module, given, said, calls=calls: calls.append(len(given[0])))
+        discriminator.register_forward_hook(lambda module, inputs, output, calls=calls: calls.append(len(inputs[0])))
         one.round()
         assert calls == ([24, 12] if together else [12, 12, 12])
-        found.append([p.grad for p in judge.parameters()] + list(one.networks["generator"].parameters()))
+        found.append([p.grad for p in discriminator.parameters()] + list(one.networks["generator"].parameters()))
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

@@ -2,16 +2,17 @@
 
 import pytest
 import torch
+from steps import losses, random, step
 from torch import distributions, nn
 
 from gancli import checkpoint, recipe
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.objectives.autoencoder import surprise
-from gancli.terms.step import Batch, Chance, Turn
+from gancli.objectives.autoencoder import negative_log_likelihood
 from gancli.objectives.vae import Vae, divergence, draw
 from gancli.recipe import Recipe
 from gancli.runs import planning
+from gancli.terms.step import Batch, Step, StepOptions
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
@@ -36,25 +37,24 @@ def test_kl_is_that_of_torch() -> None:
     assert divergence(torch.zeros(1, 7), torch.zeros(1, 7)).item() == 0
 
 
-def test_surprise_is_the_negative_log_likelihood_of_torch() -> None:
+def test_the_negative_log_likelihood_is_that_of_torch() -> None:
     torch.manual_seed(0)
     image, binary, target = torch.rand(9, 3, 4, 5), torch.rand(9, 3, 4, 5).round(), torch.randn(9, 3, 4, 5)
     bernoulli = distributions.Bernoulli(image).log_prob(binary)
-    torch.testing.assert_close(surprise(image, binary, "bernoulli"), -bernoulli.flatten(1).sum(1))
+    torch.testing.assert_close(negative_log_likelihood(image, binary, "bernoulli"), -bernoulli.flatten(1).sum(1))
     normal = distributions.Normal(image, 0.3).log_prob(target)
-    torch.testing.assert_close(surprise(image, target, "gaussian", 0.3), -normal.flatten(1).sum(1))
+    torch.testing.assert_close(negative_log_likelihood(image, target, "gaussian", 0.3), -normal.flatten(1).sum(1))
 
 
 def test_z_is_drawn_from_q() -> None:
-    turn = Turn(Chance(dict, torch.Generator().manual_seed(0), 20_000))
     mean, log_variance = torch.tensor([1.0, -2.0]).expand(20_000, 2), torch.tensor([0.0, 2.0]).expand(20_000, 2)
-    z = draw(mean, log_variance, turn)
+    z = draw(mean, log_variance, Step(random(20_000), StepOptions({})))
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.05, rtol=0)
     torch.testing.assert_close(z.var(0), log_variance[0].exp(), atol=0.2, rtol=0)
 
 
 class Constant(nn.Module):
-    """Says the same of every image, or makes the same image of every latent."""
+    """The same output for every image, or the same image for every latent."""
 
     range = (0.0, 1.0)
 
@@ -70,12 +70,13 @@ class Constant(nn.Module):
 def test_elbo_by_hand() -> None:
     """Two pixels of probability 0.5 and 0.25 that are white and black; q = N(1, e^2) in one dimension."""
     vae = Vae({"generator": Constant([0.5, 0.25], 1, 1, 2), "encoder": Constant([1.0, 2.0])})
-    outcome = vae.play(Turn(Chance(dict, torch.Generator(), 3), Batch(torch.tensor([1.0, 0.0]).expand(3, 1, 1, 2))))
+    one = step(vae, Batch(torch.tensor([1.0, 0.0]).expand(3, 1, 1, 2)), rows=3)
+    found = losses(vae, "autoencoder", one)
     nats = -(torch.tensor(0.5).log() + torch.tensor(0.75).log()).item()
     kl = 0.5 * (1 + torch.tensor(2.0).exp().item() - 1 - 2)
-    assert outcome.losses["reconstruction"].item() == pytest.approx(nats)
-    assert outcome.losses["kl"].item() == pytest.approx(kl)
-    assert outcome.shown["elbo"].item() == pytest.approx(-nats - kl)
+    assert found["reconstruction"].item() == pytest.approx(nats)
+    assert found["kl"].item() == pytest.approx(kl)
+    assert vae.figures(one)["elbo"].item() == pytest.approx(-nats - kl)
 
 
 @pytest.mark.parametrize("model", ["vae", "autoencoder"])
@@ -111,12 +112,12 @@ FAULTS = {
     "a code where a Gaussian belongs": (
         "vae",
         {"networks": {"encoder": {"code": "whitened"}}},
-        "networks.encoder.code = 'whitened': this objective reads 'gaussian'",
+        "networks.encoder.code = 'whitened': this objective takes 'gaussian'",
     ),
     "a Gaussian where a code belongs": (
         "autoencoder",
         {"networks": {"encoder": {"code": "gaussian"}}},
-        "networks.encoder.code = 'gaussian': this objective reads 'plain' or 'whitened'",
+        "networks.encoder.code = 'gaussian': this objective takes 'plain' or 'whitened'",
     ),
     "uniform latents": (
         "vae",

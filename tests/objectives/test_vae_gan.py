@@ -1,16 +1,18 @@
 """VAE-GAN: who learns from what."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
+from steps import step
 
 from gancli import recipe
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.objectives.base import Chance, Turn
 from gancli.objectives.vae_gan import VaeGan
 from gancli.runs import planning
 from gancli.training.loop import Trainer
-from gancli.training.playback import directly
 from gancli.zoo import catalogue
 
 CPU = torch.device("cpu")
@@ -27,27 +29,30 @@ def tiny(**sections) -> Trainer:
 def test_three_players_share_one_batch_and_each_moves_its_own_network() -> None:
     one = tiny()
     assert [player.name for player in one.players] == ["encoder", "generator", "discriminator"]
-    turn = None
-    for number, player in enumerate(one.players):
-        before = {n: [p.clone() for p in network.parameters()] for n, network in one.networks.items()}
-        turn = turn or Turn(one._chance(slice(None)))
-        with one._only(player):
-            one._step(player, [turn], directly)
-        assert one.batches.drawn == 8, number
-        moved = {
-            n for n, network in one.networks.items()
-            if any(not torch.equal(p, q) for p, q in zip(before[n], network.parameters(), strict=True))
-        }  # fmt: skip
-        assert moved == {player.name}
+    moved: dict[str, set[str]] = {}
+
+    def watch(name: str, step) -> None:
+        moved[name] = {n for n, p in parameters(one) if not torch.equal(p, before[n])}
+        before.update((n, p.clone()) for n, p in parameters(one))
+
+    def parameters(trainer: Trainer):
+        return [(f"{n}.{k}", p) for n, network in trainer.networks.items() for k, p in network.named_parameters()]
+
+    before = {n: p.clone() for n, p in parameters(one)}
+    one.players = tuple(replace(player, after=partial(watch, player.name)) for player in one.players)
+    one.round()
+    assert one.batches.drawn == 8
+    assert {name: {n.split(".")[0] for n in found} for name, found in moved.items()} == {n: {n} for n in moved}
+    assert set(moved) == {"encoder", "generator", "discriminator"}
     found = one.means()
     names = {"kl", "features", "generator", "reconstruction", "discriminator"}
     assert {f"loss/{name}" for name in names} | {"probability/real", "probability/fake"} <= set(found)
 
 
 def test_gamma_weighs_the_reconstruction_of_the_generator_alone() -> None:
-    def losses(gamma: float, spread: float) -> dict[str, float]:
+    def losses(gamma: float, std: float) -> dict[str, float]:
         torch.manual_seed(0)
-        one = tiny(objective={"gamma": gamma, "spread": spread})
+        one = tiny(objective={"gamma": gamma, "std": std})
         one.round()
         return one.means()
 
@@ -62,7 +67,7 @@ def test_features_are_the_chosen_activation() -> None:
     objective = tiny(objective={"layer": 1}).objective
     assert isinstance(objective, VaeGan)
     images = load("digits").images[:3].float() / 127.5 - 1
-    logits, features = objective._look(Turn(Chance(dict, torch.Generator(), 3)), images)
+    logits, features = objective._features_of(step(objective, rows=3), images)
     body = objective.discriminator.body
     torch.testing.assert_close(features, body[1](body[0](images)))
     torch.testing.assert_close(logits, objective.discriminator(images))

@@ -12,7 +12,7 @@ from gancli.runs.previews import Preview
 
 
 def test_a_penalty_on_a_conditional_discriminator_knows_the_class() -> None:
-    made = tiny(model="cgan", objective={"penalties": {"r1": {"weight": 1.0}}})
+    made = tiny(model="cgan", objective={"regularizers": {"r1": {"weight": 1.0}}})
     player = trainer(made)
     player.round()
     assert player.means()["loss/r1"] > 0

@@ -130,7 +130,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path) -> None:
     one = run(tmp_path / "r", tiny(50))
     before = (tmp_path / "r" / "state.safetensors").read_bytes()
     with torch.no_grad():
-        next(one.trainer.published.parameters()).fill_(float("inf"))
+        next(one.trainer.sampled.parameters()).fill_(float("inf"))
     with pytest.raises(GancliError, match=r"training diverged: average\.module\..* is not finite in round 0"):
         one.save()
     assert (tmp_path / "r" / "state.safetensors").read_bytes() == before

@@ -78,8 +78,8 @@ def test_a_model_of_numbers_that_are_none_is_not_kept(tmp_path) -> None:
     def poison() -> bool:
         if next(done) == 5:
             with torch.no_grad():
-                one.trainer.published.requires_grad_(False)
-                for parameter in one.trainer.published.parameters():
+                one.trainer.sampled.requires_grad_(False)
+                for parameter in one.trainer.sampled.parameters():
                     parameter.fill_(float("inf"))
         return False
 

@@ -9,7 +9,7 @@ from tiny import dataset, same, tiny, trainer
 from gancli import checkpoint
 from gancli.errors import UsageError
 from gancli.runs import planning
-from gancli.training.batches import Images
+from gancli.training.batches import ImageBatches
 from gancli.training.optimizers import rate_factor
 from gancli.zoo import catalogue
 
@@ -64,20 +64,20 @@ def test_the_average_follows_its_formula() -> None:
     """After the first round it is a copy; then every tensor moves by 1 - 0.5 ** (batch / half-life)."""
     one = trainer(tiny(training={"ema": {"kimg": 0.05, "rampup": 0}, "batch": 12}))
     one.round()
-    average, generator = one.average.module.state_dict(), one.generator.state_dict()
+    average, generator = one.sampled.state_dict(), one.generator.state_dict()
     assert all(torch.equal(average[name], generator[name]) for name in generator)
     before = copy.deepcopy(average)
     one.round()
     weight = 1 - 0.5 ** (12 / 50)
     for name, value in one.generator.state_dict().items():
         expected = torch.lerp(before[name], value, weight) if value.is_floating_point() else value
-        torch.testing.assert_close(one.average.module.state_dict()[name], expected)
+        torch.testing.assert_close(one.sampled.state_dict()[name], expected)
 
 
 def test_a_player_trains_its_own_networks_and_no_other() -> None:
     one = trainer(tiny())
     for player in one.players:
-        with one._only(player):
+        with one._frozen(one._others[player.name]):
             trained = {name for name, network in one.networks.items() if next(network.parameters()).requires_grad}
         assert trained == set(player.networks)
     assert all(p.requires_grad for network in one.networks.values() for p in network.parameters())
@@ -117,7 +117,7 @@ def test_means_are_over_the_rounds_since_the_last_call() -> None:
 
 def test_the_feed_shows_every_image_once_an_epoch() -> None:
     images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
-    feed = Images(images, images.flatten().long(), 4, 0, torch.device("cpu"), (0.0, 255.0))
+    feed = ImageBatches(images, images.flatten().long(), 4, 0, torch.device("cpu"), (0.0, 255.0))
     batches = [feed.next() for _ in range(5)]
     seen = torch.cat([batch.images.flatten() for batch in batches]).int().tolist()
     assert torch.cat([batch.labels for batch in batches]).tolist() == seen
@@ -128,7 +128,7 @@ def test_the_feed_shows_every_image_once_an_epoch() -> None:
 
 def test_the_feed_goes_on_from_a_count() -> None:
     images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
-    a, b = (Images(images, None, 4, 7, torch.device("cpu"), (-1.0, 1.0), mirror=True) for _ in range(2))
+    a, b = (ImageBatches(images, None, 4, 7, torch.device("cpu"), (-1.0, 1.0), mirror=True) for _ in range(2))
     batches = [a.next().images for _ in range(6)]
     b.drawn = 12
     assert torch.equal(b.next().images, batches[3])
@@ -136,7 +136,7 @@ def test_the_feed_goes_on_from_a_count() -> None:
 
 
 def test_a_batch_larger_than_the_data_takes_several_epochs() -> None:
-    feed = Images(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), None, 8, 0, torch.device("cpu"), (0.0, 1.0))
+    feed = ImageBatches(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), None, 8, 0, torch.device("cpu"), (0.0, 1.0))
     assert feed.next().images.shape == (8, 1, 2, 2)
 
 
@@ -156,7 +156,7 @@ def test_a_batch_larger_than_the_data_takes_several_epochs() -> None:
 def test_parts_that_do_not_fit_together(sections: dict, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         trainer(tiny(**sections))
-    assert refused.value.message == f"the recipe has a fault:\n  {message}"
+    assert refused.value.message == f"the recipe has an error:\n  {message}"
 
 
 def test_budgets_become_rounds() -> None:

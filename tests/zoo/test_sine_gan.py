@@ -47,7 +47,7 @@ def test_the_recipe_is_the_tutorials(resolved: Recipe) -> None:
 
 def test_the_objective_is_plain(resolved: Recipe) -> None:
     plain: dict[str, Any] = {
-        "loss": "minimax", "reuse_fake": True, "steps": {}, "penalties": {}, "smoothing": 0.0, "input_noise": 0.0,
+        "loss": "minimax", "reuse_fake": True, "steps": {}, "regularizers": {}, "smoothing": 0.0, "input_noise": 0.0,
         "pretrain": 0, "rest": [], "joint": False, "still_generator": False, "clip": 0.0,
     }  # fmt: skip
     options = resolved.objective.options
