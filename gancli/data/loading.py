@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gancli.data import synthetic
-from gancli.data.builtin import reading
+from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.folder import layout
 from gancli.data.pixels import parse_colour, parse_fit
@@ -55,7 +55,7 @@ def load(
     if name in synthetic.FORMULAS:
         return _numbers(name, split, size, channels)
     if name in DATASETS:
-        return _dataset(name, split, reading.load(DATASETS[name], split, view, data_dir, report))
+        return _dataset(name, split, builtin_loading.load(DATASETS[name], split, view, data_dir, report))
     if shard_names.is_sharded(name):
         # Imported here, since fetching files takes modules that other data do not need.
         from gancli.data.shards import stream

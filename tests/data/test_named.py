@@ -18,7 +18,7 @@ import torch
 from conftest_data import picture
 
 from gancli.data import DATASETS, load, paths
-from gancli.data.builtin import download, reading
+from gancli.data.builtin import download, loading
 from gancli.errors import GancliError, UsageError
 
 random = np.random.default_rng(0)
@@ -350,7 +350,7 @@ def test_celeba_is_downloaded_by_gdown(home, monkeypatch, datasets):
     monkeypatch.setattr(
         datasets.CelebA, "file_list", [(f"key-{n}", hashlib.md5(d).hexdigest(), n) for n, d in files.items()]
     )
-    monkeypatch.setattr(reading, "check_installed", lambda *_: None)
+    monkeypatch.setattr(loading, "check_installed", lambda *_: None)
     monkeypatch.setattr(download, "check_installed", lambda *_: None)
     monkeypatch.setattr(
         "torchvision.datasets.utils.download_file_from_google_drive",
