@@ -51,7 +51,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """``run_cli("sample", "--help")`` runs the command and gives exit code, standard output, standard error."""
-    from gancli.cli import console, main
+    from gancli.cli import main
+    from gancli.cli.terminal import console
 
     def run(*arguments: object) -> Result:
         console.talk.cache_clear()

@@ -49,7 +49,7 @@ METHODS = {"extractall"}
 
 OURS = {
     "gancli/registry.py: module": "a table of that file names the modules",
-    "gancli/cli/imports.py: name": "commands call it with names that stand in them",
+    "gancli/cli/_imports.py: name": "commands call it with names that stand in them",
 }
 """Names of modules that are no text in the call, and who decides them."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.console import say, screen, tell_left_out
+from gancli.cli.terminal.console import say, screen, tell_left_out
 
 if TYPE_CHECKING:
     from gancli.data import Dataset
@@ -105,7 +105,7 @@ def show(
     if out is not None:
         _check(out, name)
 
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.data import load
 
     with progress_bar() as progress:
@@ -142,7 +142,7 @@ def shard(
       gancli data shard photos/ --out shards
       gancli data shard digits --out shards --images-per-shard 200
     """
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.shards.writing import write_shards
 
     with progress_bar() as progress:
@@ -164,7 +164,7 @@ def index(
     Example:
       gancli data index shards/
     """
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.shards.index_file import write_index
 
     with progress_bar() as progress:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.places import picture_path
-from gancli.cli.progress import progress_bar
+from gancli.cli._imports import import_quickly
+from gancli.cli._outputs import picture_path
+from gancli.cli._processes import Processes, launch_or_meet
 from gancli.cli.sample import Device, Truncation
-from gancli.cli.together import Processes, launch_or_meet
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
 from gancli.processes import ALONE, sharing
 

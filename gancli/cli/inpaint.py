@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.places import check_inputs_stay, fitted, picture_or_folder
-from gancli.cli.progress import counting, progress_bar
+from gancli.cli._imports import import_quickly
+from gancli.cli._outputs import check_inputs_stay, fitted, picture_or_folder
 from gancli.cli.sample import Device
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import counting, progress_bar
 from gancli.errors import UsageError
 from gancli.rendering.layout import file_stem
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.progress import counting
+from gancli.cli._imports import import_quickly
 from gancli.cli.sample import Batch, Device, ModelName, Truncation, kind_of_class
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.latents import Inputs, Method, Seeds, batches, parse_seeds, path
 from gancli.latents.conditions import parse_classes
@@ -95,11 +95,11 @@ def interpolate(
 
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.cli import numbers
+    from gancli.cli import _numbers
 
     source = models.load(model, device=device, truncation=truncation)
     if source.numbers:
-        numbers.refuse_options(source, scale=scale)
+        _numbers.refuse_options(source, scale=scale)
     target = Path(out) if out else Path(f"{file_stem(source.name)}-walk.gif")
     chosen = _classes(source, ",".join(classes), walks) if classes else [None] * len(walks)
     paths = [
@@ -108,7 +108,7 @@ def interpolate(
     ]
     with counting("images", length * len(walks)) as progress:
         if source.numbers:
-            numbers.save_walk(source, paths, target, None if strip else fps or 24, batch, progress)
+            _numbers.save_walk(source, paths, target, None if strip else fps or 24, batch, progress)
         elif strip:
             _save_strip(source, paths, target, scale, batch, progress)
         else:

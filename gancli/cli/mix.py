@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.places import picture_path
-from gancli.cli.progress import counting
+from gancli.cli._imports import import_quickly
+from gancli.cli._outputs import picture_path
 from gancli.cli.sample import Device, ModelName
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.latents import parse_seeds
 from gancli.rendering.layout import file_stem

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from gancli.cli.console import screen
+from gancli.cli.terminal.console import screen
 from gancli.errors import UsageError
 from gancli.evaluation.comparison import shared
 from gancli.evaluation.conditional import TITLES as ASKED

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.places import check_no_run
-from gancli.cli.progress import counting
-from gancli.cli.together import Processes, launch_or_meet
+from gancli.cli._imports import import_quickly
+from gancli.cli._outputs import check_no_run
+from gancli.cli._processes import Processes, launch_or_meet
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.latents import Seeds, parse_seeds
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
@@ -126,16 +126,16 @@ def sample(
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.model")
     from gancli import model as models
-    from gancli.cli import numbers
+    from gancli.cli import _numbers
 
     source = models.load(model, device=device, truncation=truncation)
     path = Path(out) if out else Path(f"{file_stem(source.name)}.png")
     if source.numbers:
-        numbers.refuse_options(source, grid=grid, out=out if many else None)
+        _numbers.refuse_options(source, grid=grid, out=out if many else None)
         _request(source, chosen, named, asked, None)
-        chosen = chosen if chosen and (seeds or n) else numbers.usual(source)
+        chosen = chosen if chosen and (seeds or n) else _numbers.usual(source)
         if world.first:
-            numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
+            _numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")

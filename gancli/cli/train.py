@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.console import say, tell_left_out
-from gancli.cli.imports import import_quickly
-from gancli.cli.together import Processes, launch, meet, one_by_one
+from gancli.cli._imports import import_quickly
+from gancli.cli._processes import Processes, launch, meet, one_by_one
+from gancli.cli.terminal.console import say, tell_left_out
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ def _prepare(
     world: World,
 ) -> tuple[Dataset, torch.device, Plan]:
     """Data, device and a recipe with nothing left open."""
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.requested import load_for
     from gancli.device import pick_device
     from gancli.recipe import parse
@@ -387,7 +387,7 @@ def _new_folder(model: str, data: str) -> Path:
 
 def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     """What ``--dry-run`` prints: a recipe that can be saved and used as it is, with the rest in its comments."""
-    from gancli.cli.display import clock, rate
+    from gancli.cli.terminal.display import clock, rate
     from gancli.runs.previews import FRAMES
 
     recipe, measured = made.recipe, made.measurement
@@ -418,7 +418,7 @@ def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset,
     """What ``--dry-run`` prints of evaluations, measured on the untrained model."""
     if settings is None:
         return
-    from gancli.cli.display import clock
+    from gancli.cli.terminal.display import clock
     from gancli.runs.periodic_evaluation import Evaluator
     from gancli.training.loop import Trainer
 
@@ -450,8 +450,8 @@ def _train(
     """Train, and end by naming the files made."""
     import shlex
 
-    from gancli.cli.display import clock, display
-    from gancli.cli.interrupt import graceful
+    from gancli.cli.terminal.display import clock, display
+    from gancli.cli.terminal.interrupt import graceful
     from gancli.runs.periodic_evaluation import stored_settings
     from gancli.runs.run import Interrupted, Run
     from gancli.zoo.catalogue import BEST_FILE, SNAPSHOTS

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli.console import say
-from gancli.cli.imports import import_quickly
-from gancli.cli.places import picture_path
+from gancli.cli._imports import import_quickly
+from gancli.cli._outputs import picture_path
 from gancli.cli.sample import Device, ModelName
+from gancli.cli.terminal.console import say
 from gancli.errors import UsageError
 from gancli.latents import batches
 from gancli.rendering.layout import MAX_GRID, file_stem

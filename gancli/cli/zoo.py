@@ -138,7 +138,7 @@ def add(
       gancli zoo add runs/mine
       gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
     """
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.zoo import publishing
 
     with progress_bar() as progress:
@@ -166,7 +166,7 @@ def judge(
       gancli zoo judge dcgan/mnist
       gancli zoo judge pix2pix-gray/cifar10 --data cifar10-test.zip
     """
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal.progress import progress_bar
     from gancli.zoo import catalogue, publishing
 
     known = {entry.name: entry for entry in catalogue.entries() if entry.path}

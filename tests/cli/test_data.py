@@ -221,8 +221,8 @@ def test_a_bar_on_a_terminal_only(run_cli, home, monkeypatch, photos):
 
 
 def test_bars_count_downloads_in_bytes_and_can_be_silent(monkeypatch, capfd):
-    from gancli.cli import console
-    from gancli.cli.progress import progress_bar
+    from gancli.cli.terminal import console
+    from gancli.cli.terminal.progress import progress_bar
 
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")

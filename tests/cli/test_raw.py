@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gancli.cli import console
+from gancli.cli.terminal import console
 from gancli.errors import printable
 
 ESCAPE = "\x1b]0;title\x07\x1b[2J"

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 import gancli
 from benchmarks.processes import trainers
 from gancli import processes
-from gancli.cli.together import without
+from gancli.cli._processes import without
 
 SMALL = [
     "--model", "dcgan", "--precision", "fp32", "--set", "training.batch=16", "--set", "training.samples=4",

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli.console import say
-from gancli.cli.progress import counting
+from gancli.cli.terminal.console import say
+from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.files import check_file
 

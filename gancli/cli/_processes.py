@@ -20,7 +20,7 @@ Processes = Annotated[
 def meet() -> World:
     """The other processes of this command, where ``torchrun`` started any; does not import torch otherwise."""
     from gancli import processes
-    from gancli.cli.imports import import_quickly
+    from gancli.cli._imports import import_quickly
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import_quickly("torch")

@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli.console import say, talk
+from gancli.cli.terminal.console import say, talk
 from gancli.runs.health import EVALUATION, KEY, ROLLBACK, advice
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from gancli.cli.console import talk
+from gancli.cli.terminal.console import talk
 from gancli.processes import rank
 
 

@@ -24,7 +24,7 @@ from gancli.cli import (
     traverse,
     zoo,
 )
-from gancli.cli.console import nothing_raw
+from gancli.cli.terminal.console import nothing_raw
 from gancli.errors import GancliError
 from gancli.plugins import allowing
 
