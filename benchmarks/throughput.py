@@ -138,5 +138,7 @@ def _sentences(reached: dict[str, float | None]) -> list[str]:
         "least": f"none of them below {LEAST}",
         "perceptrons": f"at least {PERCEPTRONS:g} for `gan` and `mlp-gan`",
     }
-    parts = [f"{words} (measured: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()]
+    parts = [
+        f"{words} (measured: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()
+    ]
     return [f"Targets: {'; '.join(parts)}."]
