@@ -154,7 +154,7 @@ def train(
     settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
     if not dry_run:
-        out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
+        out = folder or out or Path(world.broadcast(str(_new_folder(made.recipe.model, made.recipe.data.name))))
         from gancli.runs.memory import explain_out_of_memory
 
         with explain_out_of_memory(made.recipe, where, world):
@@ -411,7 +411,7 @@ def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     shown = rounds * measured.images
     epochs = "" if numbers else f", {shown / dataset.count:,.1f} epochs"
     print(f"# budget       {rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}")
-    print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.look)}")
+    print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.preview)}")
 
 
 def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset, where: torch.device) -> None:

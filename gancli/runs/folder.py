@@ -64,7 +64,7 @@ class RunFolder:
         self._first = world.first
         while self._first and not self._enter():
             pass
-        self.resumed = bool(world.tell(self.resumed))
+        self.resumed = bool(world.broadcast(self.resumed))
 
     def _enter(self) -> bool:
         """Lock the folder; false where another process has made or removed it in between."""

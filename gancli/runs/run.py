@@ -115,7 +115,7 @@ class Run:
         self.evaluator.prepare(self.folder, self.trainer, dataset)
         if not self.resumed and world.first:
             self.files.create(healthy=self.policy == "rollback")
-        world.wait()
+        world.barrier()
         if not self.run_folder.locked:
             notes.append("this file system cannot lock: see that nobody else trains here")
         self.note = "; ".join(filter(None, notes))
@@ -183,7 +183,7 @@ class Run:
                 raise Interrupted
         if not catalogue.is_finished(self.folder):
             self.save()  # the model was lost
-        self.world.wait()
+        self.world.barrier()
         if self.world.first and not (self.folder / "samples.png").exists():
             self.run_folder.check()
             save_pictures(self.folder, self.preview)
@@ -192,7 +192,7 @@ class Run:
     def _agree(self, halt: bool, save: bool, log: bool) -> tuple[bool, bool, bool]:
         """The same decisions in all processes: halt where any is asked to; save and log by the first one's clock."""
         first = self.world.first
-        halts, saves, logs = self.world.most([float(halt), float(save and first), float(log and first)])
+        halts, saves, logs = self.world.maximum([float(halt), float(save and first), float(log and first)])
         return bool(halts), bool(saves), bool(logs)
 
     def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
@@ -202,7 +202,7 @@ class Run:
             result = self.evaluator.run_if_due(self.folder, self.trainer, self.dataset, self.finished, stop)
         except Stopped:
             stopped = True
-        if self.evaluated and self.world.most([float(stopped)])[0]:
+        if self.evaluated and self.world.maximum([float(stopped)])[0]:
             self.save()
             raise Interrupted
         if result is not None:
@@ -215,13 +215,13 @@ class Run:
     def _preview(self, reporter: Reporter) -> dict[str, float]:
         """Write a sample grid; its statistics, which are the first process's in all of them."""
         if not self.world.first:
-            return self.world.tell(None)
+            return self.world.broadcast(None)
         images = self.preview.images()
         path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
         picture = grid(shrunk(images, FRAME), columns=self.preview.columns)
         self.files.writer.do(partial(save_picture, picture, path))
         reporter.pictures(images)
-        return self.world.tell(self.preview.statistics())
+        return self.world.broadcast(self.preview.statistics())
 
     def _row(self, reporter: Reporter, rate: float, statistics: dict[str, float] | None) -> None:
         """Log metrics; with a preview's statistics, check health too and act on a failure as the recipe says."""
@@ -273,7 +273,7 @@ class Run:
             Unhealthy: it does not, or has been tried often enough.
         """
         self.files.writer.wait()
-        self.world.wait()
+        self.world.barrier()
         if self.policy != "rollback" or len(self.files.rollbacks) >= ROLLBACKS:
             if not isinstance(failure, Diverged):
                 self.save()
@@ -300,7 +300,7 @@ class Run:
     def _trim(self) -> None:
         """Drop what was written after the state that the training continues from."""
         rows = metrics_log.read_until(self.folder / METRICS_FILE, self.trainer.rounds)
-        self.world.wait()
+        self.world.barrier()
         self.files.trim()
         if self.world.first:
             metrics_log.rewrite(self.folder / METRICS_FILE, rows)

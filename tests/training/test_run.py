@@ -241,7 +241,7 @@ def test_going_on_on_another_kind_of_device(tmp_path) -> None:
 
 def test_one_of_several_processes_takes_the_first_ones_figures(tmp_path, monkeypatch) -> None:
     class Second(World):
-        def tell(self, document: Any) -> Any:
+        def broadcast(self, document: Any) -> Any:
             assert document is None
             return {"diversity": 0.25}
 
