@@ -117,8 +117,8 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(rates)} | {timing.ratio(one['seconds'], 'pillow', 'gancli'):.2f} |")
     lines += [
         "",
-        f"The whole of `gancli sample {NAME} -n N --out PATH`, once each: start, latents, generator, PNGs. The target is",
-        f"at most {MOST:g} times the memory of the smaller number of images.",
+        f"The whole of `gancli sample {NAME} -n N --out PATH`, once each: start, latents, generator, PNGs. The target",
+        f"is at most {MOST:g} times the memory of the smaller number of images.",
         "",
         "| into | N | images/s | peak memory, MiB | relative to the smaller N |",
         "|---|---:|---:|---:|---:|",

@@ -91,7 +91,7 @@ def markdown(found: dict[str, Any]) -> str:
         [
             f"Each command runs in a process of its own, in turn, {len(seconds['python'])} times after a warm-up. The",
             "reference of a command is the time that PyTorch alone needs: to import it, or to import it and build an",
-            "optimizer, which imports about as much again. *First step*: data loaded, folder created, one round trained.",
+            "optimizer, which imports about as much again. *First step*: data loaded, folder created, one round.",
             "A command can be faster than its reference because it pauses the garbage collector during imports.",
             "",
             "| command | seconds | reference | ratio | target |",

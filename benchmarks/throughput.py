@@ -109,8 +109,8 @@ def markdown(found: dict[str, Any]) -> str:
     """Protocol, table, and how the figures stand to the gates."""
     lines = [
         "Real images a second that the discriminator (or the autoencoder) is trained on. The reference is the loop of "
-        "the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; images one by "
-        "one through ToTensor, Normalize and a DataLoader, with the fastest number of workers; float32, contiguous "
+        "the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; images one "
+        "by one through ToTensor, Normalize and a DataLoader, with the fastest number of workers; float32, contiguous "
         "memory, plain Adam, both losses fetched after every step. In float64 both compute the same weights "
         f"(`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio is the median of "
         "the pairs, with minimum and maximum in brackets.",
