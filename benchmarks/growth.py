@@ -261,10 +261,10 @@ def _protocol(found: dict[str, Any]) -> str:
     return (
         f"`dcgan` (width {_width()}) on grey images of random bytes, memory-mapped from gancli's cache of decoded "
         "images, as for data sets larger than memory. Each point is a process of its own, which trains for "
-        f"{found['seconds']:g} seconds; medians of {len(found['count'][0]['train'])} runs through all points. *Loading* "
-        "is the time for data: reading a batch, converting to float32 and scaling. Memory: the peak of the process and, "
-        "at the end, its private memory and the memory-mapped files, which the system can reclaim. An exponent is the "
-        "slope of a least-squares line through the logarithms: 0 is constant, 1 proportional."
+        f"{found['seconds']:g} seconds; medians of {len(found['count'][0]['train'])} runs through all points. "
+        "*Loading* is the time for data: reading a batch, converting to float32 and scaling. Memory: the peak of the "
+        "process and, at the end, its private memory and the memory-mapped files, which the system can reclaim. An "
+        "exponent is the slope of a least-squares line through the logarithms: 0 is constant, 1 proportional."
     )
 
 
