@@ -100,7 +100,7 @@ class World:
         return found
 
     def of_all_lengths(self, mine: Tensor) -> list[Tensor]:
-        """The tensors (N, …) of all processes on the CPU, of one type and any lengths N, in the order of their ranks."""
+        """The tensors (N, …) of all processes on the CPU, of one type and any lengths N, ordered by rank."""
         import torch
 
         mine = mine.detach().cpu()
