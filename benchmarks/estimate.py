@@ -1,4 +1,4 @@
-"""What many devices would do, reckoned from what one does: no cluster is at hand."""
+"""Throughput and efficiency of many devices, estimated from measurements of one: no cluster was available."""
 
 from __future__ import annotations
 

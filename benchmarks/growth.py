@@ -1,4 +1,4 @@
-"""How time and memory grow with resolution, batch and the size of the data, and what opening a large folder costs."""
+"""How time and memory grow with resolution, batch and the size of the data, and the cost of opening a large folder."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _memory() -> dict[str, int | None]:
 
 
 def _folder(quick: bool) -> dict[str, Any]:
-    """Opening a folder of small JPEGs the first and the second time, beside the least that either could do."""
+    """Opening a folder of small JPEGs the first and the second time, compared with the least possible time."""
     archive = next((path for root in paths.search_folders() if (path := root / JPEGS).exists()), None)
     if archive is None:
         return {"absent": f"{JPEGS} is not under $GANCLI_DATA"}
@@ -232,7 +232,7 @@ def _listed(folder: str) -> list[tuple[str, int, int]]:
 
 
 def exponent(points: Sequence[Point], what: str, cost: str) -> float | None:
-    """The slope of log(cost) over log(what): 0 is flat, 1 as much more of one as of the other; None where unknown."""
+    """The slope of log(cost) over log(what): 0 is constant, 1 proportional; None where unknown."""
     known = [(math.log(point[what]), math.log(median(point[cost]))) for point in points if None not in point[cost]]
     return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
 

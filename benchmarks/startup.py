@@ -1,4 +1,4 @@
-"""From the command to the first thing that it does, beside what importing torch takes by itself."""
+"""Time from a command to its first result, compared with importing torch alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ GATES: dict[str, tuple[str | None, float]] = {
     "gancli train digits, first step": (ADAM, 1.3),
     "gancli train mnist, first step": (ADAM, 1.3),
 }
-"""The yardstick of a command and the most that it may take of it; without a yardstick, the most seconds."""
+"""The reference of a command and the largest ratio to it; without a reference, the most seconds."""
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Seconds, and how many times the yardstick they are."""
+    """Seconds, and their ratio to the reference."""
     seconds = found["seconds"]
     rows = [f"| {name} | {_row(name, seconds)} |" for name in COMMANDS]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Training images a second: gancli's trainer over the plain loop, in turn."""
+"""Training images a second of gancli's trainer relative to the plain loop, in turn."""
 
 from __future__ import annotations
 
