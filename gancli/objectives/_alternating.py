@@ -69,7 +69,9 @@ class Alternating(Objective):
         self.regularizers = nn.ModuleDict(self._regularizers)
         self.second_order = tuple({name for one in self._regularizers.values() for name in one.second_order})
         self.augmentation: Augmentation | None
-        self.augmentation, strength = _augmentation(augment)
+        self.augmentation, strength = _augmentation(
+            augment, getattr(networks.get("generator"), "range", None) or (-1.0, 1.0)
+        )
         self.step_options = replace(
             self.step_options, input_noise=input_noise, augmentation=self.augmentation, strength=strength
         )
@@ -126,8 +128,8 @@ class Alternating(Objective):
         return [*rests, range(self.pretrain)] if side == "generator" and self.pretrain else rests
 
 
-def _augmentation(section: Any) -> tuple[Augmentation | None, Schedule | None]:
-    """The augmentation of a recipe's section, and its strength where that is scheduled."""
+def _augmentation(section: Any, limits: Any) -> tuple[Augmentation | None, Schedule | None]:
+    """The augmentation of a recipe's section for pixels in a range, and its strength where that is scheduled."""
     if section is None:
         return None, None
     section = Augment.model_validate(section)
@@ -135,5 +137,5 @@ def _augmentation(section: Any) -> tuple[Augmentation | None, Schedule | None]:
     options = dict(registry.options(make).model_validate(section.options))
     strength = options.get("probability")
     if isinstance(strength, Schedule):
-        return make(**options | {"probability": strength.start}), strength
-    return make(**options), None
+        return make(limits, **options | {"probability": strength.start}), strength
+    return make(limits, **options), None

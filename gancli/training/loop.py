@@ -369,11 +369,11 @@ def _play(player: Player, step: Step) -> tuple[dict[str, Tensor], dict[str, Tens
     return losses, player.figures(step)
 
 
-def _compile(network: nn.Module) -> None:
+def _compile(network: Any) -> None:
     """Compile what is called of a network; its parameters keep their names."""
     network.compile()
     if hasattr(network, "synthesize"):
-        setattr(network, "synthesize", torch.compile(network.synthesize))  # noqa: B010 (a method, as types see it)
+        network.synthesize = torch.compile(network.synthesize)
 
 
 def _rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
