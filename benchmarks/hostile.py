@@ -329,8 +329,8 @@ def _run(words: Sequence[str]) -> tuple[int, str]:
     from gancli.cli.terminal import console
 
     said = io.StringIO()
-    console.talk.cache_clear()
-    console.screen.cache_clear()
+    console.stderr.cache_clear()
+    console.stdout.cache_clear()
     with redirect_stderr(said), redirect_stdout(said):
         try:
             main(list(words))
