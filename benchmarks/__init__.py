@@ -1,1 +1,1 @@
-"""What docs/performance.md quotes, measured anew by ``uv run python -m benchmarks``."""
+"""The measurements behind docs/performance.md: ``uv run python -m benchmarks``."""

@@ -495,9 +495,9 @@ def measure(quick: bool) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """What is tried, and a table of what came of it."""
     lines = [
-        "Inputs made from whole ones by chance and by rule: headers that lie, forged models, recipes, zips, pictures "
-        "in a folder beside a good one, lines of metrics, words of the command line. Each is to be taken, or refused "
-        "with one line.",
+        "Inputs made from valid ones by random and systematic changes: headers with false contents, models, recipes, "
+        "zips, pictures in a folder next to a valid one, lines of metrics, words of the command line. Each must be "
+        "accepted, or refused with a one-line error.",
         "",
         "| kind | tried | refused | accepted | tracebacks | hangs | slowest | most memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -26,7 +26,7 @@ from torchvision import transforms
 from torchvision.datasets import MNIST, ImageFolder
 
 from gancli import recipe
-from gancli.architectures.base import build
+from gancli.architectures._build import build
 from gancli.architectures.dcgan import Up
 from gancli.architectures.upsample import SameConvolution, UpsampledConvolution
 from gancli.data import DATASETS, Dataset, paths

@@ -89,12 +89,12 @@ def markdown(found: dict[str, Any]) -> str:
     rows = [f"| {name} | {_row(name, seconds)} |" for name in COMMANDS]
     return "\n".join(
         [
-            f"A process each, in turn, {len(seconds['python'])} times after one that does not count. The yardstick of",
-            "a command is what PyTorch takes before it can do the same: importing it, or importing it and building an",
-            "optimizer, which imports about as much again. *First step*: data read, folder made, one round trained.",
-            "A command can be faster than its yardstick because it imports without searching for garbage meanwhile.",
+            f"Each command runs in a process of its own, in turn, {len(seconds['python'])} times after a warm-up. The",
+            "reference of a command is the time that PyTorch alone needs: to import it, or to import it and build an",
+            "optimizer, which imports about as much again. *First step*: data loaded, folder created, one round trained.",
+            "A command can be faster than its reference because it pauses the garbage collector during imports.",
             "",
-            "| command | seconds | yardstick | ratio | gate |",
+            "| command | seconds | reference | ratio | target |",
             "|---|---:|---|---:|---:|",
             *rows,
         ]

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, plugins
-from gancli.architectures.base import activations, build, spec_of
+from gancli.architectures._build import activations, build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
 from gancli.latents import LatentSpec, batches
 from gancli.processes import spread
 from gancli.recipe import Recipe, parse
+from gancli.recipe.migration import migrate
 from gancli.recipe.validation_errors import shown
 from gancli.zoo import catalogue
 
@@ -112,7 +113,7 @@ class Model:
     def identity(self) -> str:
         """SHA-256, in hex, over weights and recipe: what was measured of a model, or written about it, is no part."""
         tensors = {f"{name}.{key}": v for name, net in self.networks.items() for key, v in net.state_dict().items()}
-        recipe = json.dumps(self.recipe.to_dict(), sort_keys=True)
+        recipe = json.dumps(self.header["recipe"], sort_keys=True)
         return hashlib.sha256(f"{checkpoint.digest(tensors)} {recipe}".encode()).hexdigest()
 
     @property
@@ -275,7 +276,7 @@ def discriminator_of(model: Model) -> Any:
     tensors, header = checkpoint.read(path)
     if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
         raise GancliError(f"{path} is not a discriminator of this version of gancli", "delete it to do without")
-    if header.get("recipe") != model.header["recipe"]:
+    if migrate(_part(header, "recipe", dict)) != migrate(model.header["recipe"]):
         raise GancliError(f"{path} was not trained with {model.path.name}", "delete it to do without")
     try:
         return _assemble(model.recipe, "discriminator", tensors).to(model.device)

@@ -37,7 +37,8 @@ Offered = TypeVar("Offered")
 @cache
 def _files(folder: str) -> tuple[str, ...]:
     paths = (Path(__file__).parent / folder).glob("*.py")
-    return tuple(sorted(path.stem.replace("_", "-") for path in paths if path.stem not in ("__init__", "base")))
+    stems = (path.stem for path in paths if not path.stem.startswith("_") and path.stem != "base")
+    return tuple(sorted(stem.replace("_", "-") for stem in stems))
 
 
 def _table(kind: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_the_discriminator_has_its_say() -> None:
 class Told(nn.Module):
     """Is told the class, and says more than one thing."""
 
-    told_class = True
+    conditional = True
 
     def forward(self, images: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return y[:, None] + images.flatten(1).sum(1, keepdim=True), images

@@ -12,7 +12,7 @@ import torch
 
 import gancli
 from gancli import checkpoint, recipe
-from gancli.architectures.base import build
+from gancli.architectures._build import build
 from gancli.errors import GancliError, UsageError
 from gancli.model import ALL, to_uint8
 from gancli.zoo import catalogue
@@ -144,7 +144,7 @@ FORGED = {
         lambda t, h: h["recipe"]["networks"].update(generator={"architecture": "mlp", "hidden": [8192] * 64}),
         "generator would have",
     ),
-    "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=2), "the recipe has the format 2"),
+    "a recipe of tomorrow": (lambda t, h: h["recipe"].update(format=3), "the recipe has the format 3"),
     "a format of tomorrow": (lambda t, h: h.update(format=2), "is not a model of this version of gancli"),
     "a state": (lambda t, h: h.update(kind="state"), "is not a model of this version of gancli"),
 }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gancli import recipe
-from gancli.architectures.base import build
+from gancli.architectures._build import build
 from gancli.recipe import DESCRIPTIVE, Recipe
 from gancli.zoo import catalogue
 

@@ -16,20 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import (
-    RANGES,
-    Code,
-    Dropout,
-    Output,
-    Readings,
-    Reads,
-    Share,
-    Spec,
-    Width,
-    check_told,
-    encoder_end,
-    squash,
-)
+from gancli.architectures._base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures._heads import Code, Readings, Reads, check_told, encoder_end
+from gancli.architectures._layers import Dropout
 from gancli.errors import UsageError
 
 MINIMUM = 8
@@ -72,16 +61,16 @@ def drop(dropout: float, flat: bool = False) -> list[nn.Module]:
     return [Dropout(dropout) if flat else nn.Dropout2d(dropout)]
 
 
-def initialise(network: nn.Module, spread: float) -> None:
-    """Weights N(0, spread), scales of batch norm N(1, spread), biases zero (section 3); 0 leaves PyTorch's own."""
-    if not spread:
+def initialise(network: nn.Module, init_std: float) -> None:
+    """Weights N(0, init_std), scales of batch norm N(1, init_std), biases zero (section 3); 0 leaves PyTorch's own."""
+    if not init_std:
         return
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, spread)
+            nn.init.normal_(module.weight, 1.0, init_std)
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, spread)
+            nn.init.normal_(module.weight, 0.0, init_std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
@@ -159,7 +148,7 @@ class Generator(nn.Module):
         norm: after every layer but the last.
         dropout: probability after every layer but the last, of whole channels; 0 in the paper. None is applied when the
             network is used.
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
     """
 
@@ -173,7 +162,7 @@ class Generator(nn.Module):
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
         dropout: Share = 0.0,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Output = "tanh",
     ) -> None:
         super().__init__()
@@ -195,7 +184,7 @@ class Generator(nn.Module):
             body += [Up(widths[stage], widths[stage - 1], sizes[stage], bias), *_norm(norm, widths[stage - 1])]
             body += [nn.ReLU(), *drop(dropout)]
         self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0], bias=True), squash(output))
-        initialise(self, spread)
+        initialise(self, init_std)
 
     def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
         """z (N, dim), with classes y (N,), with codes c (N, codes), to (N, C, H, W)."""
@@ -215,14 +204,14 @@ class Discriminator(nn.Module):
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
         dropout: probability after each convolution.
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
-        told_class: also takes the class, as one more channel: a picture learned for each.
-        reads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
-        read_hidden: features of a layer before the readings; 0 for none.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        conditional: also takes the class, as one more channel: a picture learned for each.
+        heads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
+        head_width: features of a layer before the readings; 0 for none.
 
     Attributes:
-        each_alone: whether what it says of an image depends on no other of its batch, so that real and fake images may
-            come as one.
+        batch_independent: whether an image's logit depends on no other image of its batch, so that real and fake images
+            may be concatenated into one.
     """
 
     def __init__(
@@ -236,16 +225,16 @@ class Discriminator(nn.Module):
         norm: Norm = "batch",
         slope: Share = 0.2,
         dropout: Share = 0.0,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
-        told_class: bool = False,
-        reads: Reads = [],  # noqa: B006 (read, never written)
-        read_hidden: Annotated[int, Field(ge=0, le=8192)] = 0,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        conditional: bool = False,
+        heads: Reads = [],  # noqa: B006 (read, never written)
+        head_width: Annotated[int, Field(ge=0, le=8192)] = 0,
     ) -> None:
         super().__init__()
-        self.told_class, self.reads = told_class, tuple(reads)
-        self.each_alone = norm == "none" and not read_hidden  # the shared layer of readings has batch norm
+        self.conditional, self.heads = conditional, tuple(heads)
+        self.batch_independent = norm == "none" and not head_width  # the shared layer of readings has batch norm
         channels, height, image_width = spec.shape
-        if told_class:
+        if conditional:
             self.pictures = nn.Embedding(check_told(spec), height * image_width)
             channels += 1
         stages = len(stage_sizes(height, image_width, base)) - 1
@@ -263,8 +252,8 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(slope))
             features = dense
         self.body = nn.Sequential(*layers, nn.Linear(features, 1))
-        self.readings = Readings(spec, reads, features, read_hidden) if reads else None
-        initialise(self, spread)
+        self.readings = Readings(spec, heads, features, head_width) if heads else None
+        initialise(self, init_std)
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""
@@ -302,7 +291,7 @@ class Encoder(nn.Module):
         dense: features of a fully connected layer after the convolutions; 0 for none.
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         code: what it gives: a code as it comes, a whitened one, or a Gaussian's mean and log variance.
     """
 
@@ -316,15 +305,15 @@ class Encoder(nn.Module):
         dense: Annotated[int, Field(ge=0, le=8192)] = 0,
         norm: Norm = "batch",
         slope: Share = 0.2,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
         code: Code = "plain",
     ) -> None:
         super().__init__()
-        judge = Discriminator(spec, width=width, most=most, base=base, dense=dense, norm=norm, slope=slope, spread=0)
+        judge = Discriminator(spec, width=width, most=most, base=base, dense=dense, norm=norm, slope=slope, init_std=0)
         *layers, last = judge.body
         assert isinstance(last, nn.Linear)
         self.body = nn.Sequential(*layers, *encoder_end(last.in_features, spec.latent.dim, code))
-        initialise(self, spread)
+        initialise(self, init_std)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to (N, dim) or (N, 2 dim)."""

@@ -11,20 +11,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from gancli.architectures.base import (
-    RANGES,
-    Code,
-    Dropout,
-    Output,
-    Readings,
-    Reads,
-    Share,
-    Spec,
-    Width,
-    check_told,
-    encoder_end,
-    squash,
-)
+from gancli.architectures._base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures._heads import Code, Readings, Reads, check_told, encoder_end
+from gancli.architectures._layers import Dropout
 
 Hidden = Annotated[list[Width], Field(max_length=64)]
 
@@ -76,9 +65,9 @@ class Discriminator(nn.Module):
         hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
-        told_class: also takes the class, one-hot beside the pixels.
-        reads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
-        read_hidden: features of a layer before the readings; 0 for none.
+        conditional: also takes the class, one-hot beside the pixels.
+        heads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
+        head_width: features of a layer before the readings; 0 for none.
     """
 
     def __init__(
@@ -88,17 +77,17 @@ class Discriminator(nn.Module):
         hidden: Hidden = [1024, 512, 256],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.3,
-        told_class: bool = False,
-        reads: Reads = [],  # noqa: B006
-        read_hidden: Annotated[int, Field(ge=0, le=8192)] = 0,
+        conditional: bool = False,
+        heads: Reads = [],  # noqa: B006
+        head_width: Annotated[int, Field(ge=0, le=8192)] = 0,
     ) -> None:
         super().__init__()
-        self.told_class, self.reads = told_class, tuple(reads)
-        self.each_alone = not read_hidden  # the shared layer of readings has batch norm
-        self.classes = check_told(spec) if told_class else 0
+        self.conditional, self.heads = conditional, tuple(heads)
+        self.batch_independent = not head_width  # the shared layer of readings has batch norm
+        self.classes = check_told(spec) if conditional else 0
         sizes = [math.prod(spec.shape) + self.classes, *hidden]
         self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), nn.Linear(sizes[-1], 1))
-        self.readings = Readings(spec, reads, sizes[-1], read_hidden) if reads else None
+        self.readings = Readings(spec, heads, sizes[-1], head_width) if heads else None
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import Share, Spec, Width
+from gancli.architectures._base import Share, Spec, Width
 from gancli.architectures.dcgan import drop, initialise
 from gancli.architectures.unet import Norm, normed
 from gancli.errors import UsageError
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
         dropout: probability after each convolution but the last, of whole channels; 0 in the papers.
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Discriminator(nn.Module):
         norm: Norm = "batch",
         slope: Share = 0.2,
         dropout: Share = 0.0,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
     ) -> None:
         super().__init__()
         channels, height, image_width = spec.shape
-        self.conditional, self.each_alone = conditional, norm != "batch"
+        self.takes_source, self.batch_independent = conditional, norm != "batch"
         inputs, body = channels * (2 if conditional else 1), []
         strides = [2] * halvings(height, image_width, layers) + [1]
         for stage, stride in enumerate(strides):
@@ -77,11 +77,11 @@ class Discriminator(nn.Module):
             body += [nn.LeakyReLU(slope), *drop(dropout)]
             inputs = outputs
         self.body = nn.Sequential(*body, nn.Conv2d(inputs, 1, 4, padding=1))
-        initialise(self, spread)
+        initialise(self, init_std)
 
     def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:
         """(N, C, H, W) twice to (N, 1, h, w)."""
-        if self.conditional:
+        if self.takes_source:
             if source is None:
                 raise ValueError("a conditional discriminator needs the source")
             images = torch.cat([source, images], 1)

@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures.base import INVERSES, RANGES, Dropout, Share, Spec, Width, squash
+from gancli.architectures._base import INVERSES, RANGES, Share, Spec, Width, squash
+from gancli.architectures._layers import Dropout
 from gancli.architectures.dcgan import initialise
 from gancli.architectures.unet import Norm, normed
 from gancli.errors import UsageError
@@ -86,7 +87,7 @@ class Generator(nn.Module):
         residual: it corrects the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
             sources that are nearly right. The paper's does not.
         dropout: within the blocks; 0 in the paper.
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
     """
 
@@ -102,7 +103,7 @@ class Generator(nn.Module):
         norm: Norm = "instance",
         residual: bool = False,
         dropout: Share = 0.0,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Literal["tanh", "sigmoid"] = "tanh",
     ) -> None:
         super().__init__()
@@ -120,7 +121,7 @@ class Generator(nn.Module):
             layers += [Up(widths[stage], narrower, sizes[stage - 1]), *normed(norm, narrower), nn.ReLU()]
         self.body = nn.Sequential(*layers, _same(width, channels, 7))
         self.squash = squash(output)
-        initialise(self, spread)
+        initialise(self, init_std)
 
     def forward(self, source: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""

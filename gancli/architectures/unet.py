@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import INVERSES, RANGES, Dropout, Share, Spec, Width, squash
+from gancli.architectures._base import INVERSES, RANGES, Share, Spec, Width, squash
+from gancli.architectures._layers import Dropout
 from gancli.architectures.dcgan import Up, initialise
 from gancli.errors import UsageError
 
@@ -78,7 +79,7 @@ class Generator(nn.Module):
         flips: where it is used (not while it learns), the mean of what it makes of the source and of its three mirror
             images, turned back: nearer to the truth, at four times the work (Timofte et al. 2016, "Seven ways to
             improve example-based single image super resolution", "enhanced prediction").
-        spread: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
         output: the last function, which sets the range of pixel values.
     """
 
@@ -95,7 +96,7 @@ class Generator(nn.Module):
         dropout: Share = 0.5,
         residual: bool = False,
         flips: bool = False,
-        spread: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
         output: Literal["tanh", "sigmoid"] = "tanh",
     ) -> None:
         super().__init__()
@@ -108,7 +109,7 @@ class Generator(nn.Module):
         last = len(widths) - 1
         for stage, outputs in enumerate(widths):
             inputs = widths[stage - 1] if stage else channels
-            # A single pixel has no spread to be normalised by.
+            # A single pixel has no deviation to be normalised by.
             kind = norm if 0 < stage < last else "none"
             entry = [nn.LeakyReLU(SLOPE)] if stage else []
             convolution = Down(inputs, outputs, bias=kind == "none")
@@ -121,7 +122,7 @@ class Generator(nn.Module):
         inputs = widths[0] * (2 if last else 1)
         self.out = nn.Sequential(nn.ReLU(), Up(inputs, channels, sizes[0], True))
         self.squash = squash(output)
-        initialise(self, spread)
+        initialise(self, init_std)
 
     def forward(self, source: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""

@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import RANGES, Dropout, Output, Share, Spec, Width, squash
+from gancli.architectures._base import RANGES, Output, Share, Spec, Width, squash
+from gancli.architectures._layers import Dropout
 from gancli.errors import UsageError
 
 MINIMUM = 8
@@ -155,7 +156,7 @@ class Discriminator(nn.Module):
         dropout: probability after each convolution.
     """
 
-    each_alone = True
+    batch_independent = True
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ def inpaint(
 
 def _judged(discriminator: nn.Module, images: Tensor, inputs: Inputs) -> Tensor:
     """Logits (N,) of images in the generator's range; one that is told the class hears what the generator heard."""
-    about = {"y": inputs["y"].flatten()} if getattr(discriminator, "told_class", False) else {}
+    about = {"y": inputs["y"].flatten()} if getattr(discriminator, "conditional", False) else {}
     said = discriminator(images, **about)
     # One that also reads the class or codes says so after the logit.
     return (said if isinstance(said, Tensor) else said[0]).float().flatten(1).mean(1)

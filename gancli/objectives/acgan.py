@@ -32,10 +32,10 @@ class AuxiliaryClassifier(Adversarial):
     ) -> None:
         super().__init__(networks, **options)
         self.class_weight = class_weight
-        if getattr(self.discriminator, "reads", ()) != ("class",):
+        if getattr(self.discriminator, "heads", ()) != ("class",):
             raise UsageError(
                 "objective 'acgan' needs a discriminator that reads the class",
-                'as in --set networks.discriminator.reads=["class"]',
+                'as in --set networks.discriminator.heads=["class"]',
             )
 
     def logits(self, said: tuple[Tensor, Tensor]) -> Tensor:

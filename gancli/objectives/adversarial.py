@@ -198,7 +198,7 @@ class Adversarial(Procedure):
                 inputs = self.inputs(turn)
                 fake = self.generator(**inputs)
         seen, about_real, about_fake = turn.images, self.about_real(turn), self.about_fake(inputs)
-        if self.joint or getattr(self.discriminator, "each_alone", False):
+        if self.joint or getattr(self.discriminator, "batch_independent", False):
             about = {name: torch.cat([value, about_fake[name]]) for name, value in about_real.items()}
             both = self._look(turn, torch.cat([seen, fake]), about)
             real_said, fake_said = _halves(both, len(seen))

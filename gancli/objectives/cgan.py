@@ -19,10 +19,10 @@ class Conditional(Adversarial):
 
     def __init__(self, networks: Mapping[str, nn.Module], **options: Any) -> None:
         super().__init__(networks, **options)
-        if not getattr(self.discriminator, "told_class", False):
+        if not getattr(self.discriminator, "conditional", False):
             raise UsageError(
                 "objective 'cgan' needs a discriminator that is told the class",
-                "as in --set networks.discriminator.told_class=true",
+                "as in --set networks.discriminator.conditional=true",
             )
 
     def about_real(self, turn: Turn) -> Inputs:

@@ -38,11 +38,11 @@ class Informative(Adversarial):
     ) -> None:
         super().__init__(networks, **options)
         self.class_weight, self.code_weight = class_weight, code_weight
-        self.reads: tuple[str, ...] = tuple(getattr(self.discriminator, "reads", ()))
-        if not self.reads:
+        self.heads: tuple[str, ...] = tuple(getattr(self.discriminator, "heads", ()))
+        if not self.heads:
             raise UsageError(
                 "objective 'infogan' needs a discriminator that reads what the generator was told",
-                'as in --set networks.discriminator.reads=["class","codes"]',
+                'as in --set networks.discriminator.heads=["class","codes"]',
             )
 
     def logits(self, said: tuple[Tensor, ...]) -> Tensor:
@@ -60,7 +60,7 @@ class Informative(Adversarial):
     def _information(self, said: tuple[Tensor, ...], inputs: Inputs) -> dict[str, Tensor]:
         """-log Q(c | x) by kind of code, without constants."""
         losses = {}
-        for name, read in zip(self.reads, said[1:], strict=True):
+        for name, read in zip(self.heads, said[1:], strict=True):
             if name == "class":
                 losses["information/class"] = self.class_weight * F.cross_entropy(read.float(), inputs["y"])
             else:

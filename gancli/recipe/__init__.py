@@ -18,9 +18,7 @@ from gancli import registry
 from gancli.errors import UsageError
 from gancli.files import refuse_special
 from gancli.recipe import validation_errors as words
-
-FORMAT = 1
-"""Version of the recipe's layout; a reader refuses a newer one."""
+from gancli.recipe.migration import FORMAT, migrate
 
 DESCRIPTIVE = ("summary", "paper", "teaches", "limits")
 """What a recipe says of itself; it decides nothing."""
@@ -154,7 +152,7 @@ class Training(_Table):
 class Recipe(_Table):
     """The whole document; see the field descriptions of its sections."""
 
-    format: Annotated[Literal[1], BeforeValidator(words.whole)] = FORMAT
+    format: Annotated[Literal[2], BeforeValidator(words.whole)] = FORMAT
     model: Model = Field(description="what the field calls it")
     summary: str = ""
     paper: str = ""
@@ -197,6 +195,7 @@ def parse(table: Mapping[str, Any], *, components: bool = True) -> Recipe:
         UsageError: listing every fault with its path, its value and the nearest known name.
     """
     words.refuse(list(words.unwritable(table)))
+    table = migrate(table)
     if type(newer := table.get("format")) is int and newer > FORMAT:
         raise UsageError(
             f"the recipe has the format {newer}, and this version of gancli reads {FORMAT}", "bring gancli up to date"

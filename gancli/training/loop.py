@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from gancli import registry
-from gancli.architectures.base import build, spec_of
+from gancli.architectures._build import build, spec_of
 from gancli.data import Dataset
 from gancli.device import be_deterministic, float32_products, keep_memory
 from gancli.errors import UsageError, nearest

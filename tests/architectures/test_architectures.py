@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from gancli import registry
-from gancli.architectures.base import Spec, build
+from gancli.architectures._base import Spec
+from gancli.architectures._build import build
 from gancli.architectures.dcgan import stage_sizes
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec

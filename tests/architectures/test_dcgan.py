@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gancli.architectures import dcgan, mlp, patch, upsample
-from gancli.architectures.base import Spec
+from gancli.architectures._base import Spec
 from gancli.latents import LatentSpec
 
 SIZES = [(8, 8), (9, 8), (28, 28), (13, 10)]
@@ -63,9 +63,9 @@ SPEC = Spec((1, 28, 28), LatentSpec(dim=4, classes=3))
     [
         (dcgan.Discriminator(SPEC, width=4), False),
         (dcgan.Discriminator(SPEC, width=4, norm="none"), True),
-        (dcgan.Discriminator(SPEC, width=4, norm="none", reads=["class"], read_hidden=8), False),
+        (dcgan.Discriminator(SPEC, width=4, norm="none", heads=["class"], head_width=8), False),
         (mlp.Discriminator(SPEC, hidden=[8], dropout=0), True),
-        (mlp.Discriminator(SPEC, hidden=[8], dropout=0, reads=["class"], read_hidden=8), False),
+        (mlp.Discriminator(SPEC, hidden=[8], dropout=0, heads=["class"], head_width=8), False),
         (patch.Discriminator(SPEC, width=4, layers=1, conditional=False), False),
         (patch.Discriminator(SPEC, width=4, layers=1, conditional=False, norm="instance"), True),
         (upsample.Discriminator(SPEC, depths=[4, 8], dropout=0), True),
@@ -80,5 +80,5 @@ def test_who_judges_each_image_by_itself_says_so(judge: nn.Module, alone: bool) 
         return torch.cat([part.flatten(1) for part in (found if isinstance(found, tuple) else (found,))], 1)
 
     whole, parts = said(x), torch.cat([said(x[:2]), said(x[2:])])
-    assert judge.each_alone is alone
+    assert judge.batch_independent is alone
     assert torch.allclose(whole, parts, rtol=1e-9, atol=1e-12) is alone

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.architectures.base import Dropout
+from gancli.architectures._layers import Dropout
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])

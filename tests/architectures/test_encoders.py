@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from gancli import registry
-from gancli.architectures.base import Spec, Whitening
+from gancli.architectures._base import Spec
+from gancli.architectures._heads import Whitening
 from gancli.latents import LatentSpec
 
 FAMILIES = [family for family in registry.names("architecture") if "encoder" in registry.get("architecture", family)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancli import registry
-from gancli.architectures.base import Spec
+from gancli.architectures._base import Spec
 from gancli.architectures.dcgan import Discriminator
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
@@ -29,7 +29,7 @@ def test_a_generator_listens_to_class_and_codes(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_discriminator_may_be_told_the_class(family: str) -> None:
     torch.manual_seed(0)
-    discriminator = registry.get("architecture", family)["discriminator"](SPEC, told_class=True).eval()
+    discriminator = registry.get("architecture", family)["discriminator"](SPEC, conditional=True).eval()
     images = torch.rand(4, 3, 12, 9)
     logits = discriminator(images, y=torch.tensor([0, 1, 2, 3]))
     assert logits.shape == (4, 1)
@@ -42,7 +42,7 @@ def test_a_discriminator_may_be_told_the_class(family: str) -> None:
 def test_a_discriminator_may_read_class_and_codes(family: str, hidden: int) -> None:
     torch.manual_seed(0)
     make = registry.get("architecture", family)["discriminator"]
-    discriminator = make(SPEC, reads=["codes", "class"], read_hidden=hidden)
+    discriminator = make(SPEC, heads=["codes", "class"], head_width=hidden)
     logits, codes, classes = discriminator(torch.rand(4, 3, 12, 9))
     assert (logits.shape, codes.shape, classes.shape) == ((4, 1), (4, 2), (4, 4))
     (logits.sum() + codes.square().sum() + classes.square().sum()).backward()
@@ -53,9 +53,9 @@ def test_a_discriminator_may_read_class_and_codes(family: str, hidden: int) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"told_class": True}, "a discriminator cannot be told a class: there are none"),
-        ({"reads": ["class"]}, "a discriminator cannot read 'class': the generator is told no classes"),
-        ({"reads": ["codes"]}, "a discriminator cannot read 'codes': the generator is told no codes"),
+        ({"conditional": True}, "a discriminator cannot be told a class: there are none"),
+        ({"heads": ["class"]}, "a discriminator cannot read 'class': the generator is told no classes"),
+        ({"heads": ["codes"]}, "a discriminator cannot read 'codes': the generator is told no codes"),
     ],
 )
 def test_what_nobody_says_cannot_be_heard(family: str, options: dict, message: str) -> None:
@@ -67,7 +67,7 @@ def test_what_nobody_says_cannot_be_heard(family: str, options: dict, message: s
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_a_picture_of_the_class_is_one_more_channel(channels: int) -> None:
     spec = Spec((channels, 12, 9), LatentSpec(dim=2, classes=3))
-    discriminator = Discriminator(spec, width=4, told_class=True).double().eval()
+    discriminator = Discriminator(spec, width=4, conditional=True).double().eval()
     images, y = torch.randn(5, *spec.shape, dtype=torch.float64), torch.tensor([0, 2, 1, 2, 2])
     pictures = discriminator.pictures(y).view(-1, 1, 12, 9)
     parameters = list(discriminator.parameters())

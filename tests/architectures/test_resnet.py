@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.architectures.base import Spec
+from gancli.architectures._base import Spec
 from gancli.architectures.resnet import Generator, bottleneck
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
@@ -50,7 +50,7 @@ def test_at_128_it_is_the_papers() -> None:
 
 @pytest.mark.parametrize("output", ["tanh", "sigmoid"])
 def test_a_residual_generator_begins_with_the_source(output: Literal["tanh", "sigmoid"]) -> None:
-    network = Generator(spec(1, 16, 16), width=4, blocks=1, norm="none", residual=True, spread=1e-4, output=output)
+    network = Generator(spec(1, 16, 16), width=4, blocks=1, norm="none", residual=True, init_std=1e-4, output=output)
     low, high = network.range
     source = torch.rand(2, 1, 16, 16) * (high - low) + low
     torch.testing.assert_close(network(source=source), source, rtol=0, atol=0.03)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gancli.architectures.base import Spec, build
+from gancli.architectures._base import Spec
+from gancli.architectures._build import build
 from gancli.architectures.patch import Discriminator
 from gancli.architectures.patch import halvings as patch_halvings
 from gancli.architectures.unet import Generator, halvings
@@ -72,7 +73,7 @@ def test_the_defaults_are_the_papers_networks():
 def test_a_patch_has_the_papers_size(layers, side):
     torch.manual_seed(0)
     spec = Spec((1, 128, 128), LATENT)
-    judge = Discriminator(spec, width=2, layers=layers, conditional=False, norm="none", spread=0)
+    judge = Discriminator(spec, width=2, layers=layers, conditional=False, norm="none", init_std=0)
     seen = torch.zeros(1, 1, 128, 128, requires_grad=True)
     logits = judge(seen)
     middle = logits.shape[2] // 2
@@ -94,7 +95,7 @@ def test_a_conditional_judge_looks_at_the_source():
 
 def test_what_the_bottleneck_loses_comes_through_the_skips():
     torch.manual_seed(0)
-    generator = Generator(Spec((1, 16, 16), LATENT), width=8, spread=0).eval()
+    generator = Generator(Spec((1, 16, 16), LATENT), width=8, init_std=0).eval()
     source = images((1, 16, 16), count=1)
     other = source.clone()
     other[0, 0, 3, 3] += 1
@@ -116,7 +117,7 @@ def test_an_image_does_not_depend_on_its_batch(norm):
 @pytest.mark.parametrize("output", ["tanh", "sigmoid"])
 def test_a_residual_generator_begins_with_the_source(output):
     torch.manual_seed(0)
-    generator = Generator(Spec((1, 16, 16), LATENT), width=4, residual=True, spread=1e-4, output=output).eval()
+    generator = Generator(Spec((1, 16, 16), LATENT), width=4, residual=True, init_std=1e-4, output=output).eval()
     source = images((1, 16, 16)).clamp(*generator.range)
     torch.testing.assert_close(generator(source), source, atol=0.011, rtol=0)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gancli.architectures.base import Spec
+from gancli.architectures._base import Spec
 from gancli.architectures.upsample import Discriminator, Generator, SameConvolution, UpsampledConvolution
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec

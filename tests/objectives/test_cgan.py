@@ -31,7 +31,7 @@ class Grey(nn.Module):
 class Told(nn.Module):
     """Its logit is 3 if the pixel agrees with the class, else -3."""
 
-    told_class = True
+    conditional = True
 
     def forward(self, images: Tensor, y: Tensor) -> Tensor:
         return torch.where((images.flatten() - y).abs() < 0.5, 3.0, -3.0)[:, None] + 0 * images.flatten(1)
@@ -40,14 +40,14 @@ class Told(nn.Module):
 class Reader(nn.Module):
     """Says 0 for real or fake, and reads class 1 with logit 2 and both codes as 0."""
 
-    def __init__(self, *reads: str) -> None:
+    def __init__(self, *heads: str) -> None:
         super().__init__()
-        self.reads = reads
+        self.heads = heads
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         zero = images.flatten(1) * 0
         what = {"class": torch.cat([zero, zero + 2], 1), "codes": torch.cat([zero, zero], 1)}
-        return zero, *(what[name] for name in self.reads)
+        return zero, *(what[name] for name in self.heads)
 
 
 def turn() -> Turn:
@@ -91,7 +91,7 @@ def test_infogan_reads_the_codes_of_fakes_alone() -> None:
 
 @pytest.mark.parametrize(
     ("objective", "told"),
-    [(Conditional, "told_class=true"), (AuxiliaryClassifier, 'reads=["class"]'), (Informative, "reads=")],
+    [(Conditional, "conditional=true"), (AuxiliaryClassifier, 'heads=["class"]'), (Informative, "heads=")],
 )
 def test_a_discriminator_that_does_not_fit_is_refused(objective: type, told: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -164,8 +164,8 @@ def test_a_discriminator_that_judges_each_image_by_itself_is_called_once() -> No
     for together in (True, False):
         one = trainer(tiny(model="mlp-gan", networks={"discriminator": {"dropout": 0.0}}))
         judge = one.networks["discriminator"]
-        assert judge.each_alone
-        judge.each_alone = together
+        assert judge.batch_independent
+        judge.batch_independent = together
         calls: list[int] = []
         judge.register_forward_hook(lambda module, given, said, calls=calls: calls.append(len(given[0])))
         one.round()

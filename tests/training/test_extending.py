@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import gancli
 from gancli import checkpoint, recipe, registry
-from gancli.architectures.base import Spec
+from gancli.architectures._base import Spec
 from gancli.data import load
 from gancli.errors import UsageError
 from gancli.objectives.base import Objective, Outcome, Player, Turn

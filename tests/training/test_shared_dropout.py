@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gancli.architectures.base import Dropout
+from gancli.architectures._layers import Dropout
 from gancli.training.distributed.dropout import Place, SharedDropout, share
 
 PARTS = [slice(0, 4), slice(4, 8), slice(8, 12)]

@@ -73,8 +73,8 @@ FOREIGN = {
         "training.lookahead = 3: unknown key",
     ),
     "a format of the future": (
-        lambda table: table.update(format=2),
-        "the recipe has the format 2, and this version of gancli reads 1",
+        lambda table: table.update(format=3),
+        "the recipe has the format 3, and this version of gancli reads 2",
     ),
     "an unknown objective": (
         lambda table: table["objective"].update(name="diffusion"),

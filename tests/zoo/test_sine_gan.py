@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gancli import recipe
-from gancli.architectures.base import build
+from gancli.architectures._build import build
 from gancli.data import load
 from gancli.recipe import Recipe
 from gancli.runs import planning

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from gancli.architectures.base import Whitening
+from gancli.architectures._heads import Whitening
 from gancli.processes import World
 
 
