@@ -1,4 +1,4 @@
-"""Training images a second: gancli's trainer over the plain loop, in turn."""
+"""Training images a second of gancli's trainer relative to the plain loop, in turn."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def markdown(found: dict[str, Any]) -> str:
     """Protocol, table, and how the figures stand to the gates."""
     lines = [
         "Real images a second that the discriminator (or the autoencoder) is trained on. The reference is the loop of "
-        "the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; images one by "
-        "one through ToTensor, Normalize and a DataLoader, with the fastest number of workers; float32, contiguous "
+        "the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; images one "
+        "by one through ToTensor, Normalize and a DataLoader, with the fastest number of workers; float32, contiguous "
         "memory, plain Adam, both losses fetched after every step. In float64 both compute the same weights "
         f"(`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio is the median of "
         "the pairs, with minimum and maximum in brackets.",
@@ -138,5 +138,7 @@ def _sentences(reached: dict[str, float | None]) -> list[str]:
         "least": f"none of them below {LEAST}",
         "perceptrons": f"at least {PERCEPTRONS:g} for `gan` and `mlp-gan`",
     }
-    parts = [f"{words} (measured: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()]
+    parts = [
+        f"{words} (measured: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()
+    ]
     return [f"Targets: {'; '.join(parts)}."]
