@@ -1,1 +1,1 @@
-"""The measurements behind docs/performance.md: ``uv run python -m benchmarks``."""
+"""The measurements in docs/performance.md and docs/reliability.md: ``uv run python -m benchmarks``."""

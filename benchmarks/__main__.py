@@ -4,8 +4,8 @@
     python -m benchmarks startup sampling
     python -m benchmarks --render
 
-Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. A section keeps its old
-figures, with their machine and date, until it is measured again.
+Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. A section keeps its
+old figures, with their machine and date, until it is measured again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Seconds are those of the machine named below each section.
 """
 RELIABILITY = """# Reliability
 
-Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` repeats one section's trials. Every trial
-has a time limit. The tests run a few of each.
+Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` repeats one section's trials. Every
+trial has a time limit. The tests run a few of each.
 """
 PAGES = {
     "performance": (

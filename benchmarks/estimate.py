@@ -1,4 +1,4 @@
-"""What many devices would do, reckoned from what one does: no cluster is at hand."""
+"""Throughput and efficiency of many devices, estimated from measurements of one: no cluster was available."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def markdown(found: dict[str, Any]) -> str:
         "communication and computation. The efficiency is therefore a lower bound under these assumptions. Only the "
         f"first row is measured; the device that is {FASTER[-1]} times as fast stands for a GPU.",
         "",
-        "| speed of a device | devices | global batch | sent by each | time, of a round | images/s | efficiency | data |",
+        "| speed of a device | devices | global batch | sent by each | of a round | images/s | efficiency | data |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for faster in FASTER:

@@ -1,8 +1,8 @@
-"""Faults brought upon real trainings at random moments: is anything lost, and does what follows end as if undisturbed?
+"""Fault injection: real trainings are disturbed at random moments. Is anything lost, and is the result the same?
 
-Every function trains a tiny model on the embedded digits by the command line, in processes of their own that save after
-every round, disturbs each of them once, gives the same command again and counts by kind. The moments follow from a
-seed; which of them meets what depends on the machine. ``{"absent": reason}`` says that a fault cannot be caused here.
+Every function trains a tiny model on the embedded digits through the command line, in processes of their own that save
+after every round, disturbs each of them once, repeats the command and counts outcomes. A seed decides the moments; what
+the training does at a moment depends on the machine. ``{"absent": reason}`` says that a fault cannot be caused here.
 
     python -c "from benchmarks import faults; print(faults.killed(200))"
 """

@@ -1,4 +1,4 @@
-"""Training on a GPU: over the plain loop on the same one, and how much of the time it is busy."""
+"""Training on a GPU: speed relative to the plain loop, and the share of the time in which kernels run."""
 
 from __future__ import annotations
 

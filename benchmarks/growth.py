@@ -1,4 +1,4 @@
-"""How time and memory grow with resolution, batch and the size of the data, and what opening a large folder costs."""
+"""How time and memory grow with resolution, batch and the size of the data, and the cost of opening a large folder."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _memory() -> dict[str, int | None]:
 
 
 def _folder(quick: bool) -> dict[str, Any]:
-    """Opening a folder of small JPEGs the first and the second time, beside the least that either could do."""
+    """Opening a folder of small JPEGs the first and the second time, compared with the least possible time."""
     archive = next((path for root in paths.search_folders() if (path := root / JPEGS).exists()), None)
     if archive is None:
         return {"absent": f"{JPEGS} is not under $GANCLI_DATA"}
@@ -232,7 +232,7 @@ def _listed(folder: str) -> list[tuple[str, int, int]]:
 
 
 def exponent(points: Sequence[Point], what: str, cost: str) -> float | None:
-    """The slope of log(cost) over log(what): 0 is flat, 1 as much more of one as of the other; None where unknown."""
+    """The slope of log(cost) over log(what): 0 is constant, 1 proportional; None where unknown."""
     known = [(math.log(point[what]), math.log(median(point[cost]))) for point in points if None not in point[cost]]
     return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
 
@@ -259,12 +259,12 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _protocol(found: dict[str, Any]) -> str:
     return (
-        f"`dcgan` (width {_width()}) on grey images of random bytes, memory-mapped from gancli's cache of decoded images, "
-        f"as for data sets larger than memory. Each point is a process of its own, which trains for {found['seconds']:g} "
-        f"seconds; medians of {len(found['count'][0]['train'])} runs through all points. *Loading* is the time for "
-        "data: reading a batch, converting to float32 and scaling. Memory: the peak of the process and, at the end, its "
-        "private memory and the memory-mapped files, which the system can reclaim. An exponent is the slope of a "
-        "least-squares line through the logarithms: 0 is constant, 1 proportional."
+        f"`dcgan` (width {_width()}) on grey images of random bytes, memory-mapped from gancli's cache of decoded "
+        "images, as for data sets larger than memory. Each point is a process of its own, which trains for "
+        f"{found['seconds']:g} seconds; medians of {len(found['count'][0]['train'])} runs through all points. "
+        "*Loading* is the time for data: reading a batch, converting to float32 and scaling. Memory: the peak of the "
+        "process and, at the end, its private memory and the memory-mapped files, which the system can reclaim. An "
+        "exponent is the slope of a least-squares line through the logarithms: 0 is constant, 1 proportional."
     )
 
 
@@ -273,8 +273,8 @@ def _asked(points: Sequence[Point]) -> str:
         "Target: beyond the size that is loaded into memory (a quarter of the memory of the machine or container), "
         f"private memory and the time per image are constant within {WITHIN:.0%}. Measured, the largest data set "
         f"relative to the smallest: training {_change(points, 'train')}, private memory {_change(points, 'own')}; the "
-        "order of an epoch takes 8 bytes an image. All of these files fit into the machine's free memory. If a data set "
-        "does not, an image that is not cached by the system is read from the disk."
+        "order of an epoch takes 8 bytes an image. All of these files fit into the machine's free memory. If a data "
+        "set does not, an image that is not cached by the system is read from the disk."
     )
 
 

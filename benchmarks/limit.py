@@ -1,4 +1,4 @@
-"""How near training comes to what the machine can do: to its greatest rate of operations, and to its products alone."""
+"""Training speed relative to the hardware's limit, and to a round's convolutions and matrix products alone."""
 
 from __future__ import annotations
 

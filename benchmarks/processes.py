@@ -1,4 +1,4 @@
-"""Several processes beside one: the same losses, how much faster, and whether a run survives the death of one."""
+"""Several processes compared with one: equal losses, speed, and recovery after a process dies."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def command(*arguments: str) -> None:
 
 
 def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
-    """Kill one of two processes at a random moment, so many times; how the runs end, beside an undisturbed one."""
+    """Kill one of two processes at a random moment, ``count`` times, and compare the ends with an undisturbed run."""
     small = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--precision", "fp32"]
     small += ["--set", "training.batch=16", "--rounds", str(rounds), "--save-every", "0.2", "--quiet"]
     arguments = ["train", "digits", "--model", "dcgan", *small, "--processes", "2"]

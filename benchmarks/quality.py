@@ -1,7 +1,7 @@
 """FID against seconds of training: ``gancli train mnist`` and the tutorials' DCGAN in the plain loop, in turn.
 
-It takes hours, so it can be done bit by bit: what is done lies in ``$GANCLI_BENCHMARK_WORK`` (``benchmarks/.work``
-unless set), each call goes on from there, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
+It takes hours and can be split over several calls. Finished parts are stored in ``$GANCLI_BENCHMARK_WORK`` (default
+``benchmarks/.work``), each call continues from them, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SIDES = {"gancli": "gancli train mnist", "plain": "the tutorials' DCGAN, plain l
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and when it is judged.
+    """What is trained, and when it is evaluated.
 
     Attributes:
         budgets: minutes of each training by gancli, which begins anew for each.
@@ -208,7 +208,7 @@ class Tutorial:
         loop.close()
 
     def save(self, path: Path) -> None:
-        """All that its next step depends on, but for the place in the epoch: each piece begins an epoch."""
+        """All that its next step depends on, except the position in the epoch: each part begins an epoch."""
         tree = {
             "networks": [self.generator.state_dict(), self.discriminator.state_dict()],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],

@@ -1,4 +1,4 @@
-"""Images from a trained model: how many a second become PNGs, in what memory, and what a FID of 10,000 takes."""
+"""Sampling: images a second written as PNG, peak memory, and the time of a FID of 10,000 images."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(rates)} | {timing.ratio(one['seconds'], 'pillow', 'gancli'):.2f} |")
     lines += [
         "",
-        f"The whole of `gancli sample {NAME} -n N --out PATH`, once each: start, latents, generator, PNGs. The target is",
-        f"at most {MOST:g} times the memory of the smaller number of images.",
+        f"The whole of `gancli sample {NAME} -n N --out PATH`, once each: start, latents, generator, PNGs. The target",
+        f"is at most {MOST:g} times the memory of the smaller number of images.",
         "",
         "| into | N | images/s | peak memory, MiB | relative to the smaller N |",
         "|---|---:|---:|---:|---:|",

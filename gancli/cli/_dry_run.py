@@ -39,7 +39,7 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         f"{weights:,.0f}, activations {activations:,.0f}, data {data:,.0f}",
         "throughput": f"{rate(measured.images / measured.seconds)} images/s, just measured",
         "budget": f"{rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}",
-        "time": clock(rounds * measured.seconds + FRAMES * measured.look),
+        "time": clock(rounds * measured.seconds + FRAMES * measured.preview),
     }
     if settings is not None:
         facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)

@@ -61,7 +61,7 @@ def without(arguments: list[str], option: str) -> list[str]:
 def first_alone(world: World) -> Generator[None]:
     """The first process runs the block before the others, which find what it has prepared."""
     if not world.first:
-        world.wait()
+        world.barrier()
     yield
     if world.first:
-        world.wait()
+        world.barrier()

@@ -73,7 +73,7 @@ def stored(
     """
     import_quickly("gancli.runs.run")
     from gancli import recipe
-    from gancli.runs.run import stored_recipe
+    from gancli.runs.state import stored_recipe
 
     found = stored_recipe(folder)
     then = found.to_dict()

@@ -70,9 +70,9 @@ def _show(seen: Examination) -> None:
         if seen.state == "stopped" and stop is seen.stops[-1]:
             after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` continues"
         print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
-    if not seen.watch.found:
-        print(f"no problem found in {seen.watch.looks} checks\n")
-    for finding in seen.watch.found:
+    if not seen.monitor.found:
+        print(f"no problem found in {seen.monitor.previews} previews\n")
+    for finding in seen.monitor.found:
         until = f"until round {finding.until:,}" if finding.until else "to the end"
         print(f"{finding.title}, from round {finding.since:,} {until}")
         for name, words in (("seen", finding.text), ("means", finding.meaning), ("try", finding.advice)):

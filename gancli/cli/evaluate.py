@@ -15,7 +15,7 @@ from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
-from gancli.processes import ALONE, sharing
+from gancli.processes import ALONE, distributing
 
 
 def evaluate(
@@ -107,7 +107,7 @@ def evaluate(
         raise UsageError("no metric was named", "as in --metrics fid,kid")
     picture = _picture(neighbours, subjects, names)
     found = []
-    with sharing(world), progress_bar() as progress:
+    with distributing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
             if data is None:
@@ -127,7 +127,7 @@ def evaluate(
                 say(f"warning: --repeats does not apply to '{report.model}': its images are not made from seeds")
             found.append(report)
             if picture is not None and world.first:
-                with sharing(ALONE):
+                with distributing(ALONE):
                     reports.save_neighbours(subject, report, picture, data_dir)
     if not world.first:
         return

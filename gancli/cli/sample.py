@@ -21,7 +21,7 @@ from gancli.errors import UsageError
 from gancli.files import check_file, check_folder
 from gancli.latents import Seeds, parse_seeds
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
-from gancli.processes import rank, sharing, spread
+from gancli.processes import distribute, distributing, rank
 from gancli.rendering.layout import MAX_GRID, file_stem
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def sample(
         _check_folders(source, request.classes or ())
     else:
         _check_picture(len(request))
-    with sharing(world), counting("images", len(request)) as progress:
+    with distributing(world), counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, batch, progress)
         else:
@@ -239,7 +239,7 @@ def _save_many(model: Model, request: Request, path: Path, batch: int, progress:
 
     folders = [f"{name}/" for name in folder_names(model.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = spread(request.inputs(model.latent, batch), model.generate)
+    images = distribute(request.inputs(model.latent, batch), model.generate)
     if rank():
         deque(images, maxlen=0)  # the first process writes the images of all
     else:
@@ -257,7 +257,7 @@ def _save_grid(
     scale = default_scale(height, width)
     grid_size(len(request), height, width, columns=columns, scale=scale)
     made = []
-    for images in spread(request.inputs(model.latent, batch), model.generate):
+    for images in distribute(request.inputs(model.latent, batch), model.generate):
         made.append(images.cpu())
         progress(len(images))
     if not rank():

@@ -155,11 +155,11 @@ def train(
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
     if not dry_run:
-        from gancli.runs.memory import suggesting
+        from gancli.runs.memory import explain_out_of_memory
 
         name = str(_recipe.new_folder(made.recipe.model, made.recipe.data.name))
-        out = folder or out or Path(world.tell(name))
-        with suggesting(made.recipe, dataset, where, world):
+        out = folder or out or Path(world.broadcast(name))
+        with explain_out_of_memory(made.recipe, where, world):
             _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
     elif world.first:
         from gancli.cli._dry_run import explain
@@ -196,7 +196,7 @@ def _prepare(
     from gancli.device import pick_device
     from gancli.recipe import parse
     from gancli.runs import planning
-    from gancli.runs.memory import suggesting
+    from gancli.runs.memory import explain_out_of_memory
 
     recipe = stored or parse(tables())
     where = pick_device(device)
@@ -216,7 +216,7 @@ def _prepare(
     measured = measure_anyway or (stored is None and planning.in_minutes(recipe))
     if measured and not quiet:
         say("measuring training speed …")
-    with suggesting(recipe, dataset, where, world):
+    with explain_out_of_memory(recipe, where, world):
         return dataset, where, planning.make(recipe, dataset, where, measured, world)
 
 
@@ -268,14 +268,15 @@ def _train(
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
         say(f"resume with: gancli train --resume {shlex.quote(str(out))}")
         raise typer.Exit(stop.code) from None
-    if run.watch.found and not quiet:
-        titles = ", ".join(dict.fromkeys(finding.title for finding in run.watch.found))
+    if run.monitor.found and not quiet:
+        titles = ", ".join(dict.fromkeys(finding.title for finding in run.monitor.found))
         say(f"the health monitor found {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
     if (evaluating := run.evaluator.seconds) and not quiet:
-        share = evaluating / (evaluating + run.seconds)
-        say(f"evaluations took {clock(evaluating)}, {100 * share:.0f} % of the time; training {clock(run.seconds)}")
+        training = run.files.seconds
+        share = 100 * evaluating / (evaluating + training)
+        say(f"evaluations took {clock(evaluating)}, {share:.0f} % of the time; training {clock(training)}")
     if world.first:
-        _print_files(out, settings is not None, run.keep > 0, quiet)
+        _print_files(out, settings is not None, run.files.keep > 0, quiet)
 
 
 def _print_files(out: Path, evaluated: bool, snapshots: bool, quiet: bool) -> None:
