@@ -95,10 +95,8 @@ README.md: judges
 README.md: told which class
 README.md: | values |
 formulas.md: spread
-gancli doctor: the watch
 gancli evaluate: judged
 gancli evaluate: told class
-gancli train on_collapse: the watch
 gancli train: goes on
 gancli train: to the bit
 gancli zoo add data: judge
@@ -112,20 +110,6 @@ gancli/architectures/dcgan.py: readings
 gancli/architectures/mlp.py: readings
 gancli/cli/terminal/display.py: judging
 gancli/cli/zoo.py: judge
-gancli/data/builtin/reading.py: reading
-gancli/data/pairs/degradations.py: spread
-gancli/data/pairs/sources.py: place
-gancli/data/requested.py: Wanted
-gancli/data/requested.py: wanted
-gancli/data/shards/index_file.py: place
-gancli/data/shards/index_file.py: places
-gancli/data/shards/names.py: place
-gancli/data/shards/names.py: places
-gancli/data/shards/stream.py: places
-gancli/data/user_images.py: Given
-gancli/data/user_images.py: place
-gancli/data/user_images.py: told
-gancli/device.py: wanted
 gancli/evaluation/judging.py: judge
 gancli/evaluation/judging.py: judging
 gancli/evaluation/reconstruction.py: SPREAD
@@ -189,24 +173,8 @@ gancli/objectives/vae_gan.py: judge
 gancli/objectives/vae_gan.py: published
 gancli/objectives/vae_gan.py: spread
 gancli/objectives/vae_gan.py: turn
-gancli/processes.py: spread
 gancli/recipe/validation_errors.py: faults
-gancli/runs/doctor.py: watch
-gancli/runs/export.py: published
-gancli/runs/folder.py: Place
-gancli/runs/health.py: Look
-gancli/runs/health.py: MOST_LOOKS
-gancli/runs/health.py: Watch
-gancli/runs/health.py: looks
-gancli/runs/health.py: looks_since
-gancli/runs/image_stats.py: NO_SPREAD
 gancli/runs/periodic_evaluation.py: Judged
-gancli/runs/periodic_evaluation.py: look
-gancli/runs/planning.py: look
-gancli/runs/planning.py: looks
-gancli/runs/run.py: judged
-gancli/runs/run.py: place
-gancli/runs/run.py: watch
 gancli/training/batches.py: Feed
 gancli/training/batches.py: feed_of
 gancli/training/distributed/dropout.py: Place
@@ -219,8 +187,6 @@ gancli/training/shard_batches.py: places
 gancli/zoo/publishing.py: judge_again
 gancli: judge
 research.md: objective.penalties
-troubleshooting.md: D says
-troubleshooting.md: each look
 troubleshooting.md: go on
 untrusted.md: unexpected fault
 zoo.md: judge

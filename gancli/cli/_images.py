@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancli.data import Skipped
-    from gancli.data.user_images import Given
+    from gancli.data.user_images import UserImages
     from gancli.model import Model
 
 
@@ -29,7 +29,7 @@ def open_model_and_images(
     device: str,
     data_dir: Path | None,
     mask: str | None = None,
-) -> tuple[Model, Given, Path]:
+) -> tuple[Model, UserImages, Path]:
     """A model with latents, the images that the user named in its size, and where the results go.
 
     Args:

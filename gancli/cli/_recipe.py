@@ -143,10 +143,10 @@ def evaluation_settings(
 def _absolute(data: str) -> str:
     """A data set's name as it is; a path as an absolute one, so that a run can be resumed from any folder."""
     from gancli.data import DATASETS
-    from gancli.data.shards.names import is_sharded, place
+    from gancli.data.shards.names import absolute, is_sharded
 
     if data not in DATASETS and is_sharded(data):
-        return place(data)
+        return absolute(data)
     path = Path(data)
     return data if data in DATASETS or not path.exists() else str(path.resolve())
 
@@ -156,6 +156,6 @@ def _absolute_source(table: dict[str, Any]) -> dict[str, Any]:
     data = table.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
         return table
-    from gancli.data.pairs.sources import place
+    from gancli.data.pairs.sources import absolute
 
-    return {**table, "data": {**data, "source": place(data["source"])}}
+    return {**table, "data": {**data, "source": absolute(data["source"])}}
