@@ -240,18 +240,18 @@ def _placed(table: dict[str, Any]) -> dict[str, Any]:
     data = table.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
         return table
-    from gancli.data.pairs.sources import place
+    from gancli.data.pairs.sources import absolute
 
-    return {**table, "data": {**data, "source": place(data["source"])}}
+    return {**table, "data": {**data, "source": absolute(data["source"])}}
 
 
 def _place(data: str) -> str:
     """A data set's name as it is; a path from the root, so that a run goes on from any folder."""
     from gancli.data import DATASETS
-    from gancli.data.shards.names import is_sharded, place
+    from gancli.data.shards.names import absolute, is_sharded
 
     if data not in DATASETS and is_sharded(data):
-        return place(data)
+        return absolute(data)
     path = Path(data)
     return data if data in DATASETS or not path.exists() else str(path.resolve())
 
