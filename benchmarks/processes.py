@@ -120,7 +120,7 @@ def command(*arguments: str) -> None:
 
 
 def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
-    """Kill one of two processes at a random moment, ``count`` times, and compare the ends with an undisturbed run."""
+    """Kill one of two processes at a random moment, ``deaths`` times, and compare the ends with an undisturbed run."""
     small = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--precision", "fp32"]
     small += ["--set", "training.batch=16", "--rounds", str(rounds), "--save-every", "0.2", "--quiet"]
     arguments = ["train", "digits", "--model", "dcgan", *small, "--processes", "2"]

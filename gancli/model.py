@@ -17,7 +17,7 @@ from gancli.architectures._build import activations, build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
 from gancli.latents import LatentSpec, batches
-from gancli.processes import spread
+from gancli.processes import distribute
 from gancli.recipe import Recipe, parse
 from gancli.recipe.migration import migrate
 from gancli.recipe.validation_errors import shown
@@ -149,7 +149,7 @@ class Model:
     def images(self, seeds: Sequence[int], batch: int = 256) -> Iterator[Tensor]:
         """The images of seeds, a batch at a time: uint8 (up to batch, C, H, W)."""
         parts = (seeds[start : start + batch] for start in range(0, len(seeds), batch))
-        yield from spread(parts, lambda part: self.generate(self.latent.from_seeds(part)))
+        yield from distribute(parts, lambda part: self.generate(self.latent.from_seeds(part)))
 
     @property
     def has_encoder(self) -> bool:

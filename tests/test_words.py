@@ -95,10 +95,8 @@ README.md: judges
 README.md: told which class
 README.md: | values |
 formulas.md: spread
-gancli doctor: the watch
 gancli evaluate: judged
 gancli evaluate: told class
-gancli train on_collapse: the watch
 gancli train: goes on
 gancli train: to the bit
 gancli zoo add data: judge
@@ -125,7 +123,6 @@ gancli/data/shards/stream.py: places
 gancli/data/user_images.py: Given
 gancli/data/user_images.py: place
 gancli/data/user_images.py: told
-gancli/device.py: wanted
 gancli/evaluation/judging.py: judge
 gancli/evaluation/judging.py: judging
 gancli/evaluation/reconstruction.py: SPREAD
@@ -189,24 +186,8 @@ gancli/objectives/vae_gan.py: judge
 gancli/objectives/vae_gan.py: published
 gancli/objectives/vae_gan.py: spread
 gancli/objectives/vae_gan.py: turn
-gancli/processes.py: spread
 gancli/recipe/validation_errors.py: faults
-gancli/runs/doctor.py: watch
-gancli/runs/export.py: published
-gancli/runs/folder.py: Place
-gancli/runs/health.py: Look
-gancli/runs/health.py: MOST_LOOKS
-gancli/runs/health.py: Watch
-gancli/runs/health.py: looks
-gancli/runs/health.py: looks_since
-gancli/runs/image_stats.py: NO_SPREAD
 gancli/runs/periodic_evaluation.py: Judged
-gancli/runs/periodic_evaluation.py: look
-gancli/runs/planning.py: look
-gancli/runs/planning.py: looks
-gancli/runs/run.py: judged
-gancli/runs/run.py: place
-gancli/runs/run.py: watch
 gancli/training/batches.py: Feed
 gancli/training/batches.py: feed_of
 gancli/training/distributed/dropout.py: Place
@@ -219,8 +200,6 @@ gancli/training/shard_batches.py: places
 gancli/zoo/publishing.py: judge_again
 gancli: judge
 research.md: objective.penalties
-troubleshooting.md: D says
-troubleshooting.md: each look
 troubleshooting.md: go on
 untrusted.md: unexpected fault
 zoo.md: judge

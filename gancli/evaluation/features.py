@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
-from gancli.processes import spread
+from gancli.processes import distribute
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
@@ -112,7 +112,7 @@ class Reader:
             width = features.shape[1]
             return torch.cat([features, logits.softmax(1)], 1).cpu()
 
-        for found in spread(batches, look) if shared else map(look, batches):
+        for found in distribute(batches, look) if shared else map(look, batches):
             rows.append(found)
             done += len(found)
             self.progress(what, done, total)
