@@ -299,7 +299,7 @@ def terminated(count: int, seed: int = 0) -> dict[str, Any]:
         code = tally.ended(command, 143, 0, -signal.SIGTERM)
         tally.moments[{0: "done", 143: "stopped"}.get(code or 0, "not yet training")] += 1
         if code == 143:
-            tally.take("wrong ends", "go on with: gancli train --resume r" not in command.words, command.words)
+            tally.take("wrong ends", "resume with: gancli train --resume r" not in command.words, command.words)
         tally.resumed(home)
     return tally.found(count)
 

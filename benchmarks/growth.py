@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks import timing
 from gancli import recipe
-from gancli.data import Dataset, cache, load, paths, pixels, types
+from gancli.data import Dataset, cache, load, memory, paths, pixels
 from gancli.runs import planning
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -109,7 +109,7 @@ def _in_cache(folder: str) -> Generator[None]:
     """Prepared images lie in ``folder`` meanwhile, and every set counts as too large to be read into memory."""
     with (
         mock.patch.dict(os.environ, GANCLI_CACHE=folder),
-        mock.patch.object(types, "resident_limit", return_value=0),
+        mock.patch.object(memory, "resident_limit", return_value=0),
     ):
         yield
 
@@ -129,7 +129,7 @@ def _make(point: Point) -> None:
     for start in range(0, count, 8_192):
         block = draft.pixels[start : start + 8_192]
         block[:] = np.frombuffer(random.bytes(block.size), np.uint8).reshape(block.shape)
-    draft.keep(count, None, (), ())
+    draft.commit(count, None, (), ())
 
 
 def cost(folder: str, point: Point, span: float) -> Point:

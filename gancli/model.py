@@ -302,7 +302,7 @@ def _at_once(recipe: Recipe, name: str, takes: str) -> int:
     # At twice the size, as a layer may double an image before the next one cuts it.
     if 4 * widest * 4 * spec.shape[1] * spec.shape[2] <= MODEST:
         return ALL
-    from gancli.data.types import memory
+    from gancli.data.memory import total_memory
 
     with torch.device("meta"):
         inputs = {"source": torch.empty(1, *spec.shape)} if takes == "source" else spec.latent.hollow()
@@ -310,7 +310,7 @@ def _at_once(recipe: Recipe, name: str, takes: str) -> int:
             each = activations(network, inputs)
         except RuntimeError:  # it looks at values, of which there are none there
             each = 4 * widest * spec.shape[1] * spec.shape[2]
-    if (most := memory() // 4) < each:
+    if (most := total_memory() // 4) < each:
         raise GancliError(
             f"one image of it takes {each / 2**30:,.1f} GiB of memory, and {most / 2**30:,.1f} are to spare"
         )

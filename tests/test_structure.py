@@ -73,7 +73,6 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not {other for other in parts if LAYERS[other] >= LAYERS[own]}
 
 
-@pytest.mark.xfail(strict=True, reason="evaluation still has rings")
 def test_no_imports_run_in_rings() -> None:
     """Neither between packages nor inside one."""
     graph = {module(path): imports(path) - {module(path)} for path in FILES}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.terminal.console import say, screen, tell_left_out
+from gancli.cli.terminal.console import say, stdout, tell_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         here = "yes" if row["here"] else "no"
         size = f"{height}x{width}" if row["images"] else f"{width} numbers"
         table.add_row(row["name"], size, str(row["channels"]), classes, *counts, here)
-    screen().print(table)
+    stdout().print(table)
     say(
         "a folder or a zip of images serves as well; gancli data show NAME looks inside, and downloads what is not here"
     )
@@ -108,8 +108,8 @@ def show(
       gancli data show photos/ --size 64x48 --fit pad --background black
       gancli data show digits --augmented ada --out ada.png
     """
+    from gancli.cli._options import parse_grid
     from gancli.data.builtin.names import parse_size
-    from gancli.rendering.layout import parse_grid
 
     columns, rows = parse_grid(grid)
     wanted = parse_size(size) if size is not None else None

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset
-from gancli.data.types import memory
+from gancli.data.memory import total_memory
 from gancli.device import multiplies_bf16
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
@@ -107,7 +107,7 @@ def _check_room(recipe: Recipe, shape: tuple[int, int, int], device: torch.devic
     Raises:
         UsageError: it is.
     """
-    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
+    room = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else total_memory()
     for key in ("batch", "samples"):
         count = getattr(recipe.training, key)
         if (needed := 4 * count * math.prod(shape)) > room:

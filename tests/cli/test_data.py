@@ -258,7 +258,7 @@ def test_bars_count_downloads_in_bytes_and_can_be_silent(monkeypatch, capfd):
 
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
-    console.talk.cache_clear()
+    console.stderr.cache_clear()
     with progress_bar(quiet=True) as progress:
         progress("decoding", 1, 2)
     assert capfd.readouterr().err == ""
