@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli._options import AsJson, DataDir
+from gancli.cli._options import AsJson, DataDir, parse_grid
+from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import say, tell_left_out
 
 if TYPE_CHECKING:
@@ -73,24 +74,28 @@ def show(
         str, typer.Argument(metavar="NAME", help="A name of the list, a folder or zip of images, or shards.")
     ],
     data_dir: DataDir = None,
-    split: Annotated[str, typer.Option(metavar="train|test", help="Which part of it.")] = "train",
+    split: Annotated[str, typer.Option(metavar="train|test", help="Which split.")] = "train",
     size: Annotated[
-        str | None, typer.Option(metavar="S|HxW", help="Resize to this.", show_default="the data's own")
+        str | None, typer.Option(metavar="S|HxW", help="Resize to this size. Default: the size of the data.")
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="1 grey, 3 colour.", show_default="the data's own")] = None,
-    fit: Annotated[str, typer.Option(metavar="crop|pad|stretch", help="How other shapes are made to fit.")] = "crop",
-    background: Annotated[str, typer.Option(metavar="COLOUR", help="Below transparency, around padding.")] = "white",
+    channels: Annotated[int | None, typer.Option(metavar="1|3", help="1 grey, 3 colour. Default: as the data.")] = None,
+    fit: Annotated[
+        str, typer.Option(metavar="crop|pad|stretch", help="How images of another aspect ratio are resized.")
+    ] = "crop",
+    background: Annotated[
+        str, typer.Option(metavar="COLOUR", help="Behind transparent pixels and around padded images.")
+    ] = "white",
     grid: Annotated[str, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = "8x8",
     augmented: Annotated[
         str | None,
         typer.Option(
-            metavar="diffaugment|ada", help="In each row one image and what a discriminator sees of it; ada at p = 0.8."
+            metavar="diffaugment|ada", help="Show in each row an image and augmentations of it; ada with p = 0.8."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The picture.", show_default="NAME.png")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE.png", help="The picture. Default: NAME-grid.png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Number, shape and classes of the images, the files left out, and a picture of some.
+    """Show number, shape and classes of the images, the files left out, and a picture of some.
 
     \b
     Examples:
@@ -100,13 +105,13 @@ def show(
       gancli data show photos/ --size 64x48 --fit pad --background black
       gancli data show digits --augmented ada --out ada.png
     """
-    from gancli.cli._options import parse_grid
     from gancli.data.builtin.names import parse_size
 
     columns, rows = parse_grid(grid)
     wanted = parse_size(size) if size is not None else None
-    if out is not None:
-        _check(out, name)
+    path = picture_path(out)
+    if path is not None:
+        _check_outside(path, name)
     if augmented is not None:
         _check_augmented(augmented, columns)
 
@@ -124,7 +129,7 @@ def show(
             data_dir=data_dir,
             progress=progress,
         )
-    picture = _save_picture(dataset, out, columns, rows, augmented)
+    picture = _save_picture(dataset, path, columns, rows, augmented)
     if as_json:
         print(json.dumps(_facts(dataset, picture), indent=2))
     else:
@@ -179,16 +184,12 @@ def index(
     print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
 
 
-def _check(out: Path, name: str) -> None:
+def _check_outside(path: Path, name: str) -> None:
     from gancli.errors import UsageError
-    from gancli.files import check_file
 
     folder = Path(name).expanduser()
-    if out.exists() and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"--out '{out}' is inside '{name}' itself", "name another path")
-    if out.suffix.lower() != ".png":
-        raise UsageError(f"--out '{out}' is not a PNG", "name a file that ends in .png")
-    check_file(out)
+    if path.exists() and folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"--out '{path}' is inside '{name}' itself", "name another path")
 
 
 def _check_augmented(name: str, columns: int) -> None:
