@@ -174,6 +174,6 @@ def judge(
             raise UsageError(f"no weights are called '{name}'", nearest(name, known))
     for name in names or known:
         with progress_bar() as progress:
-            made = list(publishing.judge_again(known[name], data=data, data_dir=data_dir, progress=progress))
+            made = list(publishing.evaluate_again(known[name], data=data, data_dir=data_dir, progress=progress))
         for path in made:
             print(path)

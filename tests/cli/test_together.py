@@ -23,7 +23,7 @@ SMALL = [
     "--model", "dcgan", "--precision", "fp32", "--set", "training.batch=16", "--set", "training.samples=4",
     "--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4",
 ]  # fmt: skip
-LIMIT = 240
+LIMIT = 900
 
 
 def start(*arguments: object, module: str = "gancli") -> subprocess.Popen[str]:

@@ -74,7 +74,7 @@ def test_a_dry_run_tells_what_it_costs(run_cli, home: Path) -> None:
         ),
         (
             ["--evaluate-every", "1", "--best-by", "kidd"],
-            "--best-by kidd: there is no such figure of this model",
+            "--best-by kidd: this model has no such metric",
             "did you mean 'kid'?",
         ),
     ],
