@@ -81,7 +81,7 @@ def inpaint(
     from gancli.data.user_images import read
     from gancli.editing.inpainting import inpaint as fill
     from gancli.editing.inversion import check_latents
-    from gancli.evaluation.reconstruction import psnr
+    from gancli.metrics.images import psnr
 
     subject = models.load(model, device=device)
     check_latents(subject)

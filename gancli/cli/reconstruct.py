@@ -65,7 +65,7 @@ def reconstruct(
     from gancli import model as models
     from gancli.data.user_images import read
     from gancli.editing.inversion import check_latents
-    from gancli.evaluation.reconstruction import psnr
+    from gancli.metrics.images import psnr
 
     subject = models.load(model, device=device)
     check_latents(subject)
@@ -95,7 +95,7 @@ def reconstruct(
 
 def _remade(subject: "Model", images: "Tensor", steps: int) -> "Tensor":
     """What the model makes of images; both uint8 (N, C, H, W)."""
-    from gancli.evaluation.reconstruction import reconstruct as by_encoder
+    from gancli.evaluation.evaluators.reconstruction import reconstruct as by_encoder
 
     if subject.has_encoder:
         return by_encoder(subject, images)

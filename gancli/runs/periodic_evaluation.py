@@ -29,7 +29,7 @@ from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
-    from gancli.evaluation.judging import AnyReport
+    from gancli.evaluation.report import Report
 
 FILE = "evaluation.json"
 IMAGES = 2000
@@ -106,7 +106,7 @@ def _damaged(folder: Path) -> GancliError:
 class Judged:
     """A report, the round that it is of, and what it took."""
 
-    report: AnyReport
+    report: Report
     round: int
     seconds: float
 
@@ -227,7 +227,7 @@ class Evaluator:
     def _judge(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Judged:
         """Judge a copy of what is published; the time goes to ``spent``."""
         # A training that is not judged does without.
-        from gancli.evaluation.judging import judge
+        from gancli.evaluation.evaluate import evaluate
         from gancli.metrics import METRICS
 
         assert self.settings is not None
@@ -242,7 +242,7 @@ class Evaluator:
         try:
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
                 count, data_dir = self._count(trainer), self.settings.data_dir
-                report = judge(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=ask)
+                report = evaluate(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=ask)
         finally:
             seconds = time.perf_counter() - begun
             self.spent += seconds
@@ -300,7 +300,7 @@ def _copy(trainer: Trainer, dataset: Dataset) -> Model:
     return Model(Path(catalogue.MODEL_FILE), f"{recipe.model}/{dataset.name}", header, copies).to(trainer.device)
 
 
-def _titled(report: AnyReport, place: str, name: str) -> AnyReport:
+def _titled(report: Report, place: str, name: str) -> Report:
     """A report that calls the data by its title: a model that is passed on tells no path of this machine."""
     warnings = tuple(warning.replace(place, name) for warning in report.warnings)
     return replace(report, protocol=replace(report.protocol, data=name), warnings=warnings)

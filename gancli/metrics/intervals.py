@@ -1,4 +1,4 @@
-"""Where the next measurement of a figure will lie."""
+"""Prediction intervals: where the figure of a further set of images lies in 95 of 100 cases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-MOST = 30
+MOST_SETS = 30
 _QUANTILES = (
     12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
     2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963,
