@@ -1,1 +1,1 @@
-"""What docs/performance.md quotes, measured anew by ``uv run python -m benchmarks``."""
+"""The measurements in docs/performance.md and docs/reliability.md: ``uv run python -m benchmarks``."""

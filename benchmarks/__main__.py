@@ -4,8 +4,8 @@
     python -m benchmarks startup sampling
     python -m benchmarks --render
 
-Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. What was measured
-before stays in the file until its section is measured again, with the machine and the day that it was measured on.
+Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. A section keeps its
+old figures, with their machine and date, until it is measured again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 from benchmarks.timing import machine
 
 DOCS = Path(__file__).parents[1] / "docs"
-PERFORMANCE = """# How fast it is
+PERFORMANCE = """# Performance
 
-Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` measures one section again. Machines are
-noisy: what is compared runs in turn within one run, and a ratio is the median of at least five. Seconds are of the
-machine named, and no promise.
+Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` measures one section again. Timings are
+noisy, so two programs that are compared run in turn within one measurement, and a ratio is the median of at least five.
+Seconds are those of the machine named below each section.
 """
-RELIABILITY = """# What it survives
+RELIABILITY = """# Reliability
 
-Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` makes one section's trials again. Every
-trial has a time limit. The tests make a few of each.
+Written by `uv run python -m benchmarks`; `uv run python -m benchmarks SECTION` repeats one section's trials. Every
+trial has a time limit. The tests run a few of each.
 """
 PAGES = {
     "performance": (
@@ -40,7 +40,7 @@ PAGES = {
     ),
     "reliability": (RELIABILITY, ("faults", "hostile", "processes")),
 }
-"""Pages of docs/: what stands above, and the sections."""
+"""Pages of docs/: introduction and sections."""
 SECTIONS = tuple(name for _, names in PAGES.values() for name in names)
 
 
@@ -65,7 +65,7 @@ def _by(name: str, found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, keep, render."""
+    """Measure, save, render."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all if none")
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: whether it runs, not how fast")
@@ -82,7 +82,7 @@ def main() -> None:
             section: Any = import_module(f"benchmarks.{name}")
             start = time.perf_counter()
             measured = section.measure(asked.quick)
-            # A section that is done bit by bit says itself what all its bits took.
+            # A section that is measured in several calls returns its total time itself.
             minutes = measured.pop("minutes", (time.perf_counter() - start) / 60)
             found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
             figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

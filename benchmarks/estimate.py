@@ -1,4 +1,4 @@
-"""What many devices would do, reckoned from what one does: no cluster is at hand."""
+"""Throughput and efficiency of many devices, estimated from measurements of one: no cluster was available."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gancli import checkpoint
 from gancli.runs import planning
 from gancli.training.loop import Trainer
 
-TITLE = "Many devices, reckoned"
+TITLE = "Many devices, estimated"
 CASE = plain.Case("dcgan", "emoji", 64)
 DEVICES = (1, 8, 64, 1024)
 FASTER = (1, 100)
@@ -107,15 +107,15 @@ def markdown(found: dict[str, Any]) -> str:
         f"Measured on one device, `{found['model']}` with a batch of {found['batch']}: "
         f"{median(found['images_per_second']):,.0f} images/s; {weights / 1e6:.1f} MB of weights, whose gradients are "
         f"exchanged once a round; {found['norms']} passes through batch norm a round; an image is "
-        f"{found['image_bytes']:,} bytes; a checkpoint of {saved['bytes'] / 1e6:.1f} MB took {saved['seconds']:.2f} s, "
-        "is written by the first process alone, and does not depend on the number of devices.",
+        f"{found['image_bytes']:,} bytes; a checkpoint of {saved['bytes'] / 1e6:.1f} MB took {saved['seconds']:.2f} s. "
+        "Only the first process writes it, and it does not depend on the number of devices.",
         "",
-        f"Assumed: {NODE} devices a machine, {INSIDE / 1e9:.0f} GB/s of each to others of the machine and "
-        f"{BETWEEN / 1e9:.0f} GB/s between machines, {LATENCY * 1e6:.0f} microseconds a message, nothing sent while "
-        "anything is computed. So the efficiency is a lower bound, as far as the assumptions hold. No row but the "
-        f"first is measured; those of a device {FASTER[-1]} times as fast stand for a GPU until one is measured.",
+        f"Assumed: {NODE} devices a machine, {INSIDE / 1e9:.0f} GB/s from each to others in the same machine and "
+        f"{BETWEEN / 1e9:.0f} GB/s between machines, {LATENCY * 1e6:.0f} microseconds a message, no overlap of "
+        "communication and computation. The efficiency is therefore a lower bound under these assumptions. Only the "
+        f"first row is measured; the device that is {FASTER[-1]} times as fast stands for a GPU.",
         "",
-        "| speed of a device | devices | whole batch | sent by each | of a round | images/s | efficiency | data |",
+        "| speed of a device | devices | global batch | sent by each | of a round | images/s | efficiency | data |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for faster in FASTER:

@@ -1,8 +1,8 @@
-"""Faults brought upon real trainings at random moments: is anything lost, and does what follows end as if undisturbed?
+"""Fault injection: real trainings are disturbed at random moments. Is anything lost, and is the result the same?
 
-Every function trains a tiny model on the embedded digits by the command line, in processes of their own that save after
-every round, disturbs each of them once, gives the same command again and counts by kind. The moments follow from a
-seed; which of them meets what depends on the machine. ``{"absent": reason}`` says that a fault cannot be caused here.
+Every function trains a tiny model on the embedded digits through the command line, in processes of their own that save
+after every round, disturbs each of them once, repeats the command and counts outcomes. A seed decides the moments; what
+the training does at a moment depends on the machine. ``{"absent": reason}`` says that a fault cannot be caused here.
 
     python -c "from benchmarks import faults; print(faults.killed(200))"
 """
@@ -457,6 +457,13 @@ WORDS = {
     "read_only": "the folder made read-only",
     "disk_full": "the disk full",
 }
+MOMENTS = {
+    "before the folder": "before the folder existed",
+    "in the making": "while the folder was being created",
+    "training": "during the training",
+    "finished": "after the end",
+}
+"""Values of ``stage``, in words."""
 BAD = ("tracebacks", "corrupted or lost", "wrong ends", "differ", "hangs")
 
 
@@ -472,13 +479,13 @@ def measure(quick: bool) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """What is done, and a table of what came of it."""
     lines = [
-        "A tiny model is trained on digits by the command line, saving after every round. Each training is disturbed "
-        "once at a random moment of its life, the making of the folder included; then the same command is given again. "
-        "*Lost*: a file of the run is damaged, half written or gone. *Differ*: the second command ends with other "
-        "bytes than an undisturbed training (tensors, recipe, sample grids). *Wrong ends*: another exit code, or not "
-        "one error that says what happened.",
+        "A tiny model is trained on digits through the command line, saving after every round. Each training is "
+        "disturbed once at a random moment, including the creation of its folder; then the same command is repeated. "
+        "*Lost*: a file of the run is damaged, incomplete or missing. *Differ*: the second command ends with other "
+        "bytes than an undisturbed training (tensors, recipe, sample grids). *Wrong exits*: another exit code than "
+        "documented, or not exactly one error message.",
         "",
-        "| fault | trials | tracebacks | lost | wrong ends | differ | hangs |",
+        "| fault | trials | tracebacks | lost | wrong exits | differ | hangs |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, tally in found.items():
@@ -487,5 +494,6 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append(f"| {WORDS[name]} | {tried} | {' | '.join(cells)} |")
     moments = found["killed"].get("moments", {})
     if moments:
-        lines += ["", "Killed " + ", ".join(f"{count} times {stage}" for stage, count in moments.items()) + "."]
+        told = ", ".join(f"{count} times {MOMENTS[stage]}" for stage, count in moments.items())
+        lines += ["", f"SIGKILL was sent {told}."]
     return "\n".join(lines)

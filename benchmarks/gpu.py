@@ -1,4 +1,4 @@
-"""Training on a GPU: over the plain loop on the same one, and how much of the time it is busy."""
+"""Training on a GPU: speed relative to the plain loop, and the share of the time in which kernels run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def markdown(found: dict[str, Any]) -> str:
     some = next(iter(found["ways"].values()))
     lines = [
         f"Training images a second of `dcgan` on MNIST (batch {some['batch']}), gancli's trainer and the plain loop on "
-        f"the same {found['gpu']}, in turn; the plain loop with the number of loader workers that suits it best. "
+        f"the same {found['gpu']}, in turn; the plain loop with the fastest number of loader workers. "
         "*Recorded*: with `--set training.cuda_graphs=true`.",
         "",
         "| kernels started | gancli, images/s | plain, images/s | workers | ratio | busy |",
@@ -93,7 +93,7 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} | {way['busy']:.0%} |")
     lines += [
         "",
-        "Busy is the time that the GPU's kernels run as a share of the time that goes by, by PyTorch's profiler. "
-        f"What is asked: a ratio of at least {RATIO:g}, and {BUSY:.0%} busy.",
+        "Busy is the share of the time in which the GPU's kernels run, by PyTorch's profiler. "
+        f"Target: a ratio of at least {RATIO:g}, and {BUSY:.0%} busy.",
     ]
     return "\n".join(lines)

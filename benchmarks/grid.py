@@ -1,9 +1,9 @@
-"""Mode collapse, loss by loss: each trains on the grid of 25 Gaussians with otherwise equal settings.
+"""Mode collapse by loss: each loss trains on the grid of 25 Gaussians with otherwise equal settings.
 
     python benchmarks/grid.py
     python benchmarks/grid.py --rounds 2000 --seeds 1 --only hinge
 
-All else is as in zoo/points-gan, whose own line is the last: only the loss and the penalty differ from line to line.
+Only the loss and the regularizer differ; all else is as in zoo/points-gan, which is the last line.
 """
 
 from __future__ import annotations

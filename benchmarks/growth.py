@@ -1,4 +1,4 @@
-"""How time and memory grow with resolution, batch and the size of the data, and what opening a large folder costs."""
+"""How time and memory grow with resolution, batch and the size of the data, and the cost of opening a large folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from PIL import Image
 
 from benchmarks import timing
 from gancli import recipe
-from gancli.data import Dataset, cache, load, paths, pixels, types
+from gancli.data import Dataset, cache, load, memory, paths, pixels
 from gancli.runs import planning
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
-TITLE = "Growth"
+TITLE = "Scaling with image size, batch and data set"
 RUNS = 5
 SECONDS = 3.0
 SIDES = (28, 32, 64, 128)
@@ -109,7 +109,7 @@ def _in_cache(folder: str) -> Generator[None]:
     """Prepared images lie in ``folder`` meanwhile, and every set counts as too large to be read into memory."""
     with (
         mock.patch.dict(os.environ, GANCLI_CACHE=folder),
-        mock.patch.object(types, "resident_limit", return_value=0),
+        mock.patch.object(memory, "resident_limit", return_value=0),
     ):
         yield
 
@@ -129,7 +129,7 @@ def _make(point: Point) -> None:
     for start in range(0, count, 8_192):
         block = draft.pixels[start : start + 8_192]
         block[:] = np.frombuffer(random.bytes(block.size), np.uint8).reshape(block.shape)
-    draft.keep(count, None, (), ())
+    draft.commit(count, None, (), ())
 
 
 def cost(folder: str, point: Point, span: float) -> Point:
@@ -180,7 +180,7 @@ def _memory() -> dict[str, int | None]:
 
 
 def _folder(quick: bool) -> dict[str, Any]:
-    """Opening a folder of small JPEGs the first and the second time, beside the least that either could do."""
+    """Opening a folder of small JPEGs the first and the second time, compared with the least possible time."""
     archive = next((path for root in paths.search_folders() if (path := root / JPEGS).exists()), None)
     if archive is None:
         return {"absent": f"{JPEGS} is not under $GANCLI_DATA"}
@@ -232,7 +232,7 @@ def _listed(folder: str) -> list[tuple[str, int, int]]:
 
 
 def exponent(points: Sequence[Point], what: str, cost: str) -> float | None:
-    """The slope of log(cost) over log(what): 0 is flat, 1 as much more of one as of the other; None where unknown."""
+    """The slope of log(cost) over log(what): 0 is constant, 1 proportional; None where unknown."""
     known = [(math.log(point[what]), math.log(median(point[cost]))) for point in points if None not in point[cost]]
     return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
 
@@ -259,22 +259,22 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _protocol(found: dict[str, Any]) -> str:
     return (
-        f"`dcgan` (width {_width()}) on grey images of random bytes, mapped from gancli's cache of prepared images, as "
-        f"sets too large for the memory are. Each point is a process of its own, which trains for {found['seconds']:g} "
-        f"seconds; medians of {len(found['count'][0]['train'])} runs through all points. Drawing is the part of "
-        "the time that deals with data: batches drawn, made float32 and scaled. Memory: what a process holds at most, "
-        "and, at the end, what is its own and what is mapped from files, which the system takes back when others need "
-        "it. An exponent is the slope of logarithms by least squares: 0 is flat, 1 in proportion."
+        f"`dcgan` (width {_width()}) on grey images of random bytes, memory-mapped from gancli's cache of decoded "
+        "images, as for data sets larger than memory. Each point is a process of its own, which trains for "
+        f"{found['seconds']:g} seconds; medians of {len(found['count'][0]['train'])} runs through all points. "
+        "*Loading* is the time for data: reading a batch, converting to float32 and scaling. Memory: the peak of the "
+        "process and, at the end, its private memory and the memory-mapped files, which the system can reclaim. An "
+        "exponent is the slope of a least-squares line through the logarithms: 0 is constant, 1 proportional."
     )
 
 
 def _asked(points: Sequence[Point]) -> str:
     return (
-        "What is asked: beyond the resident limit (a quarter of the memory of the machine or container) own memory is "
-        f"flat, and so is the time per image, within {WITHIN:.0%}. Found, the largest set over the smallest: training "
-        f"{_change(points, 'train')}, own memory {_change(points, 'own')}; the order of an epoch takes 8 bytes an "
-        "image. All of these files fit the machine's spare memory; where a set does not, an image that is not there "
-        "costs a read from the disk."
+        "Target: beyond the size that is loaded into memory (a quarter of the memory of the machine or container), "
+        f"private memory and the time per image are constant within {WITHIN:.0%}. Measured, the largest data set "
+        f"relative to the smallest: training {_change(points, 'train')}, private memory {_change(points, 'own')}; the "
+        "order of an epoch takes 8 bytes an image. All of these files fit into the machine's free memory. If a data "
+        "set does not, an image that is not cached by the system is read from the disk."
     )
 
 
@@ -288,7 +288,7 @@ def _change(points: Sequence[Point], cost: str) -> str:
 
 def _table(what: str, points: Sequence[Point], title: str) -> str:
     lines = [
-        f"| {title} | images/s | drawing, µs/image | share | peak, MB | own, MB | of files, MB |",
+        f"| {title} | images/s | loading, µs/image | share | peak, MB | private, MB | mapped, MB |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for point in points:
@@ -296,7 +296,7 @@ def _table(what: str, points: Sequence[Point], title: str) -> str:
         sizes = " | ".join(_megabytes(point[key]) for key in ("peak", "own", "files"))
         lines.append(f"| {point[what]:,} | {1 / train:,.0f} | {draw * 1e6:.2f} | {draw / train:.2%} | {sizes} |")
     found = {key: exponent(points, what, key) for key in ("train", "draw", "peak", "own")}
-    words = {"train": "seconds per image", "draw": "drawing", "peak": "peak", "own": "own memory"}
+    words = {"train": "seconds per image", "draw": "loading", "peak": "peak", "own": "private memory"}
     told = ", ".join(f"{words[key]} {'-' if slope is None else f'{slope:+.2f}'}" for key, slope in found.items())
     return "\n".join([*lines, "", f"Exponents: {told}."])
 
@@ -310,10 +310,10 @@ def _about_folder(folder: dict[str, Any]) -> str:
     if "absent" in folder:
         return f"Opening a folder of JPEGs: - ({folder['absent']})."
     lines = [
-        f"Opening a folder of {folder['files'][0]:,} JPEGs of 32x32, which the system has in memory; the yardsticks: "
-        f"PIL decodes them one by one, and all are listed with size and time. Medians of {len(folder['first'])}.",
+        f"Opening a folder of {folder['files'][0]:,} JPEGs of 32x32 that are cached by the system. The references: "
+        f"decoding them one by one with PIL, and listing all with size and time. Medians of {len(folder['first'])}.",
         "",
-        "| | seconds | yardstick | seconds | ratio |",
+        "| opening | seconds | reference | seconds | ratio |",
         "|---|---:|---|---:|---:|",
     ]
     for ours, theirs, words in (("first", "plain", "PIL one by one"), ("second", "listed", "listed")):

@@ -1,9 +1,9 @@
-"""What happens to files and words that were made to do harm: how many are refused, and whether any gets further.
+"""Malicious files and command lines: how many are refused, and whether any causes a traceback, a hang or high memory.
 
     python -m benchmarks.hostile --count 200
 
-Inputs are made from whole ones by chance and by rule, the same ones for the same seed. They are tried one after the
-other in a process of its own, which is watched from outside: an input over which it broods too long is a hang.
+Inputs are made from valid ones by random and systematic changes, the same ones for the same seed. They are tried one
+after the other in a separate process with a time limit: an input that exceeds it counts as a hang.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def mutated(random: Random, data: bytes, others: list[bytes]) -> bytes:
 
 
 def tensor_file(entries: Any, body: bytes = b"", length: int | None = None, document: str = "{}") -> bytes:
-    """A safetensors file whose header says whatever is wanted.
+    """A safetensors file with an arbitrary header.
 
     Args:
         entries: by tensor name, or the header's bytes.
@@ -86,7 +86,7 @@ def tensor_file(entries: Any, body: bytes = b"", length: int | None = None, docu
 
 
 def entry(shape: Any, begin: Any, end: Any, dtype: Any = "F32") -> dict[str, Any]:
-    """What a header says of one tensor."""
+    """One tensor's entry in a header."""
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
@@ -324,7 +324,7 @@ def _try_words(folder: Path, number: int, random: Random) -> None:
 
 
 def _run(words: Sequence[str]) -> tuple[int, str]:
-    """The exit code of a command and what it says."""
+    """The exit code and output of a command."""
     from gancli.cli import main
     from gancli.cli.terminal import console
 
@@ -457,7 +457,7 @@ def _watch(found: dict[str, dict[str, Any]], count: int, seed: int, first: int, 
 
 
 def _count(found: dict[str, Any], told: dict[str, Any]) -> None:
-    """Add what is told of one input."""
+    """Add the outcome of one input."""
     found["tried"] += 1
     found[told["outcome"]] += 1
     found["slowest"], found["greediest"] = max(found["slowest"], told["seconds"]), max(found["greediest"], told["mb"])
@@ -495,9 +495,9 @@ def measure(quick: bool) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """What is tried, and a table of what came of it."""
     lines = [
-        "Inputs made from whole ones by chance and by rule: headers that lie, forged models, recipes, zips, pictures "
-        "in a folder beside a good one, lines of metrics, words of the command line. Each is to be taken, or refused "
-        "with one line.",
+        "Inputs made from valid ones by random and systematic changes: headers with false contents, models, recipes, "
+        "zips, pictures in a folder next to a valid one, lines of metrics, words of the command line. Each must be "
+        "accepted, or refused with a one-line error.",
         "",
         "| kind | tried | refused | accepted | tracebacks | hangs | slowest | most memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

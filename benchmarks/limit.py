@@ -1,4 +1,4 @@
-"""How near training comes to what the machine can do: to its greatest rate of operations, and to its products alone."""
+"""Training speed relative to the hardware's limit, and to a round's convolutions and matrix products alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks import plain
 from benchmarks.timing import interleaved, ratio
 from gancli.training.loop import Trainer
 
-TITLE = "How near to the limit"
+TITLE = "Share of the hardware limit"
 GATE = 1.25
 """Times the sum of its convolutions and matrix products that a round of dcgan at 64x64 may take."""
 CASES = (plain.Case("quick"), plain.Case("dcgan"), plain.Case("dcgan", "emoji", 64))
@@ -241,10 +241,10 @@ def profile(case: plain.Case, rounds: int) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """Protocol and three tables."""
     lines = [
-        "Operations of one round's convolutions and matrix products, forwards and backwards, counted by PyTorch's "
-        "FlopCounterMode in the layers as papers write them, a second; beside it what a product of two 2048x2048 "
-        "matrices and a 3x3 convolution of 256 channels reach in the same precision and in turn with it. The share is "
-        "of the faster of the two.",
+        "Operations a second of one round's convolutions and matrix products, forward and backward, counted by "
+        "PyTorch's FlopCounterMode in the layers as papers define them. For comparison, a product of two 2048x2048 "
+        "matrices and a 3x3 convolution of 256 channels in the same precision, measured in turn. The share is that of "
+        "the faster of the two.",
         "",
         "| model | precision | GFLOP a round | GFLOP/s | product | convolution | share of the limit |",
         "|---|---|---:|---:|---:|---:|---:|",
@@ -271,11 +271,11 @@ def _alone(name: str, case: dict[str, Any]) -> list[str]:
         return [f"A round of {name} against its operations alone: - ({case['absent']})."]
     whole, parts = (1000 * median(case["seconds"][part]) for part in ("round", "alone"))
     lines = [
-        f"A whole round of {name} (batch {case['batch']}, {case['precision']}) takes {whole:.0f} ms; its convolutions "
-        "and matrix products, each run alone, as often as in the round, in the faster of both memory layouts and of "
-        f"the precisions allowed, {parts:.0f} ms: **{case['ratio']:.2f}** times (asked: at most {GATE}).",
+        f"A whole round of {name} (batch {case['batch']}, {case['precision']}) takes {whole:.0f} ms. Its convolutions "
+        "and matrix products alone, as often as in the round, in the fastest memory layout and allowed precision, take "
+        f"{parts:.0f} ms. The ratio is **{case['ratio']:.2f}** (target: at most {GATE}).",
         "",
-        "| product of | calls | best in | ms each |",
+        "| operation | calls | fastest in | ms each |",
         "|---|---:|---|---:|",
     ]
     rows = sorted(case["products"], key=lambda row: -row["calls"] * row["milliseconds"])
@@ -285,7 +285,7 @@ def _alone(name: str, case: dict[str, Any]) -> list[str]:
 def _profile(name: str, case: dict[str, Any]) -> list[str]:
     each = 1000 * case["seconds"] / case["rounds"]
     return [
-        f"Where a round of {name} goes ({each:.1f} ms under the profiler, of {case['rounds']} rounds):",
+        f"Profile of a round of {name} ({each:.1f} ms under the profiler, mean of {case['rounds']} rounds):",
         "",
         "| operator | share of the time | calls a round |",
         "|---|---:|---:|",

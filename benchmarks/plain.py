@@ -1,8 +1,8 @@
-"""The yardstick: training loops as tutorials write them, for the networks, losses and steps of the zoo's recipes.
+"""The reference: training loops as tutorials write them, for the networks, losses and steps of the zoo's recipes.
 
-Images come one by one through ToTensor and Normalize and a DataLoader; arithmetic is float32, memory is contiguous,
-Adam is the plain one, weights of the side that rests collect gradients all the same, and both losses are fetched after
-every step. A loop is a generator: each ``next`` is one round, so that two trainings can run in turn.
+Images come one by one through ToTensor, Normalize and a DataLoader. Arithmetic is float32, memory is contiguous, Adam
+is PyTorch's default, the weights of the other network collect gradients too, and both losses are fetched after every
+step. A loop is a generator: each ``next`` is one round, so that two trainings can run in turn.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Case:
 
     @property
     def place(self) -> str | None:
-        """How gancli is told the data; None where they are not on this machine."""
+        """The data's name or path for gancli; None where they are not on this machine."""
         if self.data == "mnist":
             return "mnist" if paths.find(DATASETS["mnist"], "train") else None
         found = (folder / FILES[self.data] for folder in paths.search_folders())
@@ -225,7 +225,7 @@ def critic(
     clip: float = 0.0,
     penalty: float = 0.0,
 ) -> Loop:
-    """The Wasserstein GAN of the tutorials: several steps of the critic, weights clipped or slopes penalised.
+    """The Wasserstein GAN of the tutorials: several steps of the critic, weight clipping or gradient penalty.
 
     Args:
         generator: latents to images.

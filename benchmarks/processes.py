@@ -1,4 +1,4 @@
-"""Several processes beside one: the same losses, how much faster, and whether a run survives the death of one."""
+"""Several processes compared with one: equal losses, speed, and recovery after a process dies."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def command(*arguments: str) -> None:
 
 
 def restarts(folder: Path, deaths: int, rounds: int) -> dict[str, Any]:
-    """Kill one of two processes at a random moment, so many times; how the runs end, beside an undisturbed one."""
+    """Kill one of two processes at a random moment, ``deaths`` times, and compare the ends with an undisturbed run."""
     small = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--precision", "fp32"]
     small += ["--set", "training.batch=16", "--rounds", str(rounds), "--save-every", "0.2", "--quiet"]
     arguments = ["train", "digits", "--model", "dcgan", *small, "--processes", "2"]
@@ -172,8 +172,8 @@ def markdown(found: dict[str, Any]) -> str:
     same, died = found["agreement"], found["restarts"]
     weights, losses = (max(each[key] for each in same["models"].values()) for key in ("weights", "losses"))
     lines = [
-        "One process beside two that share each batch, all models of the zoo with small networks on digits, "
-        f"{same['rounds']} rounds in float64 with batch norm over both: no weight differs by more "
+        "One process compared with two that share each batch, for all models of the zoo with small networks on digits, "
+        f"{same['rounds']} rounds in float64 with synchronised batch norm: no weight differs by more "
         f"than {weights:.1e}, no loss of any round by more than {losses:.1e}.",
         "",
         "| model | weights differ by | losses differ by |",
@@ -184,8 +184,8 @@ def markdown(found: dict[str, Any]) -> str:
     if found["speed"]:
         lines += [
             "Images a second on MNIST by one process with all threads, and by two with half of the threads each "
-            f"(`--processes 2`), {PAIRS} trainings of each in turn; the ratio is the median of the pairs, with the "
-            "least and the greatest.",
+            f"(`--processes 2`), {PAIRS} trainings of each in turn; the ratio is the median of the pairs, with minimum "
+            "and maximum.",
             "",
             "| model | rounds | one process | two processes | ratio |",
             "|---|---:|---:|---:|---:|",
@@ -200,7 +200,7 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append("")
     lines.append(
         f"One of two processes was killed (SIGKILL) at a random moment in {died['deaths']} of {died['tried']} "
-        f"trainings of {died['rounds']} rounds: {died['ended']} went on from the last checkpoint by themselves and "
-        f"ended, {died['alike']} with the undisturbed bytes, {died['hangs']} hung."
+        f"trainings of {died['rounds']} rounds: {died['ended']} resumed automatically from the last checkpoint "
+        f"and ended, {died['alike']} with the same bytes as an undisturbed training, {died['hangs']} hung."
     )
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """FID against seconds of training: ``gancli train mnist`` and the tutorials' DCGAN in the plain loop, in turn.
 
-It takes hours, so it can be done bit by bit: what is done lies in ``$GANCLI_BENCHMARK_WORK`` (``benchmarks/.work``
-unless set), each call goes on from there, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
+It takes hours and can be split over several calls. Finished parts are stored in ``$GANCLI_BENCHMARK_WORK`` (default
+``benchmarks/.work``), each call continues from them, and starts nothing new after ``$GANCLI_BENCHMARK_MINUTES``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SIDES = {"gancli": "gancli train mnist", "plain": "the tutorials' DCGAN, plain l
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and when it is judged.
+    """What is trained, and when it is evaluated.
 
     Attributes:
         budgets: minutes of each training by gancli, which begins anew for each.
@@ -208,7 +208,7 @@ class Tutorial:
         loop.close()
 
     def save(self, path: Path) -> None:
-        """All that its next step depends on, but for the place in the epoch: each piece begins an epoch."""
+        """All that its next step depends on, except the position in the epoch: each part begins an epoch."""
         tree = {
             "networks": [self.generator.state_dict(), self.discriminator.state_dict()],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -337,14 +337,13 @@ def markdown(found: dict[str, Any]) -> str:
         return f"Not measured: {found['absent']}."
     points = found["points"]
     lines = [
-        f"FID by gancli's `mnist-cnn` features ({found['images']:,} images on both sides) after so many seconds of "
-        "training on MNIST. One side is the command as it is typed, `gancli train mnist --minutes N` with its default "
-        "model `quick`, a training of its own for each budget, since its rates fall towards the end. The other is the "
-        "DCGAN of PyTorch's tutorial, at its usual width of 64, on images resized to 32x32, in the plain loop of "
-        f"`benchmarks/plain.py` with {found['workers']} loader workers, its best number; its images go back to "
-        "28x28 by the evaluation. Both train on the same machine in turn, and a training's clock stands while another "
-        "trains or anything is judged; the plain one's begins after its first step. Medians, with each seed in "
-        "brackets.",
+        f"FID by gancli's `mnist-cnn` features ({found['images']:,} images on both sides) against the training time on "
+        "MNIST. One side is the command `gancli train mnist --minutes N` with its default model `quick`, one training "
+        "for each budget, because its learning rates decay towards the end. The other is the DCGAN of PyTorch's "
+        "tutorial, at its usual width of 64, on images resized to 32x32, in the plain loop of `benchmarks/plain.py` "
+        f"with {found['workers']} loader workers, the fastest number; the evaluation resizes its images to 28x28. Both "
+        "train on the same machine in turn. A training's clock stops while another trains and during evaluations; that "
+        "of the plain loop starts after its first step. Medians, with each seed in brackets.",
         "",
         "![FID against seconds of training](pictures/quality.png)",
         "",
@@ -358,13 +357,13 @@ def markdown(found: dict[str, Any]) -> str:
     floor = points[0]["floor"] if points else None
     lines += [
         "",
-        f"Training images themselves get {_number(floor)}, and {found['real']['fid']:.3g} when they go to 32x32",
+        f"Training images have a FID of {_number(floor)}, and of {found['real']['fid']:.3g} when they are resized to "
+        "32x32 and back as on the plain side.",
     ]
-    lines[-1] += " and back as the plain side's do."
     lines += [sentence for sentence in _reached(sides) if sentence]
     lines += ["", *_readable(sides)]
     if found["missing"]:
-        lines += ["", f"Not done yet: {found['missing']} pieces of the trainings."]
+        lines += ["", f"Not measured yet: {found['missing']} points of the trainings."]
     return "\n".join(lines)
 
 
@@ -386,17 +385,17 @@ def _reached(sides: dict[str, dict[float, list[dict[str, Any]]]]) -> Iterator[st
     theirs = {minutes: median(point["fid"] for point in same) for minutes, same in sides["plain"].items()}
     for minutes, same in sides["gancli"].items():
         fid = median(point["fid"] for point in same)
-        when = next((f"at {mark:g} minutes" for mark, value in theirs.items() if value <= fid), None)
-        when = when or f"not within {max(theirs):g} minutes"
-        yield f"What gancli reaches in {minutes:g} min ({fid:.3g}), the plain side reaches {when}."
+        when = next((f"reaches it at {mark:g} minutes" for mark, value in theirs.items() if value <= fid), None)
+        when = when or f"does not reach it within {max(theirs):g} minutes"
+        yield f"- gancli's FID after {minutes:g} min ({fid:.3g}): the plain side {when}."
 
 
 def _readable(sides: dict[str, dict[float, list[dict[str, Any]]]]) -> Iterator[str]:
-    """How readable the images of the shortest training are."""
+    """Confidence and class balance of the images of the shortest training."""
     first = {side: next(iter(groups.items())) for side, groups in sides.items() if groups}
-    yield "Of the images after the shortest training, as the extractor's classifier reads them:"
+    yield "Images after the shortest training, as the extractor classifies them:"
     yield ""
-    yield "| | seconds | read with more than 0.9 | least frequent class |"
+    yield "| | seconds | confident (above 0.9) | least frequent class |"
     yield "|---|---:|---:|---:|"
     for side, (_, same) in first.items():
         seconds, confident, least = (median(p[key] for p in same) for key in ("seconds", "confident", "least_class"))

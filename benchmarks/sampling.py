@@ -1,4 +1,4 @@
-"""Images from a trained model: how many a second become PNGs, in what memory, and what a FID of 10,000 takes."""
+"""Sampling: images a second written as PNG, peak memory, and the time of a FID of 10,000 images."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _fid() -> list[dict[str, Any]]:
 def markdown(found: dict[str, Any]) -> str:
     """Images a second and memory, then the FID."""
     lines = [
-        "Writing: images that are there become one PNG each in a folder; the yardstick is Pillow's `save`, one after",
-        f"the other, at its usual level. Medians of {_runs(found)}, in turn.",
+        "Writing images in memory to a folder, one PNG each; the reference is Pillow's `save`, one after the other, at",
+        f"its default compression level. Medians of {_runs(found)}, in turn.",
         "",
         "| images | gancli, images/s | Pillow, images/s | ratio |",
         "|---|---:|---:|---:|",
@@ -117,10 +117,10 @@ def markdown(found: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(rates)} | {timing.ratio(one['seconds'], 'pillow', 'gancli'):.2f} |")
     lines += [
         "",
-        f"`gancli sample {NAME} -n N --out PLACE` as a whole, once each: start, latents, generator, PNGs. The gate is",
-        f"{MOST:g} times the memory of the fewer images.",
+        f"The whole of `gancli sample {NAME} -n N --out PATH`, once each: start, latents, generator, PNGs. The target",
+        f"is at most {MOST:g} times the memory of the smaller number of images.",
         "",
-        "| into | N | images/s | peak memory, MiB | times that of fewer |",
+        "| into | N | images/s | peak memory, MiB | relative to the smaller N |",
         "|---|---:|---:|---:|---:|",
     ]
     for place, by_count in found["sampling"].items():
@@ -131,7 +131,7 @@ def markdown(found: dict[str, Any]) -> str:
     latents, fid = found["latents"], found["fid"]
     lines += ["", f"The latents of {latents['seeds']:,} seeds take {1000 * median(latents['seconds']):,.0f} ms."]
     seconds = f"{median(one['seconds'] for one in fid):.1f} s" if fid else "-"
-    lines[-1] += f" `gancli evaluate {NAME} --metrics fid -n 10000`, after the first time: {seconds}."
+    lines[-1] += f" `gancli evaluate {NAME} --metrics fid -n 10000`, with the real side cached: {seconds}."
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""From the command to the first thing that it does, beside what importing torch takes by itself."""
+"""Time from a command to its first result, compared with importing torch alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ GATES: dict[str, tuple[str | None, float]] = {
     "gancli train digits, first step": (ADAM, 1.3),
     "gancli train mnist, first step": (ADAM, 1.3),
 }
-"""The yardstick of a command and the most that it may take of it; without a yardstick, the most seconds."""
+"""The reference of a command and the largest ratio to it; without a reference, the most seconds."""
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -84,17 +84,17 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Seconds, and how many times the yardstick they are."""
+    """Seconds, and their ratio to the reference."""
     seconds = found["seconds"]
     rows = [f"| {name} | {_row(name, seconds)} |" for name in COMMANDS]
     return "\n".join(
         [
-            f"A process each, in turn, {len(seconds['python'])} times after one that does not count. The yardstick of",
-            "a command is what PyTorch takes before it can do the same: importing it, or importing it and building an",
-            "optimizer, which imports about as much again. *First step*: data read, folder made, one round trained.",
-            "A command can be faster than its yardstick because it imports without searching for garbage meanwhile.",
+            f"Each command runs in a process of its own, in turn, {len(seconds['python'])} times after a warm-up. The",
+            "reference of a command is the time that PyTorch alone needs: to import it, or to import it and build an",
+            "optimizer, which imports about as much again. *First step*: data loaded, folder created, one round.",
+            "A command can be faster than its reference because it pauses the garbage collector during imports.",
             "",
-            "| command | seconds | yardstick | ratio | gate |",
+            "| command | seconds | reference | ratio | target |",
             "|---|---:|---|---:|---:|",
             *rows,
         ]

@@ -1,4 +1,4 @@
-"""Training images a second: gancli's trainer over the plain loop, in turn."""
+"""Training images a second of gancli's trainer relative to the plain loop, in turn."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def gates(cases: dict[str, Any]) -> dict[str, float | None]:
 def markdown(found: dict[str, Any]) -> str:
     """Protocol, table, and how the figures stand to the gates."""
     lines = [
-        "Real images that the discriminator (or the autoencoder) is shown, each second of training. The yardstick is "
-        "the loop of the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; "
-        "images one by one through ToTensor and Normalize and a DataLoader, with the number of workers that suits it "
-        "best; float32, contiguous memory, plain Adam, both losses fetched after every step. In float64 both compute "
-        f"the same weights (`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio "
-        "is the median of the pairs, and in brackets the least and the greatest.",
+        "Real images a second that the discriminator (or the autoencoder) is trained on. The reference is the loop of "
+        "the tutorials (`benchmarks/plain.py`): the same networks, losses, batches and number of updates; images one "
+        "by one through ToTensor, Normalize and a DataLoader, with the fastest number of workers; float32, contiguous "
+        "memory, plain Adam, both losses fetched after every step. In float64 both compute the same weights "
+        f"(`tests/benchmarks/test_plain.py`). {found['seconds']:g} seconds of each in turn; the ratio is the median of "
+        "the pairs, with minimum and maximum in brackets.",
         "",
         "| model | batch | gancli, images/s | plain, images/s | workers | ratio |",
         "|---|---:|---:|---:|---:|---:|",
@@ -134,9 +134,11 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _sentences(reached: dict[str, float | None]) -> list[str]:
     asked = {
-        "median": f"the median of convolutional models is to be at least {MEDIAN}",
-        "least": f"none of them under {LEAST}",
-        "perceptrons": f"`gan` and `mlp-gan` at least {PERCEPTRONS:g}",
+        "median": f"a median of at least {MEDIAN} for convolutional models",
+        "least": f"none of them below {LEAST}",
+        "perceptrons": f"at least {PERCEPTRONS:g} for `gan` and `mlp-gan`",
     }
-    parts = [f"{words} (found: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()]
-    return [f"What is asked: {'; '.join(parts)}."]
+    parts = [
+        f"{words} (measured: {'-' if (v := reached[key]) is None else f'{v:.2f}'})" for key, words in asked.items()
+    ]
+    return [f"Targets: {'; '.join(parts)}."]

@@ -1,4 +1,4 @@
-"""Times and memory, measured so that a noisy machine does not decide: interleaved, medians, ratios."""
+"""Timing and memory measurements that are robust to noise: interleaved runs, medians, ratios."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def interleaved(works: Mapping[str, Callable[[], object]], runs: int = 5, warm_up: int = 1) -> dict[str, list[float]]:
-    """Seconds of each work, taken in turn: what the machine does besides falls on all of them alike.
+    """Seconds of each work, taken in turn, so that other load on the machine affects all of them equally.
 
     Args:
         works: by name.

@@ -16,23 +16,23 @@ ZOO = Path(__file__).with_name("zoo.md")
 CONFIRMED = Path(__file__).with_name("confirmed.json")
 START, END = "<!-- models: written by `uv run python docs/tables.py` -->\n", "<!-- /models -->"
 
-INTRODUCTION = """# The zoo, measured
+INTRODUCTION = """# Results of the zoo
 
-Every model that comes with gancli, by what it was trained on. This page is written from the headers of the weights by
-`uv run python docs/tables.py`; the figures in them by `gancli zoo judge NAME`, which measures the weights as they are
-stored. What each figure means, and by what it is measured, is told in [evaluation.md](evaluation.md); the model's card,
-behind its name, has its recipe's origin and the command that trains it.
+Every model that comes with gancli, by the data it was trained on. `uv run python docs/tables.py` writes this page from
+the headers of the weights. Their figures were measured on the weights as stored, by `gancli zoo judge NAME`.
+[Evaluation](evaluation.md) defines each figure; a model's card, linked by its name, has the paper of its recipe and the
+command that trains it.
 
-Behind ± stands how far the figure of a further set of images, from other seeds, may lie from the mean in 95 of 100
-cases. It does not tell what another training would give: there is one training a model.
+The number after ± is the half-width of the interval that contains the figure of a further set of images, from other
+seeds, in 95 of 100 cases. It does not cover other trainings: there is one training a model.
 """
 COLUMNS = 4
-"""Pictures beside each other."""
+"""Pictures in a row."""
 
 
 def table() -> str:
     """One line a weights file, and one for each recipe that has none yet."""
-    rows = ["| model | what it is | values | score | beside it |", "|---|---|--:|--:|--:|"]
+    rows = ["| model | description | parameters | score | real data |", "|---|---|--:|--:|--:|"]
     for entry in catalogue.entries():
         found = score(entry.header().get("evaluation", {}))
         size = f"{checkpoint.count_parameters(entry.path):,}" if entry.path else ""
@@ -61,7 +61,7 @@ def zoo() -> str:
 
 
 def _confirmed(models: Sequence[str]) -> list[str]:
-    """What another extractor says of a ranking."""
+    """The same models ranked by another extractor."""
     report = json.loads(CONFIRMED.read_text(encoding="utf-8"))
     (group,) = report["groups"]
     found = {one["model"]: one["results"][0] for one in group}
@@ -75,7 +75,7 @@ def _confirmed(models: Sequence[str]) -> list[str]:
             moved.append(f"`{name}` before {', '.join(passed)}")
     how = f"in the order of this table, except {'; '.join(moved)}" if moved else "in the same order"
     return [
-        f"By `{group[0]['protocol']['extractor']}`, a network of another kind, FID ranks them "
+        f"By `{group[0]['protocol']['extractor']}`, another network, FID ranks them "
         f"{how}: {figures} "
         f"(floor {found[order[0]]['floor']:.3g}; one set of images each).\n",
         f"    gancli evaluate {' '.join(sorted(models))} --extractor mnist-mlp --metrics fid\n",
@@ -105,21 +105,21 @@ def _measured(name: str, group: Sequence[tuple[catalogue.Entry, Mapping[str, Any
         _basis(group),
         *_table(heads, lines),
         *(_confirmed([entry.name for entry, _ in group]) if readable else []),
-        *_table(["model", "values", "samples seen", "rounds", "training time"], trained),
+        *_table(["model", "parameters", "samples seen", "rounds", "training time"], trained),
         *_pictures([entry for entry, _ in group]),
     ]
 
 
 def _basis(group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]]) -> str:
-    """By what a section's figures were measured: all of them alike, or this says so."""
-    told = []
+    """How a section's figures were measured: one line for each way."""
+    lines = []
     for _, header in group:
         protocol = header["evaluation"]["protocol"]
         by = f"Features of `{protocol['extractor']}`" if protocol.get("extractor") else str(protocol.get("method", ""))
         repeats = protocol.get("repeats", 1)
         sets = f"{repeats} sets of " if repeats > 1 else ""
-        told.append(f"{by}; {sets}{protocol['generated_images']:,} generated, {protocol['real_images']:,} real.")
-    return "\n".join(f"{each[:1].upper()}{each[1:]}" for each in dict.fromkeys(told)) + "\n"
+        lines.append(f"{by}; {sets}{protocol['generated_images']:,} generated, {protocol['real_images']:,} real.")
+    return "\n".join(f"{each[:1].upper()}{each[1:]}" for each in dict.fromkeys(lines)) + "\n"
 
 
 def _figures(header: Mapping[str, Any], metrics: Sequence[str], readable: bool) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _figures(header: Mapping[str, Any], metrics: Sequence[str], readable: bool) 
     by_name = {row["metric"]: row for row in evaluation["results"]}
     for metric in metrics:
         row = by_name.get(metric, {})
-        # Without real data to compare with, each model stands over what the simplest method makes of its own task.
+        # Without a figure of real data, the baseline of each model's task is shown.
         over = row.get("baseline") is not None and row.get("floor") is None
         yield cards.figure(row) + (f" over {cards.figure(row, 'baseline')}" if over else "")
     if readable:
@@ -137,13 +137,13 @@ def _figures(header: Mapping[str, Any], metrics: Sequence[str], readable: bool) 
 def _beside(
     group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]], metrics: Sequence[str], readable: bool
 ) -> Iterator[list[str]]:
-    """Rows for what real data get and what the simplest method gets, where all models have the same beside them."""
+    """Rows for the figures of real data and of the baseline, where all models have the same ones."""
     for key, heading in cards.BESIDE.items():
         values = []
         for metric in metrics:
             rows = (row for _, header in group for row in header["evaluation"]["results"] if row["metric"] == metric)
-            told = dict.fromkeys(cards.figure(row, key) for row in rows)
-            values.append(next(iter(told)) if len(told) == 1 else "–")
+            figures = dict.fromkeys(cards.figure(row, key) for row in rows)
+            values.append(next(iter(figures)) if len(figures) == 1 else "–")
         if all(value == "–" for value in values):
             continue
         confident = []
@@ -163,7 +163,7 @@ def _training(entry: catalogue.Entry, header: Mapping[str, Any]) -> Iterator[str
     yield f"{checkpoint.count_parameters(entry.path):,}"
     yield f"{header['images']:,}"
     yield f"{header['rounds']:,}"
-    yield f"{training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else "not kept"
+    yield f"{training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else "not recorded"
 
 
 def _link(entry: catalogue.Entry) -> str:

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""Devices: which one computes, and how."""
 
 from __future__ import annotations
 
@@ -47,28 +47,28 @@ def multiplies_bf16() -> bool:
     return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile"))
 
 
-def be_deterministic(wanted: bool) -> None:
-    """Have PyTorch choose kernels that give the same bytes each time, where there are such, or take the fastest ones.
+def be_deterministic(deterministic: bool) -> None:
+    """Have PyTorch choose deterministic kernels, or the fastest ones.
 
-    A CPU computes the same with the same number of threads either way. Of an operation that has no such kernel PyTorch
-    says so by an error.
+    A CPU computes the same with the same number of threads either way. An operation without a deterministic kernel
+    raises an error.
     """
-    if wanted:
-        # Read by the library that multiplies matrices on CUDA when it is first used.
+    if deterministic:
+        # Read by cuBLAS when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.benchmark = not wanted
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""What ``mallopt`` calls them."""
+"""Parameters of ``mallopt``."""
 
 
 def keep_memory() -> None:
-    """Have glibc keep what is freed, up to a gigabyte, for what the next round needs.
+    """Have glibc keep up to a gigabyte of freed memory for the next round.
 
-    By itself it gives large pieces back to the system, which clears every page again when it hands them out: a
-    twentieth of the time of a small round. Does nothing where there is another C library.
+    By default it returns large blocks to the system, which clears every page again: a twentieth of the time of a small
+    round. Does nothing with another C library.
     """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(_MMAP_THRESHOLD, 2**25)  # the most that it takes
@@ -77,9 +77,9 @@ def keep_memory() -> None:
 
 @contextmanager
 def float32_products(*, tf32: bool) -> Generator[None]:
-    """On CUDA, products of float32 in all their digits, or in TF32's three, which are made several times as fast.
+    """On CUDA, multiply float32 in full precision, or in TF32, which is several times as fast.
 
-    PyTorch by itself takes TF32 for convolutions, and all digits for matrices.
+    PyTorch's default is TF32 for convolutions and full precision for matrices.
     """
     matrices, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matrices.allow_tf32, convolutions.allow_tf32

@@ -17,7 +17,7 @@ from gancli.architectures._build import activations, build, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
 from gancli.latents import LatentSpec, batches
-from gancli.processes import spread
+from gancli.processes import distribute
 from gancli.recipe import Recipe, parse
 from gancli.recipe.migration import migrate
 from gancli.recipe.validation_errors import shown
@@ -149,7 +149,7 @@ class Model:
     def images(self, seeds: Sequence[int], batch: int = 256) -> Iterator[Tensor]:
         """The images of seeds, a batch at a time: uint8 (up to batch, C, H, W)."""
         parts = (seeds[start : start + batch] for start in range(0, len(seeds), batch))
-        yield from spread(parts, lambda part: self.generate(self.latent.from_seeds(part)))
+        yield from distribute(parts, lambda part: self.generate(self.latent.from_seeds(part)))
 
     @property
     def has_encoder(self) -> bool:
@@ -302,7 +302,7 @@ def _at_once(recipe: Recipe, name: str, takes: str) -> int:
     # At twice the size, as a layer may double an image before the next one cuts it.
     if 4 * widest * 4 * spec.shape[1] * spec.shape[2] <= MODEST:
         return ALL
-    from gancli.data.types import memory
+    from gancli.data.memory import total_memory
 
     with torch.device("meta"):
         inputs = {"source": torch.empty(1, *spec.shape)} if takes == "source" else spec.latent.hollow()
@@ -310,7 +310,7 @@ def _at_once(recipe: Recipe, name: str, takes: str) -> int:
             each = activations(network, inputs)
         except RuntimeError:  # it looks at values, of which there are none there
             each = 4 * widest * spec.shape[1] * spec.shape[2]
-    if (most := memory() // 4) < each:
+    if (most := total_memory() // 4) < each:
         raise GancliError(
             f"one image of it takes {each / 2**30:,.1f} GiB of memory, and {most / 2**30:,.1f} are to spare"
         )

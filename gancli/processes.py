@@ -1,8 +1,8 @@
-"""Several processes that work as one: who they are, and what they tell each other.
+"""Several processes that run one command together, and their communication.
 
-Each is started by ``torchrun`` (or by ``gancli train --processes``, which starts the same), finds the others by the
-environment variables that it sets, and runs the same program on a share of every batch. What they say to each other
-apart from tensors is JSON: objects of Python never travel.
+Each is started by ``torchrun`` (or by ``gancli train --processes``, which does the same), finds the others by the
+environment variables that it sets, and runs the same program on a share of every batch. They exchange tensors and
+JSON, no pickled objects.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 Piece = TypeVar("Piece")
 
-PATIENCE = timedelta(hours=2)
-"""How long the others may be busy, as with an evaluation, before they count as lost. A death is seen at once."""
+TIMEOUT = timedelta(hours=2)
+"""How long a process may be busy, as with an evaluation, before it counts as lost. One that dies is noticed at once."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of this training.
+    """The processes of this command.
 
     Attributes:
-        rank: the number of this one.
+        rank: the number of this one, from 0.
         size: how many there are.
     """
 
@@ -48,29 +48,28 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this is the one that writes files and messages."""
         return self.rank == 0
 
     def share(self, rows: int) -> slice:
-        """This process's rows of so many, a multiple of the number of processes."""
+        """This process's rows of so many, which are a multiple of the number of processes."""
         part = rows // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
-    def wait(self) -> None:
-        """Until all have come here."""
-        if self.size > 1:
-            self.most([0.0])
+    def barrier(self) -> None:
+        """Return once all processes have called this."""
+        self.maximum([0.0])
 
-    def most(self, values: Sequence[float]) -> list[float]:
-        """The largest that any process says, place by place."""
+    def maximum(self, values: Sequence[float]) -> list[float]:
+        """The largest of all processes' values, elementwise."""
         if self.size == 1:
             return list(values)
         import torch
         from torch import distributed
 
-        heard = torch.tensor(values, dtype=torch.float64)
-        distributed.all_reduce(heard, op=distributed.ReduceOp.MAX)
-        return heard.tolist()
+        largest = torch.tensor(values, dtype=torch.float64)
+        distributed.all_reduce(largest, op=distributed.ReduceOp.MAX)
+        return largest.tolist()
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over all processes, without a gradient."""
@@ -90,19 +89,8 @@ class World:
 
         return torch.cat(self.of_all(rows.detach()))
 
-    def exchange(self, mine: Tensor) -> list[Tensor]:
-        """The tensors of all processes, in the order of their ranks, on the CPU: of one type, of any lengths (N, …)."""
-        if self.size == 1:
-            return [mine.detach().cpu()]
-        import torch
-
-        mine = mine.detach().cpu()
-        lengths = [int(length) for length in self.of_all(torch.tensor(len(mine)))]
-        padded = torch.cat([mine, mine.new_zeros(max(lengths) - len(mine), *mine.shape[1:])])
-        return [rows[:length] for rows, length in zip(self.of_all(padded), lengths, strict=True)]
-
     def of_all(self, mine: Tensor) -> list[Tensor]:
-        """The tensors of all processes, in the order of their ranks, which are of one shape."""
+        """The tensors of all processes, of one shape, in the order of their ranks."""
         import torch
         from torch import distributed
 
@@ -111,8 +99,17 @@ class World:
         distributed.all_gather(found, mine)
         return found
 
-    def tell(self, document: Any) -> Any:
-        """What the first process says, in every process: anything that JSON can say."""
+    def of_all_lengths(self, mine: Tensor) -> list[Tensor]:
+        """The tensors (N, …) of all processes on the CPU, of one type and any lengths N, ordered by rank."""
+        import torch
+
+        mine = mine.detach().cpu()
+        lengths = [int(length) for length in self.of_all(torch.tensor(len(mine)))]
+        padded = torch.cat([mine, mine.new_zeros(max(lengths) - len(mine), *mine.shape[1:])])
+        return [rows[:length] for rows, length in zip(self.of_all(padded), lengths, strict=True)]
+
+    def broadcast(self, document: Any) -> Any:
+        """The first process's JSON document, in every process."""
         if self.size == 1:
             return document
         import torch
@@ -121,7 +118,7 @@ class World:
         text = json.dumps(document).encode() if self.first else b""
         length = torch.tensor([len(text)])
         distributed.broadcast(length, 0)
-        data = torch.zeros(int(length), dtype=torch.uint8)
+        data = torch.empty(int(length), dtype=torch.uint8)
         if self.first:
             data = torch.frombuffer(bytearray(text), dtype=torch.uint8)
         distributed.broadcast(data, 0)
@@ -133,8 +130,8 @@ _CURRENT: ContextVar[World] = ContextVar("world", default=ALONE)
 
 
 @contextmanager
-def sharing(world: World) -> Generator[None]:
-    """Have :func:`spread` deal out work to the processes of a world, all of which must then do the same."""
+def distributing(world: World) -> Generator[None]:
+    """Have :func:`distribute` use the processes of a world, all of which must then call it alike."""
     before = _CURRENT.set(world)
     try:
         yield
@@ -142,10 +139,10 @@ def sharing(world: World) -> Generator[None]:
         _CURRENT.reset(before)
 
 
-def spread(pieces: Iterable[Piece], work: Callable[[Piece], Tensor]) -> Iterator[Tensor]:
-    """What a work makes of each piece, in order, in every process, though each does only a part of it.
+def distribute(pieces: Iterable[Piece], work: Callable[[Piece], Tensor]) -> Iterator[Tensor]:
+    """The results of a function for each piece, in order, in every process; each process computes a part of them.
 
-    Pieces stay as they are, so that what is made of them does not depend on the number of processes.
+    The pieces are the same for any number of processes, so that results do not depend on it.
     """
     world = _CURRENT.get()
     if world.size == 1:
@@ -153,18 +150,18 @@ def spread(pieces: Iterable[Piece], work: Callable[[Piece], Tensor]) -> Iterator
         return
     remaining = iter(pieces)
     while group := list(islice(remaining, world.size)):
-        # Who has nothing left to do shows the others nothing, in the shape that they expect.
+        # A process without a piece sends no rows, of the shape that the others expect.
         mine = work(group[world.rank]) if world.rank < len(group) else work(group[0])[:0]
-        yield from world.exchange(mine)[: len(group)]
+        yield from world.of_all_lengths(mine)[: len(group)]
 
 
 def rank() -> int | None:
-    """The number of this process as ``torchrun`` set it; None for one that runs alone."""
+    """The number of this process as ``torchrun`` set it; None for a single one."""
     return int(os.environ["RANK"]) if "RANK" in os.environ else None
 
 
 def join() -> World:
-    """Meet the other processes, if ``torchrun`` started any; the same world when called again."""
+    """Connect to the other processes, if ``torchrun`` started any; the same world when called again."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ALONE
@@ -172,20 +169,20 @@ def join() -> World:
     from torch import distributed
 
     if not distributed.is_initialized():
-        # Decisions are made on the CPU, so that no device is waited for; gradients travel where they are.
+        # Decisions are exchanged on the CPU, without waiting for a GPU; gradients stay on their device.
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
-        # Of a kernel with one channel, whose two memory layouts are the same.
+        distributed.init_process_group(backend, timeout=TIMEOUT)
+        # A kernel with one channel has two names for one memory layout.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     return World(distributed.get_rank(), distributed.get_world_size())
 
 
 def leave(*, well: bool = True) -> None:
-    """Say goodbye, if there is anybody to say it to.
+    """Disconnect from the other processes, if there are any.
 
     Args:
-        well: all went well, so that the others come here too and are waited for: who hears nothing of them any more
-            must not take their leaving for their death.
+        well: the command succeeded, so the others come here too and are waited for: a process that disconnects while
+            others still communicate would be taken for dead.
     """
     if rank() is None or "torch" not in sys.modules:
         return
@@ -194,12 +191,12 @@ def leave(*, well: bool = True) -> None:
     if distributed.is_available() and distributed.is_initialized():
         with suppress(RuntimeError):
             if well:
-                join().wait()
+                join().barrier()
             distributed.destroy_process_group()
 
 
 def end(code: int) -> NoReturn:
-    """Exit; one of several processes at once, since what PyTorch's threads do while Python is torn down may abort."""
+    """Exit; one of several processes without Python's clean-up, during which PyTorch's threads may abort."""
     if rank() is None:
         sys.exit(code)
     sys.stdout.flush()
@@ -208,18 +205,17 @@ def end(code: int) -> NoReturn:
 
 
 ENDED = "GANCLI_ENDED"
-"""Names a file for the exit code of a command that ended by itself in one of its processes, though not well."""
+"""Environment variable: a file for the exit code of a command that failed in one of its processes for good."""
 
 _SETTINGS = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "100"}
-"""Of PyTorch's engine. Processes that start again meet in a new place: in the old one they would find the addresses of
-the dead. And who is asked to stop has so many seconds to end the round and to save."""
+"""Of PyTorch's launcher. Restarted processes use a new store, since the old one has the addresses of dead processes;
+and a process that is asked to stop has so many seconds to end the round and to save."""
 
 
 def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
-    """Run a command in so many processes on this machine, as ``torchrun`` does; its exit code.
+    """Run a command in several processes on this machine, as ``torchrun`` does; its exit code.
 
-    A process that dies takes the others down, and all start again, at most so many times. What the command itself
-    refuses is not tried again.
+    When a process dies, all are started again, at most so many times; an error of the command itself is final.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -247,7 +243,7 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
                 number, failure = error.get_first_failure()
                 raise GancliError(
                     f"process {number} ended with exit code {failure.exitcode}, {restarts + 1} times",
-                    "what it said stands above; with --processes 1 there is only one to ask",
+                    "its messages stand above; --processes 1 runs the same in one process",
                 ) from None
             except SignalException as error:
                 return 128 + int(error.sigval)
@@ -262,7 +258,7 @@ def give_up(code: int, final: bool = True) -> tuple[int, bool]:
         final: whether starting it again would be of no use.
 
     Returns:
-        What to return, which is 0 for the command not to be started again; and whether to say why.
+        What to return, which is 0 for the command not to be started again; and whether to print the error.
     """
     if ENDED not in os.environ or code == 0:
         return code, True
@@ -271,7 +267,7 @@ def give_up(code: int, final: bool = True) -> tuple[int, bool]:
         with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
             file.write(str(code))
             return 0, True
-    ended = path.exists()  # another process has said why, and this one perhaps fell over its absence
+    ended = path.exists()  # another process printed its error, and this one may have failed because that one is gone
     return (0, False) if ended else (code, True)
 
 

@@ -1,4 +1,4 @@
-"""What the README says is there now."""
+"""Tables are fresh and links lead somewhere."""
 
 import importlib.util
 import re

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli import lock
-from gancli.lock import FILE, Lock, Taken, holder
+from gancli.lock import FILE, HOLDER, Lock, Taken, holder
 
 HOLD = """
 import sys
@@ -37,7 +36,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_the_second_is_told_who_the_first_is(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    host = json.loads((tmp_path / FILE).read_text())["host"]
+    host = json.loads((tmp_path / HOLDER).read_text())["host"]
     assert holder(tmp_path) == f"process {other.pid} on {host!r}"
     with pytest.raises(Taken) as refused:
         Lock(tmp_path, Path("runs/x"))
@@ -52,7 +51,7 @@ def test_a_lock_goes_with_its_holder_and_what_it_left_is_nothing(tmp_path: Path,
     assert (tmp_path / FILE).exists()
     assert holder(tmp_path) is None
     one = Lock(tmp_path)
-    assert json.loads((tmp_path / FILE).read_text())["pid"] == os.getpid()
+    assert json.loads((tmp_path / HOLDER).read_text())["pid"] == os.getpid()
     one.release()
     one.release()
     assert not list(tmp_path.iterdir())
@@ -71,7 +70,7 @@ def test_a_lock_moves_with_its_folder(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     one = Lock(tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
-    one.follow(tmp_path / "b")
+    one.folder = tmp_path / "b"
     with pytest.raises(Taken):
         Lock(tmp_path / "b")
     one.release()
@@ -90,7 +89,7 @@ def test_the_file_of_another_is_never_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["", "{", "[]", '{"pid": "x"}'])
 def test_words_that_say_nothing(tmp_path: Path, words: str) -> None:
     one = Lock(tmp_path)
-    (tmp_path / FILE).write_text(words)
+    (tmp_path / HOLDER).write_text(words)
     assert holder(tmp_path) == "another process"
     one.release()
 
@@ -99,7 +98,7 @@ def test_a_file_system_that_cannot_lock_keeps_nobody_out(tmp_path: Path, monkeyp
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock, "_lock", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     one, two = Lock(tmp_path), Lock(tmp_path)
     assert not one.held
     assert holder(tmp_path) is None
@@ -110,3 +109,12 @@ def test_a_file_system_that_cannot_lock_keeps_nobody_out(tmp_path: Path, monkeyp
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Lock(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        Lock(tmp_path)

@@ -193,11 +193,11 @@ def test_images_of_gigabytes_are_refused_before_memory_is_taken(tmp_path: Path, 
 
 
 def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
-    from gancli.data import types
+    from gancli.data import memory
 
     whole = gancli.load("dcgan/digits", device="cpu")
     monkeypatch.setattr("gancli.model.MODEST", 0)
-    monkeypatch.setattr(types, "memory", lambda: 400_000)
+    monkeypatch.setattr(memory, "total_memory", lambda: 400_000)
     narrow = gancli.load("dcgan/digits", device="cpu")
     assert 1 <= narrow.at_once < 20
     sizes, real = [], narrow.generator.forward

@@ -77,7 +77,7 @@ def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others
     hint = f"name another {'file' if one else 'folder'}, as in --out {_other_name(out)}"
     if not one and _identity(out) in map(_identity, folders):
         raise UsageError(f"'{out}' is a folder of images that were given: results would replace them", hint)
-    taken = {_identity(file.place) for file in inputs}
+    taken = {_identity(file.path) for file in inputs}
     for name in [out.name] if one else [f"{file.title}.png" for file in files]:
         written = out if one else out / name
         there = _identity(written)

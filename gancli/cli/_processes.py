@@ -71,7 +71,7 @@ def without(arguments: list[str], option: str) -> list[str]:
 def one_by_one(world: World) -> Generator[None]:
     """The first process goes ahead, so that the others find what it has prepared."""
     if not world.first:
-        world.wait()
+        world.barrier()
     yield
     if world.first:
-        world.wait()
+        world.barrier()

@@ -25,7 +25,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Explain a training, finished or still running, from its files: what the watch saw, what it means, what to try.
+    """Explain a training, finished or still running, from its files: what is wrong, what it means, what to try.
 
     \b
     Examples:
@@ -71,9 +71,9 @@ def _show(seen: Examination) -> None:
         if seen.state == "stopped" and stop is seen.stops[-1]:
             after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` goes on"
         print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
-    if not seen.watch.found:
-        print(f"nothing wrong in {seen.watch.looks} looks\n")
-    for finding in seen.watch.found:
+    if not seen.monitor.found:
+        print(f"nothing wrong in {seen.monitor.previews} previews\n")
+    for finding in seen.monitor.found:
         until = f"until round {finding.until:,}" if finding.until else "to the end"
         print(f"{finding.title}, from round {finding.since:,} {until}")
         for name, words in (("seen", finding.text), ("means", finding.meaning), ("try", finding.advice)):

@@ -15,7 +15,7 @@ from gancli.cli.sample import Device, Truncation
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
-from gancli.processes import ALONE, sharing
+from gancli.processes import ALONE, distributing
 
 
 def evaluate(
@@ -118,7 +118,7 @@ def evaluate(
         raise UsageError("no metric was named", "as in --metrics fid,kid")
     picture = _picture(neighbours, subjects, names)
     found = []
-    with sharing(world), progress_bar() as progress:
+    with distributing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
             if data is None:
@@ -138,7 +138,7 @@ def evaluate(
                 say(f"warning: '{report.model}' is judged by one set: --repeats is for images made from seeds")
             found.append(report)
             if picture is not None and world.first:
-                with sharing(ALONE):
+                with distributing(ALONE):
                     reports.save_neighbours(subject, report, picture, data_dir)
     if not world.first:
         return

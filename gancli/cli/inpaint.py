@@ -18,7 +18,7 @@ from gancli.rendering.layout import file_stem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.user_images import Given
+    from gancli.data.user_images import UserImages
     from gancli.model import Model
 
 HOLE = 128
@@ -171,7 +171,7 @@ def _file_hole(subject: "Model", mask: str, images: str) -> "Tensor":
     return torch.ge(found.images[0, 0], 128)
 
 
-def _save(path: Path, one: bool, given: "Given", holes: "Tensor", filled: "Tensor") -> None:
+def _save(path: Path, one: bool, given: "UserImages", holes: "Tensor", filled: "Tensor") -> None:
     import torch
 
     from gancli import files

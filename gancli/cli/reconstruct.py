@@ -16,7 +16,7 @@ from gancli.rendering.layout import file_stem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.user_images import Given
+    from gancli.data.user_images import UserImages
     from gancli.model import Model
 
 
@@ -105,7 +105,7 @@ def _remade(subject: "Model", images: "Tensor", steps: int) -> "Tensor":
         return subject.generate(invert(subject, images, steps=steps, progress=progress))
 
 
-def _save(path: Path, one: bool, given: "Given", remade: "Tensor") -> None:
+def _save(path: Path, one: bool, given: "UserImages", remade: "Tensor") -> None:
     import torch
 
     from gancli import files

@@ -16,7 +16,7 @@ from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.latents import Seeds, parse_seeds
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
-from gancli.processes import rank, sharing, spread
+from gancli.processes import distribute, distributing, rank
 from gancli.rendering.layout import MAX_GRID, file_stem, parse_grid
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def sample(
         _check_folders(source, request)
     else:
         _check_picture(len(request))
-    with sharing(world), counting("images", len(request)) as progress:
+    with distributing(world), counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, batch, progress)
         else:
@@ -267,7 +267,7 @@ def _save_many(source: "Model", request: Request, path: Path, batch: int, progre
 
     folders = [f"{name}/" for name in folder_names(source.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = spread(request.inputs(source.latent, batch), source.generate)
+    images = distribute(request.inputs(source.latent, batch), source.generate)
     if rank():
         deque(images, maxlen=0)  # the first process writes what all have made
     else:
@@ -285,7 +285,7 @@ def _save_grid(
     scale = default_scale(height, width)
     grid_size(len(request), height, width, columns=columns, scale=scale)
     made = []
-    for images in spread(request.inputs(source.latent, batch), source.generate):
+    for images in distribute(request.inputs(source.latent, batch), source.generate):
         made.append(images.cpu())
         progress(len(images))
     if not rank():

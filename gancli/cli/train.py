@@ -64,7 +64,7 @@ def train(
         str | None,
         typer.Option(
             metavar="warn|stop|rollback",
-            help="When the watch finds a failure: say so, stop, or go back with halved rates.",
+            help="When the health monitor finds a failure: warn, stop, or go back with halved rates.",
             show_default="warn",
         ),
     ] = None,
@@ -154,10 +154,10 @@ def train(
     settings = _settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
     if not dry_run:
-        out = folder or out or Path(world.tell(str(_new_folder(made.recipe.model, made.recipe.data.name))))
-        from gancli.runs.memory import suggesting
+        out = folder or out or Path(world.broadcast(str(_new_folder(made.recipe.model, made.recipe.data.name))))
+        from gancli.runs.memory import explain_out_of_memory
 
-        with suggesting(made.recipe, dataset, where, world):
+        with explain_out_of_memory(made.recipe, where, world):
             _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
     elif world.first:
         _explain(made, dataset, where)
@@ -240,18 +240,18 @@ def _placed(table: dict[str, Any]) -> dict[str, Any]:
     data = table.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
         return table
-    from gancli.data.pairs.sources import place
+    from gancli.data.pairs.sources import absolute
 
-    return {**table, "data": {**data, "source": place(data["source"])}}
+    return {**table, "data": {**data, "source": absolute(data["source"])}}
 
 
 def _place(data: str) -> str:
     """A data set's name as it is; a path from the root, so that a run goes on from any folder."""
     from gancli.data import DATASETS
-    from gancli.data.shards.names import is_sharded, place
+    from gancli.data.shards.names import absolute, is_sharded
 
     if data not in DATASETS and is_sharded(data):
-        return place(data)
+        return absolute(data)
     path = Path(data)
     return data if data in DATASETS or not path.exists() else str(path.resolve())
 
@@ -284,7 +284,7 @@ def _stored(
     """The recipe of a run that is to go on; whatever the command line says besides must agree with it."""
     import_quickly("gancli.runs.run")
     from gancli import recipe
-    from gancli.runs.run import stored_recipe
+    from gancli.runs.state import stored_recipe
 
     stored = stored_recipe(folder)
     then = stored.to_dict()
@@ -339,7 +339,7 @@ def _prepare(
     from gancli.device import pick_device
     from gancli.recipe import parse
     from gancli.runs import planning
-    from gancli.runs.memory import suggesting
+    from gancli.runs.memory import explain_out_of_memory
 
     recipe = stored or parse(tables())
     where = pick_device(device)
@@ -359,7 +359,7 @@ def _prepare(
     measured = measure_anyway or (stored is None and planning.in_minutes(recipe))
     if measured and not quiet:
         say("measuring this machine for a moment …")
-    with suggesting(recipe, dataset, where, world):
+    with explain_out_of_memory(recipe, where, world):
         return dataset, where, planning.make(recipe, dataset, where, measured, world)
 
 
@@ -411,7 +411,7 @@ def _explain(made: Plan, dataset: Dataset, where: torch.device) -> None:
     shown = rounds * measured.images
     epochs = "" if numbers else f", {shown / dataset.count:,.1f} epochs"
     print(f"# budget       {rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}")
-    print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.look)}")
+    print(f"# time         {clock(rounds * measured.seconds + FRAMES * measured.preview)}")
 
 
 def _explain_evaluation(settings: Settings | None, made: Plan, dataset: Dataset, where: torch.device) -> None:
@@ -474,12 +474,12 @@ def _train(
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
         say(f"go on with: gancli train --resume {shlex.quote(str(out))}")
         raise typer.Exit(stop.code) from None
-    if run.watch.found and not quiet:
-        titles = ", ".join(dict.fromkeys(finding.title for finding in run.watch.found))
-        say(f"the watch saw {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
+    if run.monitor.found and not quiet:
+        titles = ", ".join(dict.fromkeys(finding.title for finding in run.monitor.found))
+        say(f"the health monitor found {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
     if (judging := run.evaluator.seconds) and not quiet:
-        share = judging / (judging + run.seconds)
-        say(f"evaluations took {clock(judging)}, {100 * share:.0f} % of the time; training {clock(run.seconds)}")
+        share = judging / (judging + run.files.seconds)
+        say(f"evaluations took {clock(judging)}, {100 * share:.0f} % of the time; training {clock(run.files.seconds)}")
     files = {
         "samples.png": "samples",
         "training.gif": "the training as an animation",
@@ -488,7 +488,7 @@ def _train(
     }
     if settings is not None and (out / BEST_FILE).exists():
         files[BEST_FILE] = "the model when it was best, likewise"
-    if run.keep:
+    if run.files.keep:
         files[SNAPSHOTS] = "models on the way, by the numbers of their sample grids"
     for name, what in files.items() if world.first else ():
         print(f"{out / name}  {what}" if not quiet else out / name)

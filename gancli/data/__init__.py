@@ -1,4 +1,4 @@
-"""Data sets by name, folder or zip, as uint8 tensors.
+"""Data sets by name, folder, zip or tar shards, as uint8 tensors.
 
 >>> from gancli.data import load
 >>> load("digits").images.shape
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # Resolved on first use, so that lists of names and help do not pay for torch.
+    # Resolved on first use, so that lists of names and help do not import torch.
     if name in ("Dataset", "Formula", "Skipped", "load"):
         from gancli.data import loading
 

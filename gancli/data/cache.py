@@ -1,4 +1,4 @@
-"""Prepared images on disk: a folder of raw pixels, labels and one JSON, whole or not there at all."""
+"""Decoded images on disk: a folder of raw pixels, labels and one JSON file, which exists whole or not at all."""
 
 import contextlib
 import hashlib
@@ -18,15 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data import types
+from gancli.data import memory
 from gancli.data.paths import cache_folder
-from gancli.data.types import Prepared, Skipped
+from gancli.data.types import ImageSet, Skipped, fingerprint_of
 from gancli.errors import UsageError
 
 log = logging.getLogger("gancli")
 
-#: Raised whenever the same files would give other pixels than before.
 FORMAT = 1
+"""Raised whenever the same files would give other pixels than before."""
+_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Pool:
     """A part of the cache folder.
 
     Attributes:
-        name: of the folder in it.
-        resident: whether images that fit the memory well are read into it; otherwise they are always mapped.
+        name: of its folder.
+        resident: whether small sets are read into memory; otherwise all are memory-mapped.
     """
 
     name: str
@@ -55,17 +56,14 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def find(slot: str, key: str, pool: Pool = PREPARED) -> Prepared | None:
-    """The images prepared earlier under this key; None when there are none, or when they are damaged."""
-    return _open(pool.root / f"{slot}-{key}", pool.resident)
-
-
-def _open(folder: Path, resident: bool) -> Prepared | None:
+def find(slot: str, key: str, pool: Pool = PREPARED) -> ImageSet | None:
+    """The images cached under this slot and key, marked as just used; None when there are none, or damaged ones."""
+    folder = pool.root / f"{slot}-{key}"
     try:
         facts = json.loads((folder / "facts.json").read_text("utf-8"))
         shape = tuple(int(side) for side in facts["shape"])
         pixels = folder / "pixels.bin"
-        if len(shape) != 4 or min(shape) < 1 or pixels.stat().st_size != int(np.prod(shape, dtype=object)):
+        if len(shape) != 4 or min(shape) < 1 or pixels.stat().st_size != math.prod(shape):
             return None
         labels = None
         if facts["labelled"]:
@@ -74,23 +72,29 @@ def _open(folder: Path, resident: bool) -> Prepared | None:
                 return None
         skipped = tuple(Skipped(str(name), str(reason)) for name, reason in facts["skipped"])
         classes = tuple(str(name) for name in facts["classes"])
-        return Prepared(mapped(pixels, shape, resident=resident), labels, classes, skipped, str(facts["fingerprint"]))
+        images = mapped(pixels, shape, resident=pool.resident)
+        with contextlib.suppress(OSError):
+            os.utime(folder)
+        return ImageSet(images, labels, classes, skipped, str(facts["fingerprint"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def mapped(path: Path, shape: tuple[int, ...], offset: int = 0, *, resident: bool = True) -> Tensor:
-    """Raw uint8 pixels of a file: read when they fit the memory well, else mapped (copy on write, never written)."""
-    if resident and int(np.prod(shape, dtype=object)) <= types.resident_limit():
-        count = int(np.prod(shape))
-        return torch.from_numpy(np.fromfile(path, dtype=np.uint8, count=count, offset=offset)).view(shape)
-    return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c", offset=offset, shape=shape))
+def mapped(path: Path, shape: tuple[int, ...], *, resident: bool = True) -> Tensor:
+    """The raw pixels of a file, uint8 of this shape.
+
+    They are read where ``resident`` and small enough, else memory-mapped; writing to the map does not change the file.
+    """
+    if resident and math.prod(shape) <= memory.resident_limit():
+        return torch.from_numpy(np.fromfile(path, dtype=np.uint8)).view(shape)
+    return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c", shape=shape))
 
 
 class Draft:
-    """Room for N images while they are decoded: in the cache folder, or in memory when that cannot be written.
+    """Storage for N images while they are decoded: in the cache folder, or in memory when that cannot be written.
 
-    ``pixels`` is the uint8 array (N, C, H, W) to fill; ``keep`` makes it permanent and gives it back.
+    Attributes:
+        pixels: the uint8 array (N, C, H, W) to fill.
     """
 
     def __init__(self, slot: str, key: str, shape: tuple[int, int, int, int], pool: Pool = PREPARED) -> None:
@@ -100,17 +104,17 @@ class Draft:
         try:
             root.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{slot}-", dir=root))
-            self._reserve(self._folder / "pixels.bin", int(np.prod(shape, dtype=object)))
+            self._reserve(self._folder / "pixels.bin", math.prod(shape))
             self.pixels: np.ndarray = np.memmap(self._folder / "pixels.bin", np.uint8, "r+", shape=shape)
         except OSError as error:
             self.discard()
-            types.check_room(shape[0], shape[1], (shape[2], shape[3]))
+            memory.check_memory(shape[0], shape[1], (shape[2], shape[3]))
             log.warning("the cache folder %s cannot be used (%s): the images stay in memory", root, error.strerror)
             self.pixels = np.empty(shape, dtype=np.uint8)
 
     @staticmethod
     def _reserve(path: Path, size: int) -> None:
-        # Writing to a mapped file with holes on a full disk kills the process: take the room first.
+        # Writing to a mapped sparse file on a full disk kills the process, so the space is allocated first.
         with path.open("wb") as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)
@@ -120,35 +124,34 @@ class Draft:
                 file.truncate(size)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the files of a draft that was not committed."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def keep(
+    def commit(
         self, count: int, labels: Tensor | None, classes: tuple[str, ...], skipped: tuple[Skipped, ...]
-    ) -> Prepared:
-        """The first ``count`` images, now permanent where the disk allows it."""
+    ) -> ImageSet:
+        """The first ``count`` images, moved to their name in the cache where the disk allows it."""
         images = torch.from_numpy(self.pixels[:count])
-        made = Prepared(images, labels, classes, skipped, types.fingerprint_of(images, labels))
+        made = ImageSet(images, labels, classes, skipped, fingerprint_of(images, labels))
         if self._folder is None:
             return made
         try:
-            self._publish(made)
+            self._save(self._folder, made)
         except OSError as error:
             log.warning("the cache folder %s cannot be used (%s)", self._pool.root, error.strerror)
-            # The mapping stays valid although its file has no name any more.
+            # The memory map stays valid although its file has no name any more.
             self.discard()
             return made
         return find(self._slot, self._key, self._pool) or made
 
-    def _publish(self, made: Prepared) -> None:
-        assert self._folder is not None
+    def _save(self, folder: Path, made: ImageSet) -> None:
         assert isinstance(self.pixels, np.memmap)
         self.pixels.flush()
-        os.truncate(self._folder / "pixels.bin", made.images.numel())
+        os.truncate(folder / "pixels.bin", made.images.numel())
         if made.labels is not None:
-            made.labels.numpy().astype("<i8").tofile(self._folder / "labels.bin")
+            made.labels.numpy().astype("<i8").tofile(folder / "labels.bin")
         facts = {
             "shape": list(made.images.shape),
             "labelled": made.labels is not None,
@@ -156,17 +159,16 @@ class Draft:
             "skipped": [(one.name, one.reason) for one in made.skipped],
             "fingerprint": made.fingerprint,
         }
-        with (self._folder / "facts.json").open("w", encoding="utf-8") as file:
+        with (folder / "facts.json").open("w", encoding="utf-8") as file:
             json.dump(facts, file)
             file.flush()
             os.fsync(file.fileno())
         final = self._pool.root / f"{self._slot}-{self._key}"
-        shutil.rmtree(final, ignore_errors=True)  # Only a damaged one can be there: a whole one would have been used.
+        shutil.rmtree(final, ignore_errors=True)  # Only a damaged entry can be there: a whole one would have been used.
         try:
-            self._folder.rename(final)
-            self._folder = None
+            folder.rename(final)
         except OSError:
-            # Another process may have been quicker: the same images are there then.
+            # Another process may have cached the same images meanwhile.
             if not final.exists():
                 raise
         self.discard()
@@ -179,20 +181,20 @@ class Draft:
                 shutil.rmtree(old, ignore_errors=True)
         for left in self._pool.root.glob(f".{self._slot}-*"):
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > 86_400:
+                if time.time() - left.stat().st_mtime > _DAY:
                     shutil.rmtree(left, ignore_errors=True)
 
 
 def make_room(pool: Pool, needed: int) -> None:
-    """Drop what was used least recently, until ``needed`` more bytes fit the pool.
+    """Evict the least recently used entries, until ``needed`` more bytes fit the pool.
 
-    It may take half of what the disk has room for, or ``$GANCLI_SHARDS_GB``.
+    Its limit is half of the space that the disk has for it, or ``$GANCLI_SHARDS_GB``.
     """
     try:
         entries = sorted(_entries(pool))
         used = sum(size for _, size, _ in entries)
         limit = _limit(pool, used)
-    except OSError:  # nothing there yet
+    except OSError:  # the pool does not exist yet
         return
     for _, size, path in entries:
         if used + needed <= limit:
@@ -204,35 +206,27 @@ def make_room(pool: Pool, needed: int) -> None:
         used -= size
 
 
-def touch(pool: Pool, slot: str, key: str) -> None:
-    """Note that something was used just now."""
-    with contextlib.suppress(OSError):
-        os.utime(pool.root / f"{slot}-{key}")
-
-
 def _entries(pool: Pool) -> Iterator[tuple[float, int, Path]]:
-    """Time of the last use, bytes and place of everything in a pool but its indices.
+    """Time of the last use, bytes and path of every entry of a pool but its indices.
 
-    What a killed process left is the oldest of all.
+    What a killed process left counts as the oldest.
     """
     for path in pool.root.iterdir():
         with contextlib.suppress(OSError):
-            found = path.stat()
-            left = path.name.startswith(".")
-            if path.suffix == ".json" or (left and time.time() - found.st_mtime < 86_400):
+            used = path.stat().st_mtime
+            hidden = path.name.startswith(".")
+            if path.suffix == ".json" or (hidden and time.time() - used < _DAY):
                 continue
             files = path.iterdir() if path.is_dir() else [path]
-            yield 0.0 if left else found.st_mtime, sum(file.stat().st_size for file in files), path
+            yield 0.0 if hidden else used, sum(file.stat().st_size for file in files), path
 
 
 def _limit(pool: Pool, used: int) -> int:
     """Bytes that a pool may take."""
-    if text := os.environ.get("GANCLI_SHARDS_GB"):
-        try:
-            given = float(text)
-        except ValueError:
-            given = math.nan
-        if not 0 < given < 1e9:
-            raise UsageError(f"GANCLI_SHARDS_GB is '{text}'", "a number of gigabytes, as in 20")
-        return int(given * 1e9)
-    return (shutil.disk_usage(pool.root).free + used) // 2
+    text = os.environ.get("GANCLI_SHARDS_GB")
+    if not text:
+        return (shutil.disk_usage(pool.root).free + used) // 2
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e9:
+            return int(float(text) * 1e9)
+    raise UsageError(f"GANCLI_SHARDS_GB is '{text}'", "a number of gigabytes, as in 20")

@@ -1,10 +1,16 @@
-"""Where data lies on this machine; no torch here."""
+"""Where data lies: folders of this machine, and which addresses may be fetched. Imports no torch."""
 
 import os
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gancli.data.builtin.names import SPLITS, Facts
 from gancli.errors import UsageError
+
+SCHEMES = ("https",)
+"""The schemes of addresses that are fetched."""
+_ADDRESS = "as in https://example.org/train-000000.tar"
 
 
 def cache_folder() -> Path:
@@ -17,7 +23,7 @@ def cache_folder() -> Path:
 
 
 def search_folders(data_dir: Path | None = None) -> list[Path]:
-    """Where named data sets are looked for, in this order: ``data_dir``, ``$GANCLI_DATA``, the cache folder."""
+    """Where named data sets are searched, in this order: ``data_dir``, ``$GANCLI_DATA``, the cache folder."""
     if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
         raise UsageError(f"the data folder '{data_dir}' is a file", "name the folder that holds the data sets")
     shared = os.environ.get("GANCLI_DATA")
@@ -31,7 +37,7 @@ def download_folder(data_dir: Path | None = None) -> Path:
 
 
 def stored(folder: Path, file: str) -> Path | None:
-    """The file (or folder) of that name in ``folder``, unpacked or as ``.gz`` or ``.zip``; None when none is there."""
+    """The file (or folder) of that name in ``folder``, unpacked or as ``.gz`` or ``.zip``; None when none exists."""
     for path in (folder / file, folder / f"{file}.gz", folder / f"{file}.zip"):
         if path.exists():
             return path
@@ -49,3 +55,25 @@ def find(facts: Facts, split: str, data_dir: Path | None = None) -> Path | None:
 def present(facts: Facts, data_dir: Path | None = None) -> bool:
     """Whether both splits can be opened without a download."""
     return not facts.files or all(find(facts, split, data_dir) for split in SPLITS)
+
+
+def check_address(url: str) -> None:
+    """Make sure that an address may be fetched.
+
+    Raises:
+        UsageError: another scheme than https, no host, or a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, secret = parts.hostname, parts.username or parts.password
+    except ValueError as error:
+        raise UsageError(f"'{url}' is not an address: {error}", _ADDRESS) from None
+    if parts.scheme.lower() not in SCHEMES:
+        raise UsageError(f"'{url}' is not fetched: only https is", "download the file, and name it by its path")
+    if secret:
+        raise UsageError(
+            f"the address of '{parts.path}' holds a password, which every run would store in its recipe",
+            "leave it out of the address",
+        )
+    if not host or re.search(r"[\s\x00-\x1f]", url):
+        raise UsageError(f"'{url}' is not an address", _ADDRESS)

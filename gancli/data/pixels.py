@@ -1,24 +1,27 @@
-"""One image file -> one uint8 array, and batches of uint8 images -> another size or number of channels."""
+"""Decode image files to uint8 arrays, and convert batches of uint8 images to another size or number of channels."""
+
+from __future__ import annotations
 
 import io
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageColor
 
+from gancli.data.memory import check_memory
+from gancli.data.types import FITS, Fit
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Fit = Literal["crop", "pad", "stretch"]
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
-
-#: The shorter side of an image must have this many pixels; less is a spacer or a tracking dot, not a picture.
 SMALLEST_SIDE = 4
-#: Images with more pixels are refused unread: a few kilobytes can declare gigabytes.
+"""Pixels on the shorter side of an image; a smaller one is a spacer or a tracking dot."""
 LARGEST_IMAGE = 89_478_485
+"""Pixels of an image; a larger one is refused before decoding, since a few kilobytes can declare gigabytes."""
 
 _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 # Each has a signature of its own, so that none of them can take another format's file.
@@ -39,14 +42,14 @@ _TURNS = {
 
 
 class BadImageError(Exception):
-    """This file gives no image; the text says why."""
+    """A file that cannot be decoded as an image; the text is the reason."""
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Every format that PIL reads by itself, the common ones first, since PIL tries them in turn on every file.
+    """The formats that PIL decodes by itself, the common ones first: PIL tries them in this order on every file.
 
-    EPS would start Ghostscript, which no stranger's file may.
+    EPS is left out, since it would start Ghostscript on an untrusted file.
     """
     Image.init()
     known = set(Image.OPEN) - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
@@ -55,7 +58,7 @@ def formats() -> tuple[str, ...]:
 
 @cache
 def suffixes() -> frozenset[str]:
-    """The file name endings of those formats, in small letters with their dot."""
+    """File name suffixes of those formats, lower case with the dot."""
     known = set(formats())
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in known)
 
@@ -78,103 +81,106 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 
 
 def probe(file: BinaryIO) -> tuple[tuple[int, int], bool, bool]:
-    """The (height, width) as seen, whether it is grey, and whether it has transparency; from the header alone."""
+    """Read an image's header.
+
+    Returns:
+        (height, width) after the EXIF orientation, whether it is grey, and whether it has transparency.
+
+    Raises:
+        BadImageError: not an image, or too small or too large.
+    """
     with _opened(file) as image:
-        height, width = image.height, image.width
-        if _orientation(image) >= 5:
-            height, width = width, height
-        return (height, width), image.mode in _GREY_MODES, image.has_transparency_data
+        size = image.height, image.width
+        return size[::-1] if _orientation(image) >= 5 else size, image.mode in _GREY_MODES, image.has_transparency_data
 
 
 def decode(
     file: BinaryIO, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]
 ) -> np.ndarray:
-    """The image of a file as uint8 (channels, height, width).
+    """Decode an image file.
 
-    The first frame of an animation; upright by its EXIF orientation; 16 and 32 bits scaled to 8, not clipped;
-    transparency laid on ``background``; resized with antialiasing.
+    The first frame of an animation is taken; the EXIF orientation is applied; 16 and 32 bits are scaled to 8, not
+    clipped; transparency is composited onto ``background``; resizing is antialiased.
+
+    Args:
+        file: an image in any of :func:`formats`.
+        size: (height, width) of the result.
+        channels: 1 or 3.
+        fit: how another aspect ratio is brought to ``size``.
+        background: (red, green, blue) from 0 to 255.
+
+    Returns:
+        uint8 (channels, height, width).
 
     Raises:
         BadImageError: broken, truncated, too small or too large.
     """
     with _opened(file) as image:
-        try:
-            turn = _TURNS.get(_orientation(image))
-            # JPEG can be decoded at an eighth, a quarter or half of its size at once: never below thrice the target.
-            image.draft(None, (3 * max(size), 3 * max(size)))
-            flat = _flatten(image, background)
-            if turn is not None:
-                flat = flat.transpose(turn)
-            small = _fit(flat, size, fit, background)
-            array = np.asarray(_in_mode(small, "L" if channels == 1 else "RGB"), dtype=np.uint8)
-        except BadImageError:
-            raise
-        except MemoryError:
-            raise BadImageError("too large for the memory") from None
-        # A decoder of PIL may raise anything at all on a damaged file: each is one bad file, not the end of the run.
-        except Exception as error:
-            raise BadImageError(_reason(error)) from None
+        turn = _TURNS.get(_orientation(image))
+        # JPEG can be decoded at an eighth, a quarter or half of its size: never below three times the target.
+        image.draft(None, (3 * max(size), 3 * max(size)))
+        flat = _flatten(image, background)
+        if turn is not None:
+            flat = flat.transpose(turn)
+        resized = _fit(flat, size, fit, background)
+        array = np.asarray(_in_mode(resized, "L" if channels == 1 else "RGB"), dtype=np.uint8)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def as_shared(file: BinaryIO) -> tuple[bytes, str]:
-    """The bytes and the suffix by which any reader knows an image: JPEG, PNG and WebP as they are, others as PNG.
+def common_format(file: BinaryIO) -> tuple[bytes, str]:
+    """The bytes and the suffix of an image in a format that every reader knows.
+
+    JPEG, PNG and WebP files are returned unchanged, others re-encoded as PNG.
 
     Raises:
         BadImageError: broken, truncated, too small or too large.
     """
     with _opened(file) as image:
-        try:
-            image.load()
-            if image.format in _SUFFIXES:
-                file.seek(0)
-                return file.read(), _SUFFIXES[image.format]
-            out = io.BytesIO()
-            upright = image if (turn := _TURNS.get(_orientation(image))) is None else image.transpose(turn)
-            flat = upright.convert("RGBA") if image.has_transparency_data else _flatten(upright, (255, 255, 255))
-            flat.save(out, "PNG")
-        except BadImageError:
-            raise
-        except Exception as error:
-            raise BadImageError(_reason(error)) from None
+        image.load()
+        if image.format in _SUFFIXES:
+            file.seek(0)
+            return file.read(), _SUFFIXES[image.format]
+        upright = image if (turn := _TURNS.get(_orientation(image))) is None else image.transpose(turn)
+        flat = upright.convert("RGBA") if image.has_transparency_data else _flatten(upright, (255, 255, 255))
+        out = io.BytesIO()
+        flat.save(out, "PNG")
     return out.getvalue(), "png"
 
 
-def _opened(file: BinaryIO) -> Image.Image:
+@contextmanager
+def _opened(file: BinaryIO) -> Generator[Image.Image]:
+    """An image whose header is read; every error of opening and decoding it becomes a BadImageError."""
     try:
-        image = Image.open(file, formats=formats())
+        with Image.open(file, formats=formats()) as image:
+            if image.width * image.height > LARGEST_IMAGE:
+                raise Image.DecompressionBombError
+            if min(image.width, image.height) < SMALLEST_SIDE:
+                raise BadImageError(f"tiny: {image.width}x{image.height} pixels")
+            yield image
+    except BadImageError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more than {LARGEST_IMAGE // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
         raise BadImageError("not an image that PIL reads") from None
-    except BadImageError:
-        raise
     except MemoryError:
         raise BadImageError("too large for the memory") from None
+    # PIL's decoders may raise anything on a damaged file: it costs this file, not the whole run.
     except Exception as error:
-        raise BadImageError(_reason(error)) from None
-    if image.width * image.height > LARGEST_IMAGE:
-        raise BadImageError(f"more than {LARGEST_IMAGE // 10**6} megapixels")
-    if min(image.width, image.height) < SMALLEST_SIDE:
-        raise BadImageError(f"tiny: {image.width}x{image.height} pixels")
-    return image
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:120]
-    return f"broken: {text}" if text else f"broken ({type(error).__name__})"
+        text = " ".join(str(error).split())[:120]
+        raise BadImageError(f"broken: {text}" if text else f"broken ({type(error).__name__})") from None
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(274, 1))
-    # The picture is worth more than a damaged note about the camera.
+    # Damaged EXIF data: the image itself may be whole.
     except Exception:
         return 1
 
 
 def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Any mode -> L or RGB without transparency."""
+    """Any mode to L or RGB without transparency."""
     if image.mode in _DEEP_MODES:
         return _shallow(image)
     if image.has_transparency_data:
@@ -186,16 +192,16 @@ def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Imag
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The same as ``image.convert(mode)``, without the copy that it makes of an image which is in that mode."""
+    """``image.convert(mode)`` without its copy of an image that is in that mode already."""
     image.load()
     return image if image.mode == mode else image.convert(mode)
 
 
 def _shallow(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point grey -> 8 bits.
+    """16-bit, 32-bit and floating-point grey to 8 bits.
 
-    Integers from 0 to 65535 are taken as 16-bit; floats as 0..1, or as 0..255 when some lie above 1. Values outside
-    of that are stretched from the least to the greatest.
+    Integers are taken as 0..65535, floats as 0..1, or as 0..255 when some exceed 1. Values outside of that range are
+    scaled from the least to the greatest.
     """
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
@@ -207,26 +213,26 @@ def _shallow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
-def _inner(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+def _scaled(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
     """The (height, width) to which an image is resized before it is cropped or padded to ``size``."""
     if fit == "stretch":
         return size
-    ratios = size[0] / given[0], size[1] / given[1]
+    ratios = size[0] / own[0], size[1] / own[1]
     scale = max(ratios) if fit == "crop" else min(ratios)
-    return max(1, round(given[0] * scale)), max(1, round(given[1] * scale))
+    return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
 
 
 def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> Image.Image:
     height, width = size
     if image.size == (width, height):
         return image
-    inner_h, inner_w = _inner((image.height, image.width), size, fit)
+    inner_h, inner_w = _scaled((image.height, image.width), size, fit)
     left, top = (inner_w - width) // 2, (inner_h - height) // 2
     if fit == "pad":
         padded = Image.new("RGB", (width, height), background)
         padded.paste(image.resize((inner_w, inner_h), Image.Resampling.BICUBIC), (-left, -top))
         return padded
-    # Resize to cover and cut out the centre, in one step: the part that is cut off is never computed.
+    # Resizing and cropping in one step: what is cut off is never computed.
     across, down = image.width / inner_w, image.height / inner_h
     box = (
         left * across,
@@ -237,41 +243,51 @@ def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[
     return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
 
 
-def convert(
-    images: "Tensor", size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]
-) -> "Tensor":
-    """Images uint8 (N, C, H, W) of one size and number of channels to another, block by block."""
+def convert(images: Tensor, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]) -> Tensor:
+    """Convert images of one size and number of channels to another, block by block.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        size: (height, width) of the result.
+        channels: 1 or 3.
+        fit: how another aspect ratio is brought to ``size``.
+        background: (red, green, blue) from 0 to 255.
+
+    Returns:
+        uint8 (N, channels, height, width).
+
+    Raises:
+        UsageError: the result does not fit in memory.
+    """
     import torch
 
     if tuple(images.shape[2:]) == size and images.shape[1] == channels:
         return images
-    from gancli.data.types import check_room
-
-    check_room(len(images), channels, size)
+    check_memory(len(images), channels, size)
     out = torch.empty((len(images), channels, *size), dtype=torch.uint8)
     for block, target in zip(images.split(1024), out.split(1024), strict=True):
         target.copy_(_resized(_recoloured(block, channels), size, fit, background))
     return out
 
 
-def _recoloured(images: "Tensor", channels: int) -> "Tensor":
+def _recoloured(images: Tensor, channels: int) -> Tensor:
     if images.shape[1] == channels:
         return images
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
-    # The integer luma of ITU-R 601-2 that PIL uses, so that a set looks the same by either way.
+    # PIL's integer luma (ITU-R 601-2), so that both ways give the same pixels.
     red, green, blue = images.int().unbind(1)
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).byte()[:, None]
 
 
-def _resized(images: "Tensor", size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> "Tensor":
+def _resized(images: Tensor, size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> Tensor:
     import torch
     from torch.nn import functional as F
 
     height, width = images.shape[2:]
     if (height, width) == size:
         return images
-    inner = _inner((height, width), size, fit)
+    inner = _scaled((height, width), size, fit)
     # The same filter as PIL's, antialiased when it shrinks.
     floats = F.interpolate(images.float(), inner, mode="bicubic", antialias=True, align_corners=False)
     small = floats.round_().clamp_(0, 255).byte()

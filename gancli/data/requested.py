@@ -1,18 +1,16 @@
-"""A data set as a recipe's ``data`` section wants it: the one place where its values become images."""
+"""Load the data set that a recipe's ``data`` section requests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
 
-from gancli.data.loading import Dataset
 from gancli.data.pairs.sources import load_with_sources
 from gancli.data.selection import only_class
-from gancli.data.types import Progress
-from gancli.errors import UsageError
+from gancli.data.types import Dataset, Progress
 
 
-class Wanted(Protocol):
+class RequestedData(Protocol):
     """The ``data`` section of a recipe; see the descriptions of its fields in :mod:`gancli.recipe`."""
 
     @property
@@ -34,37 +32,30 @@ class Wanted(Protocol):
 
 
 def load_for(
-    wanted: Wanted, *, split: str = "train", data_dir: Path | None = None, progress: Progress | None = None
+    data: RequestedData, *, split: str = "train", data_dir: Path | None = None, progress: Progress | None = None
 ) -> Dataset:
-    """One split, with one class alone and with sources where the recipe wants them.
+    """One split of the requested data, with its sources, and limited to one class where the recipe says so.
 
     Args:
-        wanted: a recipe's ``data`` section.
+        data: a recipe's ``data`` section.
         split: "train" or "test".
-        data_dir: where named sets are looked for first.
-        progress: called with what is being done, how much of it is done, and of how much.
+        data_dir: the first folder to search for named sets.
+        progress: called with the task, how much of it is done, and the total.
 
     Raises:
         UsageError: an unknown name, class or source.
         GancliError: a download that failed, a damaged file.
     """
     dataset = load_with_sources(
-        wanted.name,
-        wanted.source,
-        wanted.paired,
+        data.name,
+        data.source,
+        data.paired,
         split=split,
-        size=wanted.size,
-        channels=wanted.channels,
-        fit=wanted.fit,
-        background=wanted.background,
+        size=data.size,
+        channels=data.channels,
+        fit=data.fit,
+        background=data.background,
         data_dir=data_dir,
         progress=progress,
     )
-    if wanted.only_class is None:
-        return dataset
-    if dataset.stream is not None:
-        raise UsageError(
-            "one class alone cannot be taken from shards, which are read as they come",
-            "make shards of that class, as in `gancli data shard photos/cats --out cats`",
-        )
-    return only_class(dataset, wanted.only_class)
+    return dataset if data.only_class is None else only_class(dataset, data.only_class)

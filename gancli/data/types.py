@@ -1,28 +1,38 @@
-"""What the readers of named sets, folders and zips hand over, and in what view it was asked for."""
+"""Types of data: the data set, what readers return, and how images are preprocessed."""
 
-import contextlib
+from __future__ import annotations
+
 import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from torch import Generator, Tensor
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
-from gancli.data.pixels import Fit
-from gancli.errors import UsageError
+    from gancli.data.shards.stream import Stream
 
-#: Called with what is being done, how much of it is done, and of how much.
 Progress = Callable[[str, int, int], None]
+"""Called with the name of the task, how much of it is done, and the total (0: unknown)."""
 
-#: Where a container reads how much memory it may have.
-CONTROL_GROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+Fit = Literal["crop", "pad", "stretch"]
+FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+
+
+def no_progress(task: str, done: int, total: int) -> None:
+    """A :data:`Progress` that reports nothing."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How the images are wanted; None is the data's own."""
+    """How images are preprocessed.
+
+    Attributes:
+        size: (height, width); None is the data's own.
+        channels: 1 or 3; None is the data's own.
+        fit: how an image of another aspect ratio is brought to ``size``.
+        background: (red, green, blue) from 0 to 255, below transparent pixels and around padded images.
+    """
 
     size: tuple[int, int] | None
     channels: int | None
@@ -32,33 +42,41 @@ class View:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was left out, and why."""
+    """A file that was left out, and the reason."""
 
     name: str
     reason: str
 
 
 class Formula(Protocol):
-    """Data made by a formula: rows of numbers instead of images."""
+    """A distribution given by a formula: rows of numbers instead of images."""
 
     @property
     def name(self) -> str:
-        """What the data set is called."""
+        """The name of the data set."""
         ...
 
     @property
     def width(self) -> int:
-        """Numbers in a row."""
+        """Numbers in a row: two are a point of the plane, others a curve."""
         ...
 
     def draw(self, count: int, generator: Generator) -> Tensor:
-        """Fresh rows: float32 (count, width), decided by the generator alone."""
+        """Fresh rows, float32 (count, width), decided by the generator alone."""
         ...
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Images uint8 (N, C, H, W) with labels int64 (N,) or None; the fingerprint is "" until somebody asks."""
+class ImageSet:
+    """What a reader returns: decoded images of one split.
+
+    Attributes:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,), or None.
+        classes: names of the classes in the order of the labels; () when unlabelled.
+        skipped: files left out.
+        fingerprint: of images and labels; "" where it has not been computed.
+    """
 
     images: Tensor
     labels: Tensor | None
@@ -67,8 +85,47 @@ class Prepared:
     fingerprint: str = ""
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set, ready to be indexed in batches.
+
+    Args:
+        name: "mnist", or the name of the folder or zip.
+        split: "train" or "test".
+        images: uint8 (N, C, H, W); in memory, or a memory map when too large for that.
+        labels: int64 (N,), or None.
+        classes: names of the classes in the order of the labels; () when unlabelled.
+        fingerprint: 16 hex digits of the SHA-256 over shape, pixels and labels.
+        skipped: files left out, with the reason.
+        formula: draws fresh rows of numbers; ``images`` is then float32 (N, 1, 1, width), fixed examples.
+        sources: uint8 (M, C, H, W), the inputs of an image translation, or None.
+        stream: decodes the images of tar shards; ``images`` and ``labels`` are then examples.
+    """
+
+    name: str
+    split: str
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    skipped: tuple[Skipped, ...] = ()
+    formula: Formula | None = None
+    sources: Tensor | None = None
+    stream: Stream | None = None
+
+    @property
+    def count(self) -> int:
+        """Images in the whole set."""
+        return len(self.images) if self.stream is None else len(self.stream)
+
+
 def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:
-    """The first 16 hex digits of the SHA-256 over shape, pixels (block by block) and labels."""
+    """The first 16 hex digits of the SHA-256 over shape, pixels and labels.
+
+    Args:
+        images: uint8 (N, C, H, W), or float32 numbers in that layout.
+        labels: int64 (N,), or None.
+    """
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     for block in images.split(4096):
         digest.update(block.contiguous().numpy())
@@ -77,43 +134,6 @@ def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def memory() -> int:
-    """Bytes of memory that the machine has, or that the container may have."""
-    try:
-        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        whole = 8 * 2**30
-    return min([whole, *_limits_of_containers()])
-
-
-def resident_limit() -> int:
-    """Bytes up to which a data set is read into memory: a quarter of what there is.
-
-    Beyond, files are mapped: the system keeps in memory what it has room for, and takes it back when others need it.
-    """
-    return memory() // 4
-
-
-def check_room(count: int, channels: int, size: tuple[int, int]) -> None:
-    """Make sure that images can be held in memory, before they are made.
-
-    Raises:
-        UsageError: they would take more than three quarters of it.
-    """
-    needed, room = count * channels * size[0] * size[1], 3 * memory() // 4
-    if needed > room:
-        raise UsageError(
-            f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 2**30:,.1f} GiB of memory, and there are "
-            f"{room / 2**30:,.1f}",
-            "choose a smaller size, as in --set data.size=[64,64] or --size 64",
-        )
-
-
-def _limits_of_containers() -> list[int]:
-    """Bytes that control groups (version 2, version 1) allow this process; whoever takes more is killed."""
-    limits = []
-    for file in CONTROL_GROUPS:
-        # Not there, or the word "max".
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(file.read_text("ascii")))
-    return limits
+def combined_fingerprint(parts: Sequence[str]) -> str:
+    """16 hex digits that stand for several fingerprints or words in this order."""
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The images that a user hands to a command: files, folders or zips of them, or a data set's held-out split."""
+"""Images that a user names on the command line: files, folders or zips, or a data set's held-out split."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,41 +14,41 @@ from gancli.data import loading
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import is_zip, open_source
-from gancli.data.pixels import BadImageError, Fit, decode, parse_colour, parse_fit, probe
-from gancli.data.types import Progress, Skipped
+from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
+from gancli.data.types import Fit, Progress, Skipped, no_progress
 from gancli.errors import UsageError
 
 _CHANGES: dict[Fit, str] = {"crop": "cropped and resized", "pad": "padded and resized", "stretch": "stretched"}
-"""What becomes of an image of another aspect."""
+"""What is done to an image of another aspect ratio."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file that a user named, alone or with its folder or zip.
+    """A file that a user named, alone or with its folder or zip.
 
     Attributes:
-        title: what to call what is made of it.
-        name: its path inside the folder or zip; of a file given alone, what the user typed.
-        place: where it lies on the disk: the file itself, or the zip that it is in.
+        title: the name of results that are made of it.
+        name: its path inside the folder or zip; of a file named alone, what the user typed.
+        path: its path on the disk: the file itself, or the zip that contains it.
         open: its bytes; BadImageError when they cannot be read.
     """
 
     title: str
     name: str
-    place: Path
+    path: Path
     open: Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
-class Given:
+class UserImages:
     """Images, ready for a model.
 
     Attributes:
-        names: what to call what is made of each: its file's name without the ending, or its number in the data set.
+        names: the name of results of each: its file's name without the suffix, or its number in the data set.
         images: uint8 (N, C, H, W).
-        skipped: files that are no images, with the reason.
-        changed: what was done to images of another size, as in "cropped and resized"; empty where all came in the
-            size wanted.
+        skipped: files that could not be decoded, with the reason.
+        changed: what was done to images of another size, as in "cropped and resized"; empty where all had the
+            requested size.
     """
 
     names: tuple[str, ...]
@@ -66,24 +66,24 @@ def read(
     background: str = "white",
     data_dir: Path | None = None,
     progress: Progress | None = None,
-) -> Given:
+) -> UserImages:
     """The first images of what a user named.
 
     Args:
         names: an image's file, a folder, a zip, or several of these; or a data set's name, which stands for its test
-            split. A folder with a held-out split gives that one.
-        shape: (channels, height, width) that they are brought to.
+            split. Of a folder with a held-out split, that split is read.
+        shape: (channels, height, width) of the result.
         count: at most so many; None for all.
         fit: how an image of another shape is brought to it; see :func:`gancli.data.load`.
         background: the colour below transparent pixels and around padded images.
-        data_dir: where named sets are looked for first.
-        progress: called with what is being done, how much of it is done, and of how much.
+        data_dir: the first folder to search for named sets.
+        progress: called with the number of images read.
 
     Raises:
-        UsageError: nothing is called so, two would get the same name, or there is no image that can be read.
+        UsageError: an unknown name, two files of the same name, or no image that can be decoded.
     """
     channels, size = shape[0], (shape[1], shape[2])
-    how = parse_fit(fit)
+    how, colour, report = parse_fit(fit), parse_colour(background), progress or no_progress
     named = as_list(names)
     if len(named) == 1 and named[0] in DATASETS:
         name = named[0]
@@ -93,9 +93,9 @@ def read(
         )  # fmt: skip
         images = made.images[:count]
         changed = _changed({DATASETS[name].size}, size, how)
-        return Given(tuple(f"{index:05d}" for index in range(len(images))), images, changed=changed)
+        return UserImages(tuple(f"{index:05d}" for index in range(len(images))), images, changed=changed)
     files = list_files(named)
-    kept, images, skipped, sizes = [], [], [], set()
+    titles, images, skipped, sizes = [], [], [], set()
     for file in files:
         if len(images) == count:
             break
@@ -103,21 +103,20 @@ def read(
             with file.open() as opened:
                 own = probe(opened)[0]
                 opened.seek(0)
-                array = decode(opened, size, channels, how, parse_colour(background))
+                array = decode(opened, size, channels, how, colour)
         except BadImageError as error:
             skipped.append(Skipped(file.name, str(error)))
             continue
-        kept.append(file.title)
+        titles.append(file.title)
         images.append(torch.tensor(array))
         sizes.add(own)
-        if progress:
-            progress("reading images", len(images), min(len(files), count or len(files)))
+        report("reading images", len(images), min(len(files), count or len(files)))
     if not images:
         raise UsageError(
-            f"none of the images of {told(named)} can be read ({skipped[0].name}: {skipped[0].reason})",
+            f"none of the images of {described(named)} can be read ({skipped[0].name}: {skipped[0].reason})",
             "is it an image?",
         )
-    return Given(tuple(kept), torch.stack(images), tuple(skipped), _changed(sizes, size, how))
+    return UserImages(tuple(titles), torch.stack(images), tuple(skipped), _changed(sizes, size, how))
 
 
 def as_list(names: str | Sequence[str]) -> list[str]:
@@ -131,43 +130,42 @@ def as_list(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def told(names: str | Sequence[str]) -> str:
-    """What a user named, as an error says it: ``'photos'``, or ``'a.png' and 2 more``."""
+def described(names: str | Sequence[str]) -> str:
+    """The names as errors show them: ``'photos'``, or ``'a.png' and 2 more``."""
     first, *more = as_list(names)
     return f"'{first}' and {len(more)} more" if more else f"'{first}'"
 
 
 def list_files(names: str | Sequence[str]) -> list[File]:
-    """The images' files of what a user named, in the order of the names; none of a data set, which has no files.
+    """The image files that a user named, in this order; none of a data set, which has no files.
 
     Raises:
-        UsageError: nothing is called so, a data set among other names, a folder or zip without images, or two files
-            whose results would get the same name.
+        UsageError: an unknown name, a data set among other names, a folder or zip without images, or two files whose
+            results would have the same name.
     """
     named = as_list(names)
     if len(named) == 1 and named[0] in DATASETS:
         return []
+    found: dict[str, tuple[str, File]] = {}
     for name in named:
         if name in DATASETS:
             raise UsageError(
                 f"'{name}' is a data set, and stands among other images",
                 f"give '{name}' alone; a folder of that name is './{name}'",
             )
-    found: dict[str, tuple[str, File]] = {}
-    for name in named:
         for file in _files(name):
             if file.title in found:
-                first, other = found[file.title]
+                both = f"{_typed(*found[file.title])} and {_typed(name, file)}"
                 raise UsageError(
-                    f"{_where(first, other)} and {_where(name, file)} would both give '{file.title}'",
+                    f"{both} would both give '{file.title}'",
                     "rename one of them, or give them one after the other, each with an --out of its own",
                 )
             found[file.title] = name, file
     return [file for _, file in found.values()]
 
 
-def _where(name: str, file: File) -> str:
-    """A file as an error names it, by what the user typed to give it."""
+def _typed(name: str, file: File) -> str:
+    """A file as errors name it, by what the user typed."""
     return f"'{name}'" if file.name == name else f"'{file.name}' of '{name}'"
 
 
@@ -180,26 +178,23 @@ def _files(name: str) -> list[File]:
             "an image's file, a folder or a zip of images, or a name that `gancli data list` shows",
         )
     if path.is_file() and not is_zip(path):
-        return [File(_titles([path.name])[0], name, path, partial(path.open, "rb"))]
+        return [File(path.stem, name, path, partial(path.open, "rb"))]
     source = open_source(path)
     try:
         names = layout.listing(source, "test").names
-    except UsageError:  # no held-out split: then all there are
+    except UsageError:  # there is no held-out split
         names = layout.listing(source, "train").names
+    titles = [file.rpartition("/")[2].rpartition(".")[0] or file for file in names]
+    if len(set(titles)) < len(titles):
+        titles = [file.replace("/", "-") for file in names]
     return [
         File(title, file, path / file if path.is_dir() else path, partial(source.open, file))
-        for title, file in zip(_titles(names), names, strict=True)
+        for title, file in zip(titles, names, strict=True)
     ]
 
 
-def _titles(files: list[str]) -> tuple[str, ...]:
-    """File names without folders and endings, or with them where two would be alike."""
-    plain = [file.rpartition("/")[2].rpartition(".")[0] or file for file in files]
-    return tuple(plain if len(set(plain)) == len(plain) else [file.replace("/", "-") for file in files])
-
-
 def _changed(own: set[tuple[int, int]], size: tuple[int, int], fit: Fit) -> str:
-    """What brought images of these (height, width) to another; empty where none is another."""
+    """What was done to images of these (height, width); empty where all have the requested one."""
     other = own - {size}
     if any(height * size[1] != width * size[0] for height, width in other):
         return _CHANGES[fit]

@@ -1,58 +1,122 @@
-"""Opening addresses: over https alone, also where a redirection leads."""
+"""Downloads over https alone, also where a redirection leads: bounded in size, and resumable."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from http.client import HTTPMessage, HTTPResponse
+from collections.abc import Mapping
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Any
 
 import gancli
+from gancli.data import paths
+from gancli.data.types import Progress
+from gancli.errors import UsageError
 
-SCHEMES = ("https",)
-"""What an address may begin with; a test's own server on this machine has no certificate."""
+TIMEOUT = 30.0
+"""Seconds without data after which a connection counts as broken."""
+_BLOCK = 2**20
+
+
+class WebError(Exception):
+    """A download that failed; the text is the reason.
+
+    Attributes:
+        final: whether another try would fail in the same way.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class NotFound(WebError):
+    """The server has no such file, or does not give it to everybody."""
 
 
 def secure(url: str) -> str:
-    """The address over https, where it was written down as one over http."""
-    scheme, colon, rest = url.partition("://")
-    return url if scheme in SCHEMES or scheme != "http" else f"https{colon}{rest}"
+    """The same address over https, where it was written with http."""
+    return url.replace("http://", "https://", 1) if "http" not in paths.SCHEMES else url
 
 
-def open_https(
-    url: str, timeout: float, headers: Mapping[str, str] | None = None, check: Callable[[str], None] | None = None
-) -> HTTPResponse:
-    """The answer of an address; use it in a ``with``.
+def open_https(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> HTTPResponse:
+    """The response of an address, to be used in a ``with``.
 
     Args:
         url: the address.
-        timeout: seconds without a sign of life.
-        headers: that are asked with.
-        check: refuses an address, the one given or one that it leads to; None: whatever is not one over https.
+        timeout: seconds without data.
+        headers: of the request.
 
     Raises:
-        URLError: an address, or one that it leads to, that is not one over https; or no answer.
-        HTTPError: an answer of a status that is no success.
+        UsageError: the address, or one that it redirects to, may not be fetched.
+        URLError: no response.
+        HTTPError: a response whose status is no success.
         OSError, HTTPException: as of the network.
     """
-    check = check or _check
-    check(url)
+    paths.check_address(url)
     request = urllib.request.Request(url, headers={"User-Agent": f"gancli/{gancli.__version__}", **(headers or {})})
-    return urllib.request.build_opener(_Redirections(check)).open(request, timeout=timeout)
+    return urllib.request.build_opener(_Redirections()).open(request, timeout=timeout)
 
 
 class _Redirections(urllib.request.HTTPRedirectHandler):
-    def __init__(self, check: Callable[[str], None]) -> None:
-        self._check = check
-
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Any:
-        self._check(newurl)
+        paths.check_address(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _check(url: str) -> None:
-    if url.partition("://")[0].lower() not in SCHEMES:
-        raise urllib.error.URLError(f"'{url[:200]}' is not an address over https")
+def download(url: str, file: IO[bytes], name: str, largest: int, progress: Progress) -> None:
+    """Download to an open file, resuming after the bytes that it already has.
+
+    Args:
+        url: the address.
+        file: open for reading and writing.
+        name: what the progress calls it.
+        largest: bytes that it may have.
+        progress: called with the bytes so far and in total.
+
+    Raises:
+        NotFound: the server does not have it.
+        WebError: any other failure of the server or the network.
+        OSError: the file cannot be written.
+    """
+    done = file.seek(0, 2)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    try:
+        answer = open_https(url, TIMEOUT, headers)
+    except UsageError as error:
+        raise WebError(error.message, final=True) from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        # Some stores forbid what they do not have.
+        if error.code in (401, 403, 404, 410):
+            raise NotFound(f"answers {error.code} {error.reason}", final=True) from None
+        if error.code == 416:  # the file on the server has changed
+            file.truncate(0)
+        raise WebError(f"answers {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise WebError(str(getattr(error.reason, "strerror", None) or error.reason)) from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise WebError(str(error) or type(error).__name__) from None
+    with answer:
+        resumes = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+        if done and not resumes:
+            done = file.seek(0)
+            file.truncate()
+        length = answer.headers.get("Content-Length") or ""
+        total = done + int(length) if length.isdecimal() else 0
+        while True:
+            if max(done, total) > largest:
+                raise WebError(f"it has more than {largest:,} bytes", final=True)
+            try:
+                block = answer.read(_BLOCK)
+            except (OSError, HTTPException) as error:
+                raise WebError(f"the connection broke off after {done:,} bytes ({error})") from None
+            if not block:
+                break
+            file.write(block)
+            done += len(block)
+            progress(f"downloading {name}", done, total)
+    if done < total:
+        raise WebError(f"the connection broke off after {done:,} of {total:,} bytes")

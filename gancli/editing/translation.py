@@ -32,7 +32,7 @@ class Translation:
         results: what it made of them, uint8 (N, C, H, W).
         psnr: of each result against its true image in dB, by name, where that is known.
         skipped: files that gave no image, with the reason.
-        changed: what was done to sources of another size; see :class:`gancli.data.user_images.Given`.
+        changed: what was done to sources of another size; see :class:`gancli.data.user_images.UserImages`.
     """
 
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ def translate(
         true, skipped = dict(zip(other.names, other.images, strict=True)), (*skipped, *other.skipped)
         if not set(true) & set(got.names):
             raise UsageError(
-                f"no image of '{target}' has the name of one of {user_images.told(images)}",
+                f"no image of '{target}' has the name of one of {user_images.described(images)}",
                 "true images lie under the same names",
             )
     near = {

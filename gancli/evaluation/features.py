@@ -14,7 +14,7 @@ from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
 from gancli.evaluation.report import Readout
 from gancli.metrics.base import Features
-from gancli.processes import spread
+from gancli.processes import distribute
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
@@ -89,7 +89,7 @@ class Reader:
             width = features.shape[1]
             return torch.cat([features, logits.softmax(1)], 1).cpu()
 
-        for found in spread(batches, compute) if shared else map(compute, batches):
+        for found in distribute(batches, compute) if shared else map(compute, batches):
             rows.append(found)
             done += len(found)
             self.progress(what, done, total)

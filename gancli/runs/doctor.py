@@ -24,11 +24,11 @@ class Examination:
         data: its data set.
         rounds: done so far.
         budget: rounds in all; None if the recipe cannot be read.
-        state: finished, diverged, stopped (by the watch), running or unfinished.
+        state: finished, diverged, stopped (by the health monitor), running or unfinished.
         rows: the lines of its metrics, without those of evaluations.
-        watch: what the watch makes of them.
+        monitor: the health monitor that observed them.
         rollbacks: times it went back: from, to, because, text, scale.
-        stops: times that the watch stopped it: round, because; all but that of the state "stopped" were gone on from.
+        stops: times that the monitor stopped it: round, because; all but that of the state "stopped" were gone on from.
     """
 
     folder: Path
@@ -38,18 +38,18 @@ class Examination:
     budget: int | None
     state: str
     rows: list[dict[str, Any]]
-    watch: health.Watch
+    monitor: health.HealthMonitor
     rollbacks: list[dict[str, Any]]
     stops: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         plain = {key: getattr(self, key) for key in ("model", "data", "rounds", "budget", "state")}
-        findings = [finding.to_dict() for finding in self.watch.found]
+        findings = [finding.to_dict() for finding in self.monitor.found]
         return {
             "run": str(self.folder),
             **plain,
-            "looks": self.watch.looks,
+            "previews": self.monitor.previews,
             "findings": findings,
             "rollbacks": self.rollbacks,
             "stops": self.stops,
@@ -58,7 +58,7 @@ class Examination:
     def plot(self, path: Path) -> None:
         """Losses, how the opponent judges and the figures of the pictures, with findings and rollbacks marked."""
         seen = [(row["round"], row.get("images", 0)) for row in self.rows]
-        marks = [(finding.since, finding.title) for finding in self.watch.found]
+        marks = [(finding.since, finding.title) for finding in self.monitor.found]
         marks += [(back["to"], "back to here") for back in self.rollbacks]
         save_losses(
             self.rows, path, [(next((i for r, i in seen if r >= at), seen[-1][1]), words) for at, words in marks]
@@ -82,16 +82,16 @@ def examine(folder: Path) -> Examination:
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
     table = _table(folder / "recipe.toml")
     budget = _section(table, "training").get("rounds")
-    watch = health.replay(rows)
+    monitor = health.replay(rows)
     return Examination(
         folder,
         str(table.get("model", "a model"))[:200],
         str(_section(table, "data").get("name", "unknown data"))[:200],
         rows[-1]["round"],
         budget if type(budget) is int and budget > 0 else None,
-        _state(folder, rows, watch),
+        _state(folder, rows, monitor),
         rows,
-        watch,
+        monitor,
         [row[health.ROLLBACK] for row in rows if isinstance(row.get(health.ROLLBACK), dict)],
         [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if _is_stop(row)],
     )
@@ -113,10 +113,10 @@ def _is_stop(row: dict[str, Any]) -> bool:
     return isinstance(row.get(health.STOPPED), str)
 
 
-def _state(folder: Path, rows: list[dict[str, Any]], watch: health.Watch) -> str:
+def _state(folder: Path, rows: list[dict[str, Any]], monitor: health.HealthMonitor) -> str:
     if catalogue.is_finished(folder):
         return "finished"
-    if "not-a-number" in watch.active:
+    if "not-a-number" in monitor.active:
         return "diverged"
     if _is_stop(rows[-1]):
         return "stopped"

@@ -1,4 +1,4 @@
-"""What a training publishes: the file that needs nothing beside it."""
+"""What a training exports: a model file that sampling needs no other file for, and its discriminator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from gancli.data import Dataset
 from gancli.data.pairs.sources import title
 from gancli.training.loop import Trainer
 
+File = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors and header of a file: the trainer's own tensors, not copies of them."""
 
-def published(trainer: Trainer, dataset: Dataset) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a model file: the trainer's own tensors, not copies of them."""
+
+def model_file(trainer: Trainer, dataset: Dataset) -> File:
+    """The sampled network and what else the objective exports."""
     objective = trainer.objective
     networks = {objective.published: trainer.published}
     networks |= {name: trainer.networks[name] for name in objective.also_published}
     recipe = trainer.recipe.to_dict()
-    # A model that is passed on tells no path of this machine.
+    # A model that is passed on contains no path of this machine.
     recipe["data"] |= {"name": dataset.name, "source": title(recipe["data"]["source"])}
     header = {
         "format": checkpoint.FORMAT,
@@ -30,7 +33,7 @@ def published(trainer: Trainer, dataset: Dataset) -> tuple[dict[str, Tensor], di
         "takes": objective.takes,
         "labelled": objective.labelled,
         "latent": trainer.spec.latent.to_dict(),
-        "dataset": facts(dataset),
+        "dataset": describe(dataset),
         "ema": trainer.average is not None,
         "images": trainer.feed.drawn,
         "rounds": trainer.rounds,
@@ -39,8 +42,17 @@ def published(trainer: Trainer, dataset: Dataset) -> tuple[dict[str, Tensor], di
     return tensors, header
 
 
-def facts(dataset: Dataset) -> dict[str, Any]:
-    """What files say of the data."""
+def discriminator_file(trainer: Trainer, dataset: Dataset) -> File | None:
+    """The discriminator of images that are generated from latents; None where there is none."""
+    network = trainer.networks.get("discriminator")
+    if network is None or trainer.objective.takes != "latent" or trainer.generator.range is None:
+        return None
+    header = model_file(trainer, dataset)[1] | {"kind": "discriminator", "networks": ["discriminator"]}
+    return {f"discriminator.{name}": value for name, value in network.state_dict().items()}, header
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """The data set as headers have it."""
     return {
         "name": dataset.name,
         "split": dataset.split,

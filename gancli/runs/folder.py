@@ -1,4 +1,21 @@
-"""Where a run lives: one process at a time, and never half a run under its name."""
+"""A run folder: one process at a time, and never half a run under its name.
+
+========================== ============================================================================
+``recipe.toml``            the resolved recipe, every default written out
+``state.safetensors``      everything that the next round depends on
+``model.safetensors``      the exported generator, and all that sampling needs
+``discriminator.safetensors``  also needed for inpainting, where the training has one
+``metrics.jsonl``          one row about once a second
+``samples/``               sample grids of the same seeds, by their rounds
+``samples.png``            the last of them
+``training.gif``           all of them
+``losses.png``             the plot of ``metrics.jsonl``
+``healthy.safetensors``    with ``training.on_collapse = "rollback"``: the state to roll back to
+``snapshots/``             with ``--keep``: the models of the last few sample grids, by their rounds
+``best.safetensors``       with ``--evaluate-every``: the model with the best score
+``evaluation.json``        how the model is evaluated
+========================== ============================================================================
+"""
 
 from __future__ import annotations
 
@@ -12,41 +29,45 @@ from pathlib import Path
 from gancli import checkpoint
 from gancli.errors import GancliError, UsageError
 from gancli.files import make_folder
-from gancli.lock import FILE, Lock
-from gancli.processes import World
+from gancli.lock import FILE, HOLDER, Lock
+from gancli.processes import ALONE, World
 from gancli.zoo import catalogue
 
-RECIPE_FILE = "recipe.toml"
+RECIPE_FILE, METRICS_FILE, SAMPLES = "recipe.toml", "metrics.jsonl", "samples"
 
 
-class Place:
-    """A run's folder, held by this process: there already, or in the making under a hidden name beside its own.
+class RunFolder:
+    """A run's folder, locked by this process: an existing one, or a new one under a hidden name beside its own.
 
-    The hidden name is always the same one, so that two processes that make the same run meet there, and what a killed
-    one left is taken over.
+    The hidden name is always the same, so that two processes that make the same run compete for one lock, and what a
+    killed one left is taken over. Of several processes that train together the first holds the lock; in the others
+    every method but :meth:`check` does nothing.
 
     Args:
         folder: of the run.
+        world: the processes that train in it.
 
     Attributes:
-        folder: as it was named.
+        folder: its name.
         path: where its files are now.
-        resumed: whether it was there already.
+        resumed: whether the run existed already.
 
     Raises:
         Taken: another process trains there, or is making it.
         UsageError: what is there is no run, or nothing can be made there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, world: World = ALONE) -> None:
         self.folder = self.path = folder
         self.resumed = self._making = False
         self._lock: Lock | None = None
-        while not self._enter():
+        self._first = world.first
+        while self._first and not self._enter():
             pass
+        self.resumed = bool(world.broadcast(self.resumed))
 
     def _enter(self) -> bool:
-        """Take the folder; false where another process has made or removed it in between."""
+        """Lock the folder; false where another process has made or removed it in between."""
         self.resumed = self._is_run()
         self._making = not self.resumed
         self.path = self.folder
@@ -73,12 +94,14 @@ class Place:
         for left in self.path.iterdir():
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)
-            elif left.name != FILE:
+            elif left.name not in (FILE, HOLDER):
                 left.unlink()
 
     def sweep(self) -> None:
         """Remove the temporary files of a process that died while it wrote."""
-        for folder in (self.path, self.path / "samples", self.path / catalogue.SNAPSHOTS):
+        if not self._first:
+            return
+        for folder in (self.path, self.path / SAMPLES, self.path / catalogue.SNAPSHOTS):
             for pattern in checkpoint.LEFTOVERS:
                 for left in folder.glob(pattern):
                     left.unlink()
@@ -86,15 +109,15 @@ class Place:
     @property
     def locked(self) -> bool:
         """False on a file system that cannot lock."""
-        return self._lock is not None and self._lock.held
+        return not self._first or (self._lock is not None and self._lock.held)
 
     def hold(self) -> None:
-        """Hold the folder again after :meth:`leave`; nothing where it is held.
+        """Lock the folder again after :meth:`leave`.
 
         Raises:
-            Taken: another process has come meanwhile.
+            Taken: another process has locked it meanwhile.
         """
-        if self._lock is None:
+        if self._first and self._lock is None:
             self._lock = Lock(self.path, self.folder)
 
     def settle(self) -> None:
@@ -107,21 +130,21 @@ class Place:
         self.path.rename(self.folder)
         self.path, self._making = self.folder, False
         if self._lock is not None:
-            self._lock.follow(self.folder)
+            self._lock.folder = self.folder
         self.hold()
 
     def check(self) -> None:
-        """Make sure that the folder is still there: what is written never makes it anew, with half of its files.
+        """Make sure that the folder still exists, before a write would make it anew with half of its files.
 
         Raises:
-            FileNotFoundError: it is not.
+            FileNotFoundError: it does not.
         """
         recipe = self.path / RECIPE_FILE
         if not recipe.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(recipe))
 
     def leave(self) -> None:
-        """Let others in. What is still in the making goes."""
+        """Let other processes in; a folder that is still being made is removed."""
         if self._lock is None:
             return
         if self._making:
@@ -130,14 +153,14 @@ class Place:
         self._lock = None
 
     def ended_by(self, error: OSError | UsageError) -> GancliError:
-        """What ended a training from outside, in words: what happened, what is left of it, and how to go on."""
+        """The error message for what ended a training from outside: what happened, what is left, how to resume."""
         if not self.path.is_dir():
             return GancliError(
                 f"{self.path} was removed or renamed while it was trained in",
                 "if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again",
             )
         if isinstance(error, UsageError) and os.access(self.path, os.W_OK | os.X_OK):
-            return error  # of something else, as of data that are no longer where they were
+            return error  # not about the folder, but for example about data that are no longer there
         if isinstance(error, UsageError):
             what, remedy = error.message, "give back the right to write there"
         else:
@@ -150,41 +173,8 @@ class Place:
         return GancliError(what, f"{remedy}, then go on with `gancli train --resume {shlex.quote(str(self.path))}`")
 
 
-class Visited(Place):
-    """The same place for a process that trains with the one that holds it: nothing is held or changed from here."""
-
-    def __init__(self, folder: Path, resumed: bool) -> None:
-        self.folder = self.path = folder
-        self.resumed, self._making, self._lock = resumed, False, None
-
-    @property
-    def locked(self) -> bool:
-        """The one that holds it says so where it is not."""
-        return True
-
-    def sweep(self) -> None:
-        """Nothing: that is done where it is held."""
-
-    def hold(self) -> None:
-        """Nothing."""
-
-
-def enter(folder: Path, world: World) -> Place:
-    """The place of a training; the first of its processes holds it.
-
-    Raises:
-        Taken: as :class:`Place`.
-        UsageError: the same.
-    """
-    if world.first:
-        place = Place(folder)
-        world.tell(place.resumed)
-        return place
-    return Visited(folder, bool(world.tell(None)))
-
-
-def thin(snapshots: Path, done: int, keep: int) -> None:
-    """Leave of the snapshots up to a round the last few; later ones are of rounds that were undone."""
+def prune(snapshots: Path, done: int, keep: int) -> None:
+    """Keep the last few of the snapshots up to a round; later ones are of rounds that were undone."""
     found = sorted(path for path in snapshots.glob("*.safetensors") if path.stem.isdigit())
     kept = [path for path in found if int(path.stem) <= done][-keep:]
     for path in found:

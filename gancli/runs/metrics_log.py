@@ -1,4 +1,4 @@
-"""Reading ``metrics.jsonl``, also while it is being written. Never imports torch.
+"""``metrics.jsonl``: written by the training, read also meanwhile. Never imports torch.
 
 A run folder may come from a stranger: what no training writes is left out.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gancli.errors import GancliError
-from gancli.files import refuse_special
-from gancli.runs.health import MOST_LOOKS
+from gancli.files import atomic, refuse_special
+from gancli.runs.health import MOST_PREVIEWS
 
 LARGEST = 256 << 20
 """Bytes of a file at most: a line is a second of training, and this is a month."""
@@ -34,7 +34,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
-    looks = 0
+    previews = 0
     with suppress(FileNotFoundError):
         refuse_special(path)
         if path.stat().st_size > LARGEST:
@@ -51,11 +51,28 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                         del row[name]
                     else:
                         names.add(name)
-                looks += "health" in row
-                if looks > MOST_LOOKS:
+                previews += "health" in row
+                if previews > MOST_PREVIEWS:
                     row.pop("health", None)
                 rows.append(row)
     return rows
+
+
+def read_until(path: Path, done: int) -> list[dict[str, Any]]:
+    """The rows up to a round."""
+    return [row for row in read_metrics(path) if row["round"] <= done]
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Write one row more."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace all rows."""
+    with atomic(path) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _tidy(row: Any) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from gancli.data.requested import load_for
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import atomic, refuse_special
 from gancli.model import Model
-from gancli.runs.export import published
+from gancli.runs.export import model_file
 from gancli.runs.health import EVALUATION
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -137,12 +137,12 @@ class Evaluator:
         """What all evaluations of the run took."""
         return sum(row[EVALUATION]["seconds"] for row in self.rows)
 
-    def recall(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take up what a run's metrics say was judged, and forget the rest."""
         self.rows = [row for row in rows if EVALUATION in row]
 
-    def rehearse(self, folder: Path, trainer: Trainer, dataset: Dataset) -> None:
-        """Judge a run that was never judged under these settings; the next :meth:`look` keeps what is found.
+    def prepare(self, folder: Path, trainer: Trainer, dataset: Dataset) -> None:
+        """Judge a run that was never judged under these settings; the next :meth:`run_if_due` keeps what is found.
 
         Raises:
             UsageError: this model or this data cannot be judged so.
@@ -170,7 +170,7 @@ class Evaluator:
             raise UsageError(f"--best-by {by}: there is no such figure of this model", nearest(by or "", known))
         return found
 
-    def look(
+    def run_if_due(
         self, folder: Path, trainer: Trainer, dataset: Dataset, finished: bool, stop: Callable[[], bool]
     ) -> dict[str, Any] | None:
         """Judge if it is time to, and keep what there is to keep.
@@ -191,7 +191,7 @@ class Evaluator:
         """
         if not self._due(trainer, finished):
             return None
-        tensors, header = published(trainer, dataset)
+        tensors, header = model_file(trainer, dataset)
         if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             return None  # the training is about to find this out by itself
         try:
@@ -290,7 +290,7 @@ def _makes_images(trainer: Trainer) -> bool:
 
 def _copy(trainer: Trainer, dataset: Dataset) -> Model:
     """What is published, as a model of its own; the data has the name by which this machine finds it."""
-    tensors, header = published(trainer, dataset)
+    tensors, header = model_file(trainer, dataset)
     recipe = trainer.recipe
     header["recipe"] = recipe.to_dict()
     if trainer.objective.takes == "latent":

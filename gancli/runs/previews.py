@@ -1,32 +1,50 @@
-"""What a training shows of itself as it goes: the same seeds, and the same real data, again and again."""
+"""Previews of a training: images from fixed seeds, how they compare with real ones, and the pictures of a run."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gancli.data import Dataset
 from gancli.model import to_uint8
 from gancli.objectives.base import Batch
+from gancli.rendering.animation import save_animation
+from gancli.rendering.images import save_grid
 from gancli.rendering.numbers import Plot
-from gancli.runs.image_stats import compare
+from gancli.rendering.plots import save_losses
+from gancli.runs.folder import METRICS_FILE, SAMPLES
+from gancli.runs.health import of_training
+from gancli.runs.metrics_log import read_metrics
 from gancli.training.batches import feed_of
 from gancli.training.loop import Trainer
 
 FRAMES = 60
-"""Sample grids over a run: dense at the start, where pictures change fastest."""
+"""Previews over a run: dense at the start, where images change fastest."""
+
+FRAME, PICTURE = 1024, 4096
+"""The longest side, in pixels, of the sample grids of a training and of its last one."""
+
+
+def preview_rounds(rounds: int) -> set[int]:
+    """After which of a run's rounds there is a preview."""
+    return {max(1, round(rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
 
 
 class Preview:
-    """The fixed seeds of a run and what its networks make of them.
+    """What a training's networks make of fixed seeds.
 
     Args:
         trainer: whose networks.
         dataset: what it is trained on.
 
     Attributes:
-        before: the samples that the last figures were taken of.
+        before: the samples of the last :meth:`statistics`.
     """
 
     def __init__(self, trainer: Trainer, dataset: Dataset) -> None:
@@ -36,7 +54,7 @@ class Preview:
 
     @cached_property
     def real(self) -> Batch:
-        """As many real items as there are seeds (two at least), always the same ones, on the device."""
+        """As many real items as there are seeds (at least two), always the same ones, on the device."""
         recipe = self.trainer.recipe.with_values(training={"batch": max(2, self.count)})
         return feed_of(self.dataset, recipe, self.trainer.device, self.trainer.generator.range).next()
 
@@ -50,11 +68,11 @@ class Preview:
 
     @property
     def columns(self) -> int | None:
-        """Columns of the grid: the recipe's, else what gives every class a row; None for a square."""
+        """Columns of the grid: the recipe's, else those that give every class a row; None for a square."""
         return self.trainer.settings.columns or self._shown[1]
 
     def outputs(self) -> Tensor:
-        """The objective's pictures, (M, C, H, W) in the generator's range."""
+        """The objective's previews, (M, C, H, W) in the generator's range."""
         return self.trainer.preview(self._shown[0], lambda: self.real)
 
     def images(self) -> Tensor:
@@ -69,13 +87,105 @@ class Preview:
         assert self.dataset.formula is not None
         return Plot(self.dataset.formula)
 
-    def figures(self) -> dict[str, float]:
-        """How the fixed seeds compare with the data, see :func:`gancli.runs.image_stats.compare`.
+    def statistics(self) -> dict[str, float]:
+        """How samples of the fixed seeds compare with the data, see :func:`compare`.
 
-        Nothing where the network makes its images from others.
+        Empty where the generator translates images.
         """
         if self.trainer.objective.takes != "latent":
             return {}
         samples, before = self.trainer.sample(self._inputs).cpu(), self.before
         self.before = samples
         return compare(samples, self.real.images, before)
+
+
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Images made smaller where a square grid of them would be larger than ``side`` pixels."""
+    cell = side // math.ceil(math.sqrt(len(images)))
+    height, width = images.shape[2:]
+    if max(height, width) <= cell:
+        return images
+    size = [max(1, edge * cell // max(height, width)) for edge in (height, width)]
+    return F.interpolate(images.float(), size, mode="area").round_().byte()
+
+
+def frames(folder: Path) -> Iterator[Tensor]:
+    """The sample grids of a run in order, uint8 (C, H, W)."""
+    import numpy as np
+    from PIL import Image
+
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as image:
+            pixels = torch.from_numpy(np.array(image))
+        yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+
+
+def save_pictures(folder: Path, preview: Preview) -> None:
+    """The pictures of a finished run: losses, animation, and the last sample grid."""
+    save_losses(of_training(read_metrics(folder / METRICS_FILE)), folder / "losses.png")
+    save_animation(frames(folder / SAMPLES), folder / "training.gif", fps=10)
+    save_grid(shrunk(preview.images(), PICTURE), folder / "samples.png", columns=preview.columns)
+
+
+# Statistics for the health monitor.
+
+NO_DIVERSITY = 1e-3
+"""Mean distance of real items below which they have no diversity to compare with."""
+
+NO_STRUCTURE = 0.2
+"""Correlation of neighbouring pixels of real images below which noise cannot be told from them."""
+
+
+def compare(samples: Tensor, real: Tensor, before: Tensor | None = None) -> dict[str, float]:
+    """Statistics of samples relative to those of real items; what cannot be compared is left out.
+
+    Args:
+        samples: (M, C, H, W) in the range of the data, M > 1.
+        real: real items, (N, C, H, W).
+        before: the samples of the same latents at the preview before.
+
+    Returns:
+        ``diversity``: mean distance of two samples, about 1 when healthy, 0 when collapsed.
+        ``nearest``: mean distance from a sample to its nearest neighbour; 0 also where a few images are repeated.
+        ``noise``: 0 where neighbouring pixels correlate as in real images, 1 where they are uncorrelated.
+        ``change``: distance from ``before``; 1 where the same latents gave images as different as two real ones.
+    """
+    samples, real = samples.detach().float().cpu(), real.detach().float().cpu()
+    return _distances(samples, real, before) | _texture(samples, real)
+
+
+def _distances(samples: Tensor, real: Tensor, before: Tensor | None) -> dict[str, float]:
+    if min(len(samples), len(real)) < 2:
+        return {}
+    expected, nearest = _pairwise(real)
+    if expected < NO_DIVERSITY:
+        return {}
+    found = _pairwise(samples)
+    statistics = {"diversity": found[0] / expected, "nearest": found[1] / max(nearest, NO_DIVERSITY)}
+    if before is not None and before.shape == samples.shape:
+        statistics["change"] = float((samples - before).flatten(1).norm(dim=1).mean()) / expected
+    return statistics
+
+
+def _pairwise(items: Tensor) -> tuple[float, float]:
+    """Mean distance of two different items, and to the nearest other one."""
+    distances = torch.cdist(items.flatten(1), items.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
+    count = len(items)
+    mean = float(distances.sum()) / (count * (count - 1))
+    return mean, float(distances.fill_diagonal_(torch.inf).amin(1).mean())
+
+
+def _texture(samples: Tensor, real: Tensor) -> dict[str, float]:
+    if min(*real.shape[-2:], *samples.shape[-2:]) < 4:
+        return {}
+    expected = _correlation(real)
+    return {"noise": 1 - _correlation(samples) / expected} if expected > NO_STRUCTURE else {}
+
+
+def _correlation(images: Tensor) -> float:
+    """Correlation of neighbouring pixels within images: 1 for a smooth image, 0 for white noise."""
+    centred = images - images.mean((2, 3), keepdim=True)
+    variance = centred.square().mean()
+    horizontal = F.mse_loss(centred[..., 1:], centred[..., :-1])
+    vertical = F.mse_loss(centred[..., 1:, :], centred[..., :-1, :])
+    return float(1 - (horizontal + vertical) / (4 * variance.clamp_min(1e-12)))

@@ -1,31 +1,15 @@
-"""A run: the folder that a training leaves, made so that it is whole at every moment.
+"""A run: the loop around the trainer that writes, previews, evaluates, monitors and rolls back.
 
-==================== ==================================================================================
-``recipe.toml``      the resolved recipe, every default written out
-``state.safetensors``  everything that the next round depends on
-``model.safetensors``  what is published: the generator, and all that sampling needs
-``discriminator.safetensors``  what inpainting also asks, where the training has one
-``metrics.jsonl``    one line about once a second
-``samples/``         a grid of the same seeds as it goes
-``samples.png``      the last of them
-``training.gif``     all of them
-``losses.png``       the plot of ``metrics.jsonl``
-``healthy.safetensors``  with ``training.on_collapse = "rollback"``: the last state known to be healthy
-``snapshots/``       with ``--keep``: what was published at the last few sample grids, by their numbers
-``best.safetensors``  where a training is judged as it goes: what was published when it was best
-``evaluation.json``  how it is judged
-==================== ==================================================================================
+What it leaves, and how the folder stays whole, is in :mod:`gancli.runs.folder`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import platform
 import shlex
 import weakref
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,40 +17,29 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-import gancli
-from gancli import checkpoint
 from gancli.data import Dataset
-from gancli.errors import GancliError, UsageError
-from gancli.files import atomic
+from gancli.errors import UsageError
 from gancli.processes import ALONE, World
-from gancli.recipe import Recipe, parse, read
-from gancli.rendering.animation import save_animation
-from gancli.rendering.images import grid, save_grid, save_picture
-from gancli.rendering.plots import save_losses
-from gancli.runs import health
-from gancli.runs.export import facts, published
-from gancli.runs.folder import RECIPE_FILE, enter, thin
-from gancli.runs.metrics_log import counts, read_metrics
+from gancli.recipe import Recipe
+from gancli.rendering.images import grid, save_picture
+from gancli.runs import health, metrics_log
+from gancli.runs.folder import METRICS_FILE, SAMPLES, RunFolder
+from gancli.runs.health import Diverged, Unhealthy
 from gancli.runs.periodic_evaluation import Evaluator, Settings, Stopped
-from gancli.runs.previews import FRAMES, Preview
-from gancli.runs.writer import Writer, snapshot
+from gancli.runs.previews import FRAME, Preview, preview_rounds, save_pictures, shrunk
+from gancli.runs.state import NotFinite, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
-HEALTHY_FILE = "healthy.safetensors"
-CANDIDATE_FILE = "healthy.next.safetensors"
-PROVEN = 3
-"""Looks that find nothing after a state was kept make it one to go back to: what fails was ill for a while before."""
-
 ROLLBACKS = 3
-"""Times that a run goes back before it gives up: rates are then an eighth."""
+"""Rollbacks before a run gives up: rates are then an eighth."""
 
 
 class Reporter(Protocol):
-    """Who watches a training; every method returns at once."""
+    """Receives progress; every method returns at once."""
 
     def row(self, values: dict[str, float]) -> None:
-        """About once a second: the line that goes to ``metrics.jsonl``."""
+        """About once a second: the row that goes to ``metrics.jsonl``."""
         ...
 
     def pictures(self, images: Tensor) -> None:
@@ -78,24 +51,6 @@ class Interrupted(Exception):
     """The training was asked to stop, and has saved its state."""
 
 
-class Unhealthy(GancliError):
-    """The watch found a failure on which the recipe wants something done.
-
-    Args:
-        finding: the failure.
-        what: the message.
-        further: what else can be done, after the finding's advice.
-    """
-
-    def __init__(self, finding: health.Finding, what: str, further: str = "") -> None:
-        super().__init__(what, "; ".join(filter(None, [finding.advice, further])))
-        self.finding = finding
-
-
-class Diverged(Unhealthy):
-    """A value is no longer a number."""
-
-
 class Run:
     """One run folder and the training in it.
 
@@ -105,16 +60,17 @@ class Run:
         dataset: what to train on.
         device: where.
         save_every: seconds between saves: at most this much work is lost when the process is killed.
-        settings: how to judge what is published as it goes; None: not at all.
-        keep: of how many sample grids, the last ones, the models stay; None: of as many as before, at first of none.
-        world: the processes that train it together, all in this way: only the first writes files and judges.
+        settings: how to evaluate the model during training; None: not at all.
+        keep: the number of last previews of which the models are kept; None: as before, at first 0.
+        world: the processes that train it together, all in this way: only the first writes files and evaluates.
 
     Attributes:
-        seconds: that the training took so far, without those of evaluations.
+        resumed: whether the run existed already.
+        note: what the user should know, if anything.
 
     Raises:
         Taken: another process trains in that folder.
-        UsageError: the recipe's parts do not fit together, or cannot be judged; nothing was made then.
+        UsageError: the recipe's parts do not fit together, or cannot be evaluated; nothing was made then.
         GancliError: a folder that does not hold what the recipe says.
     """
 
@@ -131,36 +87,43 @@ class Run:
     ) -> None:
         self.recipe, self.dataset, self.world = recipe, dataset, world
         # Before anything is built: a second training would take the memory of the first.
-        self.place = enter(folder, world)
-        weakref.finalize(self, self.place.leave)
-        self.folder, self.resumed = self.place.path, self.place.resumed
+        self.run_folder = RunFolder(folder, world)
+        weakref.finalize(self, self.run_folder.leave)
+        self.resumed = self.run_folder.resumed
         try:
             self._begin(device, save_every, settings, keep)
         except BaseException:
-            self.place.leave()
+            self.run_folder.leave()
             raise
 
     def _begin(self, device: torch.device, save_every: float, settings: Settings | None, keep: int | None) -> None:
         recipe, dataset, world = self.recipe, self.dataset, self.world
         self.trainer = Trainer(recipe, dataset, device, world)
         self.preview = Preview(self.trainer, dataset)
-        self.writer = Writer()
-        self.rounds = recipe.training.rounds or 1
-        self.seconds, self.save_every, self.keep, self.note = 0.0, save_every, keep or 0, ""
-        self.watch, self.evaluator = health.Watch(), Evaluator(settings if world.first else None)
-        self.judged = settings is not None
+        self.files = RunFiles(self.run_folder, self.trainer, self.preview, dataset, world)
+        self.files.keep = keep or 0
+        self.rounds, self.save_every = recipe.training.rounds or 1, save_every
+        self.monitor, self.evaluator = health.HealthMonitor(), Evaluator(settings if world.first else None)
+        self.evaluated = settings is not None
         self.policy = recipe.training.on_collapse
-        self.rollbacks: list[dict[str, Any]] = []
         self._speed = 0.0
-        self.frames = {max(1, round(self.rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
+        self._previews = preview_rounds(self.rounds)
+        notes = []
         if self.resumed:
-            self._load(keep)
-        self.evaluator.rehearse(self.folder, self.trainer, dataset)
+            notes.append(self.files.resume(keep))
+            self._trim()
+        self.evaluator.prepare(self.folder, self.trainer, dataset)
         if not self.resumed and world.first:
-            self._create()
-        world.wait()
-        if not self.place.locked:
-            self.note += f"{'; ' * bool(self.note)}this file system cannot lock: see that nobody else trains here"
+            self.files.create(healthy=self.policy == "rollback")
+        world.barrier()
+        if not self.run_folder.locked:
+            notes.append("this file system cannot lock: see that nobody else trains here")
+        self.note = "; ".join(filter(None, notes))
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files are."""
+        return self.run_folder.path
 
     @property
     def finished(self) -> bool:
@@ -171,423 +134,175 @@ class Run:
         """Train to the end of the budget, saving as it goes.
 
         Args:
-            reporter: is told of progress.
-            stop: asked after every round; true ends the training with its state saved.
+            reporter: receives progress.
+            stop: called after every round; true ends the training with its state saved.
 
         Raises:
-            Interrupted: ``stop`` said so.
-            Diverged: a loss is no longer a number; the last healthy state is on disk.
-            Unhealthy: the watch found a failure, and the recipe says to stop then.
-            Taken: another process has come since the last call.
+            Interrupted: ``stop`` returned true.
+            Diverged: a loss is not finite; the last healthy state is on disk.
+            Unhealthy: the monitor found a failure, and the recipe says to stop then.
+            Taken: another process has locked the folder since the last call.
             GancliError: the folder cannot be written any more; what was saved before stays.
         """
-        self.place.hold()
+        self.run_folder.hold()
         try:
             self._train(reporter, stop)
         except (OSError, UsageError) as error:
-            raise self.place.ended_by(error) from error
+            raise self.run_folder.ended_by(error) from error
         finally:
-            with suppress(Exception):  # of what ended it already
-                self.writer.wait()  # what is written later could take the place of what the next process writes
-            self.place.leave()
+            with suppress(Exception):  # it has ended the training already
+                self.files.writer.wait()  # a later write could replace a file of the next process
+            self.run_folder.leave()
 
     def _train(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         clock = self.evaluator.clock
-        told = saved = clock()
-        started, last = told - self.seconds, self.trainer.rounds
+        logged = saved = clock()
+        started, last = logged - self.files.seconds, self.trainer.rounds
         while not self.finished:
             self._evaluate(reporter, stop)
             self.trainer.round()
             now, done = clock(), self.trainer.rounds
-            self.seconds = now - started
-            halt, save, tell = self._agree(stop(), now - saved >= self.save_every, now - told >= 1)
+            self.files.seconds = now - started
+            halt, save, log = self._agree(stop(), now - saved >= self.save_every, now - logged >= 1)
             save = save or halt or self.finished
             try:
-                look = self._sample(reporter) if done in self.frames or self.finished else None
-                if look is not None or save or tell:
-                    self._row(reporter, (done - last) / max(now - told, 1e-9), look)
-                    told, last = now, done
-                if look is not None and self.keep:
-                    self._keep_snapshot()
+                statistics = self._preview(reporter) if done in self._previews or self.finished else None
+                if statistics is not None or save or log:
+                    self._row(reporter, (done - last) / max(now - logged, 1e-9), statistics)
+                    logged, last = now, done
+                if statistics is not None and self.files.keep:
+                    self.files.save_snapshot()
                 if save:
-                    self.save(wait=halt or self.finished)
+                    self.files.save(wait=halt or self.finished)
                     saved = now
-            except (Diverged, Unhealthy) as error:
-                last = self._go_back(error, reporter)
+            except NotFinite as error:
+                last = self._roll_back(self._diverged(error.message), reporter)
+            except Unhealthy as failure:
+                last = self._roll_back(failure, reporter)
             if halt and not self.finished:
                 raise Interrupted
         if not catalogue.is_finished(self.folder):
-            self.save()  # a model that was lost, or that an earlier version did not write any more before it died
-        self.world.wait()
+            self.save()  # the model was lost
+        self.world.barrier()
         if self.world.first and not (self.folder / "samples.png").exists():
-            self._finish()
+            self.run_folder.check()
+            save_pictures(self.folder, self.preview)
         self._evaluate(reporter, stop)
 
-    def _agree(self, halt: bool, save: bool, tell: bool) -> tuple[bool, bool, bool]:
-        """What all processes do now: stop where any is asked to; save and tell when the first one's clock says so."""
-        if self.world.size == 1:
-            return halt, save, tell
-        mine = [halt, save and self.world.first, tell and self.world.first]
-        stops, saves, tells = (bool(value) for value in self.world.most([float(value) for value in mine]))
-        return stops, saves, tells
+    def _agree(self, halt: bool, save: bool, log: bool) -> tuple[bool, bool, bool]:
+        """The same decisions in all processes: halt where any is asked to; save and log by the first one's clock."""
+        first = self.world.first
+        halts, saves, logs = self.world.maximum([float(halt), float(save and first), float(log and first)])
+        return bool(halts), bool(saves), bool(logs)
 
     def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
-        """Judge what is published where it is time to, and write and tell the line about it."""
+        """Evaluate the model where it is due, and log the result."""
+        result, stopped = None, False
         try:
-            found, stopped = self.evaluator.look(self.folder, self.trainer, self.dataset, self.finished, stop), False
+            result = self.evaluator.run_if_due(self.folder, self.trainer, self.dataset, self.finished, stop)
         except Stopped:
-            found, stopped = None, True
-        if self.judged and self.world.most([float(stopped)])[0]:
+            stopped = True
+        if self.evaluated and self.world.maximum([float(stopped)])[0]:
             self.save()
             raise Interrupted
-        if found is not None:
-            row = {**self._stamp(), health.EVALUATION: found}
-            self._write(row, reporter)
-            self.evaluator.recall([*self.evaluator.rows, row])
+        if result is not None:
+            row = {**self._stamp(), health.EVALUATION: result}
+            self._log(row, reporter)
+            self.evaluator.restore([*self.evaluator.rows, row])
 
-    def save(self, wait: bool = True) -> None:
-        """Write model and state, each whole or not at all; a state on the disk stands for a model that is there.
+    # Previews, metrics and health.
 
-        Args:
-            wait: until they are on the disk; otherwise they are written as they are now while the training goes on.
-
-        Raises:
-            GancliError: a weight is no longer a number; what was saved before stays.
-        """
-        state = self._state()
-        tensors, header = published(self.trainer, self.dataset)
-        self._write_tensors(catalogue.MODEL_FILE, tensors, header)
-        if (judge := self._discriminator()) is not None:
-            header = header | {"kind": "discriminator", "networks": ["discriminator"]}
-            self._write_tensors(catalogue.DISCRIMINATOR_FILE, judge, header)
-        self._write_tensors(catalogue.STATE_FILE, *state)
-        if wait:
-            self.writer.wait()
-
-    def _write_tensors(self, name: str, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-        if self.world.first:
-            path, now = self.folder / name, snapshot(tensors)
-            self._later(partial(checkpoint.write, path, now, header))
-
-    def _later(self, work: Callable[[], None]) -> None:
-        """Have the thread do it, if the folder is still there then; of several processes in the first alone."""
+    def _preview(self, reporter: Reporter) -> dict[str, float]:
+        """Write a sample grid; its statistics, which are the first process's in all of them."""
         if not self.world.first:
-            return
-        check = self.place.check
+            return self.world.broadcast(None)
+        images = self.preview.images()
+        path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
+        picture = grid(shrunk(images, FRAME), columns=self.preview.columns)
+        self.files.writer.do(partial(save_picture, picture, path))
+        reporter.pictures(images)
+        return self.world.broadcast(self.preview.statistics())
 
-        def checked() -> None:
-            check()
-            work()
-
-        self.writer.do(checked)
-
-    def _keep_snapshot(self) -> None:
-        """Keep what is published now; once it is on the disk, the oldest goes."""
-        tensors, header = published(self.trainer, self.dataset)
-        self._check(tensors)
-        done, folder = self.trainer.rounds, self.folder / catalogue.SNAPSHOTS
-        self._write_tensors(f"{folder.name}/{done:08d}.safetensors", tensors, header)
-        self._later(partial(thin, folder, done, self.keep))
-
-    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and header of a state: the trainer's own tensors, not copies of them.
-
-        Raises:
-            Diverged: a value is no longer a number.
-        """
-        tree = {**self.trainer.state(), "before": self.preview.before}
-        tensors, plain = checkpoint.flatten(tree)
-        self._check(tensors)
-        header = {
-            "format": checkpoint.FORMAT,
-            "kind": "state",
-            "gancli": gancli.__version__,
-            "rounds": self.trainer.rounds,
-            "recipe": self.recipe.to_dict(),
-            "state": plain,
-            "seconds": round(self.seconds, 3),
-            "machine": machine(self.trainer.device),
-            "device": self.trainer.device.type,
-            "threads": torch.get_num_threads(),
-            "dataset": facts(self.dataset),
-            "rollbacks": list(self.rollbacks),
-            "keep": self.keep,
-        }
-        return tensors, header
-
-    def _discriminator(self) -> dict[str, Tensor] | None:
-        """The tensors of what tells real pictures from those of latents; None where nothing does."""
-        trainer, network = self.trainer, self.trainer.networks.get("discriminator")
-        if network is None or trainer.objective.takes != "latent" or trainer.generator.range is None:
-            return None
-        return {f"discriminator.{name}": value for name, value in network.state_dict().items()}
-
-    def _create(self) -> None:
-        """Make the folder whole under a hidden name, then give it its own."""
-        (self.folder / "samples").mkdir()
-        self._write_recipe()
-        (self.folder / "metrics.jsonl").touch()
-        self.save()
-        if self.policy == "rollback":
-            self._write_tensors(HEALTHY_FILE, *self._state())
-        self.writer.wait()
-        self.place.settle()
-        self.folder = self.place.path
-
-    def _write_recipe(self) -> None:
-        with atomic(self.folder / RECIPE_FILE) as temporary:
-            temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
-
-    def _load(self, keep: int | None) -> None:
-        path = self.folder / catalogue.STATE_FILE
-        tensors, header = checkpoint.read(path)
-        if (found := header.get("format")) != checkpoint.FORMAT:
-            newer = type(found) is int and found > checkpoint.FORMAT
-            raise GancliError(
-                f"{path} has the format {found!r}, and this is gancli {gancli.__version__}, which reads "
-                f"{checkpoint.FORMAT}",
-                "bring gancli up to date, or start a new run" if newer else "start a new run with another --out",
-            )
-        with _fitting(path):
-            fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
-            if fingerprint == self.dataset.fingerprint:
-                self._take(tensors, header)
-                self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
-                self.keep = int(header.get("keep", 0)) if keep is None else keep
-        if fingerprint != self.dataset.fingerprint:
-            raise UsageError(
-                f"the data set '{self.dataset.name}' is not the one that {self.folder} was trained on: "
-                f"fingerprint {self.dataset.fingerprint}, not {fingerprint[:16]}",
-                "bring the old data back, or start a new run with another --out",
-            )
-        here = (self.trainer.device.type, torch.get_num_threads())
-        there = (header.get("device"), header.get("threads"))
-        if here != there:
-            self.note = f"saved on {there[0]} with {there[1]} threads, going on with {here[0]} and {here[1]}: "
-            same = "the rest will differ in the last bits"
-            self.note += same if here[0] == there[0] else "from here on other random numbers are drawn"
-        self.place.sweep()
-        self._forget_candidate()
-        recipe = self.folder / RECIPE_FILE
-        if self.world.first and (not recipe.exists() or read(recipe) != self.recipe.to_dict()):
-            self._write_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
-        self._trim()
-
-    def _forget_candidate(self) -> None:
-        """Remove a candidate of a course that the run has gone back from."""
-        candidate = self.folder / CANDIDATE_FILE
-        if not self.world.first or not candidate.exists():
-            return
-        if checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
-            candidate.unlink()
-
-    def _take(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-        """Go on from a state as it was read."""
-        state, device = checkpoint.unflatten(header["state"], tensors), header.get("device")
-        counters = [state["rounds"], state["drawn"], *state["steps"].values()]
-        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
-            raise ValueError("its counters are none")
-        if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
-            raise ValueError("its scale is none")
-        if isinstance(device, str) and device != self.trainer.device.type:
-            state["random"] = None
-        self.trainer.load_state(state)
-        self.preview.before = state.get("before")
-
-    def _trim(self) -> None:
-        """Forget what was written after the state that the training goes on from."""
-        path, done = self.folder / "metrics.jsonl", self.trainer.rounds
-        rows = [row for row in read_metrics(path) if row["round"] <= done]
-        self.world.wait()
-        if self.world.first:
-            with atomic(path) as temporary:
-                temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        self.evaluator.recall(rows)
-        self.watch = health.Watch()
-        for row in rows:
-            self.watch.see(row)
-        for picture in (self.folder / "samples").glob("*.png"):
-            if self.world.first and picture.stem.isdigit() and int(picture.stem) > done:
-                picture.unlink()
-
-    def _row(self, reporter: Reporter, rate: float, look: dict[str, float] | None) -> None:
-        """Write and tell the next line of metrics; a look also asks the watch, and does what the recipe says then."""
-        means, trainer = {**self.trainer.means(), **(look or {})}, self.trainer
+    def _row(self, reporter: Reporter, rate: float, statistics: dict[str, float] | None) -> None:
+        """Log metrics; with a preview's statistics, check health too and act on a failure as the recipe says."""
+        trainer = self.trainer
+        means = {**trainer.means(), **(statistics or {})}
         self._speed = rate * trainer.feed.drawn / trainer.rounds
-        if bad := [name for name, value in means.items() if not math.isfinite(value)]:
-            raise self._diverged(f"{bad[0]} is {means[bad[0]]}", reporter)
+        if bad := next((name for name, value in means.items() if not math.isfinite(value)), None):
+            raise self._diverged(f"{bad} is {means[bad]}", reporter)
         row = {**self._stamp(), **{name: round(value, 6) for name, value in means.items()}}
-        row |= {} if look is None else {health.KEY: {}}
-        found = [finding for finding in self.watch.see(row) if finding.serious]
-        row |= {} if look is None else {health.KEY: {n: finding.text for n, finding in self.watch.active.items()}}
-        self._write(row, reporter)
-        if found and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
+        if statistics is None:
+            self.monitor.observe(row)
+            self._log(row, reporter)
+            return
+        serious = [finding for finding in self.monitor.observe({**row, health.KEY: {}}) if finding.serious]
+        active = {name: finding.text for name, finding in self.monitor.active.items()}
+        self._log({**row, health.KEY: active}, reporter)
+        if serious and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
             where = f"round {trainer.rounds}; {self.folder} can go on from there"
             further = f"`gancli train --resume {shlex.quote(str(self.folder))}` goes on all the same"
-            raise Unhealthy(found[0], f"{found[0].title} in {where}: {found[0].text}", further)
-        if look is not None and self.policy == "rollback":
-            # At looks, so that saving at other times changes nothing.
-            self._check(checkpoint.flatten(trainer.state())[0])
-            if not self.watch.suspected:
-                self._keep_healthy()
-
-    def _check(self, tensors: dict[str, Tensor]) -> None:
-        if sick := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
-            raise self._diverged(f"{sick[0]} is not finite")
-
-    def _keep_healthy(self) -> None:
-        """Keep this state to go back to; it counts as healthy once some further looks have found nothing either."""
-        if not self.world.first:
-            return
-        self.writer.wait()
-        candidate = self.folder / CANDIDATE_FILE
-        if candidate.exists():
-            with _fitting(candidate):
-                if self.watch.looks_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
-                    return
-            candidate.replace(self.folder / HEALTHY_FILE)
-        self._write_tensors(CANDIDATE_FILE, *self._state())
+            raise Unhealthy(serious[0], f"{serious[0].title} in {where}: {serious[0].text}", further)
+        if self.policy == "rollback":
+            self.files.offer_healthy(self.monitor)  # at previews, whose rounds do not depend on when states are saved
 
     def _stamp(self) -> dict[str, Any]:
         return {
             "round": self.trainer.rounds,
             "images": self.trainer.feed.drawn,
-            "seconds": round(self.seconds, 3),
+            "seconds": round(self.files.seconds, 3),
             "images_per_second": round(self._speed, 3),
         }
 
-    def _write(self, row: dict[str, Any], reporter: Reporter | None = None) -> None:
-        if not self.world.first:
-            return
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        if reporter is not None:
-            reporter.row(row)
+    def _log(self, row: dict[str, Any], reporter: Reporter | None = None) -> None:
+        if self.world.first:
+            metrics_log.append(self.folder / METRICS_FILE, row)
+            if reporter is not None:
+                reporter.row(row)
 
     def _diverged(self, what: str, reporter: Reporter | None = None) -> Diverged:
         row = {**self._stamp(), health.DIVERGED: what}
-        finding = next(iter(self.watch.see(row)), self.watch.found[-1])
-        self._write({**row, health.KEY: {finding.name: what}}, reporter)
+        finding = next(iter(self.monitor.observe(row)), self.monitor.found[-1])
+        self._log({**row, health.KEY: {finding.name: what}}, reporter)
         where = f"in round {self.trainer.rounds}; {self.folder} holds the last healthy state"
         return Diverged(finding, f"training diverged: {what} {where}")
 
-    def _go_back(self, failure: Unhealthy, reporter: Reporter) -> int:
-        """Go on from the last healthy state with halved rates, if the recipe says so; the round that it was of.
+    def _roll_back(self, failure: Unhealthy, reporter: Reporter) -> int:
+        """Continue from the last healthy state with halved rates, if the recipe says so; returns its round.
 
         Raises:
             Unhealthy: it does not, or has been tried often enough.
         """
-        self.writer.wait()
-        self.world.wait()
-        if self.policy != "rollback" or len(self.rollbacks) >= ROLLBACKS:
+        self.files.writer.wait()
+        self.world.barrier()
+        if self.policy != "rollback" or len(self.files.rollbacks) >= ROLLBACKS:
             if not isinstance(failure, Diverged):
                 self.save()
-                self._write({**self._stamp(), health.STOPPED: failure.finding.name})
+                self._log({**self._stamp(), health.STOPPED: failure.finding.name})
             raise failure
-        tensors, header = checkpoint.read(self.folder / HEALTHY_FILE)
-        back = {"from": self.trainer.rounds, "because": failure.finding.name, "text": failure.finding.text}
-        with _fitting(self.folder / HEALTHY_FILE):
-            self._take(tensors, header)
-        self.rollbacks.append({**back, "to": self.trainer.rounds})
-        self.trainer.scale = 0.5 ** len(self.rollbacks)
+        self.files.roll_back(failure.finding)
         self.trainer.means()  # of the rounds that are undone
-        self.save()
-        self._forget_candidate()
         self._trim()
-        row = {**self._stamp(), health.ROLLBACK: {**self.rollbacks[-1], "scale": self.trainer.scale}}
-        self._write(row, reporter)
+        back = {**self.files.rollbacks[-1], "scale": self.trainer.scale}
+        self._log({**self._stamp(), health.ROLLBACK: back}, reporter)
         return self.trainer.rounds
 
-    def samples(self) -> Tensor:
-        """The run's fixed seeds as images, uint8 (N, C, H, W)."""
-        return self.preview.images()
+    def save(self) -> None:
+        """Write model and state, and wait until they are on the disk.
 
-    def _sample(self, reporter: Reporter) -> dict[str, float]:
-        """Write the sample grid of this round; its figures, which are the first process's in all of them."""
-        if not self.world.first:
-            return self.world.tell(None)
-        images = self.samples()
-        path = self.folder / "samples" / f"{self.trainer.rounds:08d}.png"
-        picture = grid(_fitted(images, FRAME), columns=self.preview.columns)
-        self._later(partial(save_picture, picture, path))
-        reporter.pictures(images)
-        return self.world.tell(self.preview.figures())
+        Raises:
+            Diverged: a weight is not finite; what was saved before stays.
+        """
+        try:
+            self.files.save()
+        except NotFinite as error:
+            raise self._diverged(error.message) from None
 
-    def _finish(self) -> None:
-        """The pictures that sum up a run; made again where an earlier attempt did not get so far."""
-        self.place.check()
-        save_losses(health.of_training(read_metrics(self.folder / "metrics.jsonl")), self.folder / "losses.png")
-        save_animation(_frames(self.folder / "samples"), self.folder / "training.gif", fps=10)
-        picture = _fitted(self.samples(), PICTURE)
-        save_grid(picture, self.folder / "samples.png", columns=self.preview.columns)
-
-
-FRAME, PICTURE = 1024, 4096
-"""The longer side, in pixels, that the grids of a training and its last one keep under."""
-
-
-def _fitted(images: Tensor, side: int) -> Tensor:
-    """Images made smaller where a square grid of them would be larger than ``side`` pixels."""
-    cell = side // math.ceil(math.sqrt(len(images)))
-    height, width = images.shape[2:]
-    if max(height, width) <= cell:
-        return images
-    size = [max(1, edge * cell // max(height, width)) for edge in (height, width)]
-    return torch.nn.functional.interpolate(images.float(), size, mode="area").round_().byte()
-
-
-def _frames(folder: Path) -> Iterator[Tensor]:
-    """The sample grids of a run in order, uint8 (C, H, W)."""
-    import numpy as np
-    from PIL import Image
-
-    for path in sorted(folder.glob("*.png")):
-        with Image.open(path) as image:
-            pixels = torch.from_numpy(np.array(image))
-        yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-
-
-@contextmanager
-def _fitting(path: Path) -> Generator[None]:
-    """Whatever goes wrong with a state that is read is told of its file."""
-    try:
-        yield
-    except (ArithmeticError, AssertionError, LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another --out") from error
-
-
-def machine(device: torch.device) -> str:
-    """What a training time is worth: the device, and for a CPU its kind and the threads used."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type == "mps":
-        return "Apple GPU"
-    facts = getattr(torch.cpu, "get_capabilities", dict)()
-    threads = torch.get_num_threads()
-    return f"{facts.get('cpu_name') or platform.machine()} CPU, {threads} thread{'s' * (threads != 1)}"
-
-
-def stored_recipe(folder: Path) -> Recipe:
-    """The resolved recipe of a run; keys that were added to recipes since then have their defaults.
-
-    Raises:
-        UsageError: the folder is no run, or its recipe says what this version does not know.
-    """
-    state, path = folder / catalogue.STATE_FILE, folder / RECIPE_FILE
-    if not state.exists():
-        raise UsageError(f"{folder} is not a run: it has no state.safetensors", "name the folder of a training")
-    header = checkpoint.read_header(state)
-    try:
-        return parse(read(path) if path.exists() else header["recipe"])
-    except KeyError:
-        raise GancliError(
-            f"{folder} has no recipe.toml, nor does its state say what it was", "start a new run"
-        ) from None
-    except UsageError as error:
-        made = str(header.get("gancli", "unknown"))[:40]
-        if made != gancli.__version__:
-            hint = f"gancli {made} made this run and can go on with it; this is gancli {gancli.__version__}"
-        else:
-            hint = "correct it, or remove it: the state holds the recipe too"
-        raise UsageError(f"{path}: {error.message}", hint) from error
+    def _trim(self) -> None:
+        """Drop what was written after the state that the training continues from."""
+        rows = metrics_log.read_until(self.folder / METRICS_FILE, self.trainer.rounds)
+        self.world.barrier()
+        self.files.trim()
+        if self.world.first:
+            metrics_log.rewrite(self.folder / METRICS_FILE, rows)
+        self.evaluator.restore(rows)
+        self.monitor = health.replay(rows)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.shards.stream import Stream
-from gancli.data.types import Prepared
+from gancli.data.types import ImageSet
 from gancli.errors import GancliError
 from gancli.objectives.base import Batch
 from gancli.processes import ALONE, World
@@ -54,7 +54,7 @@ class ShardImages:
         self.stream, self.batch, self.device, self.world = stream, batch, device, world
         self._presenter = Presenter(batch, seed, device, limits, mirror, world)
         self.drawn = 0
-        self.held: dict[int, Future[Prepared]] = {}
+        self.held: dict[int, Future[ImageSet]] = {}
         self._order = ShardOrder(stream.counts, seed)
 
     def next(self) -> Batch:
@@ -93,15 +93,15 @@ class ShardImages:
         if self.held.keys() != set(wanted):
             self.held = {shard: future for shard, future in self.held.items() if shard in wanted}
             for shard in wanted:
-                self.held[shard] = self.held.get(shard) or self.stream.ask(shard)
+                self.held[shard] = self.held.get(shard) or self.stream.request(shard)
 
-    def _ready(self, shard: int) -> Prepared:
+    def _ready(self, shard: int) -> ImageSet:
         """A shard that is held, once it is decoded."""
         try:
             return self.held[shard].result()
         except GancliError:
             # It may have failed long ago, when it was not yet needed: the network may be back.
-            self.held[shard] = self.stream.ask(shard)
+            self.held[shard] = self.stream.request(shard)
             return self.held[shard].result()
 
 

@@ -67,4 +67,4 @@ def test_what_the_system_does_not_tell_is_a_dash():
     assert growth.exponent(points, "count", "own") is None
     table = growth._table("count", points, "Images").splitlines()
     assert table[2] == "| 1 | 0 | 1000000.00 | 50.00% | - | - | - |"
-    assert table[-1] == "Exponents: seconds per image +0.00, drawing +0.00, peak -, own memory -."
+    assert table[-1] == "Exponents: seconds per image +0.00, loading +0.00, peak -, private memory -."

@@ -47,7 +47,7 @@ def test_absent_data_are_a_word_and_not_an_error(monkeypatch: pytest.MonkeyPatch
     found = throughput.measure(True)
     assert found["cases"]["gan"] == {"absent": "mnist is not under $GANCLI_DATA"}
     assert "| gan | - | - | - | - | - (mnist is not under $GANCLI_DATA) |" in throughput.markdown(found)
-    assert "(found: -)" in throughput.markdown(found)
+    assert "(measured: -)" in throughput.markdown(found)
     assert "mnist is not under" in limit.markdown(limit.measure(True))
     assert quality.markdown(quality.measure(True)) == "Not measured: mnist is not under $GANCLI_DATA."
 
@@ -157,8 +157,8 @@ def test_the_picture_and_the_page_of_quality(tmp_path: Path) -> None:
     text = quality.markdown(found)
     assert "| 1 | **3** (2, 3, 9) | **30** (30) |" in text
     assert "| 5 | - | **3** (3) |" in text
-    assert "What gancli reaches in 1 min (3), the plain side reaches at 5 minutes." in text
-    assert "Not done yet: 2 pieces" in text
+    assert "gancli's FID after 1 min (3): the plain side reaches it at 5 minutes." in text
+    assert "Not measured yet: 2 points" in text
     quality.draw(found, tmp_path / "a" / "quality.png")
     assert (tmp_path / "a" / "quality.png").read_bytes().startswith(b"\x89PNG")
 

@@ -44,7 +44,7 @@ def test_a_collapse_is_explained_from_the_files(run_cli, run: Path) -> None:
 
 def test_json_is_one_document(run_cli, run: Path, home: Path) -> None:
     shown = json.loads(run_cli("doctor", "runs/r", "--json", "--out", "x.png").out)
-    assert shown["looks"] == 28
+    assert shown["previews"] == 28
     assert [finding["name"] for finding in shown["findings"]] == ["mode-collapse"]
     assert shown["findings"][0]["since"] == 1000
     assert shown["state"] == "running"
@@ -95,7 +95,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
     result = run_cli("doctor")
     assert result.code == 0
     assert result.out == (
-        "runs/new: quick on digits, 4 of 4 rounds, finished\n\nnothing wrong in 4 looks\n\n"
+        "runs/new: quick on digits, 4 of 4 rounds, finished\n\nnothing wrong in 4 previews\n\n"
         "runs/new/doctor.png  losses, probabilities, diversity and what was found\n"
     )
 

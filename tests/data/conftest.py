@@ -2,10 +2,10 @@
 
 import pytest
 
-from gancli.data import types
+from gancli.data import memory
 
 
 @pytest.fixture
 def never_resident(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every data set counts as larger than the memory."""
-    monkeypatch.setattr(types, "resident_limit", lambda: 0)
+    monkeypatch.setattr(memory, "resident_limit", lambda: 0)

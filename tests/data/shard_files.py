@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest_data import picture
 
-from gancli.data import load
-from gancli.data.shards import names, remote
+from gancli.data import load, paths
+from gancli.data.shards import remote
 from gancli.data.shards.stream import Stream
 
 
@@ -117,7 +117,7 @@ class Shelf:
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     """A server on this machine, from which plain http is allowed, and no pauses between tries."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(names, "SCHEMES", ("https", "http"))
+    monkeypatch.setattr(paths, "SCHEMES", ("https", "http"))
     monkeypatch.setattr(remote, "PAUSE", 0.0)
     shelf = Shelf()
     shelf.thread.start()

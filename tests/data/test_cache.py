@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest_data import noise, pack, picture, write
 
-from gancli.data import Skipped, cache, load, types
+from gancli.data import Skipped, cache, load, memory, types
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_larger_than_memory_is_mapped(pictures, never_resident):
 
 def test_mapped_and_resident_agree(pictures, monkeypatch):
     resident = load(str(pictures))
-    monkeypatch.setattr(types, "resident_limit", lambda: 0)
+    monkeypatch.setattr(memory, "resident_limit", lambda: 0)
     assert same(resident, load(str(pictures)))
 
 

@@ -302,12 +302,6 @@ def test_files_larger_than_any_image_are_not_read(bring, monkeypatch):
     assert (shades(data), data.skipped) == ([1], (Skipped("b.png", "larger than 0 MiB"),))
 
 
-def test_zip_with_too_many_entries(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MOST_FILES", 2)
-    path = pack(tmp_path / "a.zip", {f"{i}.png": picture(i) for i in range(3)})
-    assert refuse(path) == (f"'{path}' has 3 entries", "at most 2 are read")
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of POSIX")
 def test_links_pipes_and_loops(tmp_path):
     root = write(tmp_path / "set", {"a.png": picture(1)})

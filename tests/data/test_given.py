@@ -79,7 +79,7 @@ def test_several_names_are_read_in_their_order() -> None:
         paint(f"{name}.png", shade)
     given = read(["b.png", "a.png", "mine"], SHAPE, count=3)
     assert (given.names, shades(given)) == (("b", "a", "c"), [0, 1, 2])
-    assert [file.place for file in list_files(["b.png", "mine"])] == [Path(name) for name in (
+    assert [file.path for file in list_files(["b.png", "mine"])] == [Path(name) for name in (
         "b.png", "mine/c.png", "mine/d.png"
     )]  # fmt: skip
 

@@ -14,7 +14,7 @@ import torch
 from conftest_data import noise, picture, write
 from PIL import Image
 
-from gancli.data import cache, load, pixels, types
+from gancli.data import cache, load, memory, pixels
 from gancli.data.folder import files
 from gancli.training.batches import Images
 
@@ -147,11 +147,11 @@ def test_drawn_images_are_those_of_the_order(layout):
 
 @pytest.mark.parametrize("file", range(2))
 def test_a_container_may_hold_less_than_the_machine(tmp_path, monkeypatch, file):
-    monkeypatch.setattr(types, "CONTROL_GROUPS", ())
-    machine = types.resident_limit()
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", ())
+    machine = memory.resident_limit()
     groups = [tmp_path / "memory.max", tmp_path / "none"]
-    monkeypatch.setattr(types, "CONTROL_GROUPS", tuple(groups[file:] + groups[:file]))
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tuple(groups[file:] + groups[:file]))
     groups[0].write_text("max\n")
-    assert types.resident_limit() == machine
+    assert memory.resident_limit() == machine
     groups[0].write_text("4096\n")
-    assert types.resident_limit() == 1024
+    assert memory.resident_limit() == 1024

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from shard_files import Shelf, serving, shades, shades_of, stream
 
-from gancli.data import load
-from gancli.data.shards import index_file, names, remote
+from gancli.data import load, paths
+from gancli.data.shards import index_file, remote
 from gancli.data.shards.index_file import POOL
 from gancli.errors import GancliError, UsageError
 
@@ -55,7 +55,7 @@ def test_several_readers_share_a_cache(home, shelf):
     readers = [stream(name, size=(8, 8), channels=1) for _ in range(4)]
     for _ in range(3):
         shutil.rmtree(POOL.root)
-        futures = [reader.ask(number) for number in range(3) for reader in readers]
+        futures = [reader.request(number) for number in range(3) for reader in readers]
         found = [future.result(timeout=60).images[:, 0, 0, 0].tolist() for future in futures]
         assert found == [everything[6 * number : 6 * number + 6] for number in range(3) for _ in readers]
         del futures
@@ -102,9 +102,9 @@ def test_what_is_not_there(home, shelf):
 
 def test_nobody_answers(home, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(names, "SCHEMES", ("http",))
+    monkeypatch.setattr(paths, "SCHEMES", ("http",))
     monkeypatch.setattr(remote, "PAUSE", 0.0)
-    with pytest.raises(GancliError, match=r"cannot be had: .*refused, tried 5 times"):
+    with pytest.raises(GancliError, match=r"cannot be downloaded: .*refused, tried 5 times"):
         load("http://127.0.0.1:9/a.tar")
 
 
@@ -124,7 +124,7 @@ def test_shards_are_no_larger_than_the_index_says(home, shelf):
     index_file.write_index(home / "s", None, lambda *_: None)
     name = put(shelf, home / "s")
     shelf.files["set/train-000000.tar"] += bytes(10)
-    with pytest.raises(GancliError, match=r"train-000000\.tar' has more than"):
+    with pytest.raises(GancliError, match=r"train-000000\.tar' cannot be downloaded: it has more than"):
         load(name)
 
 
@@ -135,7 +135,7 @@ def test_shards_have_the_bytes_that_the_index_says(home, shelf):
     data = bytearray(shelf.files["set/train-000000.tar"])
     data[600] ^= 1
     shelf.files["set/train-000000.tar"] = bytes(data)
-    with pytest.raises(GancliError, match=r"train-000000\.tar' is damaged, or is not what its index tells of"):
+    with pytest.raises(GancliError, match=r"train-000000\.tar' is damaged, or is not the file of its index"):
         load(name)
     assert not list(POOL.root.glob("raw-*"))
 
@@ -143,7 +143,7 @@ def test_shards_have_the_bytes_that_the_index_says(home, shelf):
 def test_an_index_that_does_not_know_a_shard(home, shelf):
     shades(home / "s", [3, 2])
     index_file.write_index(home / "s", None, lambda *_: None)
-    with pytest.raises(UsageError, match=r"does not know 'train-000002\.tar'"):
+    with pytest.raises(UsageError, match=r"does not list 'train-000002\.tar'"):
         load(put(shelf, home / "s"))
 
 
@@ -154,7 +154,7 @@ def test_a_lost_network_takes_the_index_of_last_time(home, shelf, caplog):
     first = shades_of(name, size=(8, 8), channels=1)
     shelf.breaks, shelf.ranges = 1000, False
     assert shades_of(name, size=(8, 8), channels=1) == first
-    assert "the index of last time is taken" in caplog.text
+    assert "the index that was downloaded before is used" in caplog.text
 
 
 def test_shards_that_changed_where_they_lie_are_looked_into_anew(home, shelf):
@@ -165,7 +165,7 @@ def test_shards_that_changed_where_they_lie_are_looked_into_anew(home, shelf):
     put(shelf, home / "s")
     for path in POOL.root.glob("raw-*"):
         path.unlink()  # as when they had no room any more
-    with pytest.raises(GancliError, match=r"the shard 'train-000002\.tar' is not what it was"):
+    with pytest.raises(GancliError, match=r"the shard 'train-000002\.tar' has changed"):
         old.get(2)
     assert shades_of(name, size=(8, 8), channels=1) == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9]]
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from gancli.data import load
 from gancli.data.pairs.degradations import parse
-from gancli.data.pairs.sources import load_with_sources, place, title
+from gancli.data.pairs.sources import absolute, load_with_sources, title
 from gancli.errors import UsageError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -126,7 +126,11 @@ def test_faults_say_what_to_type_instead(tmp_path, monkeypatch):
     write(tmp_path / "c", {"0.png": picture(0), "0.jpg": picture(1, kind="JPEG")})
     write(tmp_path / "odd", {"0.png": picture(0, (8, 9))})
     cases = [
-        (("digits", "mosaik"), "data.source = 'mosaik' is neither a way to make sources nor", "did you mean 'mosaic'?"),
+        (
+            ("digits", "mosaik"),
+            "data.source = 'mosaik' is neither a degradation, a style, split, nor",
+            "did you mean 'mosaic'?",
+        ),
         (("a", "b"), "'a' alone has 1, 2, 3, 4, 5 and 3 more; 'b' alone has z", "data.paired=false"),
         (("a", "digits"), "pairs are files of the same name, and 'digits' has no files", "data.paired=false"),
         (("c", "c"), "'c' has both '0.jpg' and '0.png'", "rename"),
@@ -145,10 +149,10 @@ def test_faults_say_what_to_type_instead(tmp_path, monkeypatch):
 def test_a_recipe_keeps_names_and_the_place_of_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "b", {"0.png": picture(0)})
-    assert [place(source) for source in ("", "mosaic:8", "inverted", "split", "mnist")] == [
+    assert [absolute(source) for source in ("", "mosaic:8", "inverted", "split", "mnist")] == [
         "", "mosaic:8", "inverted", "split", "mnist"
     ]  # fmt: skip
-    assert place("b") == str(tmp_path / "b")
+    assert absolute("b") == str(tmp_path / "b")
     # What is passed on tells no place, and a folder is not taken for the degradation of its name.
     told = [title(source) for source in (str(tmp_path / "b"), "/home/me/mask", "/home/me/b.zip", "mask:0.4", "")]
     assert told == ["b/", "mask/", "b.zip", "mask:0.4", ""]

@@ -11,8 +11,8 @@ import pytest
 
 from gancli.data import DATASETS, web
 from gancli.data.builtin import download
-from gancli.data.builtin.download import FetchError
-from gancli.errors import GancliError
+from gancli.data.web import WebError
+from gancli.errors import GancliError, UsageError
 
 
 class Answers(urllib.request.HTTPSHandler):
@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch):
 )
 def test_other_addresses_are_not_opened(serve, url: str) -> None:
     answers = serve({})
-    with pytest.raises(urllib.error.URLError, match="is not an address over https"):
+    with pytest.raises(UsageError, match="is not fetched: only https is"):
         web.open_https(url, 1.0)
     assert answers.asked == []
 
@@ -62,7 +62,7 @@ def test_other_addresses_are_not_opened(serve, url: str) -> None:
 @pytest.mark.parametrize("target", ["http://a.org/x", "file:///etc/passwd", "ftp://a.org/x", "http://127.0.0.1/x"])
 def test_a_redirection_leads_nowhere_else(serve, status: int, target: str) -> None:
     answers = serve({"https://a.org/start": (status, target)})
-    with pytest.raises(urllib.error.URLError):
+    with pytest.raises((UsageError, urllib.error.URLError)):
         web.open_https("https://a.org/start", 1.0)
     assert answers.asked == ["https://a.org/start"]
 
@@ -83,7 +83,7 @@ GOOD = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def remote(url: str, md5: str = GOOD) -> download.Remote:
-    return download._plain((url,), md5, "part/file.bin")
+    return download.Remote((url,), md5, {"file.bin": "part/file.bin"})
 
 
 def nothing(*_: object) -> None: ...
@@ -99,35 +99,36 @@ def test_a_whole_file_is_put_in_its_place(serve, tmp_path: Path) -> None:
     ("page", "says"),
     [
         (b"other", "is damaged"),
-        ((302, "http://a.org/other"), "is not an address over https"),
-        ((302, "file:///etc/passwd"), "is not an address over https|redirection|Found|said"),
+        ((302, "http://a.org/other"), "is not fetched: only https is"),
+        ((302, "file:///etc/passwd"), "is not fetched: only https is|redirection|Found|said"),
         ((404, ""), "answers 404"),
     ],
 )
 def test_whatever_else_comes_leaves_nothing(serve, tmp_path: Path, page, says: str) -> None:
     serve({"https://a.org/file.bin": page})
-    with pytest.raises(FetchError, match=says):
+    with pytest.raises(WebError, match=says):
         download._fetch_one(remote("https://a.org/file.bin"), tmp_path, nothing)
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_more_than_was_agreed_on_is_not_taken(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_LARGEST", 1000)
-    monkeypatch.setattr(download, "_BLOCK", 100)
+    monkeypatch.setattr(web, "_BLOCK", 100)
     serve({"https://a.org/file.bin": bytes(100_000)})
-    with pytest.raises(FetchError, match="sends more than"):
+    with pytest.raises(WebError, match="it has more than 1,000 bytes"):
         download._fetch_one(remote("https://a.org/file.bin"), tmp_path, nothing)
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_disk_that_fails_leaves_nothing(serve, tmp_path: Path) -> None:
+def test_a_disk_that_fails_leaves_nothing(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve({"https://a.org/file.bin": b""})
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(download, "_unpack", fail)
     with pytest.raises(OSError, match="No space left"):
-        download._fetch_one(download.Remote(("https://a.org/file.bin",), GOOD, ("x",), fail), tmp_path, nothing)
+        download._fetch_one(remote("https://a.org/file.bin"), tmp_path, nothing)
     assert list(tmp_path.rglob("*")) == []
 
 

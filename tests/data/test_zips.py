@@ -33,7 +33,6 @@ def bring(tmp_path: Path):
     [
         ("a name that leaves", "has an entry that leaves the archive: '../a.png'"),
         ("a name from the root", "has an entry that leaves the archive: '/a.png'"),
-        ("ten million entries, as it claims", "has 10,000,000 entries"),
         ("no directory", "is a broken zip"),
         ("nothing", "is a broken zip"),
     ],
@@ -75,26 +74,20 @@ def test_an_entry_twice_counts_once(tmp_path: Path) -> None:
     assert load(str(tmp_path / "x.zip")).images[:, 0, 0, 0].tolist() == [2]
 
 
-def test_a_directory_longer_than_it_claims_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_entries_that_it_claims_does_not_matter(tmp_path: Path) -> None:
     path = pack(tmp_path / "x.zip", {f"{n}.png": picture(n) for n in range(9)})
     raw = bytearray(path.read_bytes())
     end = raw.rfind(b"PK\5\6")
     raw[end + 8 : end + 12] = b"\1\0\1\0"  # "one entry"
     path.write_bytes(raw)
     assert len(load(str(path)).images) == 9
-    monkeypatch.setattr(files, "MOST_FILES", 5)
-    with pytest.raises(UsageError, match="has 9 entries"):
+
+
+def test_a_large_directory_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pack(tmp_path / "x.zip", {f"{n}.png": picture(n) for n in range(9)})
+    monkeypatch.setattr(files, "LARGEST_DIRECTORY", 300)
+    with pytest.raises(UsageError, match="is a broken zip: its directory has more than"):
         load(str(path))
-
-
-def test_it_is_refused_before_python_reads_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> None:
-        raise AssertionError("the directory was read")
-
-    monkeypatch.setattr(zipfile, "ZipFile", never)
-    (tmp_path / "x.zip").write_bytes(MADE["ten million entries, as it claims"])
-    with pytest.raises(UsageError, match="has 10,000,000 entries"):
-        files.Zip(tmp_path / "x.zip")
 
 
 def test_large_entries_are_read_as_far_as_they_are_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def test_every_network_learns_and_labels_are_read_only_where_they_should(model: 
 
 
 def test_data_without_classes_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"'cgan' is told classes, and digits has none"):
+    with pytest.raises(UsageError, match=r"'cgan' is class-conditional, and digits has no classes"):
         tiny(model="cgan", data={"only_class": "3"})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from thin import fold
 from tiny import CPU, Silent, dataset, tiny
 
 from gancli import checkpoint
@@ -51,12 +52,12 @@ def test_a_judged_training_is_the_same_to_the_bit(tmp_path, model: str) -> None:
     assert "evaluation" not in checkpoint.read_header(tmp_path / "plain" / "model.safetensors")
 
 
-def test_the_watch_takes_no_notice_of_evaluations() -> None:
+def test_the_health_monitor_takes_no_notice_of_evaluations() -> None:
     rows = [{"round": n, "loss/generator": 1.0, health.KEY: {}} for n in (1, 2, 3)]
     evaluation = {"round": 2, health.EVALUATION: {"results": {"fid": {"value": 3.0}}}}
     among = [rows[0], evaluation, *rows[1:], {**evaluation, "round": 3}]
-    assert health.fold(among) == health.fold(rows)
-    assert health.replay(among).looks == 3
+    assert fold(among) == fold(rows)
+    assert health.replay(among).previews == 3
 
 
 def test_figures_come_before_round_one_every_so_many_images_and_at_the_end(tmp_path) -> None:
@@ -188,7 +189,7 @@ def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(run.trainer, "round", one_second)
     run.train(Silent())
-    assert (run.seconds, run.evaluator.seconds) == (8, 400)
+    assert (run.files.seconds, run.evaluator.seconds) == (8, 400)
     assert [row["seconds"] for row in rows_of(tmp_path / "r")] == [0, 3, 6, 8]
     assert read_metrics(tmp_path / "r" / "metrics.jsonl")[-2]["images_per_second"] == 12
 
@@ -225,9 +226,9 @@ def test_an_evaluation_that_fails_later_does_not_end_the_training(tmp_path, monk
     assert checkpoint.read_header(tmp_path / "r" / "best.safetensors")["rounds"] == 0
 
 
-def test_weights_that_are_no_numbers_are_left_to_the_watch(tmp_path) -> None:
+def test_weights_that_are_no_numbers_are_left_to_the_monitor(tmp_path) -> None:
     run = judged(tmp_path / "r", tiny(50), Settings(0.012))
-    run.evaluator.look(run.folder, run.trainer, run.dataset, False, lambda: False)
+    run.evaluator.run_if_due(run.folder, run.trainer, run.dataset, False, lambda: False)
     with torch.no_grad():
         next(run.trainer.published.parameters()).fill_(float("nan"))
         next(run.trainer.generator.parameters()).fill_(float("nan"))
@@ -241,7 +242,7 @@ def test_going_back_undoes_evaluations_but_keeps_the_best(tmp_path) -> None:
     tensors, plain = checkpoint.flatten({**healthy, "before": None})
     with pytest.raises(Interrupted):
         run.train(Silent(), lambda: run.trainer.rounds == 7)
-    run._take(tensors, {"state": plain, "device": "cpu"})
+    run.files._apply(tensors, {"state": plain, "device": "cpu"})
     run._trim()
     assert [row["round"] for row in rows_of(tmp_path / "r")] == [0]
     run.train(Silent())

@@ -1,9 +1,10 @@
-"""The watch: every failure is provoked by a recipe made for it, and seen."""
+"""The health monitor: every failure is provoked by a recipe made for it, and seen."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+from thin import fold
 from tiny import CPU, Silent
 
 from gancli import checkpoint, recipe
@@ -84,25 +85,25 @@ def provoked(name: str, *more: str, rounds: int | None = None) -> Recipe:
     return recipe.parse(recipe.override(recipe.merge(table, fixed), [*settings, *more]))
 
 
-def watched(made: Recipe) -> list[dict[str, Any]]:
+def monitored(made: Recipe) -> list[dict[str, Any]]:
     """The lines that a run of this recipe would write, without its files."""
     digits = load("digits")
     trainer = Trainer(made, digits, CPU)
-    preview, watch, rows = Preview(trainer, digits), health.Watch(), []
+    preview, monitor, rows = Preview(trainer, digits), health.HealthMonitor(), []
     rounds = made.training.rounds or 1
     for number in range(1, rounds + 1):
         trainer.round()
         if number % (rounds // 40) == 0:
-            row = {"round": number, **trainer.means(), **preview.figures(), health.KEY: {}}
-            watch.see(row)
-            row[health.KEY] = {finding.name: finding.text for finding in watch.active.values()}
+            row = {"round": number, **trainer.means(), **preview.statistics(), health.KEY: {}}
+            monitor.observe(row)
+            row[health.KEY] = {finding.name: finding.text for finding in monitor.active.values()}
             rows.append(row)
     return rows
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_failure_is_seen_while_it_happens(name: str) -> None:
-    rows = watched(provoked(name))
+    rows = monitored(provoked(name))
     seen = [row["round"] for row in rows if name in row[health.KEY]]
     assert seen, [(row["round"], row[health.KEY]) for row in rows if row[health.KEY]]
     first = next(finding for finding in health.replay(rows).found if finding.name == name)
@@ -112,7 +113,7 @@ def test_each_failure_is_seen_while_it_happens(name: str) -> None:
     assert first.meaning
 
 
-def look(number: int, **figures: float) -> dict[str, Any]:
+def preview(number: int, **figures: float) -> dict[str, Any]:
     usual = {"probability/real": 0.6, "probability/fake": 0.4, "loss/discriminator": 1.2, "loss/generator": 0.8}
     usual |= {"gradient/generator": 1.0, "diversity": 0.9, "nearest": 0.8, "noise": 0.1, "change": 0.5}
     return {"round": number, **usual, **figures, health.KEY: {}}
@@ -123,36 +124,36 @@ def names(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_healthy_course_raises_nothing() -> None:
-    assert names([look(number) for number in range(100, 10_000, 100)]) == []
+    assert names([preview(number) for number in range(100, 10_000, 100)]) == []
 
 
 def test_a_failure_must_last_and_may_pass() -> None:
-    good = [look(number) for number in range(100, 1000, 100)]
-    bad = [look(number, diversity=0.1) for number in range(1000, 1500, 100)]
-    assert names([*good, *bad[:2], look(1200)]) == []
-    (found,) = health.replay([*good, *bad, look(1500)]).found
+    good = [preview(number) for number in range(100, 1000, 100)]
+    bad = [preview(number, diversity=0.1) for number in range(1000, 1500, 100)]
+    assert names([*good, *bad[:2], preview(1200)]) == []
+    (found,) = health.replay([*good, *bad, preview(1500)]).found
     assert (found.name, found.since, found.round, found.until) == ("mode-collapse", 1000, 1200, 1500)
     assert found.text == "samples differ 10 % as much as the data's images do, after 90 %"
 
 
 def test_a_slow_start_is_no_collapse_but_never_rising_is() -> None:
-    rising = [look(number, diversity=min(0.9, 0.1 + number / 10_000)) for number in range(100, 6000, 100)]
+    rising = [preview(number, diversity=min(0.9, 0.1 + number / 10_000)) for number in range(100, 6000, 100)]
     assert names(rising) == []
-    flat = [look(number, diversity=0.05) for number in range(100, 3000, 100)]
+    flat = [preview(number, diversity=0.05) for number in range(100, 3000, 100)]
     assert names(flat) == ["mode-collapse"]
 
 
 def test_a_few_pictures_repeated_are_a_collapse() -> None:
-    assert names([look(number, nearest=0.8) for number in range(100, 1000, 100)]) == []
-    repeated = [look(number, nearest=0.01) for number in range(1000, 1500, 100)]
-    assert names([*(look(number) for number in range(100, 1000, 100)), *repeated]) == ["mode-collapse"]
+    assert names([preview(number, nearest=0.8) for number in range(100, 1000, 100)]) == []
+    repeated = [preview(number, nearest=0.01) for number in range(1000, 1500, 100)]
+    assert names([*(preview(number) for number in range(100, 1000, 100)), *repeated]) == ["mode-collapse"]
 
 
 @pytest.mark.parametrize("absent", ["probability/", "diversity", "gradient/"])
 def test_a_rule_needs_its_figures(absent: str) -> None:
     worst = {"probability/real": 1.0, "probability/fake": 0.0, "loss/discriminator": 0.0, "diversity": 0.0}
-    first = look(1)
-    rows = [first, *(look(n, **worst, **{"gradient/generator": 0.0}) for n in range(100, 6000, 100))]
+    first = preview(1)
+    rows = [first, *(preview(n, **worst, **{"gradient/generator": 0.0}) for n in range(100, 6000, 100))]
     rows = [{name: value for name, value in row.items() if not name.startswith(absent)} for row in rows]
     gone = {
         "probability/": {"vanishing-gradient", "discriminator-wins", "mode-collapse"},
@@ -170,16 +171,10 @@ def test_a_critic_has_collapses_and_an_autoencoder_has_none() -> None:
     assert names([{**line, "loss/reconstruction": 0.5} for line in lines]) == ["still-noise"]
 
 
-def test_lines_between_looks_count_by_their_rounds() -> None:
-    rows = [look(100), {"round": 190, "loss/discriminator": 1.0}, look(200, **{"loss/discriminator": 2.0})]
-    assert health.fold(rows)[-1]["loss/discriminator"] == pytest.approx(1.1)
-    assert len(health.fold(rows)) == 2
-
-
-def test_a_run_without_looks_is_judged_all_the_same() -> None:
-    rows = [look(number, diversity=0.9 if number < 500 else 0.1) for number in range(100, 1500, 100)]
-    old = [{name: value for name, value in row.items() if name != health.KEY} for row in rows]
-    assert names(old) == names(rows) == ["mode-collapse"]
+def test_rows_between_previews_count_by_their_rounds() -> None:
+    rows = [preview(100), {"round": 190, "loss/discriminator": 1.0}, preview(200, **{"loss/discriminator": 2.0})]
+    assert fold(rows)[-1]["loss/discriminator"] == pytest.approx(1.1)
+    assert len(fold(rows)) == 2
 
 
 def start(folder: Path, name: str, policy: str, *more: str, rounds: int | None = None) -> Run:
@@ -197,7 +192,7 @@ def test_stop_saves_and_says_why(tmp_path) -> None:
     rows = read_metrics(tmp_path / "r" / "metrics.jsonl")
     assert (rows[-1]["round"], rows[-1][health.STOPPED]) == (there, "discriminator-wins")
     assert list(rows[-1]) == ["round", "images", "seconds", "images_per_second", health.STOPPED]
-    assert [finding.to_dict() for finding in health.replay(rows).found] == [f.to_dict() for f in run.watch.found]
+    assert [finding.to_dict() for finding in health.replay(rows).found] == [f.to_dict() for f in run.monitor.found]
     again = start(tmp_path / "r", "discriminator-wins", "stop")  # who goes on does so knowingly
     with pytest.raises(Interrupted):
         again.train(Silent(), lambda: again.trainer.rounds > there + 5)
@@ -205,7 +200,7 @@ def test_stop_saves_and_says_why(tmp_path) -> None:
     assert [row["round"] for row in rows if health.STOPPED in row] == [there]
     assert rows[-1]["round"] > there
     assert health.STOPPED not in rows[-1]
-    assert names(rows) == [finding.name for finding in again.watch.found]
+    assert names(rows) == [finding.name for finding in again.monitor.found]
 
 
 def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tmp_path) -> None:
@@ -218,12 +213,12 @@ def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tm
     whole = begin("whole")
     with pytest.raises(GancliError, match="training diverged"):
         whole.train(Silent())
-    assert [back["because"] for back in whole.rollbacks] == ["not-a-number"] * 3
-    assert all(back["to"] < back["from"] for back in whole.rollbacks)
+    assert [back["because"] for back in whole.files.rollbacks] == ["not-a-number"] * 3
+    assert all(back["to"] < back["from"] for back in whole.files.rollbacks)
     assert whole.trainer.optimizers["discriminator"].param_groups[0]["lr"] == 0.3 / 8
     rows = read_metrics(tmp_path / "whole/metrics.jsonl")
     assert [row[health.ROLLBACK] for row in rows if health.ROLLBACK in row][-1] == {
-        **whole.rollbacks[-1],
+        **whole.files.rollbacks[-1],
         "scale": 0.125,
     }
     assert "not-a-number" in rows[-1][health.KEY]
@@ -239,13 +234,13 @@ def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tm
         except GancliError:
             break
     assert _attempt > 5
-    assert parts.rollbacks == whole.rollbacks
+    assert parts.files.rollbacks == whole.files.rollbacks
     for name in ("model.safetensors", "samples/00000001.png"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 METRICS = sorted((Path(__file__).parent / "metrics").glob("*.jsonl"))
-"""Complete trainings of the zoo's models, made by thin.py: one line a look."""
+"""Complete trainings of the zoo's models, made by thin.py: one row a preview."""
 
 
 @pytest.mark.parametrize("path", METRICS, ids=lambda path: path.stem)

@@ -1,9 +1,9 @@
-"""What the watch is told of pictures."""
+"""Statistics of previews for the health monitor."""
 
 import torch
 
 from gancli.data import load
-from gancli.runs.image_stats import compare
+from gancli.runs.previews import compare
 
 
 def digits(first: int, count: int = 64) -> torch.Tensor:

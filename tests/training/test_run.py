@@ -14,7 +14,10 @@ from gancli import checkpoint
 from gancli.data import load
 from gancli.errors import GancliError, UsageError
 from gancli.processes import World
-from gancli.runs.run import Interrupted, Run, _fitted, read_metrics, stored_recipe
+from gancli.runs.metrics_log import read_metrics
+from gancli.runs.previews import shrunk
+from gancli.runs.run import Interrupted, Run
+from gancli.runs.state import stored_recipe
 
 MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samples", "samples.png", "training.gif"}
 MADE |= {"discriminator.safetensors", "state.safetensors"}
@@ -149,8 +152,8 @@ def test_a_finished_run_makes_missing_pictures_and_nothing_else(tmp_path) -> Non
 
 def test_large_images_make_frames_that_fit(tmp_path) -> None:
     images = torch.randint(0, 256, (64, 3, 300, 200), dtype=torch.uint8)
-    assert _fitted(images, 1024).shape == (64, 3, 128, 85)
-    assert _fitted(images, 4096) is images
+    assert shrunk(images, 1024).shape == (64, 3, 128, 85)
+    assert shrunk(images, 4096) is images
 
 
 def test_every_save_has_a_row_with_a_rate(tmp_path) -> None:
@@ -179,7 +182,7 @@ def test_going_on_with_other_threads_is_said(tmp_path) -> None:
     run(tmp_path / "r", tiny())
     torch.set_num_threads(2)
     note = run(tmp_path / "r", tiny()).note
-    assert note == ("saved on cpu with 1 threads, going on with cpu and 2: the rest will differ in the last bits")
+    assert note == ("saved on cpu with 1 threads, resuming on cpu with 2: from here on results differ by rounding")
 
 
 @pytest.mark.parametrize("damage", ["dataset", "seconds", "state"])
@@ -231,18 +234,18 @@ def test_going_on_on_another_kind_of_device(tmp_path) -> None:
         return one.note, one.trainer.noise.get_state()
 
     (note, state), (_, same) = drawn(), drawn()
-    assert note == "saved on cuda with 1 threads, going on with cpu and 1: from here on other random numbers are drawn"
+    assert note == "saved on cuda with 1 threads, resuming on cpu with 1: from here on other random numbers are drawn"
     assert torch.equal(state, same)
     assert not torch.equal(state, whole.trainer.noise.get_state())
 
 
 def test_one_of_several_processes_takes_the_first_ones_figures(tmp_path, monkeypatch) -> None:
     class Second(World):
-        def tell(self, document: Any) -> Any:
+        def broadcast(self, document: Any) -> Any:
             assert document is None
             return {"diversity": 0.25}
 
     one = run(tmp_path / "r", tiny())
     monkeypatch.setattr(one, "world", Second(1, 2))
-    monkeypatch.setattr(one, "samples", None)
-    assert one._sample(Silent()) == {"diversity": 0.25}
+    monkeypatch.setattr(one.preview, "images", None)
+    assert one._preview(Silent()) == {"diversity": 0.25}

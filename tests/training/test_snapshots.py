@@ -8,7 +8,8 @@ from tiny import CPU, Silent, dataset, left, run, tiny
 
 from gancli import checkpoint
 from gancli.errors import GancliError
-from gancli.runs.run import Diverged, Interrupted, Run
+from gancli.runs.health import Diverged
+from gancli.runs.run import Interrupted, Run
 from gancli.zoo import catalogue
 
 
@@ -43,10 +44,10 @@ def test_how_many_are_kept_is_remembered(tmp_path) -> None:
         one.train(Silent(), lambda: one.trainer.rounds == 5)
     assert snapshots(tmp_path / "r") == [4, 5]
     rest = run(tmp_path / "r", tiny(9))
-    assert rest.keep == 2
+    assert rest.files.keep == 2
     rest.train(Silent())
     assert snapshots(tmp_path / "r") == [8, 9]
-    assert Run(tmp_path / "r", tiny(9), dataset(tiny(9)), CPU, keep=0).keep == 0
+    assert Run(tmp_path / "r", tiny(9), dataset(tiny(9)), CPU, keep=0).files.keep == 0
 
 
 def test_an_older_model_goes_only_when_the_newer_is_whole(tmp_path, monkeypatch) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from gancli.errors import GancliError
 from gancli.model import discriminator_of
 from gancli.runs import health, metrics_log
 from gancli.runs.doctor import examine
+from gancli.runs.health import Unhealthy
 from gancli.runs.metrics_log import read_metrics
 from gancli.runs.periodic_evaluation import Settings, stored_settings
-from gancli.runs.run import Interrupted, Unhealthy
+from gancli.runs.run import Interrupted
 from gancli.training.optimizers import check_state
 
 ANYTHING = st.recursive(
@@ -87,15 +87,16 @@ def test_endless_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_metrics(tmp_path / "metrics.jsonl")
 
 
-@pytest.mark.parametrize("looks", [True, False])
-def test_hundreds_of_thousands_of_lines_do_not_hold_anybody_up(tmp_path: Path, looks: bool) -> None:
-    more = {"health": {}} if looks else {}
-    row = {"loss/generator": 0.5, "loss/discriminator": 0.01, "probability/real": 0.99, "probability/fake": 0.01}
-    write(tmp_path, [{"round": n, "gradient/generator": 0.1, **row, **more} for n in range(10_000)])
-    start = time.perf_counter()
-    watch = health.replay(read_metrics(tmp_path / "metrics.jsonl"))
-    assert 0 < watch.looks <= health.MOST_LOOKS
-    assert time.perf_counter() - start < 30
+def test_hundreds_of_thousands_of_rows_are_not_all_checked(tmp_path: Path) -> None:
+    row = {
+        "health": {},
+        "loss/generator": 0.5,
+        "loss/discriminator": 0.01,
+        "probability/real": 0.99,
+        "probability/fake": 0.01,
+    }
+    write(tmp_path, [{"round": n, "gradient/generator": 0.1, **row} for n in range(10_000)])
+    assert health.replay(read_metrics(tmp_path / "metrics.jsonl")).previews == health.MOST_PREVIEWS
 
 
 WHOLE = {"protocols": {}, "every": 1, "best_by": None, "images": 100}
@@ -180,9 +181,9 @@ def test_a_healthy_state_is_held_to_the_same(tmp_path: Path) -> None:
     tensors, header = checkpoint.read(tmp_path / "r" / "healthy.safetensors")
     _set(header, "1", "rounds")
     checkpoint.write(tmp_path / "r" / "healthy.safetensors", tensors, header)
-    finding = health.Finding("mode-collapse", 1, 1, "alike", "halve the rates")
-    with pytest.raises(GancliError, match=r"healthy.safetensors does not fit its recipe: its counters are none"):
-        again._go_back(Unhealthy(finding, "collapsed"), Silent())
+    finding = health.Finding("mode-collapse", 1, 1, "alike")
+    with pytest.raises(GancliError, match=r"healthy.safetensors does not fit its recipe: its counters are not valid"):
+        again._roll_back(Unhealthy(finding, "collapsed"), Silent())
 
 
 def test_an_honest_state_is_taken(left: tuple[Path, dict, dict]) -> None:

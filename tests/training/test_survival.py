@@ -1,5 +1,6 @@
 """Run folders after what happens to machines: full disks, lost folders, wrong clocks, numbers that are none."""
 
+import errno
 import os
 import shutil
 import sys
@@ -14,7 +15,8 @@ from tiny import CPU, Silent, dataset, left, run, tiny
 from gancli import checkpoint
 from gancli.lock import FILE, Taken, holder
 from gancli.runs.metrics_log import read_metrics
-from gancli.runs.run import CANDIDATE_FILE, HEALTHY_FILE, Interrupted, Run
+from gancli.runs.run import Interrupted, Run
+from gancli.runs.state import CANDIDATE_FILE, HEALTHY_FILE, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
@@ -183,18 +185,18 @@ def test_two_that_make_one_folder(tmp_path, monkeypatch) -> None:
             Run(tmp_path / "r", tiny(3), dataset(tiny(3)), CPU)
         refused.append(error.value)
 
-    real = Run._create
-    monkeypatch.setattr(Run, "_create", lambda self: (second(), real(self)))
+    real = RunFiles.create
+    monkeypatch.setattr(RunFiles, "create", lambda self, healthy: (second(), real(self, healthy)))
     run(tmp_path / "r", tiny(3)).train(Silent())
     assert refused[0].message.startswith(f"{tmp_path / 'r'} is being trained by process ")
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
 def test_a_training_that_fails_to_begin_leaves_nothing(tmp_path, monkeypatch) -> None:
-    def fail(self: Run) -> None:
+    def fail(self: RunFiles, healthy: bool) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr(Run, "_create", fail)
+    monkeypatch.setattr(RunFiles, "create", fail)
     with pytest.raises(OSError, match="no"):
         run(tmp_path / "r", tiny(3))
     assert not list(tmp_path.iterdir())
@@ -212,9 +214,9 @@ def test_a_bare_resume_leaves_a_running_training_alone(run_cli, home: Path) -> N
 
 def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError("not supported")
+        raise OSError(errno.ENOTSUP, "not supported")
 
-    monkeypatch.setattr("gancli.lock._lock", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     one = run(tmp_path / "r", tiny(3))
     assert one.note == "this file system cannot lock: see that nobody else trains here"
     one.train(Silent())

@@ -1,18 +1,20 @@
 """Runs that another version of gancli made: gone on with, or refused by name."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tiny import Silent, left, run, tiny
 
-from gancli import checkpoint, recipe
+from gancli import __version__, checkpoint, recipe
 from gancli.errors import GancliError, UsageError
 from gancli.lock import holder
 from gancli.runs.health import KEY
 from gancli.runs.metrics_log import read_metrics
-from gancli.runs.run import Interrupted, stored_recipe
+from gancli.runs.run import Interrupted
+from gancli.runs.state import stored_recipe
 from gancli.zoo import catalogue
 
 
@@ -85,8 +87,6 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_this_version_does_not_know_is_refused_by_name(old: Path, run_cli, name: str) -> None:
-    from gancli import __version__
-
     change, message = FOREIGN[name]
     edit(old, change)
     before = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
@@ -94,7 +94,7 @@ def test_what_this_version_does_not_know_is_refused_by_name(old: Path, run_cli, 
     assert refused.code == 2
     assert refused.err.startswith(f"error: {old / 'recipe.toml'}: ")
     assert message in refused.err
-    hint = f"hint: gancli 0.0.1 made this run and can go on with it; this is gancli {__version__}\n"
+    hint = f"hint: gancli 0.0.1 made this run and can resume it; this is gancli {__version__}\n"
     assert refused.err.endswith(hint)
     of_version(old, __version__)
     assert run_cli("train", "--resume", old).err.endswith(
@@ -104,14 +104,46 @@ def test_what_this_version_does_not_know_is_refused_by_name(old: Path, run_cli, 
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-@pytest.mark.parametrize(("number", "hint"), [(2, "bring gancli up to date"), (None, "start a new run with another")])
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (3, "bring gancli up to date, or start a new run"),
+        (None, "finish it with gancli 0.0.1, or start a new run with another --out; its model can still be used"),
+    ],
+)
 def test_a_state_of_another_format(old: Path, number: int | None, hint: str) -> None:
     kept, header = checkpoint.read(old / catalogue.STATE_FILE)
     checkpoint.write(old / catalogue.STATE_FILE, kept, {**header, "format": number})
-    with pytest.raises(GancliError, match=f"has the format {number}, and this is gancli") as refused:
-        run(old, tiny(5))
-    assert refused.value.hint.startswith(hint)
-    assert holder(old) is None
+    for resume in (lambda: run(old, tiny(5)), lambda: stored_recipe(old)):
+        with pytest.raises(GancliError) as refused:
+            resume()
+        assert refused.value.message == (
+            f"{old / catalogue.STATE_FILE}: gancli 0.0.1 wrote it in format {number}, "
+            f"and gancli {__version__} resumes format 2"
+        )
+        assert refused.value.hint == hint
+        assert holder(old) is None
+
+
+VERSION_0_1 = Path(__file__).parent / "run-0.1"
+"""A run that gancli 0.1.0 made and was stopped in: ``gancli train digits --model mlp-gan --rounds 5`` and ``--set
+networks.generator.hidden=[2] networks.discriminator.hidden=[2] latent.dim=2 training.batch=4 training.samples=2``."""
+
+
+def test_a_run_of_version_0_1_is_not_resumed_and_can_still_be_used(run_cli, home: Path) -> None:
+    shutil.copytree(VERSION_0_1, home / "r")
+    before = {path: path.read_bytes() for path in (home / "r").rglob("*") if path.is_file()}
+    for command in (["train", "--resume", "r"], ["train", "digits", "--out", "r"]):
+        refused = run_cli(*command)
+        assert refused.code == 1
+        assert refused.err == (
+            f"error: r/state.safetensors: gancli 0.1.0 wrote it in format 1, and gancli {__version__} resumes "
+            "format 2\n\nhint: finish it with gancli 0.1.0, or start a new run with another --out; "
+            "its model can still be used\n"
+        )
+    assert {path: path.read_bytes() for path in (home / "r").rglob("*") if path.is_file()} == before
+    assert run_cli("sample", "r", "-n", 2, "--out", "x.png").code == 0
+    assert run_cli("doctor", "r", "--out", "y.png").out.startswith("r: mlp-gan on digits, 2 of 5 rounds, unfinished\n")
 
 
 def test_neither_recipe_nor_state_say_what_it_was(old: Path) -> None:
@@ -119,7 +151,7 @@ def test_neither_recipe_nor_state_say_what_it_was(old: Path) -> None:
     header.pop("recipe")
     checkpoint.write(old / catalogue.STATE_FILE, kept, header)
     (old / "recipe.toml").unlink()
-    with pytest.raises(GancliError, match=r"has no recipe\.toml, nor does its state say"):
+    with pytest.raises(GancliError, match=r"has no recipe\.toml, nor has its state a recipe"):
         stored_recipe(old)
     with pytest.raises(UsageError, match="is not a run"):
         stored_recipe(old.parent)

@@ -77,4 +77,4 @@ def test_a_batch_has_no_diversity_of_its_own(resolved: Recipe) -> None:
     from gancli.runs.previews import Preview
 
     trainer = Trainer(resolved.with_values(training={"rounds": 10}), load("sine"), torch.device("cpu"))
-    assert Preview(trainer, load("sine")).figures() == {}
+    assert Preview(trainer, load("sine")).statistics() == {}

@@ -58,7 +58,7 @@ class Display(AbstractContextManager["Display"]):
 
 
 def news(values: dict[str, Any]) -> dict[str, str]:
-    """What the watch says in a line of metrics, by name: what is seen, and what to try."""
+    """What the health monitor found in a line of metrics, by name: what is seen, and what to try."""
     said = {name: f"{text}; try: {advice(name)}" for name, text in values.get(KEY, {}).items()}
     if back := values.get(ROLLBACK):
         words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
@@ -77,13 +77,13 @@ def verdict(found: dict[str, Any]) -> str:
 
 
 class Lines(Display):
-    """One plain line about every ten seconds, for a pipe or a log, and one when the watch finds something."""
+    """One plain line about every ten seconds, for a pipe or a log, and one when the health monitor finds something."""
 
     _last = 0.0
     _said: frozenset[str] = frozenset()
 
     def tell(self, values: dict[str, Any]) -> None:
-        """Say what the watch finds, once as long as it lasts."""
+        """Say what the health monitor finds, once as long as it lasts."""
         if KEY not in values and ROLLBACK not in values:
             return
         said = news(values)

@@ -1,7 +1,7 @@
-"""What is known of the named data sets without opening them; no torch here, so that lists and help are instant."""
+"""Facts about the named data sets, without opening them. Imports no torch, so that lists and help are instant."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -10,9 +10,9 @@ from gancli.errors import UsageError
 
 SPLITS = ("train", "test")
 TRAIN = ("train", "training")
-"""What folders and shards of the training split are called."""
+"""Names of folders and shards of the training split."""
 TEST = ("test", "val", "valid", "validation")
-"""What those of the held-out split are called; of several, the first is the one."""
+"""Names of those of the held-out split; where there are several, the first of this list is used."""
 LARGEST_SIDE = 4096
 
 
@@ -26,7 +26,7 @@ class Facts:
         channels: 1 grey, 3 colour.
         classes: names of the classes in the order of the labels; empty when unlabelled.
         images: number of images of each split.
-        layout: which parser of :mod:`gancli.data.builtin.reading` reads it.
+        layout: the file format, a key of :data:`gancli.data.builtin.parsers.ARRAYS` or ``COLLECTIONS``.
         files: the files a split needs, relative to the data folder, in torchvision's layout.
         extra: the modules beyond the core that reading or downloading takes, all in ``gancli[datasets]``.
         licence: the terms of the data, as its makers state them.
@@ -46,7 +46,7 @@ class Facts:
 
     @property
     def formula(self) -> bool:
-        """Whether it is numbers made by a formula, drawn anew for every batch, and not images."""
+        """Whether it is numbers drawn by a formula for every batch, and not images."""
         return self.layout == "formula"
 
 
@@ -85,7 +85,7 @@ def _emnist(name: str, part: str, labels: tuple[str, ...], train: int, test: int
 
 
 def _formula(name: str, width: int, model: str) -> Facts:
-    """One row of numbers a sample; the counts are those of the fixed draws that serve as examples."""
+    """A formula of ``width`` numbers a sample; the counts are those of its fixed examples."""
     counts = dict.fromkeys(SPLITS, 10_000)
     return Facts(name, (1, width), 1, (), counts, "formula", {}, model=model)
 
@@ -201,5 +201,18 @@ DATASETS: Mapping[str, Facts] = MappingProxyType({facts.name: facts for facts in
 
 
 def describe(name: str) -> Facts | None:
-    """The facts of a named data set, without opening it; None for a path (or a name that nobody knows)."""
+    """The facts of a named data set; None for a path or an unknown name."""
     return DATASETS.get(name)
+
+
+def check_installed(facts: Facts, modules: Iterable[str]) -> None:
+    """Make sure that modules beyond the core are installed.
+
+    Raises:
+        UsageError: one is not, naming the extra that brings it.
+    """
+    from importlib.util import find_spec
+
+    for module in modules:
+        if find_spec(module) is None:
+            raise UsageError(f"{facts.name} needs {module}, which is not installed", "pip install 'gancli[datasets]'")

@@ -1,8 +1,13 @@
-"""Readers of the formats in which the named data sets are published."""
+"""Parsers of the file formats in which the named data sets are distributed.
+
+Each checks what its file declares against what it contains: shapes, sizes and labels.
+"""
 
 import bz2
 import gzip
+import io
 import math
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,24 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data import types
 from gancli.data.builtin.classes import DIGITS
 from gancli.data.builtin.names import Facts
-from gancli.data.cache import mapped
 from gancli.data.folder.decoding import prepare
 from gancli.data.folder.files import Source, open_source
 from gancli.data.paths import stored
-from gancli.data.types import Prepared, Progress, View
+from gancli.data.types import ImageSet, Progress, View
 
-# No published file comes near: a damaged or forged header must not take the memory.
+# No file of these sets comes near: a damaged or forged one must not take the memory.
 _LARGEST = 8 * 2**30
 _IDX_TYPES = {8: "u1", 12: ">i4"}
 
 Arrays = tuple[Tensor, Tensor]
+"""Images uint8 (N, C, H, W) and labels int64 (N,)."""
 
 
 class DamagedError(Exception):
-    """A file is not what its format says; the text says how."""
+    """A file that is not what its format says; the text is the reason."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(reason)
@@ -58,43 +62,41 @@ def _read(path: Path) -> bytes:
     try:
         with opener(path, "rb") as file:
             data = file.read(_LARGEST + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, zlib.error, OSError) as error:
+        # Decompressors raise OSError as well, but without a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DamagedError(path, f"it cannot be decompressed ({error})") from None
-    except OSError as error:
-        if path.suffix == ".bz2" and error.errno is None:
-            raise DamagedError(path, f"it cannot be decompressed ({error})") from None
-        raise
     if len(data) > _LARGEST:
         raise DamagedError(path, f"larger than {_LARGEST // 2**30} GiB")
     return data
 
 
-def _idx_shape(path: Path, head: bytes) -> tuple[str, tuple[int, ...]]:
-    """Type and shape of an idx file: two zero bytes, a type, a number of dimensions, each as 4 bytes."""
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES or not 1 <= head[3] <= 3:
-        raise DamagedError(path, "it does not begin like an idx file")
-    if len(head) < 4 + 4 * head[3]:
-        raise DamagedError(path, "it ends within its header")
-    return _IDX_TYPES[head[2]], tuple(int(side) for side in np.frombuffer(head, ">u4", head[3], 4))
+def _records(path: Path, size: int, what: str) -> np.ndarray:
+    """A file of records of the same size: uint8 (N, size)."""
+    data = np.frombuffer(_read(path), np.uint8)
+    if not len(data) or len(data) % size:
+        raise DamagedError(path, f"{len(data):,} bytes are not whole {what}")
+    return data.reshape(-1, size)
 
 
 def _idx(path: Path) -> np.ndarray:
+    """An idx file: two zero bytes, a type, a number of dimensions, each as 4 bytes big-endian, then the values."""
     data = _read(path)
-    kind, shape = _idx_shape(path, data[:16])
-    start, count = 4 + 4 * len(shape), math.prod(shape)
-    if len(data) - start != count * np.dtype(kind).itemsize:
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES or not 1 <= data[3] <= 3:
+        raise DamagedError(path, "it does not begin like an idx file")
+    start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise DamagedError(path, "it ends within its header")
+    shape, kind = tuple(np.frombuffer(data, ">u4", data[3], 4).tolist()), np.dtype(_IDX_TYPES[data[2]])
+    if len(data) - start != math.prod(shape) * kind.itemsize:
         raise DamagedError(path, f"{len(data) - start:,} bytes of data where {shape} was announced")
-    # The copy makes it writable, as torch wants it.
-    return np.frombuffer(data, kind, count, start).reshape(shape).copy()
+    # The copy makes it writable, as torch expects.
+    return np.frombuffer(data, kind, offset=start).reshape(shape).copy()
 
 
 def _idx_images(path: Path) -> Tensor:
-    """Images uint8 (N, 1, H, W); an unpacked file too large for the memory is mapped."""
-    if path.suffix != ".gz" and path.stat().st_size > types.resident_limit():
-        with path.open("rb") as file:
-            kind, shape = _idx_shape(path, file.read(16))
-        if kind == "u1" and len(shape) == 3 and path.stat().st_size == 16 + math.prod(shape):
-            return mapped(path, shape, 16)[:, None]
+    """Images uint8 (N, 1, H, W)."""
     images = _idx(path)
     if images.ndim != 3 or images.dtype != np.uint8:
         raise DamagedError(path, f"images should be three-dimensional bytes, not {images.ndim}-dimensional")
@@ -102,7 +104,7 @@ def _idx_images(path: Path) -> Tensor:
 
 
 def idx(facts: Facts, root: Path, split: str) -> Arrays:
-    """MNIST and its kin; QMNIST's labels are a table whose first column is the class."""
+    """MNIST and its relatives; QMNIST's labels are a table whose first column is the class."""
     images = _idx_images(_path(facts, root, split, 0))
     path = _path(facts, root, split, 1)
     labels = _idx(path)
@@ -119,56 +121,43 @@ def stacked(facts: Facts, root: Path, split: str) -> Arrays:
 
 def emnist(facts: Facts, root: Path, split: str) -> Arrays:
     """EMNIST: images stored with rows and columns exchanged; the labels of letters begin at 1."""
-    images = _idx_images(_path(facts, root, split, 0)).transpose(2, 3)
+    images = _idx_images(_path(facts, root, split, 0)).transpose(2, 3).contiguous()
     path = _path(facts, root, split, 1)
     labels = _idx(path).reshape(-1).astype(np.int64)
-    first = 1 if facts.name == "emnist/letters" else 0
-    large = images.numel() > types.resident_limit()
-    return _labelled(path, images if large else images.contiguous(), labels - first, len(facts.classes))
+    return _labelled(path, images, labels - (facts.name == "emnist/letters"), len(facts.classes))
 
 
 def cifar(facts: Facts, root: Path, split: str) -> Arrays:
     """CIFAR's binary version: a record is the label (CIFAR-100: coarse, then fine) and 3 x 32 x 32 bytes."""
-    before = 2 if facts.name == "cifar100" else 1
-    tables = []
-    for index in range(len(facts.files[split])):
-        path = _path(facts, root, split, index)
-        data = np.frombuffer(_read(path), np.uint8)
-        if not len(data) or len(data) % (before + 3072):
-            raise DamagedError(path, f"{len(data):,} bytes are not whole records of {before + 3072}")
-        tables.append(data.reshape(-1, before + 3072))
-    table = np.concatenate(tables)
-    images = torch.from_numpy(np.ascontiguousarray(table[:, before:])).view(-1, 3, 32, 32)
-    return _labelled(path, images, table[:, before - 1], len(facts.classes))
+    head = 2 if facts.name == "cifar100" else 1
+    paths = [_path(facts, root, split, index) for index in range(len(facts.files[split]))]
+    table = np.concatenate([_records(path, head + 3072, f"records of {head + 3072}") for path in paths])
+    images = torch.from_numpy(np.ascontiguousarray(table[:, head:])).view(-1, 3, 32, 32)
+    return _labelled(paths[-1], images, table[:, head - 1], len(facts.classes))
 
 
 def usps(facts: Facts, root: Path, split: str) -> Arrays:
     """USPS in libsvm's text: ``label 1:value … 256:value`` with labels 1..10 and values -1..1."""
     path = _path(facts, root, split, 0)
     try:
-        rows = [line.split() for line in _read(path).decode("ascii").splitlines() if line.strip()]
-        labels = np.array([int(float(row[0])) for row in rows], dtype=np.int64)
-        values = np.full((len(rows), 256), -1.0, dtype=np.float32)
-        for row, target in zip(rows, values, strict=True):
-            columns, numbers = zip(*(field.split(":") for field in row[1:]), strict=True)
-            places = np.array(columns, dtype=np.int64)
-            if places.min() < 1 or places.max() > 256:
-                raise DamagedError(path, "a pixel outside of 1..256")
-            target[places - 1] = np.array(numbers, dtype=np.float32)
-    except (ValueError, IndexError) as error:
+        text = _read(path).decode("ascii").replace(":", " ")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file
+            table = np.loadtxt(io.StringIO(text), dtype=np.float32, ndmin=2)
+    except ValueError as error:
         raise DamagedError(path, f"it is not libsvm text ({error})") from None
-    if not np.isfinite(values).all():
-        raise DamagedError(path, "pixels that are not finite")
-    pixels = np.clip((values + 1) / 2 * 255, 0, 255).astype(np.uint8)
-    return _labelled(path, torch.from_numpy(pixels).view(-1, 1, 16, 16), labels - 1, len(facts.classes))
+    if not table.size:
+        raise DamagedError(path, "no image in it")
+    if table.shape[1] != 513 or (table[:, 1::2] != np.arange(1, 257)).any() or not np.isfinite(table).all():
+        raise DamagedError(path, "it is not libsvm text (a line is a label and the pixels 1 to 256)")
+    pixels = np.clip((table[:, 2::2] + 1) / 2 * 255, 0, 255).astype(np.uint8)
+    labels = table[:, 0].astype(np.int64) - 1
+    return _labelled(path, torch.from_numpy(pixels).view(-1, 1, 16, 16), labels, len(facts.classes))
 
 
 def stl10(facts: Facts, root: Path, split: str) -> Arrays:
     """STL-10: bytes of 3 x 96 x 96 with rows and columns exchanged, labels 1..10 in a file of their own."""
-    path = _path(facts, root, split, 0)
-    data = np.frombuffer(_read(path), np.uint8)
-    if not len(data) or len(data) % (3 * 96 * 96):
-        raise DamagedError(path, f"{len(data):,} bytes are not whole images of 3x96x96")
+    data = _records(_path(facts, root, split, 0), 3 * 96 * 96, "images of 3x96x96")
     images = np.ascontiguousarray(data.reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2))
     path = _path(facts, root, split, 1)
     labels = np.frombuffer(_read(path), np.uint8).astype(np.int64)
@@ -182,7 +171,7 @@ def _mat(path: Path, *keys: str) -> list[np.ndarray]:
     try:
         table = loadmat(path)
         arrays = [np.asarray(table[key]) for key in keys]
-    # scipy raises whatever it stumbles over in a damaged file.
+    # scipy may raise anything on a damaged file.
     except Exception as error:
         raise DamagedError(path, f"it is not a MATLAB file with {' and '.join(keys)} ({error})") from None
     for key, array in zip(keys, arrays, strict=True):
@@ -202,33 +191,34 @@ def svhn(facts: Facts, root: Path, split: str) -> Arrays:
     return _labelled(path, images, np.where(labels == 10, 0, labels), len(facts.classes))
 
 
-def _images(root: Path, folder: str) -> tuple[Source, dict[str, str]]:
-    """A folder of images, or the zip beside it, and where each file name lies in it."""
-    source = open_source(stored(root, folder) or root / folder)
-    return source, {name.rpartition("/")[2]: name for name in source.names}
+def _listed_images(facts: Facts, root: Path, split: str, table: Path, names: list[str]) -> tuple[Source, list[str]]:
+    """A folder of images, or the zip beside it, and the paths inside it of the files that a table lists.
+
+    Raises:
+        DamagedError: a file is missing.
+    """
+    source = open_source(_path(facts, root, split, 0))
+    found = {name.rpartition("/")[2]: name for name in source.names}
+    if missing := next((name for name in names if name not in found), None):
+        raise DamagedError(table, f"it names '{missing}', which is not among the images")
+    return source, [found[name] for name in names]
 
 
-def _present(path: Path, wanted: list[str], there: dict[str, str]) -> list[str]:
-    if missing := next((name for name in wanted if name not in there), None):
-        raise DamagedError(path, f"it names '{missing}', which is not among the images")
-    return [there[name] for name in wanted]
-
-
-def celeba(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> Prepared:
+def celeba(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> ImageSet:
     """CelebA, aligned and cropped; list_eval_partition.txt says 0 train, 1 validation (left out), 2 test."""
     path = _path(facts, root, split, 1)
     rows = [line.split() for line in _read(path).decode("ascii", "replace").splitlines() if line.strip()]
     if bad := next((row for row in rows if len(row) != 2 or row[1] not in ("0", "1", "2")), None):
         raise DamagedError(path, f"a line reads '{' '.join(bad)[:60]}'")
-    source, there = _images(root, facts.files[split][0])
-    wanted = [name for name, part in rows if part == ("0" if split == "train" else "2")]
-    return prepare(source, _present(path, wanted, there), None, (), view, progress, split)
+    part = "0" if split == "train" else "2"
+    source, names = _listed_images(facts, root, split, path, [name for name, own in rows if own == part])
+    return prepare(source, names, None, (), view, progress, split)
 
 
-def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> Prepared:
+def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> ImageSet:
     """Oxford Flowers: setid.mat numbers the images of a split, imagelabels.mat their class.
 
-    What the makers call train and valid is the training split here.
+    The published splits train and valid together are the training split.
     """
     path = _path(facts, root, split, 2)
     keys = ("tstid",) if split == "test" else ("trnid", "valid")
@@ -237,8 +227,7 @@ def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progr
     classes = _mat(label_path, "labels")[0].reshape(-1).astype(np.int64) - 1
     if numbers.min() < 1 or numbers.max() > len(classes) or classes.min() < 0 or classes.max() >= len(facts.classes):
         raise DamagedError(label_path, "its labels do not fit the numbers of the images")
-    source, there = _images(root, facts.files[split][0])
-    names = _present(path, [f"image_{number:05d}.jpg" for number in numbers], there)
+    source, names = _listed_images(facts, root, split, path, [f"image_{number:05d}.jpg" for number in numbers])
     return prepare(source, names, classes[numbers - 1].tolist(), facts.classes, view, progress, split)
 
 
@@ -251,7 +240,7 @@ ARRAYS: dict[str, Callable[[Facts, Path, str], Arrays]] = {
     "stl10": stl10,
     "svhn": svhn,
 }
-COLLECTIONS: dict[str, Callable[[Facts, Path, str, View, Progress], Prepared]] = {
+COLLECTIONS: dict[str, Callable[[Facts, Path, str, View, Progress], ImageSet]] = {
     "celeba": celeba,
     "flowers102": flowers102,
 }

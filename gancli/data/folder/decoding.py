@@ -1,4 +1,4 @@
-"""Many image files -> one array, on all cores, straight into the cache."""
+"""Decode many image files into one array, on all cores, straight into the cache."""
 
 import os
 import warnings
@@ -15,13 +15,13 @@ from PIL import Image
 from gancli.data import cache
 from gancli.data.folder.files import Source
 from gancli.data.pixels import BadImageError, decode, probe
-from gancli.data.types import Prepared, Progress, Skipped, View
+from gancli.data.types import ImageSet, Progress, Skipped, View
 from gancli.errors import UsageError, printable
 
 T = TypeVar("T")
 
-#: Folders of photographs come at this many pixels on their longer side unless a size is asked for.
 LONGEST_SIDE = 64
+"""Pixels on the longer side to which the images of a folder are shrunk unless a size is requested."""
 _CHUNK = 64
 
 
@@ -32,33 +32,41 @@ def prepare(
     classes: tuple[str, ...],
     view: View,
     progress: Progress,
-    title: str,
-) -> Prepared:
-    """The named images of a source in the wanted view, from the cache when nothing has changed since.
+    split: str,
+) -> ImageSet:
+    """Decode the named images of a source, or take them from the cache when nothing has changed since.
+
+    Args:
+        source: a folder or zip.
+        names: of its images.
+        labels: the class of each, or None.
+        classes: names of the classes.
+        view: size, channels and preprocessing.
+        progress: called with the number of files read.
+        split: which the images are; each split has its own entry in the cache.
 
     Raises:
-        UsageError: none of the images can be read.
+        UsageError: none of the images can be decoded.
     """
-    wanted = (view.size, view.channels, view.fit, view.background)
-    slot = cache.digest(str(source.path), title, wanted)
+    slot = cache.digest(str(source.path), split, (view.size, view.channels, view.fit, view.background))
     key = cache.digest(cache.FORMAT, source.stamp(), list(names), labels, classes)
-    if made := cache.find(slot, key):
-        return made
+    if cached := cache.find(slot, key):
+        return cached
     with strict_about_bombs():
         size, channels, bad = measure(source, names, view, progress)
         good = [index for index, name in enumerate(names) if name not in bad]
         draft = cache.Draft(slot, key, (max(len(good), 1), channels, *size))
         try:
-            kept = fill(source, names, good, draft.pixels, view, bad, progress)
-            if not kept:
+            decoded = fill(source, names, good, draft.pixels, view, bad, progress)
+            if not decoded:
                 name, reason = map(printable, next(iter(bad.items())))
                 raise UsageError(
                     f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
                     "is it a folder or a zip of images?",
                 )
-            targets = None if labels is None else torch.tensor([labels[index] for index in kept])
+            targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
             skipped = tuple(Skipped(printable(name), printable(bad[name])) for name in sorted(bad))
-            return draft.keep(len(kept), targets, classes, skipped)
+            return draft.commit(len(decoded), targets, classes, skipped)
         finally:
             draft.discard()
 
@@ -71,16 +79,16 @@ def common_size(source: Source, names: Sequence[str], progress: Progress) -> tup
 
 
 def capped(size: tuple[int, float]) -> tuple[int, int]:
-    """A (height, width) shrunk with its aspect to :data:`LONGEST_SIDE` pixels on the longer side, if it is larger."""
-    shrink = min(1.0, LONGEST_SIDE / max(size))
-    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+    """A (height, width) shrunk, keeping its aspect ratio, so that no side exceeds :data:`LONGEST_SIDE`."""
+    scale = min(1.0, LONGEST_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 @contextmanager
 def strict_about_bombs() -> Generator[None]:
-    """PIL's notes on odd files are silent, and an image of too many pixels is an error. Of the main thread alone."""
+    """Silence PIL's other warnings, and make an image of too many pixels an error. For the main thread only."""
     with warnings.catch_warnings():
-        # What PIL finds odd about a file ends either as an image or as a reason to leave it out.
+        # A file that PIL warns about is either decoded or skipped with a reason.
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
@@ -89,18 +97,22 @@ def strict_about_bombs() -> Generator[None]:
 def measure(
     source: Source, names: Sequence[str], view: View, progress: Progress
 ) -> tuple[tuple[int, int], int, dict[str, str]]:
-    """Size and number of channels, the data's own where the view leaves them open, and the files without a header."""
+    """Size and number of channels: the view's, or the data's own where the view leaves them open.
+
+    Returns:
+        (height, width), channels, and the files without a readable header with the reason.
+    """
     bad: dict[str, str] = {}
     if view.size is not None and view.channels is not None:
         return view.size, view.channels, bad
     grey_background = len(set(view.background)) == 1
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
-    for name, found in _headers(source, names, progress):
-        if isinstance(found, str):
-            bad[name] = found
+    for name, header in _headers(source, names, progress):
+        if isinstance(header, str):
+            bad[name] = header
             continue
-        size, grey, transparent = found
+        size, grey, transparent = header
         sizes[size] += 1
         colour |= not grey or (transparent and not grey_background)
     own = _most_common(sizes) or (LONGEST_SIDE, LONGEST_SIDE)
@@ -110,20 +122,20 @@ def measure(
 def _headers(
     source: Source, names: Sequence[str], progress: Progress
 ) -> Iterator[tuple[str, tuple[tuple[int, int], bool, bool] | str]]:
-    """Every name with what its header tells (see :func:`gancli.data.pixels.probe`), or why it cannot be read."""
+    """Every name with its header (see :func:`gancli.data.pixels.probe`), or the reason why it cannot be read."""
 
-    def look(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
+    def read(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
         try:
             with source.open(names[index]) as file:
                 return names[index], probe(file)
         except BadImageError as error:
             return names[index], str(error)
 
-    return _in_parallel(look, range(len(names)), progress, "reading sizes")
+    return in_parallel(read, len(names), progress, "reading sizes")
 
 
 def _most_common(sizes: Counter[tuple[int, int]]) -> tuple[int, int] | None:
-    """Of sizes that are as common, the larger; None of none."""
+    """The most frequent size, of equally frequent ones the larger; None of none."""
     return max(sizes, key=lambda size: (sizes[size], size), default=None)
 
 
@@ -136,19 +148,19 @@ def fill(
     bad: dict[str, str],
     progress: Progress,
 ) -> list[int]:
-    """Decode ``names[i]`` for each i of ``good`` into ``pixels`` from the front, without gaps.
+    """Decode ``names[i]`` for each i of ``good`` into the first rows of ``pixels``, without gaps.
 
     Args:
         source: of the files.
         names: of files.
         good: which of them to decode.
-        pixels: uint8 (N, C, H, W), to be filled.
-        view: how.
-        bad: is told which files give no image, and why.
-        progress: is told how far it is.
+        pixels: uint8 (N, C, H, W), written to.
+        view: how another aspect ratio and transparency are handled.
+        bad: gets the files that cannot be decoded, and the reason.
+        progress: called with the number of files read.
 
     Returns:
-        Which names the rows are.
+        For every row, its index in ``names``.
     """
     channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
 
@@ -160,34 +172,34 @@ def fill(
         except BadImageError as error:
             return row, str(error)
 
-    kept: list[int] = []
-    for row, reason in _in_parallel(work, range(len(good)), progress, "decoding"):
+    decoded: list[int] = []
+    for row, reason in in_parallel(work, len(good), progress, "decoding"):
         if reason:
             bad[names[good[row]]] = reason
             continue
-        if row != len(kept):
-            pixels[len(kept)] = pixels[row]
-        kept.append(good[row])
-    return kept
+        if row != len(decoded):
+            pixels[len(decoded)] = pixels[row]
+        decoded.append(good[row])
+    return decoded
 
 
-def in_order(work: Callable[[int], T], count: int, progress: Progress, what: str) -> Iterator[T]:
-    """``work(i)`` for i from 0 to ``count`` on all cores, in order; no more than a few hundred results wait."""
-    for start in range(0, count, 8 * _CHUNK):
-        block = range(start, min(start + 8 * _CHUNK, count))
-        yield from _in_parallel(work, block, lambda what, done, total: None, what)
-        progress(what, block.stop, count)
+def in_parallel(work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30) -> Iterator[T]:
+    """``work(i)`` for i from 0 to ``count`` on all cores, in order. PIL releases Python's lock while it decodes.
 
-
-def _in_parallel(work: Callable[[int], T], indices: Sequence[int], progress: Progress, what: str) -> Iterator[T]:
-    """``work(i)`` for each i on all cores, results in order; PIL lets go of Python's lock while it decodes."""
-    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+    Args:
+        work: called on any thread.
+        count: number of calls.
+        progress: called with the number done.
+        task: what the progress calls it.
+        block: results computed ahead of the consumer at most.
+    """
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
-        done = 0
-        for results in pool.map(lambda chunk: [work(index) for index in chunk], chunks):
-            yield from results
-            done += len(results)
-            progress(what, done, len(indices))
+        for first in range(0, count, block):
+            end = min(first + block, count)
+            chunks = [range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK)]
+            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(work, chunk)), chunks), strict=True):
+                yield from results
+                progress(task, chunk.stop, count)
     finally:
         pool.shutdown(cancel_futures=True)

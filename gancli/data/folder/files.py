@@ -1,4 +1,4 @@
-"""Where images come from: a folder or a zip, seen alike. Nothing is ever unpacked to disk."""
+"""Sources of image files: a folder or a zip behind one interface. Nothing is unpacked to disk."""
 
 import hashlib
 import io
@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import struct
+import weakref
 import zipfile
 import zlib
 from collections.abc import Generator
@@ -22,24 +23,22 @@ from gancli.files import refuse_special
 log = logging.getLogger("gancli")
 
 LARGEST_FILE = 256 * 2**20
-# Larger entries of a zip are unpacked only as far as they are read: what is no image is found out by its first bytes.
+# Larger entries of a zip are decompressed only as far as they are read: PIL refuses other files by their first bytes.
 _AT_ONCE = 16 * 2**20
-MOST_FILES = 5_000_000
-# The end of a zip's directory, the same for zips beyond 4 GiB, and where that is; an entry of the directory.
-_END, _END64, _LOCATOR, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
-_SMALLEST_ENTRY = 46
-# Where zips made by macOS keep what other systems have no place for.
+LARGEST_DIRECTORY = 256 * 2**20
+"""Bytes of a zip's directory, about 100 a file: Python reads it whole, and takes ten times as much memory for it."""
+# The folder of macOS metadata in zips.
 _MACOS = "__MACOSX"
 
 
 class Source(Protocol):
-    """Files under one roof, named by their path inside it with forward slashes."""
+    """A collection of files, named by their path inside it with forward slashes."""
 
     path: Path
     names: list[str]
 
     def open(self, name: str) -> BinaryIO:
-        """The bytes of a file, safe to call from many threads; BadImageError when it cannot be read."""
+        """The bytes of a file; thread-safe. BadImageError when it cannot be read."""
         ...
 
     def stamp(self) -> str:
@@ -59,7 +58,7 @@ def open_source(path: Path) -> "Folder | Zip":
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file ends as a zip does, in one piece."""
+    """Whether a file is a zip in one piece."""
     try:
         return zipfile.is_zipfile(path)
     except zipfile.BadZipFile:
@@ -91,7 +90,7 @@ class Folder:
         self.names = sorted(self._files)
 
     def _scan(self, folder: Path, prefix: str) -> list[tuple[Path, str]]:
-        """Note the files of one folder; returns the folders in it."""
+        """Store the files of one folder, and return the folders in it."""
         below = []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -103,10 +102,10 @@ class Folder:
                 try:
                     found = entry.stat()
                 except OSError:
-                    # A link to nowhere: kept, so that reading it says so by name.
+                    # A broken link: listed, so that it is reported by name.
                     self._files[prefix + entry.name] = (0, 0)
                     continue
-                # Opening a pipe or a device would wait for ever.
+                # Opening a pipe or a device would block for ever.
                 if stat.S_ISREG(found.st_mode):
                     self._files[prefix + entry.name] = (found.st_size, found.st_mtime_ns)
         return below
@@ -129,51 +128,19 @@ class Folder:
         return digest.hexdigest()
 
 
-def _check_directory(path: Path) -> None:
-    """Make sure that a zip's directory has no absurd number of entries, before Python takes memory for each.
+class _Guarded(io.BufferedReader):
+    """A file that refuses to read a zip's directory of more than :data:`LARGEST_DIRECTORY` bytes in one piece."""
 
-    Raises:
-        UsageError: it claims too many, or holds too many whatever it claims.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        begin = max(0, size - 22 - 2**16 - 20)
-        file.seek(begin)
-        tail = file.read()
-        if (found := tail.rfind(_END)) < 0 or len(tail) - found < 22:
-            return  # no zip: whoever opens it says so
-        count, length, _ = struct.unpack_from("<HLL", tail, found + 10)
-        locator = tail[found - 20 : found] if found >= 20 else b""
-        if locator[:4] == _LOCATOR:
-            file.seek(min(struct.unpack_from("<Q", locator, 8)[0], size))
-            # Beside what the locator says, Python also looks where the record would be if bytes were put before it.
-            for end in (file.read(56), tail[max(0, found - 76) : found - 20]):
-                if end[:4] == _END64 and len(end) == 56:
-                    count, length = (
-                        max(count, struct.unpack_from("<Q", end, 32)[0]),
-                        struct.unpack_from("<Q", end, 40)[0],
-                    )
-        if count <= MOST_FILES and length > MOST_FILES * _SMALLEST_ENTRY:
-            # Too long for what it claims? Only counting tells; entries cannot be counted twice by this.
-            count = _entries(file, min(length + 2**17, size))
-    if count > MOST_FILES:
-        raise UsageError(f"'{path}' has {count:,} entries", f"at most {MOST_FILES:,} are read")
-
-
-def _entries(file: BinaryIO, length: int) -> int:
-    """How many entries there seem to be in the last part of a zip, read in pieces; what follows them is short."""
-    file.seek(-length, os.SEEK_END)
-    count, last = 0, b""
-    while block := file.read(2**20):
-        count += (last + block).count(_ENTRY)
-        last = block[-3:]
-    return count
+    def read(self, size: int | None = -1, /) -> bytes:
+        if (size or 0) > LARGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"its directory has more than {LARGEST_DIRECTORY // 2**20} MiB")
+        return super().read(size)
 
 
 class Unpacked(io.BufferedIOBase):
-    """An entry of a zip, unpacked into memory as far as it is read, up to the largest size of a file.
+    """An entry of a zip, decompressed into memory as far as it is read, up to the largest size of a file.
 
-    Every method raises BadImageError for an entry that is broken, or larger than that.
+    Reading and seeking raise BadImageError for an entry that is broken or larger.
     """
 
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
@@ -183,13 +150,13 @@ class Unpacked(io.BufferedIOBase):
             self._stream = archive.open(entry)
 
     def _reach(self, end: int | None) -> None:
-        """Unpack up to a place, or to the end."""
+        """Decompress up to a position, or to the end."""
         here = self._seen.tell()
         self._seen.seek(self._length)
         while not self._ended and (end is None or self._length < end):
             with _broken():
                 block = self._stream.read(2**16)
-            # The declared size is only a claim: read no more than allowed, whatever follows.
+            # The declared size may be false: no more than the limit is read in any case.
             if self._length + len(block) > LARGEST_FILE:
                 raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
             self._ended = not block
@@ -197,31 +164,31 @@ class Unpacked(io.BufferedIOBase):
         self._seen.seek(here)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of every file."""
+        """See :class:`io.IOBase`."""
         whole = size is None or size < 0
         self._reach(None if whole else self._seen.tell() + size)
         return self._seen.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """As of every file."""
+        """See :class:`io.IOBase`."""
         if whence == os.SEEK_END:
             self._reach(None)
         return self._seen.seek(offset, whence)
 
     def tell(self) -> int:
-        """As of every file."""
+        """See :class:`io.IOBase`."""
         return self._seen.tell()
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def close(self) -> None:
-        """As of every file."""
+        """See :class:`io.IOBase`."""
         self._stream.close()
         super().close()
 
@@ -230,7 +197,7 @@ class Unpacked(io.BufferedIOBase):
 def _broken() -> Generator[None]:
     try:
         yield
-    # Each way of packing has errors of its own.
+    # Every compression method has errors of its own.
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -253,28 +220,30 @@ class Zip:
     """The files of a zip, sorted by name, read in memory entry by entry.
 
     Raises:
-        UsageError: not a zip, an entry that leaves the archive (``../x``, ``/x``, ``C:x``), too many entries.
+        UsageError: not a zip, an entry that leaves the archive (``../x``, ``/x``, ``C:x``), too large a directory.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        _check_directory(path)
+        file = _Guarded(io.FileIO(path))
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(file)
+            # Opened entries keep the archive alive, and the archive keeps its file open.
+            weakref.finalize(self._zip, file.close)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+            file.close()
             raise UsageError(f"'{path}' is a broken zip: {error}", "make or download it again") from None
-        entries = self._zip.infolist()
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        for entry in entries:
+        for entry in self._zip.infolist():
             name = entry.filename.replace("\\", "/")
             if "\0" in name or leaves(name):
                 raise UsageError(
                     f"'{path}' has an entry that leaves the archive: '{entry.filename}'",
                     "such a zip is not to be trusted: make it again from the images",
                 )
-            # A link (file type 0o12 in the upper half of the attributes) names a file outside: never followed.
+            # A link (file type 0o12 in the upper half of the attributes) names a file outside, and is never followed.
             link = stat.S_ISLNK(entry.external_attr >> 16)
-            # A name of no letters is a folder's, too.
+            # An empty name is a folder.
             if name and not entry.is_dir() and not link and not _hidden(name):
                 self._entries[name] = entry
         self.names = sorted(self._entries)

@@ -1,20 +1,19 @@
-"""A folder or a zip of images: which files count, what their classes are, where the held-out split lies."""
+"""The layout of a folder or zip of images: which files are images, their classes, and the held-out split."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gancli.data.builtin.names import TEST, TRAIN
 from gancli.data.folder.decoding import prepare
 from gancli.data.folder.files import LARGEST_FILE, Source, open_source
 from gancli.data.pixels import BadImageError, suffixes
-from gancli.data.types import Prepared, Progress, View
+from gancli.data.types import ImageSet, Progress, View
 from gancli.errors import UsageError, printable
 
 _LABELS = "dataset.json"
-# The first bytes of the common formats, for files whose name says nothing: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
+# The first bytes of the common formats, for files without a known suffix: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 
 
@@ -33,7 +32,7 @@ def title(path: Path) -> str:
     return whole.name if path.is_dir() else whole.stem
 
 
-def load(path: Path, split: str, view: View, progress: Progress) -> Prepared:
+def load(path: Path, split: str, view: View, progress: Progress) -> ImageSet:
     """One split of the images at ``path``; see :func:`listing` for what counts as classes and splits."""
     source = open_source(path)
     found = listing(source, split)
@@ -43,10 +42,10 @@ def load(path: Path, split: str, view: View, progress: Progress) -> Prepared:
 def listing(source: Source, split: str) -> Listing:
     """The images of a split.
 
-    - Folders that hold everything there is (``photos/…``) are looked through: they say nothing.
+    - A folder that contains all images (``photos/…``) is ignored.
     - ``train/`` with ``test/`` (or ``val/``) and nothing beside them are the splits; else all images are "train".
     - ``dataset.json`` at the top gives the labels, as in the archives of the StyleGAN tools.
-    - Otherwise the folders at the top are the classes, unless images lie beside them or there is only one.
+    - Otherwise the top folders are the classes, unless images lie beside them or there is only one.
 
     Raises:
         UsageError: no image at all, no such split, a faulty ``dataset.json``.
@@ -66,18 +65,18 @@ def listing(source: Source, split: str) -> Listing:
         )
     if parts:
         chosen = [name for name in images if name.startswith(parts[split])]
-        # Labels mean the same in both splits: classes are those of all of them.
+        # Labels mean the same in both splits: the classes are those of both.
         return _by_folder(chosen, images, tuple(parts.values()))
     folders = root.split("/")
-    for place in ("/".join([*folders[:depth], ""]) for depth in reversed(range(len(folders)))):
-        if place + _LABELS in source.names:
-            return _by_json(source, place, images)
+    for folder in ("/".join([*folders[:depth], ""]) for depth in reversed(range(len(folders)))):
+        if folder + _LABELS in source.names:
+            return _by_json(source, folder, images)
     return _by_folder(images, images, (root,))
 
 
 def _is_image(source: Source, name: str) -> bool:
-    """By its ending, or, where that is unknown, by its first bytes; what is inside is found out when decoding."""
-    # No name begins with a dot here: such files are hidden.
+    """By its suffix, or, where that is unknown, by its first bytes; its contents are checked by decoding."""
+    # Hidden files, whose names begin with a dot, are not listed.
     if name[name.rfind(".") :].lower() in suffixes():
         return True
     base = name.rpartition("/")[2].lower()
@@ -100,7 +99,7 @@ def common_folder(names: Sequence[str]) -> str:
 
 
 def _folder(name: str) -> str:
-    """Where a file lies, with the slash."""
+    """The folder of a file, with the slash."""
     return name[: name.rfind("/") + 1]
 
 
@@ -113,12 +112,12 @@ def _splits(images: Sequence[str], root: str) -> dict[str, str]:
     held = sorted((top for top in tops if top.lower() in TEST), key=lambda top: TEST.index(top.lower()))
     if len(train) != 1 or not held or len(tops) != 1 + len(held):
         return {}
-    # With both test/ and val/, test/ is the one.
+    # With both test/ and val/, test/ is the held-out split.
     return {"train": f"{root}{train[0]}/", "test": f"{root}{held[0]}/"}
 
 
 def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, ...]) -> Listing:
-    """Label the chosen images by the folder that they lie in below one of the roots, which overlap nowhere."""
+    """Label the chosen images by their folder below one of the roots, which do not overlap."""
 
     def top(folder: str) -> str:
         root = next(root for root in roots if folder.startswith(root))
@@ -138,9 +137,23 @@ def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
     """Labels of the StyleGAN tools: ``{"labels": [["00000/img00000000.png", 6], …]}``, or null for none."""
     where = f"'{root}{_LABELS}' of '{source.path}'"
     hint = 'it should read {"labels": [["name.png", 0], ...]}, with a class number for every image'
-    pairs = _json_labels(source, root, where, hint)
+    # Parsed JSON takes many times its size in memory, and may be compressed a thousandfold.
+    most = min(LARGEST_FILE, 2**20 + 1024 * len(source.names))
+    try:
+        with source.open(root + _LABELS) as file:
+            text = file.read(most + 1)
+        document = None if len(text) > most else json.loads(text)
+    except BadImageError as error:
+        raise UsageError(f"{where} cannot be read: {error}", hint) from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{where} is not JSON", hint) from None
+    if len(text) > most:
+        raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
+    pairs = document.get("labels") if isinstance(document, dict) else False
     if pairs is None:
         return Listing(list(images), None, ())
+    if not isinstance(pairs, list):
+        raise UsageError(f"{where} has no list of labels", hint)
     labels: dict[str, int] = {}
     for pair in pairs:
         match pair:
@@ -156,21 +169,3 @@ def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
     chosen = [name for name in images if name in labels]
     classes = tuple(str(number) for number in range(max(labels.values()) + 1))
     return Listing(chosen, [labels[name] for name in chosen], classes)
-
-
-def _json_labels(source: Source, root: str, where: str, hint: str) -> list[Any] | None:
-    try:
-        with source.open(root + _LABELS) as file:
-            # What is read becomes many times as large in memory, and packs to a thousandth.
-            most = min(LARGEST_FILE, 2**20 + 1024 * len(source.names))
-            text = file.read(most + 1)
-        if len(text) > most:
-            raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
-        document = json.loads(text)
-    except BadImageError as error:
-        raise UsageError(f"{where} cannot be read: {error}", hint) from None
-    except (ValueError, RecursionError):
-        raise UsageError(f"{where} is not JSON", hint) from None
-    if not isinstance(document, dict) or not isinstance(document.get("labels"), list | None):
-        raise UsageError(f"{where} has no list of labels", hint)
-    return document.get("labels")

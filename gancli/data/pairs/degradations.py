@@ -1,14 +1,14 @@
-"""Degradations by name: from a whole image to the spoiled one that a translator learns to repair.
+"""Degradations by name: from an image to the degraded one that a translator learns to restore.
 
-Each is a pure function of a batch of float images (N, C, H, W) in [0, 1] and gives images of the same shape. Where
-chance decides (the place of a hole, noise), each image has a seed of its own, so that image 7 of a data set is spoiled
-alike in any batch.
+Each is a pure function of a batch of float images (N, C, H, W) in [0, 1] and gives images of the same shape. Random
+ones (the position of a hole, noise) take a seed for each image, so that an image is degraded in the same way in every
+batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -26,12 +26,12 @@ _BLOCK = 1024
 
 def mosaic(images: Tensor, block: float, seeds: Sequence[int]) -> Tensor:
     """Blocks of ``block`` x ``block`` pixels, each of its mean colour; those at the far edges may be smaller."""
-    cells = _means(images, int(block))
-    return _repeated(cells, int(block), images)
+    whole = _means(images, int(block)).repeat_interleave(int(block), -2).repeat_interleave(int(block), -1)
+    return whole[..., : images.shape[-2], : images.shape[-1]].contiguous()
 
 
 def mask(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
-    """A hole anywhere, ``share`` as high and wide as the image, filled with the mean colour of what is left."""
+    """A hole at a random position, ``share`` as high and wide as the image, filled with the mean colour of the rest."""
     hole = _holes(images, share, seeds)
     left = (images * ~hole).sum((2, 3), keepdim=True) / (~hole).sum((2, 3), keepdim=True)
     return torch.where(hole, left, images)
@@ -44,21 +44,21 @@ def gray(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
 
 def downscale(images: Tensor, factor: float, seeds: Sequence[int]) -> Tensor:
     """``factor`` times smaller by area, then bicubic back to the same size."""
-    return _smooth(_means(images, int(factor)), int(factor), images)
+    return _bicubic(images, factor)
 
 
-def noise(images: Tensor, spread: float, seeds: Sequence[int]) -> Tensor:
-    """Gaussian noise whose standard deviation is ``spread`` of 255 levels; what leaves [0, 1] is cut off."""
+def noise(images: Tensor, std: float, seeds: Sequence[int]) -> Tensor:
+    """Gaussian noise of standard deviation ``std`` in levels of 255; the result is clipped to [0, 1]."""
     drawn = [torch.randn(images.shape[1:], generator=_generator(seed)) for seed in seeds]
-    return (images + torch.stack(drawn).to(images) * (spread / 255)).clamp(0, 1)
+    return (images + torch.stack(drawn).to(images) * (std / 255)).clamp(0, 1)
 
 
 def edges(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
-    """How steep the luma is (Sobel's filter), bright on black: a step from black to white gives 1."""
+    """The gradient magnitude of the luma (Sobel's filter), bright on black: a step from black to white gives 1."""
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(images) / 4
     padded = F.pad(_luma(images), (1, 1, 1, 1), mode="replicate")
-    slopes = F.conv2d(padded, torch.stack([across, across.T])[:, None])
-    return slopes.square().sum(1, keepdim=True).sqrt().clamp(0, 1).expand_as(images).contiguous()
+    gradient = F.conv2d(padded, torch.stack([across, across.T])[:, None])
+    return gradient.square().sum(1, keepdim=True).sqrt().clamp(0, 1).expand_as(images).contiguous()
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -66,7 +66,7 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def _holes(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
-    """Where each image's hole is: bool (N, 1, H, W)."""
+    """The mask of each image's hole: bool (N, 1, H, W)."""
     sides = images.shape[2:]
     holes = [min(side - 1, max(1, round(side * share))) for side in sides]
     spots = torch.stack([torch.rand(2, generator=_generator(seed)) for seed in seeds])
@@ -89,35 +89,28 @@ def _means(images: Tensor, block: int) -> Tensor:
     return F.avg_pool2d(images, block, ceil_mode=True, count_include_pad=False)
 
 
-def _repeated(cells: Tensor, block: int, like: Tensor) -> Tensor:
-    whole = cells.repeat_interleave(block, -2).repeat_interleave(block, -1)
-    return whole[..., : like.shape[-2], : like.shape[-1]].contiguous()
+def _bicubic(images: Tensor, factor: float) -> Tensor:
+    """Means of blocks, enlarged again to the size of the images."""
+    small = _means(images, int(factor))
+    whole = F.interpolate(small, scale_factor=int(factor), mode="bicubic", align_corners=False).clamp(0, 1)
+    return whole[..., : images.shape[-2], : images.shape[-1]].contiguous()
 
 
-def _smooth(cells: Tensor, block: int, like: Tensor) -> Tensor:
-    whole = F.interpolate(cells, scale_factor=block, mode="bicubic", align_corners=False).clamp(0, 1)
-    return whole[..., : like.shape[-2], : like.shape[-1]].contiguous()
-
-
-def _unpixelled(spoiled: Tensor, block: float) -> Tensor:
-    return _smooth(_means(spoiled, int(block)), int(block), spoiled)
-
-
-def _as_it_is(spoiled: Tensor, amount: float) -> Tensor:
-    return spoiled
+def _unchanged(degraded: Tensor, amount: float) -> Tensor:
+    return degraded
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to spoil an image.
+    """One kind of degradation.
 
     Attributes:
         spoil: images, amount and one seed an image, to images of the same shape.
         what: the amount in words; empty for a degradation without one.
-        usual: the amount unless another is given.
+        usual: the default amount.
         limits: the least and the greatest amount.
         whole: whether the amount is a whole number.
-        baseline: the simplest repair: spoiled images and the amount to images. None where there is none.
+        baseline: the simplest restoration, of degraded images and the amount; None where there is none.
         words: the baseline in words.
     """
 
@@ -126,13 +119,13 @@ class Kind:
     usual: float = 0
     limits: tuple[float, float] = (0, 0)
     whole: bool = False
-    baseline: Callable[[Tensor, float], Tensor] | None = _as_it_is
+    baseline: Callable[[Tensor, float], Tensor] | None = _unchanged
     words: str = ""
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "mosaic": Kind(mosaic, "pixels a block", 4, (2, 64), True, _unpixelled, "bicubic"),
+        "mosaic": Kind(mosaic, "pixels a block", 4, (2, 64), True, _bicubic, "bicubic"),
         "mask": Kind(mask, "the hole's share of each side", 0.5, (0.05, 0.9), False, words="mean fill"),
         "gray": Kind(gray, words="grey"),
         "downscale": Kind(downscale, "times smaller", 4, (2, 64), True, words="bicubic"),
@@ -156,47 +149,41 @@ class Degradation:
 
     @property
     def kind(self) -> Kind:
-        """What it does."""
+        """Its entry in :data:`KINDS`."""
         return KINDS[self.name]
 
     def __str__(self) -> str:
         return f"{self.name} {self.amount:g}" if self.kind.what else self.name
 
     def spoil(self, images: Tensor, first: int = 0) -> Tensor:
-        """Images uint8 (N, C, H, W) to spoiled ones of the same shape; the first one's seed is ``first``."""
+        """Degrade images uint8 (N, C, H, W); the seed of image i is ``first + i``."""
         if self.name == "gray" and images.shape[1] == 1:
             raise UsageError("the images are grey already: there is no colour to give back", "choose a set in colour")
-        spoiled = torch.empty_like(images)
-        for start, block, target in _blocks(images, spoiled):
-            seeds = range(first + start, first + start + len(block))
-            target.copy_(_bytes(self.kind.spoil(block.float() / 255, self.amount, seeds)))
-        return spoiled
+        return _in_blocks(
+            images,
+            lambda block, start: self.kind.spoil(block, self.amount, range(first + start, first + start + len(block))),
+        )
 
     def baseline(self, spoiled: Tensor) -> Tensor | None:
-        """The simplest repair of uint8 images (N, C, H, W); None where there is none."""
-        repair = self.kind.baseline
-        if repair is None:
-            return None
-        repaired = torch.empty_like(spoiled)
-        for _, block, target in _blocks(spoiled, repaired):
-            target.copy_(_bytes(repair(block.float() / 255, self.amount)))
-        return repaired
+        """The simplest restoration of degraded images uint8 (N, C, H, W); None where there is none."""
+        restore = self.kind.baseline
+        return None if restore is None else _in_blocks(spoiled, lambda block, start: restore(block, self.amount))
 
 
-def _blocks(images: Tensor, made: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _in_blocks(images: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Change uint8 images (N, C, H, W), block by block as floats in [0, 1], with the position of the block's first."""
+    made = torch.empty_like(images)
     for start in range(0, len(images), _BLOCK):
-        yield start, images[start : start + _BLOCK], made[start : start + _BLOCK]
-
-
-def _bytes(images: Tensor) -> Tensor:
-    return (images * 255).round_().clamp_(0, 255).byte()
+        block = images[start : start + _BLOCK].float() / 255
+        made[start : start + _BLOCK] = (change(block, start) * 255).round_().clamp_(0, 255).byte()
+    return made
 
 
 def parse(source: str) -> Degradation | None:
-    """The degradation that a recipe's ``data.source`` names, as in ``mosaic`` or ``mosaic:8``; None for another source.
+    """The degradation that a recipe's ``data.source`` names, as in ``mosaic`` or ``mosaic:8``; None for other sources.
 
     Raises:
-        UsageError: an amount that cannot be.
+        UsageError: an impossible amount.
     """
     name, colon, amount = source.partition(":")
     if name not in KINDS:

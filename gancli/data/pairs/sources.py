@@ -1,12 +1,11 @@
-"""What images are made from: the sources of pairs x -> y, and the other folder of an unpaired set.
+"""Sources of image-to-image translation: the x of pairs (x, y), or the other domain of an unpaired set.
 
-A recipe's ``data.source`` is the name of a degradation (``mosaic``, ``mask:0.4``) or of a style, which make a source of
-every image; ``split``, for files that show both side by side; or a second data set, by name or place.
+A recipe's ``data.source`` is the name of a degradation (``mosaic``, ``mask:0.4``) or of a style, which compute a source
+from every image; ``split``, for files that show both side by side; or a second data set, by name or path.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,10 +20,10 @@ from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import LONGEST_SIDE, capped, common_size
 from gancli.data.folder.files import open_source
-from gancli.data.loading import Dataset, load
+from gancli.data.loading import load
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, halves, restyle
-from gancli.data.shards.names import is_sharded
+from gancli.data.types import Dataset, combined_fingerprint, no_progress
 from gancli.errors import UsageError, nearest
 
 SPLIT = "split"
@@ -46,44 +45,47 @@ def load_with_sources(name: str, source: str, paired: bool = True, **options: An
     """
     if not source:
         return load(name, **options)
-    if any(is_sharded(each) for each in (name, source)):
-        raise UsageError(
-            f"data.source = '{source}': images in shards have no sources", "name folders or zips of images instead"
-        )
     if source.partition(":")[0] == SPLIT:
         return _halves(name, source, options)
     if degradation := degradations.parse(source):
-        dataset = load(name, **options)
-        return _made(dataset, degradation.spoil, paired)
+        return _computed(_images(name, source, options), degradation.spoil, paired)
     if source in STYLES:
-        dataset = load(name, **options)
-        return _made(dataset, partial(restyle, source), paired)
+        return _computed(_images(name, source, options), partial(restyle, source), paired)
     if source not in DATASETS and not Path(source).expanduser().exists():
         known = [*degradations.KINDS, *STYLES, SPLIT]
         raise UsageError(
-            f"data.source = '{source}' is neither a way to make sources nor a folder or zip of images",
+            f"data.source = '{source}' is neither a degradation, a style, split, nor a folder or zip of images",
             nearest(source, known) or f"one of: {', '.join(known)}",
         )
     return _two(name, source, paired, options)
 
 
-def place(source: str) -> str:
-    """A source as a recipe keeps it: names as they are, a folder or zip by its path from the root."""
+def _images(name: str, source: str, options: dict[str, Any]) -> Dataset:
+    """:func:`gancli.data.load` for images that have sources."""
+    dataset = load(name, **options)
+    if dataset.stream is not None:
+        raise UsageError(
+            f"data.source = '{source}': images in shards have no sources", "name folders or zips of images instead"
+        )
+    return dataset
+
+
+def absolute(source: str) -> str:
+    """A source as a recipe stores it: names as they are, a folder or zip by its absolute path."""
     path = Path(source).expanduser()
     known = source in DATASETS or source in STYLES or source.partition(":")[0] in (*degradations.KINDS, SPLIT)
     return source if not source or known or not path.exists() else str(path.resolve())
 
 
 def title(source: str) -> str:
-    """A recipe's source without its place: names as they are, a folder as ``photos/``, which no name is like."""
+    """A recipe's source without its path: names as they are, a folder as ``photos/``, unlike any name."""
     if not Path(source).is_absolute():
         return source
     return Path(source).name + ("" if Path(source).suffix else "/")
 
 
-def _made(dataset: Dataset, make: Callable[[Tensor], Tensor], paired: bool) -> Dataset:
-    """Sources made from the images themselves; where pairs are not wanted, one half is seen only as images and the
-    other only as sources."""
+def _computed(dataset: Dataset, make: Callable[[Tensor], Tensor], paired: bool) -> Dataset:
+    """Sources computed from the images. Without pairs, one half serves as images alone, the other as sources alone."""
     if paired:
         return replace(dataset, sources=make(dataset.images))
     here, there = halves(len(dataset.images))
@@ -92,7 +94,7 @@ def _made(dataset: Dataset, make: Callable[[Tensor], Tensor], paired: bool) -> D
 
 
 def side_of(name: str, source: str) -> str:
-    """Which half of the files of a folder or zip is the source: "left" or "right".
+    """Which half of each file is the source: "left" or "right".
 
     Raises:
         UsageError: another side, or a data set that has no files.
@@ -112,25 +114,26 @@ def side_of(name: str, source: str) -> str:
 
 
 def part(joined: Tensor, side: str) -> tuple[Tensor, Tensor]:
-    """Images and their sources, each (N, C, H, W), from joined ones (N, C, H, 2 W) whose source is on that side."""
+    """Cut joined images (N, C, H, 2 W) into images and sources, each (N, C, H, W); ``side`` is the source's."""
     left, right = (half.contiguous() for half in joined.chunk(2, dim=3))
     return (right, left) if side == "left" else (left, right)
 
 
 def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
-    """Files that show source and image side by side, each half brought to the size wanted."""
+    """Files that show source and image side by side, each half resized to the requested size."""
     side = side_of(name, source)
     if size := options.get("size") or _half_size(name, options):
-        # Cropping would cut other parts from the one half than from the other.
+        # Cropping would cut different parts from the two halves.
         options = options | {"size": (size[0], 2 * size[1]), "fit": "stretch"}
-    dataset = load(name, **options)
+    dataset = _images(name, source, options)
     images, sources = part(dataset.images, side)
-    return replace(dataset, images=images, sources=sources, fingerprint=_joined(dataset.fingerprint, side))
+    fingerprint = combined_fingerprint([dataset.fingerprint, side])
+    return replace(dataset, images=images, sources=sources, fingerprint=fingerprint)
 
 
 def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
-    """The most common (height, width) of a half, shrunk as whole images are; None where there is nothing to read, of
-    which :func:`load` says more.
+    """The most common (height, width) of a half, shrunk as whole images are; None where there is nothing to read, which
+    :func:`load` reports.
 
     Raises:
         UsageError: files of an odd width that are not shrunk.
@@ -140,7 +143,7 @@ def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
         return None
     files = open_source(path)
     names = layout.listing(files, options.get("split", "train")).names
-    own = common_size(files, names, options.get("progress") or (lambda what, done, total: None))
+    own = common_size(files, names, options.get("progress") or no_progress)
     if own is None:
         return None
     half = own[0], own[1] / 2
@@ -154,13 +157,13 @@ def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
 
 def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Dataset:
     """Two data sets; pairs are files of the same name."""
-    dataset = load(name, **options)
+    dataset = _images(name, source, options)
     _, channels, height, width = dataset.images.shape
-    alike: dict[str, Any] = options | {"size": (height, width)}
-    other = load(source, **alike)
-    if other.images.shape[1] != channels:  # one is grey and the other has colour: both are shown in colour
-        alike["channels"] = 3
-        dataset, other = load(name, **alike), load(source, **alike)
+    same: dict[str, Any] = options | {"size": (height, width)}
+    other = _images(source, source, same)
+    if other.images.shape[1] != channels:  # one is grey and the other in colour: both are converted to colour
+        same["channels"] = 3
+        dataset, other = load(name, **same), load(source, **same)
     images, sources, labels = dataset.images, other.images, dataset.labels
     if paired:
         first, second = _partners(name, source, dataset, other)
@@ -171,15 +174,15 @@ def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Datas
         images=images,
         labels=labels,
         sources=sources,
-        fingerprint=_joined(dataset.fingerprint, other.fingerprint),
+        fingerprint=combined_fingerprint([dataset.fingerprint, other.fingerprint]),
         skipped=(*dataset.skipped, *other.skipped),
     )
 
 
 def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple[Tensor, Tensor]:
-    """For every pair, where its image and where its source lies.
+    """The positions of the images and of the sources of all pairs, each int64 (N,).
 
-    A file that cannot be read takes its partner with it.
+    The partner of a file that cannot be decoded is left out.
 
     Raises:
         UsageError: a file has no partner, or a data set has no files.
@@ -192,15 +195,17 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
             )
     titles = [titles_of(which, dataset.split) for which in (name, source)]
     check_partners((name, source), titles, "give both folders the same file names, or add --set data.paired=false")
-    kept = []
-    for which, found in zip((dataset, other), titles, strict=True):
-        left_out = {one.name for one in which.skipped}
-        good = [title for title, file in found.items() if file not in left_out]
-        kept.append({title: row for row, title in enumerate(good)})
-    both = [title for title in kept[0] if title in kept[1]]
+    rows = []
+    for each, found in zip((dataset, other), titles, strict=True):
+        skipped = {one.name for one in each.skipped}
+        decoded = [title for title, file in found.items() if file not in skipped]
+        rows.append({title: row for row, title in enumerate(decoded)})
+    both = [title for title in rows[0] if title in rows[1]]
     if not both:
-        raise UsageError(f"no pair of '{name}' and '{source}' can be read", "look at them with `gancli data show`")
-    return torch.tensor([kept[0][title] for title in both]), torch.tensor([kept[1][title] for title in both])
+        raise UsageError(
+            f"no pair of '{name}' and '{source}' can be read", "`gancli data show` names what is wrong with them"
+        )
+    return torch.tensor([rows[0][title] for title in both]), torch.tensor([rows[1][title] for title in both])
 
 
 def titles_of(name: str, split: str) -> dict[str, str]:
@@ -236,16 +241,10 @@ def check_partners(names: Sequence[str], titles: Sequence[Mapping[str, str]], hi
     """
     alone = [sorted(set(a) - set(b)) for a, b in (titles, titles[::-1])]
     if any(alone):
-        told = "; ".join(
-            f"'{which}' alone has {_listed(left)}" for which, left in zip(names, alone, strict=True) if left
-        )
-        raise UsageError(f"not every file has a partner of its name: {told}", hint)
+        found = [f"'{each}' alone has {_listed(left)}" for each, left in zip(names, alone, strict=True) if left]
+        raise UsageError(f"not every file has a partner of its name: {'; '.join(found)}", hint)
 
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:LISTED])
     return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown
-
-
-def _joined(*parts: str) -> str:
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]

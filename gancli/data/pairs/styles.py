@@ -1,7 +1,7 @@
-"""The same images in another style, made by rule: one side of an unpaired translation.
+"""Styles: images redrawn by a rule, one domain of an unpaired translation.
 
 A style keeps what an image shows (a 7 stays a 7) and changes how it shows it. ``data.source`` names it, and with
-``data.paired = false`` nothing says which source belongs to which image.
+``data.paired = false`` there is no correspondence between sources and images.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from gancli.errors import UsageError
 
 Style = Callable[[Tensor, torch.Generator], Tensor]
-"""Images (N, C, H, W) in [0, 1] in another style, with a generator for what is left to chance."""
+"""Images (N, C, H, W) in [0, 1] in another style, with a random generator."""
 
 GRAIN = 4
-"""Patches of light and dark along a side of the texture."""
+"""Random values along a side of the texture."""
 
 DIMMEST = 0.45
 """The darkest value of the texture; the lightest is 1."""
@@ -28,7 +28,7 @@ BLOCK = 4096
 
 
 def inverted(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Dark strokes on a smooth texture of light and shade, which is another one for each image and colour."""
+    """Dark strokes on a smooth texture of light and shade, a random one for each image and channel."""
     count, channels, height, width = images.shape
     coarse = torch.rand(count, channels, GRAIN, GRAIN, generator=generator)
     texture = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True).clamp_(0, 1)
@@ -58,12 +58,12 @@ STYLES: Mapping[str, Style] = {"inverted": inverted, "thick": thick, "thin": thi
 
 
 def restyle(name: str, images: Tensor, seed: int = 0) -> Tensor:
-    """Images in a style, each in its place.
+    """Redraw images in a style.
 
     Args:
         name: of :data:`STYLES`.
         images: uint8 (N, C, H, W).
-        seed: decides textures.
+        seed: of the textures.
 
     Returns:
         uint8 (N, C, H, W).
@@ -77,7 +77,7 @@ def restyle(name: str, images: Tensor, seed: int = 0) -> Tensor:
 
 
 def halves(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Places of two halves of a set, drawn at random: what one style shows, the other never does, so no pair exists.
+    """Positions of two random halves of a set, so that no image is in both domains of an unpaired translation.
 
     Raises:
         UsageError: there are not two images.

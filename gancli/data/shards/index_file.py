@@ -1,24 +1,25 @@
-"""What is in the shards of a set: the index beside them, or one made by looking into each."""
+"""The contents of a set of shards: from the index beside them, or from a scan of every shard, which is cached."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 from urllib.parse import urljoin
+
+from pydantic import BaseModel, Field, ValidationError
 
 from gancli.data import cache
 from gancli.data.shards import remote
 from gancli.data.shards.names import INDEX, base, expand, is_remote
 from gancli.data.shards.tar import MOST_CLASSES, MOST_MEMBERS, Tar
 from gancli.data.types import Progress, Skipped
+from gancli.data.web import NotFound
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
 
@@ -26,11 +27,11 @@ FORMAT = 1
 LARGEST_INDEX = 64 * 2**20
 LARGEST_SHARD = 16 * 2**30
 POOL = cache.Pool("shards", resident=False)
-"""Decoded shards are mapped, so that no more of them is in memory than there is room for."""
+"""Decoded shards are memory-mapped, so that they take no more memory than there is."""
+_HINT = "make the index anew with `gancli data index`, or delete it"
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(BaseModel, frozen=True, strict=True):
     """What is known of one shard without opening it.
 
     Attributes:
@@ -38,199 +39,182 @@ class Shard:
         images: in it.
         bytes: of the file.
         fingerprint: see :class:`gancli.data.shards.tar.Tar`.
-        sha256: 64 hex digits of the file's bytes; None where nobody computed them.
+        sha256: 64 hex digits of the file's bytes; None where they have not been computed.
     """
 
     name: str
-    images: int
-    bytes: int
-    fingerprint: str
-    sha256: str | None = None
+    images: int = Field(ge=0, le=MOST_MEMBERS)
+    bytes: int = Field(ge=0, le=LARGEST_SHARD)
+    fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
 
 
-@dataclass(frozen=True)
-class Index:
-    """What is in each shard of a set.
+# Printable characters alone, since names of classes are shown on terminals.
+ClassName = Annotated[str, Field(max_length=1000, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
+
+
+class Index(BaseModel, frozen=True, strict=True):
+    """The contents of a set of shards; without ``skipped`` and ``stamp`` it is what ``index.json`` holds.
 
     Attributes:
-        shards: in the order of their names' pattern.
         classes: names of the classes; () where not every image has one.
-        skipped: what was passed over, and why.
+        shards: in the order of their names' pattern.
+        skipped: what was left out, and why.
+        stamp: of the shards that were scanned; see :func:`index_of`.
     """
 
+    format: Literal[1] = FORMAT
+    classes: tuple[ClassName, ...] = Field(max_length=MOST_CLASSES)
     shards: tuple[Shard, ...]
-    classes: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    stamp: str = ""
 
 
-def index_of(places: Sequence[str], progress: Progress) -> Index:
-    """What is in the shards: from the index beside them, or from the cache, or by looking into every one.
+def index_of(paths: Sequence[str], progress: Progress) -> Index:
+    """The contents of shards: from the index beside them, or from the cache, or by scanning every one.
 
     Args:
-        places: paths or addresses of the shards.
-        progress: is told how far it is.
+        paths: paths or addresses of the shards.
+        progress: called with how many are scanned.
 
     Raises:
-        UsageError: a faulty index, a shard that cannot be read, or no image in any.
-        GancliError: a shard that cannot be fetched.
+        UsageError: a faulty index, a shard that cannot be read.
+        GancliError: a shard that cannot be downloaded.
     """
-    far, path = is_remote(places[0]), index_path(places)
-    stamp = cache.digest(FORMAT, [None if far else _stamp(each) for each in places])
-    beside = _beside(places, path, progress)
-    if beside is not None:
-        return beside
-    if (kept := _kept(path, stamp, len(places))) is not None:
-        return kept
-    made = _look(places, progress)
-    document = {"format": FORMAT, "stamp": stamp, **asdict(made)}
+    path = scan_path(paths)
+    stamp = cache.digest(FORMAT, [None if is_remote(each) else _size_and_time(each) for each in paths])
+    if (found := _beside(paths, path, progress)) is not None:
+        return found
+    with suppress(OSError, ValidationError):
+        cached = Index.model_validate_json(path.read_bytes())
+        if cached.stamp == stamp and len(cached.shards) == len(paths):
+            return cached
+    made = _scan(paths, progress).model_copy(update={"stamp": stamp})
     try:
         with atomic(path) as temporary:
-            temporary.write_text(json.dumps(document), encoding="utf-8")
+            temporary.write_text(made.model_dump_json(), encoding="utf-8")
     except (OSError, UsageError):
-        cache.log.warning("the cache folder %s cannot be used: the next start looks into every shard again", POOL.root)
+        cache.log.warning("the cache folder %s cannot be used: the next start scans every shard again", POOL.root)
     return made
 
 
-def index_path(places: Sequence[str]) -> Path:
-    """Where in the cache lies what a look into the shards found."""
-    return POOL.root / f"index-{cache.digest(list(places))}.json"
+def scan_path(paths: Sequence[str]) -> Path:
+    """Where the cache keeps the result of scanning these shards."""
+    return POOL.root / f"index-{cache.digest(list(paths))}.json"
 
 
-def _stamp(place: str) -> tuple[int, int]:
+def _size_and_time(path: str) -> tuple[int, int]:
     try:
-        found = os.stat(place)  # noqa: PTH116 - thousands of them
+        found = os.stat(path)  # noqa: PTH116 - thousands of them
     except OSError as error:
-        raise UsageError(f"the shard '{place}' cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"the shard '{path}' cannot be read: {(error.strerror or str(error)).lower()}") from None
     return found.st_size, found.st_mtime_ns
 
 
-def _kept(path: Path, stamp: str, count: int) -> Index | None:
-    """The index that an earlier look left in the cache; None where there is none of these very files."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["stamp"] != stamp or len(document["shards"]) != count:
-            return None
-        shards = tuple(Shard(**each) for each in document["shards"])
-        skipped = tuple(Skipped(**each) for each in document["skipped"])
-        return Index(shards, tuple(document["classes"]), skipped)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+def _beside(paths: Sequence[str], scan: Path, progress: Progress) -> Index | None:
+    """The contents by ``index.json`` in the shards' folder; None where there is none."""
+    if len({urljoin(path, ".") if is_remote(path) else str(Path(path).parent) for path in paths}) > 1:
         return None
-
-
-def _beside(places: Sequence[str], kept: Path, progress: Progress) -> Index | None:
-    """What ``index.json`` in the shards' folder says; None where there is none."""
-    far = is_remote(places[0])
-    if len({urljoin(place, ".") if far else str(Path(place).parent) for place in places}) > 1:
-        return None
-    if far:
-        where = urljoin(places[0], INDEX)
-        path = kept.with_name(f"{kept.stem}-beside.json")
+    if is_remote(paths[0]):
+        source, path = urljoin(paths[0], INDEX), scan.with_name(f"{scan.stem}-beside.json")
         try:
-            remote.fetch(where, path, LARGEST_INDEX, progress)
-        except remote.NotThere:
+            remote.fetch(source, path, LARGEST_INDEX, progress)
+        except NotFound:
             path.unlink(missing_ok=True)
             return None
         except GancliError as error:
             if isinstance(error, UsageError) or not path.exists():
                 raise
-            cache.log.warning("%s: the index of last time is taken", error.message)
+            cache.log.warning("%s: the index that was downloaded before is used", error.message)
     else:
-        path = Path(places[0]).with_name(INDEX)
-        where = str(path)
+        path = Path(paths[0]).with_name(INDEX)
+        source = str(path)
         if not path.is_file():
             return None
-    return _chosen(places, *parse_index(path, where), where)
+    index = parse_index(path, source)
+    known, shards = {shard.name: shard for shard in index.shards}, []
+    for each in paths:
+        shard = known.get(base(each))
+        if shard is None:
+            raise UsageError(f"'{source}' does not list '{base(each)}'", _HINT)
+        if not is_remote(each) and (size := _size_and_time(each)[0]) != shard.bytes:
+            raise UsageError(f"'{source}' lists another '{shard.name}': {shard.bytes:,} bytes, not {size:,}", _HINT)
+        shards.append(shard)
+    return Index(classes=index.classes, shards=tuple(shards))
 
 
-def _chosen(places: Sequence[str], known: dict[str, Shard], classes: tuple[str, ...], where: str) -> Index:
-    """The shards that are wanted of those that an index knows."""
-    hint = "make the index anew with `gancli data index`, or delete it"
-    for place in places:
-        name = base(place)
-        if name not in known:
-            raise UsageError(f"'{where}' does not know '{name}'", hint)
-        if not is_remote(place) and (size := _stamp(place)[0]) != known[name].bytes:
-            raise UsageError(f"'{where}' tells of another '{name}': {known[name].bytes:,} bytes, not {size:,}", hint)
-    return Index(tuple(known[base(place)] for place in places), classes)
-
-
-def parse_index(path: Path, where: str) -> tuple[dict[str, Shard], tuple[str, ...]]:
-    """Shards by name, and the classes, of an ``index.json``.
+def parse_index(path: Path, source: str) -> Index:
+    """Read an ``index.json``.
 
     Args:
         path: of the file.
-        where: what to call it.
+        source: its path or address in errors.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not an index.
     """
-    hint = "make it anew with `gancli data index`, or delete it"
     try:
-        if path.stat().st_size > LARGEST_INDEX:
-            raise ValueError
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise UsageError(f"'{where}' has the format {document['format']!r}, not {FORMAT}", hint)
-        shards = [_entry(each) for each in document["shards"]]
-        classes = tuple(document["classes"])
-        if len(classes) > MOST_CLASSES or not all(each.isprintable() and len(each) <= 1000 for each in classes):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError(f"'{where}' is not an index of shards", hint) from None
-    return {each.name: each for each in shards}, classes
+        if path.stat().st_size <= LARGEST_INDEX:
+            return Index.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        for fault in error.errors():
+            if fault["loc"] == ("format",):
+                raise UsageError(f"'{source}' has the format {fault['input']!r}, not {FORMAT}", _HINT) from None
+    except OSError:
+        pass
+    raise UsageError(f"'{source}' is not an index of shards", _HINT)
 
 
-def _entry(table: dict[str, Any]) -> Shard:
-    """One shard of an index, with nothing in it that is not what it should be."""
-    made = Shard(table["name"], table["images"], table["bytes"], table["fingerprint"], table.get("sha256"))
-    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (made.images, made.bytes))
-    sums = re.fullmatch("[0-9a-f]{16}", made.fingerprint) and re.fullmatch("[0-9a-f]{64}", made.sha256 or "0" * 64)
-    if not (whole and sums and isinstance(made.name, str)):
-        raise ValueError
-    if not (0 <= made.images <= MOST_MEMBERS and 0 <= made.bytes <= LARGEST_SHARD):
-        raise ValueError
-    return made
-
-
-def _look(places: Sequence[str], progress: Progress) -> Index:
-    """Look into every shard."""
+def _scan(paths: Sequence[str], progress: Progress) -> Index:
+    """Read the headers of every shard."""
     shards, skipped, others = [], [], Counter()
-    most, without = -1, 0
-    for number, place in enumerate(places):
-        tar = Tar(local(place, None, progress))
-        shards.append(Shard(base(place), len(tar.names), tar.path.stat().st_size, tar.fingerprint))
-        where = base(place)
-        skipped += [one if one.name == where else replace(one, name=f"{where}: {one.name}") for one in tar.skipped]
+    highest, unlabelled = -1, 0
+    for number, each in enumerate(paths, 1):
+        tar, name = Tar(local_path(each, None, progress)), base(each)
+        size = tar.path.stat().st_size
+        shards.append(Shard(name=name, images=len(tar.names), bytes=size, fingerprint=tar.fingerprint))
+        skipped += [one if one.name == name else Skipped(f"{name}: {one.name}", one.reason) for one in tar.skipped]
         others += tar.others
-        most = max([most, *(label for label in tar.labels if label is not None)])
-        without += tar.labels.count(None)
-        progress("looking into shards", number + 1, len(places))
+        highest = max([highest, *(label for label in tar.labels if label is not None)])
+        unlabelled += tar.labels.count(None)
+        progress("scanning shards", number, len(paths))
     skipped += [
         Skipped(f"*.{suffix}" if suffix else "names without a dot", f"no image and no class, {count:,} of them")
         for suffix, count in others.items()
     ]
-    if most >= 0 and without:
-        skipped.append(Skipped("labels", f"{without:,} images have no class: the set is taken without classes"))
-    classes = tuple(map(str, range(most + 1))) if most >= 0 and not without else ()
-    return Index(tuple(shards), classes, tuple(skipped))
+    if highest >= 0 and unlabelled:
+        skipped.append(Skipped("labels", f"{unlabelled:,} images have no class: the set is loaded without classes"))
+    classes = tuple(map(str, range(highest + 1))) if not unlabelled else ()
+    return Index(classes=classes, shards=tuple(shards), skipped=tuple(skipped))
 
 
-def local(place: str, known: Shard | None, progress: Progress) -> Path:
-    """The path of a shard on this machine, fetched into the cache if need be."""
-    if not is_remote(place):
-        return Path(place)
-    path = POOL.root / f"raw-{cache.digest(place)}.tar"
-    with contextlib.suppress(FileNotFoundError):  # asked once: another process may remove it meanwhile
-        size = path.stat().st_size
-        if known is None or (size == known.bytes and known.sha256 in (None, _sha256(path))):
-            return path
+def local_path(path: str, known: Shard | None, progress: Progress) -> Path:
+    """The path of a shard on this machine, downloaded into the cache if it is an address.
+
+    Args:
+        path: path or address.
+        known: what its index says of it.
+        progress: called with the bytes so far and in total.
+
+    Raises:
+        UsageError: the server does not have it.
+        GancliError: it cannot be downloaded, or is not the file of its index.
+    """
+    if not is_remote(path):
+        return Path(path)
+    target = POOL.root / f"raw-{cache.digest(path)}.tar"
+    with suppress(FileNotFoundError):
+        size = target.stat().st_size
+        if known is None or (size == known.bytes and known.sha256 in (None, _sha256(target))):
+            return target
     cache.make_room(POOL, known.bytes if known else 0)
     try:
-        remote.fetch(place, path, known.bytes if known else LARGEST_SHARD, progress, known.sha256 if known else None)
-    except remote.NotThere as error:
+        largest, sha256 = (known.bytes, known.sha256) if known else (LARGEST_SHARD, None)
+        remote.fetch(path, target, largest, progress, sha256)
+    except NotFound as error:
         hint = "check the address and the numbers between the braces; it must be open to everybody"
         raise UsageError(str(error), hint) from None
-    return path
+    return target
 
 
 def _sha256(path: Path) -> str:
@@ -242,23 +226,24 @@ def write_index(folder: Path, classes: Sequence[str] | None, progress: Progress)
     """Write ``index.json`` beside the shards of a folder.
 
     Args:
-        folder: whose shards are looked into.
-        classes: names of the classes; None for those of the index that is there, or else for numbers.
-        progress: is told how far it is.
+        folder: whose shards are scanned.
+        classes: names of the classes; None for those of an index that exists already, or else for numbers.
+        progress: called with how many are scanned.
 
     Raises:
         UsageError: no shard, or one that cannot be read.
     """
-    places = expand(str(folder))
-    found = _look(places, progress)
-    path = folder / INDEX
+    paths = expand(str(folder))
+    found, path = _scan(paths, progress), folder / INDEX
     if classes is None and path.is_file():
-        classes = parse_index(path, str(path))[1]
+        classes = parse_index(path, str(path)).classes
     named = tuple(classes) if classes and len(classes) >= len(found.classes) > 0 else found.classes
-    shards = []
-    for shard, place in zip(found.shards, places, strict=True):
-        shards.append(replace(shard, sha256=_sha256(Path(place))))
-    document = {"format": FORMAT, "classes": list(named), "shards": [asdict(each) for each in shards]}
+    shards = tuple(
+        shard.model_copy(update={"sha256": _sha256(Path(each))})
+        for shard, each in zip(found.shards, paths, strict=True)
+    )
+    made = found.model_copy(update={"classes": named, "shards": shards})
     with atomic(path) as temporary:
+        document = made.model_dump(mode="json", exclude={"skipped", "stamp"})
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return replace(found, shards=tuple(shards), classes=named)
+    return made

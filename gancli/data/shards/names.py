@@ -1,9 +1,10 @@
-"""How a user names shards: tars by pattern, by folder, or by address; no torch here."""
+"""Names of shards: tars by pattern, by folder, or by address. Imports no torch."""
 
 from __future__ import annotations
 
 import glob
 import itertools
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -11,41 +12,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gancli.data.builtin.names import TEST, TRAIN
+from gancli.data.paths import check_address
 from gancli.errors import UsageError
 
 INDEX = "index.json"
-"""Beside the shards: what is in each."""
+"""The file beside the shards that lists what is in each."""
 MOST_SHARDS = 100_000
-SCHEMES = ("https",)
-"""How files are fetched."""
 
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
-def check(url: str) -> None:
-    """Make sure that an address may be fetched.
-
-    Raises:
-        UsageError: another scheme than https, no host, or a password in it.
-    """
-    try:
-        parts = urlsplit(url)
-        host, secret = parts.hostname, parts.username or parts.password
-    except ValueError as error:
-        raise UsageError(f"'{url}' is not an address: {error}", "as in https://example.org/train-000000.tar") from None
-    if parts.scheme.lower() not in SCHEMES:
-        raise UsageError(f"'{url}' is not fetched: only https is", "download the file, and name it by its path")
-    if secret:
-        raise UsageError(
-            f"the address of '{parts.path}' holds a password, which every run would keep in its recipe",
-            "leave it out of the address",
-        )
-    if not host or re.search(r"[\s\x00-\x1f]", url):
-        raise UsageError(f"'{url}' is not an address", "as in https://example.org/train-000000.tar")
-
-
 def is_sharded(name: str) -> bool:
-    """Whether a name is that of shards: an address, a tar or a pattern of tars, or a folder of nothing but tars."""
+    """Whether a name is an address, a tar or a pattern of tars, or a folder of nothing but tars."""
     if is_remote(name) or name.lower().endswith((".tar", *_PACKED)):
         return True
     path = Path(name).expanduser()
@@ -67,14 +45,14 @@ def is_remote(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
 
 
-def place(name: str) -> str:
-    """Shards as a recipe keeps them: addresses as they are, paths from the root, so that a run goes on anywhere."""
+def absolute(name: str) -> str:
+    """Shards as a recipe stores them: addresses as they are, paths absolute, so that a run resumes from any folder."""
     return name if is_remote(name) else os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - patterns
 
 
 def title(name: str) -> str:
-    """What a set of shards is called: the one shard, or the folder that they lie in."""
-    path = urlsplit(name).path if is_remote(name) else place(name)
+    """The name of a set of shards: that of the one shard, or of the folder that they lie in."""
+    path = urlsplit(name).path if is_remote(name) else absolute(name)
     if os.path.isdir(path) or (Path(path).suffix == ".tar" and not re.search(r"[{}*?\[\]]", Path(path).name)):  # noqa: PTH112
         return Path(path).name.removesuffix(".tar")
     return Path(path).parent.name or urlsplit(name).hostname or "shards"
@@ -97,12 +75,12 @@ def expand(name: str) -> list[str]:
     found = far or [path for each in names for path in _files(each)]
     for each in found:
         if far:
-            check(each)
+            check_address(each)
         ending = (urlsplit(each).path if far else each).lower()
         if ending.endswith(_PACKED):
             raise UsageError(
                 f"the shard '{each}' is compressed",
-                "unpack it once, as in gunzip; images are compressed by themselves, and a plain tar can be looked into",
+                "unpack it once, as in gunzip; only a plain tar allows random access",
             )
         if not ending.endswith(".tar"):
             raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
@@ -133,10 +111,8 @@ def _files(name: str) -> list[str]:
 def _braces(name: str) -> list[str]:
     """``a{0..2}{x,y}`` as the shell reads it: a0x, a0y, a1x, …"""
     parts = re.split(r"\{([^{}]*)\}", name)
-    choices = [[part] if place % 2 == 0 else _choices(part, name) for place, part in enumerate(parts)]
-    count = 1
-    for choice in choices:
-        count *= len(choice)
+    choices = [[part] if index % 2 == 0 else _choices(part, name) for index, part in enumerate(parts)]
+    count = math.prod(map(len, choices))
     if count > MOST_SHARDS:
         raise UsageError(f"'{name}' names {count:,} shards", f"at most {MOST_SHARDS:,} are read")
     return ["".join(chosen) for chosen in itertools.product(*choices)]
@@ -155,30 +131,31 @@ def _choices(text: str, name: str) -> list[str]:
             raise UsageError(f"'{name}' names {last - first + 1:,} shards", f"at most {MOST_SHARDS:,} are read")
     elif "," in text:
         return text.split(",")
-    raise UsageError(f"'{{{text}}}' in '{name}' counts nothing", "as in train-{000000..000099}.tar or {train,test}.tar")
+    raise UsageError(f"'{{{text}}}' in '{name}' is no range", "as in train-{000000..000099}.tar or {train,test}.tar")
 
 
-def of_split(places: Sequence[str], split: str, name: str) -> list[str]:
-    """The shards of a split: with ``train-…`` and ``test-…`` (or ``val-…``) and nothing else, these are the splits.
+def of_split(paths: Sequence[str], split: str, name: str) -> list[str]:
+    """The shards of a split. Files ``train-…`` with ``test-…`` (or ``val-…``) and nothing else are the splits; else all
+    shards are "train".
 
     Raises:
-        UsageError: "test" is wanted, and nothing is held out.
+        UsageError: "test" is requested, and nothing is held out.
     """
-    kinds = [re.split(r"[^a-z]", base(each).lower(), maxsplit=1)[0] for each in places]
+    kinds = [re.split(r"[^a-z]", base(each).lower(), maxsplit=1)[0] for each in paths]
     held = next((kind for kind in TEST if kind in kinds), None)
     splits = (
         held is not None and any(kind in TRAIN for kind in kinds) and all(kind in (*TRAIN, *TEST) for kind in kinds)
     )
     if split == "train":
-        return [each for each, kind in zip(places, kinds, strict=True) if not splits or kind in TRAIN]
+        return [each for each, kind in zip(paths, kinds, strict=True) if not splits or kind in TRAIN]
     if not splits:
         raise UsageError(
             f"'{name}' has no held-out split",
             "name its shards train-….tar and test-….tar, and give both, as in 'shards/*.tar'",
         )
-    return [each for each, kind in zip(places, kinds, strict=True) if kind == held]
+    return [each for each, kind in zip(paths, kinds, strict=True) if kind == held]
 
 
-def base(place: str) -> str:
+def base(path: str) -> str:
     """The file name in a path or an address."""
-    return (urlsplit(place).path if is_remote(place) else place.replace(os.sep, "/")).rpartition("/")[2]
+    return (urlsplit(path).path if is_remote(path) else path.replace(os.sep, "/")).rpartition("/")[2]

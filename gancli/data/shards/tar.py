@@ -1,7 +1,4 @@
-"""One shard: a tar of images with their labels beside them, laid out as WebDataset does.
-
-Read by the standard library; nothing is ever unpacked to disk, and what is no image and no label is passed over.
-"""
+"""One shard: a tar of images and labels in WebDataset's layout. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +26,7 @@ LABELS = ("cls", "json")
 MOST_CLASSES = 65_536
 MOST_MEMBERS = 1_000_000
 MOST_NOTES = 100
-"""Members of one shard that are named with what is wrong with them."""
+"""Members of one shard that are reported by name."""
 LARGEST_LABEL = 2**16
 LARGEST_HEADER = 2**20
 # gzip, bzip2, xz, zstd
@@ -36,10 +34,11 @@ _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 
 class Tar:
-    """The images of a shard, a source of files as a folder or a zip is one.
+    """The images of a shard; a :class:`gancli.data.folder.files.Source`.
 
     A key is a member's path up to the first dot of its last part; what follows is the suffix. Members of one key belong
-    together: an image, and its class as ``key.cls`` (a number as text) or in ``key.json`` (``{"label": 3}``).
+    together: an image, and its class as ``key.cls`` (a number as text) or in ``key.json`` (``{"label": 3}``). Other
+    members are ignored.
 
     Args:
         path: of the tar.
@@ -47,12 +46,12 @@ class Tar:
     Attributes:
         names: of the images, in their order.
         labels: the class of each, None where it has none.
-        skipped: members with something wrong, a hundred at most.
-        others: how many members of each further suffix were passed over.
+        skipped: faulty members, a hundred at most.
+        others: number of ignored members by suffix.
         fingerprint: 16 hex digits over names, sizes, times and labels.
 
     Raises:
-        UsageError: it is compressed, or not there.
+        UsageError: it is compressed, or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,22 +59,26 @@ class Tar:
         self.names: list[str] = []
         self.skipped: list[Skipped] = []
         self.others: Counter[str] = Counter()
-        self._places: dict[str, tuple[int, int]] = {}
+        self._spans: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, int] = {}
-        self._taken: dict[str, str] = {}
+        self._first: dict[str, str] = {}
         self._lock = threading.Lock()
         digest = hashlib.sha256()
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        if path.exists() and not path.is_file():  # opening a pipe would block for ever
             raise UsageError(f"the shard '{path}' is no file", "name a tar, or a folder of tars")
         try:
-            # Held to the end: another process that has done with the file may remove it, or put another in its place.
+            # Kept open: another process may remove the file from the cache, or replace it.
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             weakref.finalize(self, os.close, self._handle)
             with self._file() as file:
-                self._refuse_packed(file)
+                if file.read(8).startswith(_PACKED):
+                    raise UsageError(
+                        f"the shard '{self.path}' is compressed",
+                        "unpack it once, as in gunzip; only a plain tar allows random access",
+                    )
                 for member in self._members(file):
                     self._take(member, file)
-                    if member.name in self._places:
+                    if member.name in self._spans:
                         digest.update(f"{member.name}\0{member.size}\0{member.mtime!r}\0".encode(errors="replace"))
         except OSError as error:
             raise UsageError(
@@ -87,8 +90,8 @@ class Tar:
         self.fingerprint = digest.hexdigest()[:16]
 
     def open(self, name: str) -> BinaryIO:
-        """The bytes of an image, in memory; safe to call from many threads."""
-        offset, size = self._places[name]
+        """The bytes of an image, in memory; thread-safe."""
+        offset, size = self._spans[name]
         try:
             with self._lock, self._file() as file:
                 file.seek(offset)
@@ -103,16 +106,8 @@ class Tar:
         """Changes whenever the shard was written."""
         return self.fingerprint
 
-    def _refuse_packed(self, file: BinaryIO) -> None:
-        if file.read(8).startswith(_PACKED):
-            raise UsageError(
-                f"the shard '{self.path}' is compressed",
-                "unpack it once, as in gunzip; images are compressed by themselves, and a plain tar can be looked into",
-            )
-        file.seek(0)
-
     def _members(self, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-        """The regular files of the tar, as far as it is whole."""
+        """The regular files of the tar, up to the first damage."""
         end = file.seek(0, io.SEEK_END)
         file.seek(0)
         guarded, last, count = _Guarded(file), -1, 0
@@ -121,9 +116,9 @@ class Tar:
             while (member := guarded.next_of(tar)) is not None:
                 count += 1
                 if count > MOST_MEMBERS:
-                    self._note(self.path.name, f"more than {MOST_MEMBERS:,} members: the rest is left out")
+                    self._report(self.path.name, f"more than {MOST_MEMBERS:,} members: the rest is left out")
                     return
-                # Sizes are claims: a negative one would lead back to what was read before, for ever.
+                # A negative size would lead back to members that were read before, in an endless loop.
                 if member.size < 0 or member.offset_data <= last:
                     raise tarfile.ReadError("a size below zero")
                 last = member.offset_data
@@ -135,27 +130,27 @@ class Tar:
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
                 raise tarfile.ReadError("a broken header")
-        # tarfile may raise anything at all on a damaged file; what came before is whole.
+        # tarfile may raise anything on a damaged file; the members before are whole.
         except Exception as error:
-            # A place that no file can have is the tar's fault, and any other the disk's.
+            # EINVAL is an impossible offset in the tar, any other number an error of the disk.
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             reason = " ".join(str(error).split())[:80] or type(error).__name__
-            self._note(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
+            self._report(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
 
     def _is_file(self, member: tarfile.TarInfo) -> bool:
-        """Whether it is a plain file; links, devices and files with holes are noted, folders are nothing to note."""
+        """Whether it is a regular file; links, devices and sparse files are reported, folders are not."""
         if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse():
             return True
         if not member.isdir():
-            self._note(member.name, "a file with holes" if member.issparse() else "a link or a device, not a file")
+            self._report(member.name, "a file with holes" if member.issparse() else "a link or a device, not a file")
         return False
 
     def _take(self, member: tarfile.TarInfo, file: BinaryIO) -> None:
-        """Note where an image lies, or what class a key has."""
+        """Store the offset of an image, or the class of a key."""
         name = member.name
         if leaves(name):
-            self._note(name, "a name that leaves the archive")
+            self._report(name, "a name that leaves the archive")
             return
         key, suffix = _split(name)
         if not key or suffix not in (*IMAGES, *LABELS):
@@ -163,13 +158,13 @@ class Tar:
             self.others[shown if shown in self.others or len(self.others) < MOST_NOTES else "…"] += 1
         elif suffix in LABELS:
             self._take_label(member, key, suffix, file)
-        elif key in self._taken:
-            self._note(name, f"a second image of its key: '{self._taken[key][:200]}' is taken")
+        elif key in self._first:
+            self._report(name, f"a second image of its key: '{self._first[key][:200]}' is used")
         elif member.size > LARGEST_FILE:
-            self._note(name, f"larger than {LARGEST_FILE // 2**20} MiB")
+            self._report(name, f"larger than {LARGEST_FILE // 2**20} MiB")
         else:
-            self._taken[key] = name
-            self._places[name] = member.offset_data, member.size
+            self._first[key] = name
+            self._spans[name] = member.offset_data, member.size
             self.names.append(name)
 
     def _take_label(self, member: tarfile.TarInfo, key: str, suffix: str, file: BinaryIO) -> None:
@@ -178,28 +173,28 @@ class Tar:
         label = None
         if member.size <= LARGEST_LABEL:
             file.seek(member.offset_data)
-            label = (_from_text if suffix == "cls" else _from_json)(file.read(member.size))
+            label = _label(suffix, file.read(member.size))
         if label is not None:
             self._labels[key] = label
         elif suffix == "cls":
-            self._note(member.name, "no class number")
+            self._report(member.name, "no class number")
         else:
             self.others["json"] += 1
 
-    def _note(self, name: str, reason: str) -> None:
+    def _report(self, name: str, reason: str) -> None:
         if len(self.skipped) < MOST_NOTES:
             self.skipped.append(Skipped(printable(name[:200]), reason))
 
 
 class _Guarded:
-    """A file as tarfile may see it, which reads into memory whatever length a header claims for its extensions."""
+    """Limits what tarfile reads for one header: it would read extended headers of any length into memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._left = file, LARGEST_HEADER
         self.seek, self.tell = file.seek, file.tell
 
     def next_of(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
-        """The next member; nothing of those before it is kept."""
+        """The next member, without a list of those before it."""
         self._left = LARGEST_HEADER
         member = tar.next()
         tar.members = []  # ty: ignore[missing-attribute]
@@ -214,25 +209,20 @@ class _Guarded:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Key and suffix, in small letters; an empty key where there is no dot, or nothing before it."""
+    """Key and lower-case suffix; the key is empty where there is no dot, or nothing before it."""
     folder, slash, last = name.rpartition("/")
     stem, _, suffix = last.partition(".")
     return (folder + slash + stem if stem else ""), suffix.lower()
 
 
-def _from_text(data: bytes) -> int | None:
-    text = data.strip()
-    return _class(int(text)) if text.isdigit() and len(text) < 10 else None
-
-
-def _from_json(data: bytes) -> int | None:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    label = document.get("label") if isinstance(document, dict) else None
-    return _class(label) if isinstance(label, int) and not isinstance(label, bool) else None
-
-
-def _class(number: int) -> int | None:
-    return number if 0 <= number < MOST_CLASSES else None
+def _label(suffix: str, data: bytes) -> int | None:
+    """The class number in a ``.cls`` or ``.json`` member; None where there is none."""
+    label = None
+    if suffix == "cls":
+        text = data.strip()
+        label = int(text) if text.isdigit() and len(text) < 10 else None
+    else:
+        with suppress(ValueError, RecursionError):
+            document = json.loads(data)
+            label = document.get("label") if isinstance(document, dict) else None
+    return label if type(label) is int and 0 <= label < MOST_CLASSES else None

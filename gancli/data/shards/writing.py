@@ -1,4 +1,4 @@
-"""Images -> tar shards with an index, the same bytes for the same images."""
+"""Write images as tar shards with an index; the same images give the same bytes."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ import io
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from gancli.data import loading
 from gancli.data.builtin.names import DATASETS, SPLITS
 from gancli.data.folder import layout
-from gancli.data.folder.decoding import in_order, strict_about_bombs
+from gancli.data.folder.decoding import in_parallel, strict_about_bombs
 from gancli.data.folder.files import Source, open_source
-from gancli.data.pixels import BadImageError, as_shared
+from gancli.data.pixels import BadImageError, common_format
 from gancli.data.shards.index_file import Index, write_index
 from gancli.data.shards.names import is_sharded
-from gancli.data.types import Progress, Skipped
+from gancli.data.types import Progress, Skipped, no_progress
 from gancli.errors import UsageError
 from gancli.files import check_folder, make_folder
+
+_BLOCK = 512
+"""Encoded images that are held in memory."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image on its way into a shard.
+    """An image to be written.
 
     Attributes:
-        name: decides its place; no two are alike.
+        name: decides its position; no two are alike.
         label: its class, or None.
-        read: its bytes and suffix; BadImageError where there are none.
+        read: its bytes and suffix; BadImageError where it cannot be read.
     """
 
     name: str
@@ -46,31 +48,26 @@ class Item:
 
 
 def write_shards(
-    name: str,
-    out: Path,
-    per_shard: int,
-    *,
-    data_dir: Path | None = None,
-    progress: Progress | None = None,
+    name: str, out: Path, per_shard: int, *, data_dir: Path | None = None, progress: Progress | None = None
 ) -> Index:
     """Write every split of a data set as shards, ``train-000000.tar`` and so on, with their ``index.json``.
 
-    JPEG, PNG and WebP files go in as they are, others and named data sets as PNG. Images are mixed, so that each shard
-    is like the whole.
+    JPEG, PNG and WebP files are stored unchanged, others and named data sets as PNG. The order is shuffled, so that
+    every shard is a random sample of the whole.
 
     Args:
         name: a folder or zip of images, or a name of :data:`gancli.data.DATASETS`.
         out: a new folder, made whole or not at all.
         per_shard: images in each.
-        data_dir: where named sets are looked for first.
-        progress: called with what is being done, how much of it is done, and of how much.
+        data_dir: the first folder to search for named sets.
+        progress: called with the task, how much of it is done, and the total.
 
     Raises:
-        UsageError: nothing is called so, no image, shards already, numbers, or ``out`` is taken.
+        UsageError: an unknown name, no image, shards already, numbers, or ``out`` exists.
     """
-    report = progress or (lambda what, done, total: None)
+    report = progress or no_progress
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"'{out}' is taken", "name a new folder with --out")
+        raise UsageError(f"'{out}' exists already", "name a new folder with --out")
     check_folder(out.parent)
     splits, classes = _items(name, data_dir, report)
     make_folder(out.parent)
@@ -92,7 +89,7 @@ def write_shards(
         draft.rename(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return replace(made, skipped=(*skipped, *made.skipped))
+    return made.model_copy(update={"skipped": (*skipped, *made.skipped)})
 
 
 def _items(name: str, data_dir: Path | None, progress: Progress) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
@@ -109,7 +106,7 @@ def _items(name: str, data_dir: Path | None, progress: Progress) -> tuple[dict[s
     source = open_source(Path(name).expanduser())
     train = layout.listing(source, "train")
     splits = {"train": _of_files(source, train)}
-    with contextlib.suppress(UsageError):  # nothing is held out
+    with contextlib.suppress(UsageError):  # there is no held-out split
         splits["test"] = _of_files(source, layout.listing(source, "test"))
     return splits, train.classes
 
@@ -124,17 +121,15 @@ def _of_tensor(images: Tensor, labels: Tensor | None) -> list[Item]:
 
 
 def _png(image: Tensor) -> tuple[bytes, str]:
-    file, pixels = io.BytesIO(), image.numpy()
-    Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
-        file, "PNG"
-    )
+    file, pixels = io.BytesIO(), image.permute(1, 2, 0).contiguous().numpy()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
     return file.getvalue(), "png"
 
 
 def _of_files(source: Source, found: layout.Listing) -> list[Item]:
     def read(name: str) -> tuple[bytes, str]:
         with source.open(name) as file:
-            return as_shared(file)
+            return common_format(file)
 
     labels = found.labels or [None] * len(found.names)
     return [Item(name, label, partial(read, name)) for name, label in zip(found.names, labels, strict=True)]
@@ -143,43 +138,34 @@ def _of_files(source: Source, found: layout.Listing) -> list[Item]:
 def _write_split(
     out: Path, split: str, items: Sequence[Item], per_shard: int, skipped: list[Skipped], progress: Progress
 ) -> None:
-    """The shards of one split; what cannot be read goes to ``skipped``."""
-    # By a hash and not by chance: the same on every machine, and in every version of Python.
+    """The shards of one split; images that cannot be read are added to ``skipped``."""
+    # Shuffled by a hash: the same on every machine and in every version of Python.
     mixed = sorted(items, key=lambda item: hashlib.sha256(item.name.encode(errors="surrogateescape")).digest())
-    written, tar = 0, None
-    try:
-        for item, data in _read(mixed, progress, f"writing {split} shards"):
+
+    def read(index: int) -> tuple[Item, tuple[bytes, str] | str]:
+        try:
+            return mixed[index], mixed[index].read()
+        except BadImageError as error:
+            return mixed[index], str(error)
+
+    with contextlib.ExitStack() as open_tar:
+        written, tar = 0, None
+        for item, data in in_parallel(read, len(mixed), progress, f"writing {split} shards", _BLOCK):
             if isinstance(data, str):
                 skipped.append(Skipped(item.name, data))
                 continue
-            if written % per_shard == 0:
-                if tar is not None:
-                    tar.close()
-                tar = tarfile.open(out / f"{split}-{written // per_shard:06d}.tar", "x", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            assert tar is not None
+            if tar is None or written % per_shard == 0:
+                open_tar.close()
+                path = out / f"{split}-{written // per_shard:06d}.tar"
+                tar = open_tar.enter_context(tarfile.open(path, "x", format=tarfile.USTAR_FORMAT))
             _add(tar, f"{written:08d}.{data[1]}", data[0])
             if item.label is not None:
                 _add(tar, f"{written:08d}.cls", str(item.label).encode())
             written += 1
-    finally:
-        if tar is not None:
-            tar.close()
-
-
-def _read(items: Sequence[Item], progress: Progress, what: str) -> Iterator[tuple[Item, tuple[bytes, str] | str]]:
-    """Every item with its bytes and suffix, or why there are none."""
-
-    def work(index: int) -> tuple[Item, tuple[bytes, str] | str]:
-        try:
-            return items[index], items[index].read()
-        except BadImageError as error:
-            return items[index], str(error)
-
-    return in_order(work, len(items), progress, what)
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    """A member without time, owner and rights of its own."""
+    """Add a member without time, owner and permissions."""
     member = tarfile.TarInfo(name)
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))

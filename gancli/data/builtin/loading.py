@@ -1,7 +1,4 @@
-"""The named data sets, from the files of torchvision's layout to arrays. No pickle is ever read.
-
-Each parser checks what its file declares against what is there: shapes, sizes and labels.
-"""
+"""The named data sets, from files in torchvision's layout to arrays. No pickle is ever read."""
 
 from pathlib import Path
 
@@ -12,23 +9,24 @@ from torch import Tensor
 
 from gancli.data import paths
 from gancli.data.builtin import parsers
-from gancli.data.builtin.names import Facts
+from gancli.data.builtin.names import Facts, check_installed
 from gancli.data.pixels import convert
-from gancli.data.types import Prepared, Progress, View
-from gancli.errors import GancliError, UsageError
+from gancli.data.types import ImageSet, Progress, View
+from gancli.errors import GancliError
 
 
-def load(facts: Facts, split: str, view: View, data_dir: Path | None, progress: Progress) -> Prepared:
-    """One split of a named data set in the wanted view, downloaded first where it is not on this machine.
+def load(facts: Facts, split: str, view: View, data_dir: Path | None, progress: Progress) -> ImageSet:
+    """One split of a named data set, downloaded first if it is not on this machine.
 
     Raises:
         UsageError: a module of ``gancli[datasets]`` is missing, or the data folder cannot be written.
-        GancliError: the files are not there and cannot be downloaded, or one that is there is damaged.
+        GancliError: the files are missing and cannot be downloaded, or one of them is damaged.
     """
+    size, channels = view.size or facts.size, view.channels or facts.channels
     if facts.name == "digits":
         images, labels = _digits(split)
     else:
-        need(facts, [module for module in facts.extra if module != "gdown"])
+        check_installed(facts, [module for module in facts.extra if module != "gdown"])
         root = paths.find(facts, split, data_dir)
         if root is None:
             from gancli.data.builtin.download import fetch
@@ -36,27 +34,14 @@ def load(facts: Facts, split: str, view: View, data_dir: Path | None, progress: 
             root = fetch(facts, split, data_dir, progress)
         try:
             if facts.layout in parsers.COLLECTIONS:
-                return parsers.COLLECTIONS[facts.layout](facts, root, split, _own(facts, view), progress)
+                full = View(size, channels, view.fit, view.background)
+                return parsers.COLLECTIONS[facts.layout](facts, root, split, full, progress)
             images, labels = parsers.ARRAYS[facts.layout](facts, root, split)
         except parsers.DamagedError as error:
             raise GancliError(
                 f"the file '{error.path}' of {facts.name} is damaged: {error}", "delete it to have it downloaded again"
             ) from None
-    size, channels = view.size or facts.size, view.channels or facts.channels
-    return Prepared(convert(images, size, channels, view.fit, view.background), labels, facts.classes)
-
-
-def need(facts: Facts, modules: list[str]) -> None:
-    """UsageError when one of these modules is not installed, naming the extra that brings it."""
-    from importlib.util import find_spec
-
-    for module in modules:
-        if find_spec(module) is None:
-            raise UsageError(f"{facts.name} needs {module}, which is not installed", "pip install 'gancli[datasets]'")
-
-
-def _own(facts: Facts, view: View) -> View:
-    return View(view.size or facts.size, view.channels or facts.channels, view.fit, view.background)
+    return ImageSet(convert(images, size, channels, view.fit, view.background), labels, facts.classes)
 
 
 def _digits(split: str) -> tuple[Tensor, Tensor]:
@@ -69,6 +54,6 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
     except (OSError, SafetensorError) as error:
         raise GancliError(f"the embedded digits cannot be read: {error}", "install gancli again") from None
     member = torch.nn.functional.one_hot(tensors["labels"].long())
-    held = (member.cumsum(0) * member).sum(1) % 5 == 0
-    chosen = held if split == "test" else ~held
+    held_out = (member.cumsum(0) * member).sum(1) % 5 == 0
+    chosen = held_out if split == "test" else ~held_out
     return tensors["images"][chosen].contiguous(), tensors["labels"][chosen].long()

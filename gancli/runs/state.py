@@ -1,0 +1,308 @@
+"""Saving a training and resuming it: state, model, discriminator, snapshots, and the states kept for a rollback."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import gancli
+from gancli import checkpoint
+from gancli.data import Dataset
+from gancli.errors import GancliError, UsageError
+from gancli.files import atomic
+from gancli.processes import World
+from gancli.recipe import Recipe, parse, read
+from gancli.runs.export import File, describe, discriminator_file, model_file
+from gancli.runs.folder import METRICS_FILE, RECIPE_FILE, SAMPLES, RunFolder, prune
+from gancli.runs.health import Finding, HealthMonitor
+from gancli.runs.metrics_log import counts
+from gancli.runs.previews import Preview
+from gancli.runs.writer import Writer
+from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
+
+FORMAT = 2
+"""Version of the layout of states; that of gancli 0.1 was 1."""
+
+HEALTHY_FILE, CANDIDATE_FILE = "healthy.safetensors", "healthy.next.safetensors"
+
+PROVEN = 3
+"""Previews without a finding after a state that make it one to roll back to: a failure begins before it is found."""
+
+
+class NotFinite(GancliError):
+    """A tensor that should be saved has a value that is not finite."""
+
+
+class RunFiles:
+    """What a training saves in its run folder, and resumes from.
+
+    A model is written before the state of the same round, so that a state on the disk stands for a model that is there.
+
+    Args:
+        run_folder: where.
+        trainer: what is saved.
+        preview: whose last samples are part of the state.
+        dataset: what is trained on.
+        world: the processes that train; only the first one writes.
+
+    Attributes:
+        writer: writes the files, in order.
+        seconds: of training so far, without evaluations.
+        rollbacks: from, to, because and text of each so far.
+        keep: how many snapshots are kept.
+    """
+
+    def __init__(
+        self, run_folder: RunFolder, trainer: Trainer, preview: Preview, dataset: Dataset, world: World
+    ) -> None:
+        self.run_folder, self.trainer, self.preview, self.dataset = run_folder, trainer, preview, dataset
+        self.writer = Writer(run_folder.check, active=world.first)
+        self.first = world.first
+        self.seconds, self.keep = 0.0, 0
+        self.rollbacks: list[dict[str, Any]] = []
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.run_folder.path
+
+    def create(self, healthy: bool) -> None:
+        """Make the folder whole under a hidden name, then give it its own.
+
+        Args:
+            healthy: whether to keep the first state for a rollback.
+        """
+        (self.path / SAMPLES).mkdir()
+        self._save_recipe()
+        (self.path / METRICS_FILE).touch()
+        self.save()
+        if healthy:
+            self.writer.write(self.path / HEALTHY_FILE, *self.state())
+        self.writer.wait()
+        self.run_folder.settle()
+
+    def save(self, wait: bool = True) -> None:
+        """Write model and state, each whole or not at all.
+
+        Args:
+            wait: until they are on the disk; otherwise present values are written while the training goes on.
+
+        Raises:
+            NotFinite: nothing was written.
+        """
+        state = self.state()
+        self.writer.write(self.path / catalogue.MODEL_FILE, *model_file(self.trainer, self.dataset))
+        if (file := discriminator_file(self.trainer, self.dataset)) is not None:
+            self.writer.write(self.path / catalogue.DISCRIMINATOR_FILE, *file)
+        self.writer.write(self.path / catalogue.STATE_FILE, *state)
+        if wait:
+            self.writer.wait()
+
+    def save_snapshot(self) -> None:
+        """Keep the present model; once it is on the disk, the oldest is removed.
+
+        Raises:
+            NotFinite: nothing was written.
+        """
+        tensors, header = model_file(self.trainer, self.dataset)
+        _check(tensors)
+        done, folder = self.trainer.rounds, self.path / catalogue.SNAPSHOTS
+        self.writer.write(folder / f"{done:08d}.safetensors", tensors, header)
+        self.writer.do(partial(prune, folder, done, self.keep))
+
+    def state(self) -> File:
+        """Tensors and header of the present state: the trainer's own tensors, not copies of them.
+
+        Raises:
+            NotFinite: a value is not.
+        """
+        trainer = self.trainer
+        tensors, plain = checkpoint.flatten({**trainer.state(), "before": self.preview.before})
+        _check(tensors)
+        header = {
+            "format": FORMAT,
+            "kind": "state",
+            "gancli": gancli.__version__,
+            "rounds": trainer.rounds,
+            "recipe": trainer.recipe.to_dict(),
+            "state": plain,
+            "seconds": round(self.seconds, 3),
+            "machine": machine(trainer.device),
+            "device": trainer.device.type,
+            "threads": torch.get_num_threads(),
+            "dataset": describe(self.dataset),
+            "rollbacks": list(self.rollbacks),
+            "keep": self.keep,
+        }
+        return tensors, header
+
+    def resume(self, keep: int | None) -> str:
+        """Continue from the folder's state.
+
+        Args:
+            keep: how many snapshots to keep from now on; None: as before.
+
+        Returns:
+            What the user should know about it, if anything.
+        """
+        path, trainer = self.path / catalogue.STATE_FILE, self.trainer
+        tensors, header = checkpoint.read(path)
+        check_format(path, header)
+        with fitting(path):
+            fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
+            if fingerprint == self.dataset.fingerprint:
+                self._apply(tensors, header)
+                self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
+                self.keep = int(header.get("keep", 0)) if keep is None else keep
+        if fingerprint != self.dataset.fingerprint:
+            raise UsageError(
+                f"the data set '{self.dataset.name}' is not the one that {self.path} was trained on: "
+                f"fingerprint {self.dataset.fingerprint}, not {fingerprint[:16]}",
+                "bring the old data back, or start a new run with another --out",
+            )
+        self.run_folder.sweep()
+        recipe = self.path / RECIPE_FILE
+        if self.first and (not recipe.exists() or read(recipe) != trainer.recipe.to_dict()):
+            self._save_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
+        before, now = (header.get("device"), header.get("threads")), (trainer.device.type, torch.get_num_threads())
+        if before == now:
+            return ""
+        effect = "other random numbers are drawn" if before[0] != now[0] else "results differ by rounding"
+        where = f"saved on {before[0]} with {before[1]} threads, resuming on {now[0]} with {now[1]}"
+        return f"{where}: from here on {effect}"
+
+    def offer_healthy(self, monitor: HealthMonitor) -> None:
+        """Keep the present state as a candidate for a rollback; the one before becomes the state to roll back to.
+
+        It does nothing where a failure is suspected, or while the candidate before is not proven.
+
+        Raises:
+            NotFinite: the present state cannot be kept.
+        """
+        state = self.state()
+        if not self.first or monitor.suspected:
+            return
+        self.writer.wait()
+        candidate = self.path / CANDIDATE_FILE
+        if candidate.exists():
+            with fitting(candidate):
+                if monitor.previews_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
+                    return
+            candidate.replace(self.path / HEALTHY_FILE)
+        self.writer.write(candidate, *state)
+
+    def roll_back(self, finding: Finding) -> None:
+        """Continue from the healthy state, with rates halved once more, and save."""
+        path = self.path / HEALTHY_FILE
+        back = {"from": self.trainer.rounds, "because": finding.name, "text": finding.text}
+        with fitting(path):
+            self._apply(*checkpoint.read(path))
+        self.rollbacks.append({**back, "to": self.trainer.rounds})
+        self.trainer.scale = 0.5 ** len(self.rollbacks)
+        self.save()
+
+    def trim(self) -> None:
+        """Remove sample grids and a candidate from after the present round, or from before the last rollback."""
+        if not self.first:
+            return
+        candidate = self.path / CANDIDATE_FILE
+        if candidate.exists() and checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
+            candidate.unlink()
+        for picture in (self.path / SAMPLES).glob("*.png"):
+            if picture.stem.isdigit() and int(picture.stem) > self.trainer.rounds:
+                picture.unlink()
+
+    def _save_recipe(self) -> None:
+        with atomic(self.path / RECIPE_FILE) as temporary:
+            temporary.write_text(self.trainer.recipe.to_toml(), encoding="utf-8")
+
+    def _apply(self, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
+        """Continue from a state; errors are those that :func:`fitting` explains."""
+        state, device = checkpoint.unflatten(header["state"], tensors), header.get("device")
+        counters = [state["rounds"], state["drawn"], *state["steps"].values()]
+        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
+            raise ValueError("its counters are not valid")
+        if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
+            raise ValueError("its scale is not between 0 and 1")
+        if isinstance(device, str) and device != self.trainer.device.type:
+            state["random"] = None
+        self.trainer.load_state(state)
+        self.preview.before = state.get("before")
+
+
+def _check(tensors: Mapping[str, Tensor]) -> None:
+    if bad := next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None):
+        raise NotFinite(f"{bad} is not finite")
+
+
+@contextmanager
+def fitting(path: Path) -> Generator[None]:
+    """Errors of applying a state become one that names its file."""
+    try:
+        yield
+    except (ArithmeticError, AssertionError, LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another --out") from error
+
+
+def check_format(path: Path, header: Mapping[str, Any]) -> None:
+    """Refuse states of other versions.
+
+    Raises:
+        GancliError: naming the versions.
+    """
+    if (found := header.get("format")) == FORMAT:
+        return
+    made = str(header.get("gancli", "unknown"))[:40]
+    if type(found) is int and found > FORMAT:
+        hint = "bring gancli up to date, or start a new run"
+    else:
+        hint = f"finish it with gancli {made}, or start a new run with another --out; its model can still be used"
+    raise GancliError(
+        f"{path}: gancli {made} wrote it in format {found!r}, and gancli {gancli.__version__} resumes format {FORMAT}",
+        hint,
+    )
+
+
+def stored_recipe(folder: Path) -> Recipe:
+    """The resolved recipe of a run; keys that were added to recipes since then have their defaults.
+
+    Raises:
+        UsageError: the folder is no run, or its recipe has what this version does not know.
+        GancliError: the run's state is of another version.
+    """
+    state, path = folder / catalogue.STATE_FILE, folder / RECIPE_FILE
+    if not state.exists():
+        raise UsageError(f"{folder} is not a run: it has no state.safetensors", "name the folder of a training")
+    header = checkpoint.read_header(state)
+    check_format(state, header)
+    try:
+        return parse(read(path) if path.exists() else header["recipe"])
+    except KeyError:
+        raise GancliError(f"{folder} has no recipe.toml, nor has its state a recipe", "start a new run") from None
+    except UsageError as error:
+        made = str(header.get("gancli", "unknown"))[:40]
+        if made != gancli.__version__:
+            hint = f"gancli {made} made this run and can resume it; this is gancli {gancli.__version__}"
+        else:
+            hint = "correct it, or remove it: the state holds the recipe too"
+        raise UsageError(f"{path}: {error.message}", hint) from error
+
+
+def machine(device: torch.device) -> str:
+    """What training times depend on: the device, and for a CPU its model and the threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    threads = torch.get_num_threads()
+    return f"{capabilities.get('cpu_name') or platform.machine()} CPU, {threads} thread{'s' * (threads != 1)}"

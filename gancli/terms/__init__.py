@@ -1,0 +1,1 @@
+"""What objectives are made of: the step, losses, regularizers and augmentations."""
