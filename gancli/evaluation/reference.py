@@ -29,6 +29,10 @@ FORMAT = 3
 """Raised whenever the same images and weights would give other features or floors than before."""
 MOST_TRAINING = 100_000
 """Training images among which the nearest ones are searched."""
+KEY = (
+    "gancli", "extractor", "extractor_sha256", "data_fingerprint", "real_images", "floor_images", "generated_images",
+)  # fmt: skip
+"""Parts of a protocol that the real side depends on."""
 DRAW = 0
 """Seed of the draw of images from a larger set."""
 BY_LABEL = " told"
@@ -57,7 +61,7 @@ class Reference:
     @cached_property
     def _found(self) -> dict[str, Tensor]:
         """Features of the held-out images, with floors and baselines as far as they are cached."""
-        found = _read(self._path(), self._key(generated=True))
+        found = _read(self._path(), self._key())
         if found is None:
             real = self.reader.read(f"{self.held_out.split} images", *some(self.held_out.images, self._count))
             found = dict(vars(real))
@@ -72,7 +76,13 @@ class Reference:
     def training_features(self) -> Tensor:
         """The features (M, D) of the training images, at most 100,000."""
         count = min(len(self.training.images), MOST_TRAINING)
-        key = {**self._key(), "real_images": count, "floor_images": count, "data_fingerprint": ""}
+        key = {
+            **self._key(),
+            "real_images": count,
+            "floor_images": count,
+            "generated_images": 0,
+            "data_fingerprint": "",
+        }
         path = self._path(self.training.fingerprint, "training")
         if (found := _read(path, key)) is None:
             found = {"values": self.reader.read("all training images", *some(self.training.images, count)).values}
@@ -84,12 +94,10 @@ class Reference:
 
         It is half the work of ``memorisation``, and the same for every model.
         """
-        protocol = self.protocol
-        path = self._path(protocol.data_fingerprint, protocol.real_images, self.training.fingerprint)
-        if (found := _read(path, self._key())) is None:
-            found = {"values": nearest(self.features.values, self.training_features)[0]}
-            _write(path, self._key(), found)
-        return found["values"].flatten()
+        if "distances" not in self._found:
+            self._found["distances"] = nearest(self.features.values, self.training_features)[0]
+            _write(self._path(), self._key(), self._found)
+        return self._found["distances"]
 
     def sets(self, generated: Features, labels: tuple[Tensor, Tensor] | None = None) -> Sets:
         """What metrics compare."""
@@ -116,7 +124,7 @@ class Reference:
                 floor, baseline = self.sets(other, (labels, of_training)), self.sets(simplest, (labels, requested))
                 found |= _measured(within, floor, baseline, BY_LABEL)
             self.reader.progress("floor", 1, 1)
-            _write(self._path(), self._key(generated=True), found)
+            _write(self._path(), self._key(), found)
         floors, baselines = (
             {name: float(found[f"{kind}.{name}{end}"]) for name, end in ends.items()} for kind in ("floor", "baseline")
         )
@@ -132,22 +140,11 @@ class Reference:
         name = "-".join(map(str, (self.protocol.extractor, *names, self.reader.device.type)))
         return cache_folder() / "evaluation" / f"{name}.safetensors"
 
-    def _key(self, *, generated: bool = False) -> dict[str, Any]:
-        """Everything that the real side depends on; baselines also on the number of generated images."""
-        protocol = self.protocol
-        key = {
-            "format": FORMAT,
-            "gancli": protocol.gancli,
-            "extractor": protocol.extractor,
-            "extractor_sha256": protocol.extractor_sha256,
-            "data_fingerprint": protocol.data_fingerprint,
-            "training_fingerprint": self.training.fingerprint,
-            "real_images": protocol.real_images,
-            "floor_images": protocol.floor_images,
-            "draw": DRAW,
-            "device": self.reader.device.type,
-        }
-        return key | ({"generated_images": self._count} if generated else {})
+    def _key(self) -> dict[str, Any]:
+        """Everything that the real side depends on; of the number of generated images, the baselines."""
+        key = {name: getattr(self.protocol, name) for name in KEY}
+        here = {"training_fingerprint": self.training.fingerprint, "device": self.reader.device.type}
+        return {"format": FORMAT, "draw": DRAW, **key, **here}
 
 
 def _measured(metrics: Sequence[Metric], floor: Sets, baseline: Sets, end: str = "") -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.metrics.base import Figure
@@ -68,29 +69,23 @@ def has_ssim(size: tuple[int, ...]) -> bool:
 
 def _similarity(one: Tensor, other: Tensor) -> Tensor:
     """SSIM (N,) of float64 (N, C, H, W) in [0, 255]."""
-    columns, rows = (_window(side) for side in (one.shape[3], one.shape[2]))
-
-    def blur(values: Tensor) -> Tensor:
-        # The window is a product of two, so that two products of matrices blur the image.
-        return rows @ values @ columns.T
-
-    mean, mean_other = blur(one), blur(other)
-    variance, variance_other = blur(one.square()) - mean.square(), blur(other.square()) - mean_other.square()
-    covariance = blur(one * other) - mean * mean_other
+    mean, mean_other = _blur(one), _blur(other)
+    variance, variance_other = _blur(one.square()) - mean.square(), _blur(other.square()) - mean_other.square()
+    covariance = _blur(one * other) - mean * mean_other
     a, b = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     similarity = (2 * mean * mean_other + a) * (2 * covariance + b)
     norm = (mean.square() + mean_other.square() + a) * (variance + variance_other + b)
     return (similarity / norm).flatten(1).mean(1)
 
 
-def _window(side: int) -> Tensor:
-    """A matrix (side - 10, side) with the window, which sums to 1, in every place where it fits."""
+def _blur(values: Tensor) -> Tensor:
+    """The mean under the window in every position where it fits: float64 (N, C, H - 10, W - 10)."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = (-offsets.square() / (2 * SIGMA**2)).exp()
-    places = side - WINDOW + 1
-    rows = torch.zeros(places, side, dtype=torch.float64)
-    rows.scatter_(1, torch.arange(WINDOW) + torch.arange(places)[:, None], (weights / weights.sum()).expand(places, -1))
-    return rows
+    weights = (weights / weights.sum()).view(1, 1, 1, WINDOW)
+    # The window is a product of two.
+    blurred = F.conv2d(F.conv2d(values.flatten(0, 1)[:, None], weights), weights.mT)
+    return blurred.unflatten(0, values.shape[:2]).squeeze(2)
 
 
 def compare(true: Tensor, others: Tensor) -> dict[str, float]:

@@ -24,7 +24,7 @@ from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.images import HIGHEST_PSNR, METHOD, psnr, ssim
+from gancli.metrics.images import HIGHEST_PSNR, METHOD, WINDOW, compare
 
 
 def evaluate(subject: Subject, data: str, options: Options) -> Report:
@@ -58,13 +58,15 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         digest.update(str(tuple(true.shape)).encode() + true.numpy().tobytes())
         error += float((true.double() - made.double()).square().sum())
         values += true.numel()
-        if "psnr" in each:
-            each["psnr"].append(float(psnr(true, made)))
-        if "ssim" in each:
-            try:
-                each["ssim"].append(float(ssim(true, made)))
-            except UsageError as problem:
-                raise UsageError(f"'{title}': {problem.message}", problem.hint) from None
+        found = compare(true, made)
+        if "ssim" in metrics and "ssim" not in found:
+            size = f"{true.shape[2]}x{true.shape[3]}"
+            raise UsageError(
+                f"'{title}': SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and these are {size}",
+                "psnr is of any",
+            )
+        for name in metrics:
+            each[name].append(found[name])
         options.progress("pairs", done, len(chosen))
     overall = min(HIGHEST_PSNR, 10 * log10(255**2 * values / error)) if error else HIGHEST_PSNR
     protocol = Protocol(
