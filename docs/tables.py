@@ -138,7 +138,7 @@ def _beside(
     group: Sequence[tuple[catalogue.Entry, Mapping[str, Any]]], metrics: Sequence[str], readable: bool
 ) -> Iterator[list[str]]:
     """Rows for the figures of real data and of the baseline, where all models have the same ones."""
-    for key, heading in cards.BESIDE.items():
+    for key, heading in cards.REFERENCES.items():
         values = []
         for metric in metrics:
             rows = (row for _, header in group for row in header["evaluation"]["results"] if row["metric"] == metric)

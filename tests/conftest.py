@@ -55,8 +55,8 @@ def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     from gancli.cli.terminal import console
 
     def run(*arguments: object) -> Result:
-        console.talk.cache_clear()
-        console.screen.cache_clear()
+        console.stderr.cache_clear()
+        console.stdout.cache_clear()
         capfd.readouterr()
         with pytest.raises(SystemExit) as leaving:
             main([str(argument) for argument in arguments])

@@ -119,7 +119,7 @@ def mask() -> bytes:
     return file.getvalue()
 
 
-PROBLEMS = re.compile(r"Traceback|unexpected fault")
+PROBLEMS = re.compile(r"Traceback|unexpected error")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

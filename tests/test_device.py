@@ -69,7 +69,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_memory_of_one_round_serves_the_next() -> None:
     def faults(call: str) -> int:
         command = [sys.executable, "-c", FAULTS.replace("KEEP", call)]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+        return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout)
 
     pages = 20 * 8 * 2**23 // 4096
     assert faults("") > pages / 4

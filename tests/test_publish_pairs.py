@@ -53,7 +53,7 @@ def test_an_entry_for_a_named_set_from_a_folder(home: Path, run: Path, run_cli: 
     card = (home / "zoo/pix2pix/README.md").read_text()
     assert "images of scans in 1 rounds" in card
     assert f"| psnr | {psnr['value']:.4g} | {psnr['baseline']:.4g} |" in card
-    assert "6 images of scans (all split), sources made by mosaic 2. Beside it stands" in card
+    assert "6 images of scans (all split), sources made by mosaic 2. Baseline: " in card
     assert "gancli translate pix2pix/digits digits --degrade --out translated\n" in card
     with Image.open(weights.with_suffix(".png")) as picture:
         assert picture.size == (12 * 66 + 2, 2 * 66 + 2)

@@ -95,20 +95,13 @@ README.md: judges
 README.md: told which class
 README.md: | values |
 formulas.md: spread
-gancli evaluate: judged
-gancli evaluate: told class
-gancli train: goes on
-gancli train: to the bit
-gancli zoo add data: judge
-gancli zoo judge data: judge
 gancli zoo judge: judge
-gancli zoo list: beside it
 gancli/architectures/_heads.py: Readings
 gancli/architectures/_heads.py: Reads
 gancli/architectures/_heads.py: check_told
 gancli/architectures/dcgan.py: readings
 gancli/architectures/mlp.py: readings
-gancli/cli/terminal/display.py: judging
+gancli/cli/zoo.py: JudgedBy
 gancli/cli/zoo.py: judge
 gancli/evaluation/judging.py: judge
 gancli/evaluation/judging.py: judging
@@ -185,10 +178,8 @@ gancli/training/playback.py: Playback
 gancli/training/playback.py: playback
 gancli/training/shard_batches.py: places
 gancli/zoo/publishing.py: judge_again
-gancli: judge
 research.md: objective.penalties
 troubleshooting.md: go on
-untrusted.md: unexpected fault
 zoo.md: judge
 zoo.md: spread
 zoo.md: | values |

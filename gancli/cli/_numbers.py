@@ -1,33 +1,35 @@
-"""What the commands do with a model of numbers: plots and tables in the place of images."""
+"""What `gancli sample` and `gancli interpolate` do with a model of numbers: plots and tables instead of images."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gancli.cli._images import count_of, save_frames
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.files import check_file
+from gancli.latents import Inputs, Seeds, batches, parse_seeds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.latents import Inputs, Seeds
+    from gancli.data.synthetic import Numbers
     from gancli.model import Model
 
 POINTS = 1_000
-"""Samples in a plot of points unless asked otherwise: 64 would not show where a generator goes."""
+"""Samples in a plot of points by default: 64 would not show the distribution."""
 
 
-def refuse_options(model: Model, **options: Any) -> None:
-    """Make sure that options which only images have were not given.
+def refuse_options(model: Model, **options: object) -> None:
+    """Refuse options that only images have.
 
     Raises:
-        UsageError: naming the first one.
+        UsageError: one was given; the message names the first.
     """
     for name, value in options.items():
         if value is not None:
@@ -37,15 +39,13 @@ def refuse_options(model: Model, **options: Any) -> None:
             )
 
 
-def usual(model: Model) -> Seeds:
-    """The seeds that a plot shows unless asked otherwise."""
-    from gancli.latents import parse_seeds
-
+def default_seeds(model: Model) -> Seeds:
+    """The seeds that a plot shows by default."""
     return parse_seeds(f"0-{POINTS - 1}" if model.shape[-1] == 2 else "0-63")
 
 
 def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, batch: int, as_json: bool) -> None:
-    """A plot of the samples of seeds, their numbers as CSV, or both; the table ``-`` is the standard output."""
+    """A plot of the samples of seeds, their numbers as CSV, or both; the table ``-`` is standard output."""
     from gancli.rendering.images import save_grid
     from gancli.rendering.numbers import Plot, save_csv, write_csv
 
@@ -54,22 +54,23 @@ def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, ba
         raise UsageError("--csv - and --json both print", "name a file for the CSV")
     if table is not None and not piped:
         check_file(table)
+    pieces = (model.latent.from_seeds(chosen[start : start + batch]) for start in range(0, len(chosen), batch))
     with counting("samples", len(chosen)) as progress:
-        rows = _rows(model, _pieces(model, chosen, batch), progress)
+        rows = _rows(model, pieces, progress)
     if piped:
         write_csv(sys.stdout, formula.columns, chosen, rows)
     elif table is not None:
         save_csv(table, formula.columns, chosen, rows)
     if out is not None:
         save_grid(Plot(formula).picture(rows)[None], out, scale=1, gap=0)
-    made = [path for path in (out, table) if path is not None and not piped]
     if as_json:
         facts = {"model": model.name, "seeds": str(chosen), "samples": len(chosen)}
         print(json.dumps(facts | {"out": str(out) if out else None, "csv": str(table) if table else None}))
         return
-    say(f"{len(chosen):,} sample{'s' * (len(chosen) != 1)} of {model.name}")
-    for path in made:
-        print(path)
+    say(f"{count_of(len(chosen), 'sample')} of {model.name}")
+    for path in (out, None if piped else table):
+        if path is not None:
+            print(path)
 
 
 def save_walk(
@@ -81,32 +82,27 @@ def save_walk(
         model: of numbers.
         paths: inputs along each walk.
         target: an animation, or a .png.
-        fps: frames a second; None for a .png.
+        fps: frames per second; None for a .png.
         batch: samples computed at once.
-        progress: told how many were made.
+        progress: called with the number of samples just made.
     """
     import torch
 
-    from gancli.latents import batches
-    from gancli.rendering.animation import save_animation
     from gancli.rendering.images import save_grid
     from gancli.rendering.numbers import Plot
 
-    formula = _formula(model)
-    plot = Plot(formula)
+    plot = Plot(_formula(model))
     walks = torch.stack([_rows(model, batches(walk, batch), progress) for walk in paths])
     if fps is None:
         save_grid(plot.picture(walks.flatten(0, 1))[None], target, scale=1, gap=0)
         return
-    # A point says little alone: it draws its way behind it.
+    # A single point shows little: each frame also draws the way to it.
     first = (lambda frame: 0) if plot.points else (lambda frame: frame)
     frames = (plot.picture(walks[:, first(frame) : frame + 1].flatten(0, 1)) for frame in range(walks.shape[1]))
-    shown = save_animation(frames, target, fps=fps)
-    if shown != fps:
-        say(f"note: a GIF shows at most {shown:g} frames a second, not {fps:g}")
+    save_frames(frames, target, fps)
 
 
-def _formula(model: Model) -> Any:
+def _formula(model: Model) -> Numbers:
     from gancli.data.synthetic import FORMULAS
 
     formula = FORMULAS.get(model.data_name or "")
@@ -118,11 +114,7 @@ def _formula(model: Model) -> Any:
     return formula
 
 
-def _pieces(model: Model, seeds: Seeds, batch: int) -> Any:
-    return (model.latent.from_seeds(seeds[start : start + batch]) for start in range(0, len(seeds), batch))
-
-
-def _rows(model: Model, pieces: Any, progress: Callable[[int], None]) -> Tensor:
+def _rows(model: Model, pieces: Iterable[Inputs], progress: Callable[[int], None]) -> Tensor:
     """All rows, float32 (N, width)."""
     import torch
 

@@ -1,41 +1,37 @@
-"""Commands that run in several processes: how they start, meet, and leave."""
+"""Commands that run in several processes: how they start and meet."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from gancli import processes
+from gancli.cli._imports import import_quickly
 
 if TYPE_CHECKING:
     from gancli.processes import World
 
-Processes = Annotated[
-    int | None, typer.Option(help="Share the work among so many processes on this machine.", min=1, metavar="N")
-]
-
 
 def meet() -> World:
-    """The other processes of this command, where ``torchrun`` started any; does not import torch otherwise."""
-    from gancli import processes
-    from gancli.cli._imports import import_quickly
-
+    """The processes of this command, if ``torchrun`` started several; does not import torch otherwise."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import_quickly("torch")
     return processes.join()
 
 
 def launch_or_meet(arguments: list[str], count: int | None) -> World:
-    """Run the same command in so many processes, and leave; or, if it is one of those, meet the others.
+    """Run the same command in ``count`` processes and exit; without a count, join the processes there are.
 
     Args:
         arguments: of the command line, with ``--processes``.
-        count: how many; None or 1: no more than there are.
+        count: of processes; None or 1 starts none.
 
     Raises:
-        typer.Exit: when those that were started have ended.
+        typer.Exit: with the exit code of those that were started.
     """
     if count and count > 1:
         launch(arguments, count)
@@ -43,17 +39,11 @@ def launch_or_meet(arguments: list[str], count: int | None) -> World:
 
 
 def launch(arguments: list[str], count: int) -> None:
-    """Run the same command in so many processes, and leave with its exit code.
-
-    Args:
-        arguments: of the command line, with ``--processes``.
-        count: how many.
+    """Run the same command in ``count`` processes.
 
     Raises:
-        typer.Exit: when it has ended.
+        typer.Exit: with their exit code.
     """
-    from gancli import processes
-
     raise typer.Exit(processes.launch(count, without(arguments, "--processes")))
 
 
@@ -68,8 +58,8 @@ def without(arguments: list[str], option: str) -> list[str]:
 
 
 @contextmanager
-def one_by_one(world: World) -> Generator[None]:
-    """The first process goes ahead, so that the others find what it has prepared."""
+def first_alone(world: World) -> Generator[None]:
+    """The first process runs the block before the others, which find what it has prepared."""
     if not world.first:
         world.barrier()
     yield

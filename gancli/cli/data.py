@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.terminal.console import say, screen, tell_left_out
+from gancli.cli.terminal.console import say, stdout, tell_left_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
     from gancli.data import Dataset
 
 app = typer.Typer(
@@ -65,7 +69,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         here = "yes" if row["here"] else "no"
         size = f"{height}x{width}" if row["images"] else f"{width} numbers"
         table.add_row(row["name"], size, str(row["channels"]), classes, *counts, here)
-    screen().print(table)
+    stdout().print(table)
     say(
         "a folder or a zip of images serves as well; gancli data show NAME looks inside, and downloads what is not here"
     )
@@ -85,6 +89,12 @@ def show(
     fit: Annotated[str, typer.Option(metavar="crop|pad|stretch", help="How other shapes are made to fit.")] = "crop",
     background: Annotated[str, typer.Option(metavar="COLOUR", help="Below transparency, around padding.")] = "white",
     grid: Annotated[str, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = "8x8",
+    augmented: Annotated[
+        str | None,
+        typer.Option(
+            metavar="diffaugment|ada", help="In each row one image and what a discriminator sees of it; ada at p = 0.8."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The picture.", show_default="NAME.png")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,14 +106,17 @@ def show(
       gancli data show mnist --split test --out test.png
       gancli data show grid
       gancli data show photos/ --size 64x48 --fit pad --background black
+      gancli data show digits --augmented ada --out ada.png
     """
+    from gancli.cli._options import parse_grid
     from gancli.data.builtin.names import parse_size
-    from gancli.rendering.layout import parse_grid
 
     columns, rows = parse_grid(grid)
     wanted = parse_size(size) if size is not None else None
     if out is not None:
         _check(out, name)
+    if augmented is not None:
+        _check_augmented(augmented, columns)
 
     from gancli.cli.terminal.progress import progress_bar
     from gancli.data import load
@@ -119,7 +132,7 @@ def show(
             data_dir=data_dir,
             progress=progress,
         )
-    picture = _save_picture(dataset, out, columns, rows)
+    picture = _save_picture(dataset, out, columns, rows, augmented)
     if as_json:
         print(json.dumps(_facts(dataset, picture), indent=2))
     else:
@@ -186,25 +199,62 @@ def _check(out: Path, name: str) -> None:
     check_file(out)
 
 
-def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int) -> Path:
+def _check_augmented(name: str, columns: int) -> None:
+    from gancli.errors import UsageError, nearest
+    from gancli.terms.augmentation import AUGMENTATIONS
+
+    if name not in AUGMENTATIONS:
+        raise UsageError(f"there is no augmentation '{name}'", nearest(name, AUGMENTATIONS))
+    if columns < 2:
+        raise UsageError(
+            "--augmented needs a second column beside the images themselves", "give more columns, as in --grid 8x4"
+        )
+
+
+def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int, augmented: str | None) -> Path:
     import torch
 
+    from gancli.errors import UsageError
     from gancli.rendering.images import save_grid
     from gancli.rendering.layout import file_stem
 
-    path = out if out is not None else Path(f"{file_stem(dataset.name)}-grid.png")
+    path = out if out is not None else Path(f"{file_stem(dataset.name)}-{augmented or 'grid'}.png")
     if dataset.formula is not None:
         from gancli.rendering.numbers import Plot
 
+        if augmented is not None:
+            raise UsageError(f"'{dataset.name}' has numbers, which are not augmented", "choose a data set of images")
         # Real points are what a plot of points shows anyway.
         shown = dataset.images[: 0 if dataset.formula.width == 2 else columns * rows]
         save_grid(Plot(dataset.formula).picture(shown)[None], path, scale=1, gap=0)
         return path
-    count = min(columns * rows, len(dataset.images))
-    # Spread over the whole set: folders come sorted by class.
-    chosen = torch.arange(count) * len(dataset.images) // count
-    save_grid(dataset.images[chosen], path, columns=columns)
+    count = min(rows if augmented else columns * rows, len(dataset.images))
+    # From all over the set: folders come sorted by class.
+    images = dataset.images[torch.arange(count) * len(dataset.images) // count]
+    save_grid(_augment(images, augmented, columns) if augmented else images, path, columns=columns)
     return path
+
+
+def _augment(images: Tensor, name: str, columns: int) -> Tensor:
+    """Rows of one image and ``columns - 1`` augmentations of it, drawn from seed 0."""
+    import torch
+
+    from gancli.model import from_uint8, to_uint8
+    from gancli.terms.augmentation import AUGMENTATIONS
+
+    class Seeded:
+        generator = torch.Generator().manual_seed(0)
+
+        def uniform(self, shape: Sequence[int]) -> Tensor:
+            return torch.rand(tuple(shape), generator=self.generator)
+
+        def normal(self, shape: Sequence[int]) -> Tensor:
+            return torch.randn(tuple(shape), generator=self.generator)
+
+    augment = AUGMENTATIONS[name](**{"probability": 0.8} if name == "ada" else {})
+    copies = from_uint8(images, augment.limits).repeat_interleave(columns - 1, 0)
+    shown = to_uint8(augment(copies, Seeded()), augment.limits).unflatten(0, (len(images), columns - 1))
+    return torch.cat([images[:, None], shown], 1).flatten(0, 1)
 
 
 def _facts(dataset: Dataset, picture: Path) -> dict[str, Any]:

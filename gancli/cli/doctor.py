@@ -1,4 +1,4 @@
-"""``gancli doctor``: what went wrong in a training, and what to try."""
+"""``gancli doctor``: what went wrong in a training run, and what to try."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli.cli import _options
+from gancli.errors import UsageError
+
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
 
 
 def doctor(
     run: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN]", help="The folder of a training; the newest unless given.", show_default=False),
+        Path | None, typer.Argument(metavar="RUN", help="A run folder, finished or not. Default: the newest.")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Where to draw the plot.", show_default="RUN/doctor.png"),
+        Path | None, typer.Option(metavar="FILE.png", help="Where to draw the plot. Default: RUN/doctor.png.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Explain a training, finished or still running, from its files: what is wrong, what it means, what to try.
+    """Explain a training run from its files: what the health monitor found, what it means, what to try.
 
     \b
     Examples:
@@ -33,7 +34,6 @@ def doctor(
       gancli doctor runs/mine
       gancli doctor runs/mine --json --out mine.png
     """
-    from gancli.errors import UsageError
     from gancli.runs.doctor import examine
 
     if out is not None and out.suffix.lower() != ".png":
@@ -45,18 +45,17 @@ def doctor(
         print(json.dumps({**seen.to_dict(), "plot": str(plot)}, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _show(seen)
-        print(f"{plot}  losses, probabilities, diversity and what was found")
+        print(f"{plot}  losses, probabilities, diversity and findings")
 
 
 def _newest() -> Path:
-    """The newest run; where there is none, what to name is a run, not one of the models that other commands take."""
-    from gancli.errors import UsageError
+    """The newest run; if there is none, the hint names runs only, as this command takes no other model."""
     from gancli.zoo import catalogue
 
     try:
         return catalogue.newest_run()
     except UsageError as error:
-        hint = "name the folder of a training, as in `gancli doctor runs/NAME`, or start one: `gancli train digits`"
+        hint = "name a run folder, as in `gancli doctor runs/NAME`, or train a model: `gancli train digits`"
         raise UsageError(error.message, hint) from None
 
 
@@ -67,12 +66,12 @@ def _show(seen: Examination) -> None:
         because = back["because"].replace("-", " ")
         print(f"round {back['from']:,}: {because}; back to round {back['to']:,} with rates x {back['scale']:g}\n")
     for stop in seen.stops:
-        after = "went on later"
+        after = "resumed later"
         if seen.state == "stopped" and stop is seen.stops[-1]:
-            after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` goes on"
+            after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` continues"
         print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
     if not seen.monitor.found:
-        print(f"nothing wrong in {seen.monitor.previews} previews\n")
+        print(f"no problem found in {seen.monitor.previews} previews\n")
     for finding in seen.monitor.found:
         until = f"until round {finding.until:,}" if finding.until else "to the end"
         print(f"{finding.title}, from round {finding.since:,} {until}")

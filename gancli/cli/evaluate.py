@@ -1,4 +1,4 @@
-"""``gancli evaluate``: how good a model is, with the floor beside every figure."""
+"""``gancli evaluate``: metrics of models or images, with the real-data floor of each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
-from gancli.cli._processes import Processes, launch_or_meet
-from gancli.cli.sample import Device, Truncation
+from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
@@ -23,23 +23,18 @@ def evaluate(
     subjects: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SUBJECT]...",
-            help="A zoo name such as dcgan/mnist, a run folder, a .safetensors file, or a folder or zip of images. "
-            "Without any: the newest run.",
-            show_default=False,
+            metavar="SUBJECT",
+            help="A zoo model such as dcgan/mnist, a run folder, a .safetensors file, or a folder or zip of images. "
+            "Default: the newest run.",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            metavar="DATA", help="The data set to compare with; a model's own unless given.", show_default=False
-        ),
+        typer.Option(metavar="DATA", help="The data set to compare with. Default: the one the model was trained on."),
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAMES", help="Which figures, with commas between; all but path unless given.", show_default=False
-        ),
+        typer.Option(metavar="NAMES", help="Which metrics, separated by commas. Default: all but path."),
     ] = None,
     images: Annotated[
         int | None,
@@ -47,8 +42,7 @@ def evaluate(
             "--images",
             "-n",
             metavar="N",
-            help="How many images to generate; as many as are held out, at most 10,000, unless given.",
-            show_default=False,
+            help="How many images to generate. Default: as many as are held out, at most 10,000.",
         ),
     ] = None,
     seed_start: Annotated[int, typer.Option(metavar="SEED", help="The first seed.")] = 0,
@@ -58,41 +52,36 @@ def evaluate(
             min=1,
             max=30,
             metavar="R",
-            help="Independent sets of generated images: means, and where a further one would lie.",
+            help="Independent sets of generated images: reports means, and the interval for a further set.",
         ),
     ] = 1,
-    truncation: Truncation = None,
+    truncation: _options.Truncation = None,
     extractor: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="The feature extractor; unless given, the one that knows the data, or pixels where none does.",
-            show_default=False,
+            metavar="NAME", help="The feature extractor. Default: the one trained on the data, or else pixels."
         ),
     ] = None,
-    device: Device = "auto",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
-    ] = None,
+    device: _options.Device = "auto",
+    data_dir: _options.DataDir = None,
     neighbours: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.png",
-            help="Draw the generated images that are nearest to training images, each beside its own.",
-            show_default=False,
+            help="Draw the generated images nearest to training images, each beside its neighbour.",
         ),
     ] = None,
-    processes: Processes = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    processes: _options.Processes = None,
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Judge models, or images, against images that they have not seen: FID, KID, recall, coverage and more.
+    """Evaluate models, or images, on held-out data: FID, KID, precision, recall, coverage and more.
 
-    Beside each figure stands the floor: what real training images get against the same held-out images. Numbers are
-    judged by the formula of their data: RMSE to the curve, modes found, and the floor of real draws. Images made from
-    others are judged by the true ones: PSNR and SSIM, beside the simplest repair; without pairs, by whether a class
-    survives the way there and back. A model that is told classes is also judged by whether it makes the one asked for.
+    The floor of a metric is what real training images score against the same held-out images. Models of numbers are
+    compared with their formula: RMSE to the curve, modes covered. Translations of pairs are compared with their
+    targets: PSNR and SSIM, beside a simple baseline; without pairs, by cycle consistency and whether the class is
+    kept. For a class-conditional model, the accuracy of the requested class is reported too.
 
-    Several subjects are ranked by the first figure, where all of them were measured alike.
+    Several subjects are ranked by the first metric, if all of them were measured by the same protocol.
 
     \b
     Examples:
@@ -135,7 +124,7 @@ def evaluate(
                 progress=progress,
             )
             if repeats > 1 and report.protocol.repeats is None:
-                say(f"warning: '{report.model}' is judged by one set: --repeats is for images made from seeds")
+                say(f"warning: --repeats does not apply to '{report.model}': its images are not made from seeds")
             found.append(report)
             if picture is not None and world.first:
                 with distributing(ALONE):
@@ -155,7 +144,7 @@ def evaluate(
 
 
 def _picture(neighbours: str | None, subjects: list[str] | None, metrics: list[str]) -> Path | None:
-    """Where the picture of neighbours goes, once it is known that there will be one."""
+    """The picture of neighbours, once the other options allow for one."""
     path = picture_path(neighbours, "--neighbours")
     if path is not None and len(subjects or ()) > 1:
         raise UsageError(

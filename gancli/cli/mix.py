@@ -1,14 +1,16 @@
 """``gancli mix``: arithmetic with latents."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
-from gancli.cli.sample import Device, ModelName
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
@@ -17,35 +19,23 @@ from gancli.rendering.layout import file_stem
 
 
 def mix(
-    model: ModelName = ...,  # ty: ignore[invalid-parameter-default]
+    model: _options.Model,
     expression: Annotated[
         str,
-        typer.Argument(
-            metavar="EXPRESSION",
-            help="Seeds and means of seeds, with signs and factors; in quotes.",
-            show_default=False,
-        ),
-    ] = ...,  # ty: ignore[invalid-parameter-default]
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="A .png. MODEL-mix.png unless given.", show_default=False),
-    ] = None,
+        typer.Argument(metavar="EXPRESSION", help="Seeds and means of seeds, with signs and factors; in quotes."),
+    ],
+    out: _options.Picture = None,
     among: Annotated[
-        str, typer.Option(metavar="SEEDS", help="The seeds among which mean(label=…) finds those of a label.")
+        str, typer.Option(metavar="SEEDS", help="The seeds that mean(label=...) searches for a label.")
     ] = "0-999",
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=64, help="Enlarge by this factor; small images are enlarged unless given.", show_default=False
-        ),
-    ] = None,
-    device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    scale: _options.Scale = None,
+    device: _options.Device = "auto",
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Add and subtract images by their latents: the operands and the result in one strip.
+    """Add and subtract latents: the operands and the result in one strip.
 
-    A term is a seed (14), the mean of some seeds (mean(0-9)), or the mean of the seeds whose image shows a label
-    (mean(label=7)); a factor may stand before it (0.5*14).
+    A term is a seed (14), the mean of several seeds (mean(0-9)), or the mean of the seeds whose image has a label
+    (mean(label=7)). A factor may precede it (0.5*14).
 
     \b
     Examples:
@@ -73,8 +63,7 @@ def mix(
     with counting("images", len(seeds)) as progress:
         mixture = arithmetic.mix(source, operands, among=seeds, progress=progress)
     _, height, width = source.shape
-    signs = ["-" if operand.factor < 0 else "+" for operand in operands]
-    above = [f"{sign} {operand.amount}" for sign, operand in zip(signs, operands, strict=True)]
+    above = [f"{'-' if operand.factor < 0 else '+'} {operand.amount}" for operand in operands]
     above[0] = above[0].removeprefix("+ ")
     save_captioned(
         source.generate(mixture.inputs),

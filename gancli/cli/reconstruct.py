@@ -1,57 +1,45 @@
-"""``gancli reconstruct``: images beside what a model makes of them."""
+"""``gancli reconstruct``: images beside the model's reconstructions of them."""
+
+from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli.cli import _images, _options
 from gancli.cli._imports import import_quickly
-from gancli.cli._outputs import check_inputs_stay, fitted, picture_or_folder
-from gancli.cli.sample import Device
+from gancli.cli._outputs import picture_or_folder
 from gancli.cli.terminal.console import say
-from gancli.cli.terminal.progress import counting, progress_bar
-from gancli.rendering.layout import file_stem
+from gancli.cli.terminal.progress import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.user_images import UserImages
     from gancli.model import Model
 
 
 def reconstruct(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="A zoo name such as vae/mnist, a run folder, or a .safetensors file."),
-    ],
-    images: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGES", help="Images, folders or zips of them, or a data set (its test split)."),
-    ],
+    model: _options.Model,
+    images: _options.Images,
     out: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.png|DIR",
-            help="A .png for one picture of originals and reconstructions, side by side; a folder for one PNG of each "
-            "reconstruction. MODEL-reconstructed.png unless given.",
-            show_default=False,
+            help="A .png shows originals and reconstructions in pairs; a folder gets one PNG for each reconstruction. "
+            "Default: MODEL-reconstructed.png.",
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=10_000, metavar="N", help="The first N images.")] = 32,
-    steps: Annotated[
-        int, typer.Option(min=1, max=100_000, metavar="N", help="Steps of the search, for a model without encoder.")
-    ] = 300,
-    device: Device = "auto",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, metavar="N", help="Use the first N images.")] = 32,
+    steps: _options.Steps = 300,
+    device: _options.Device = "auto",
+    data_dir: _options.DataDir = None,
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Reconstruct images, and say how near the model comes to them.
+    """Reconstruct images and report the PSNR.
 
-    A model with an encoder (autoencoder, vae, vae-gan) encodes and decodes. For any other generator the latents that
-    come nearest are searched for, which takes longer ("inversion").
+    A model with an encoder (autoencoder, vae, vae-gan) encodes and decodes. For any other generator, the latent of
+    each image is found by gradient descent (inversion), which takes longer.
 
     \b
     Examples:
@@ -62,60 +50,35 @@ def reconstruct(
     one = picture_or_folder(out)
 
     import_quickly("gancli.model")
-    from gancli import model as models
-    from gancli.data.user_images import read
-    from gancli.editing.inversion import check_latents
     from gancli.metrics.images import psnr
 
-    subject = models.load(model, device=device)
-    check_latents(subject)
-    path = Path(out) if out else Path(f"{file_stem(subject.name)}-reconstructed.png")
-    check_inputs_stay(path, one, images)
-    how = subject.recipe.data
-    with progress_bar() as progress:
-        given = read(
-            images, subject.shape, count=n, fit=how.fit, background=how.background, data_dir=data_dir, progress=progress
-        )
-    remade = _remade(subject, given.images, steps)
-    each = psnr(given.images, remade).tolist()
-    _save(path, one, given, remade)
-    if given.changed:
-        say(fitted(given.changed, subject.shape))
-    for left in given.skipped:
-        say(f"left out {left.name}: {left.reason}")
+    subject, given, path = _images.open_model_and_images(
+        model, images, suffix="reconstructed", out=out, one=one, count=n, device=device, data_dir=data_dir
+    )
+    results = _reconstructions(subject, given.images, steps)
+    each = psnr(given.images, results).tolist()
+    if one:
+        _images.save_pairs(path, given.images, results)
+    else:
+        _images.save_each(path, given.names, results)
+    _images.tell_of_images(given.changed, subject.shape, given.skipped)
     mean, way = sum(each) / len(each), "encoder" if subject.has_encoder else "search"
     if as_json:
         found = {name: round(value, 3) for name, value in zip(given.names, each, strict=True)}
-        told = {"model": subject.name, "out": str(path), "by": way, "images": len(each), "psnr": mean, "each": found}
-        print(json.dumps(told))
+        facts = {"model": subject.name, "out": str(path), "by": way, "images": len(each), "psnr": mean, "each": found}
+        print(json.dumps(facts))
     else:
-        say(f"{len(each):,} image{'s' * (len(each) != 1)} by {way}, PSNR {mean:.2f} dB on average")
+        say(f"{_images.count_of(len(each))} by {way}, PSNR {mean:.2f} dB on average")
         print(path)
 
 
-def _remade(subject: "Model", images: "Tensor", steps: int) -> "Tensor":
-    """What the model makes of images; both uint8 (N, C, H, W)."""
+def _reconstructions(model: Model, images: Tensor, steps: int) -> Tensor:
+    """Reconstructions of uint8 (N, C, H, W) images, in the same form."""
     from gancli.evaluation.evaluators.reconstruction import reconstruct as by_encoder
 
-    if subject.has_encoder:
-        return by_encoder(subject, images)
+    if model.has_encoder:
+        return by_encoder(model, images)
     from gancli.editing.inversion import invert
 
-    with counting("steps of the search", len(images) * steps) as progress:
-        return subject.generate(invert(subject, images, steps=steps, progress=progress))
-
-
-def _save(path: Path, one: bool, given: "UserImages", remade: "Tensor") -> None:
-    import torch
-
-    from gancli import files
-    from gancli.rendering.images import encode_png, save_grid
-
-    if one:
-        pairs = torch.stack([given.images, remade], 1).flatten(0, 1)
-        # Pairs stay together: an even number of columns.
-        save_grid(pairs, path, columns=2 * max(1, round((len(given.images) / 2) ** 0.5)))
-        return
-    for name, image in zip(given.names, remade, strict=True):
-        with files.whole(path / f"{name}.png") as temporary:
-            temporary.write_bytes(encode_png(image))
+    with counting("search steps", len(images) * steps) as progress:
+        return model.generate(invert(model, images, steps=steps, progress=progress))

@@ -1,5 +1,7 @@
 """``gancli sample``: images from a model."""
 
+from __future__ import annotations
+
 import json
 from collections import deque
 from collections.abc import Callable
@@ -8,99 +10,66 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli.cli import _options
+from gancli.cli._images import count_of
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import check_no_run
-from gancli.cli._processes import Processes, launch_or_meet
+from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
+from gancli.files import check_file, check_folder
 from gancli.latents import Seeds, parse_seeds
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
-from gancli.rendering.layout import MAX_GRID, file_stem, parse_grid
+from gancli.rendering.layout import MAX_GRID, file_stem
 
 if TYPE_CHECKING:
     from gancli.model import Model
 
-ModelName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="MODEL",
-        help="A zoo name such as dcgan/mnist, a run folder, or a .safetensors file. Without it: the newest run.",
-        show_default=False,
-    ),
-]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
-Truncation = Annotated[
-    float | None,
-    typer.Option(
-        metavar="T",
-        help="The largest value of a latent: from 2 down to about 1, images become safer and more alike.",
-        show_default=False,
-    ),
-]
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Images computed at once.")]
-
-
-def kind_of_class(source: "Model") -> str:
-    """What to call a class that the model is told: those that it found without labels have no meaning but its own."""
-    return "class" if source.labelled else "category"
-
 
 def sample(
     context: typer.Context,
-    model: ModelName = None,
+    model: _options.ModelOrNewest = None,
     seeds: Annotated[
-        str | None,
-        typer.Option(
-            help="Seeds and ranges, such as 0-9,42; 0-63 unless given. One seed is one image.", show_default=False
-        ),
+        str | None, typer.Option(help="Seeds and ranges, such as 0-9,42. One seed is one image. Default: 0-63.")
     ] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="The first N seeds: 0 to N - 1.")] = None,
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--class",
-            metavar="NAMES",
-            help="Names or numbers of classes, such as 7 or 3,7 or 0-4, or all. Every class gets all the seeds. "
-            "Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    classes: _options.Classes = None,
     codes: Annotated[
         list[str] | None,
         typer.Option(
             "--code",
             metavar="I=VALUE",
-            help="Fix code I, or sweep it along the rows of the picture, as in 0=-2..2. Repeatable.",
-            show_default=False,
+            help="Fix code I, or vary it along the rows of the picture, as in 0=-2..2. Repeatable.",
         ),
     ] = None,
-    grid: Annotated[str | None, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = None,
+    grid: _options.Grid = None,
     out: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="A .png for one grid; a folder, or a .zip, for one PNG a seed, with --class in a folder for each "
-            "class. MODEL.png unless given.",
-            show_default=False,
+            help="A .png is one grid; a folder or .zip gets one PNG for each seed, with --class in a folder for each "
+            "class. Default: MODEL.png.",
         ),
     ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a model's numbers, a line a seed; - prints them. Without --out no plot.",
-            show_default=False,
+            help="For a model of numbers: write a line for each seed, and no plot unless --out is given; - prints "
+            "them.",
         ),
     ] = None,
-    truncation: Truncation = None,
-    device: Device = "auto",
-    batch: Batch = 256,
-    processes: Processes = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    truncation: _options.Truncation = None,
+    device: _options.Device = "auto",
+    batch: _options.Batch = 256,
+    processes: _options.Processes = None,
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Make images: one grid, or one PNG a seed; of a model of numbers, a plot or a table.
+    """Generate images: one grid, or one PNG for each seed. A model of numbers gives a plot or a table.
+
+    With --class, every class gets all the seeds.
 
     \b
     Examples:
@@ -113,15 +82,19 @@ def sample(
       gancli sample infogan/mnist --code 0=-2..2
       gancli sample acgan/mnist --truncation 1.2
     """
-    cells = parse_grid(grid) if grid is not None else None
+    cells = _options.parse_grid(grid) if grid is not None else None
     asked, named = parse_codes(codes or []), ",".join(classes) if classes else None
     sweeping = any(code.last is not None for code in asked)
-    chosen = _chosen(seeds, n, cells, plain=named is None and not sweeping)
-    many = out is not None and _holds_many(out)
+    chosen = _chosen(seeds, n)
+    if cells and chosen and named is None and not sweeping:
+        _check_cells(cells, len(chosen))
+    many = out is not None and _is_folder(out)
     if many and sweeping:
-        raise UsageError(f"a sweep is one picture, but '{out}' takes one PNG a seed", "name a .png, or fix the code")
+        raise UsageError(
+            f"a sweep is one picture, but '{out}' takes one PNG for each seed", "name a .png, or fix the code"
+        )
     if csv is None or out is not None:
-        _check(chosen or Seeds([]), cells, many, Path(out) if out else None)
+        _check_output(chosen or Seeds([]), grid, many, out)
 
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.model")
@@ -133,15 +106,15 @@ def sample(
     if source.numbers:
         _numbers.refuse_options(source, grid=grid, out=out if many else None)
         _request(source, chosen, named, asked, None)
-        chosen = chosen if chosen and (seeds or n) else _numbers.usual(source)
         if world.first:
-            _numbers.sample(source, chosen, path if out or not csv else None, csv, batch, as_json)
+            shown = path if out or not csv else None
+            _numbers.sample(source, chosen or _numbers.default_seeds(source), shown, csv, batch, as_json)
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
     request = _request(source, chosen, named, asked, cells)
     if many:
-        _check_folders(source, request)
+        _check_folders(source, request.classes or ())
     else:
         _check_picture(len(request))
     with distributing(world), counting("images", len(request)) as progress:
@@ -149,39 +122,46 @@ def sample(
             _save_many(source, request, path, batch, progress)
         else:
             _save_grid(source, request, path, cells[0] if cells else request.columns, batch, progress)
-    if not world.first:
-        return
-    told = [source.classes[number] for number in request.classes or ()]
+    if world.first:
+        _report(source, request, path, as_json)
+
+
+def _report(model: Model, request: Request, path: Path, as_json: bool) -> None:
+    names = [model.classes[number] for number in request.classes or ()]
     if as_json:
-        made = {"model": source.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
-        print(json.dumps({**made, "classes": told} if told else made))
+        made = {"model": model.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
+        print(json.dumps({**made, "classes": names} if names else made))
     else:
-        of_class = f", {kind_of_class(source)} {', '.join(told)}" if told else ""
-        say(f"{len(request):,} image{'s' * (len(request) != 1)} of {source.name}{of_class}")
+        of_class = f", {kind_of_class(model)} {', '.join(names)}" if names else ""
+        say(f"{count_of(len(request))} of {model.name}{of_class}")
         print(path)
 
 
-def _chosen(seeds: str | None, n: int | None, cells: tuple[int, int] | None, *, plain: bool) -> Seeds | None:
-    """The seeds that the options name, once the options agree with each other.
+def kind_of_class(model: Model) -> str:
+    """What messages call a class: those that a model found without labels are categories."""
+    return "class" if model.labelled else "category"
 
-    None, unless ``plain``, where neither option names any: classes and sweeps decide how many a picture takes.
-    """
+
+def _chosen(seeds: str | None, n: int | None) -> Seeds | None:
+    """The seeds that the options name; None if neither is given."""
     if seeds is not None and n is not None:
         raise UsageError(f"-n {n} and --seeds '{seeds}' both choose the images", "give one of them")
-    if not plain and seeds is None and n is None:
-        return None
-    room = cells[0] * cells[1] if cells else 64
-    chosen = parse_seeds(seeds) if seeds is not None else parse_seeds(f"0-{(n or room) - 1}", option="-n")
-    if plain and cells and len(chosen) != room:
+    if n is not None:
+        return parse_seeds(f"0-{n - 1}", option="-n")
+    return parse_seeds(seeds) if seeds is not None else None
+
+
+def _check_cells(cells: tuple[int, int], count: int) -> None:
+    columns, rows = cells
+    if count != columns * rows:
         raise UsageError(
-            f"--grid {cells[0]}x{cells[1]} has {room:,} cells, but there are {len(chosen):,} seeds",
-            f"choose {room:,} seeds, or leave out --grid",
+            f"--grid {columns}x{rows} has {columns * rows:,} cells, but there are {count:,} images",
+            "choose as many seeds as fill it, or leave out --grid",
         )
-    return chosen
 
 
-def _holds_many(out: str) -> bool:
-    """Whether the name stands for a folder or a .zip (one PNG a seed) and not for a .png (one grid)."""
+def _is_folder(out: str) -> bool:
+    """Whether the name is that of a folder or a .zip (one PNG for each seed) and not of a .png (one grid)."""
     if not out:
         raise UsageError("--out is empty", "name a .png, a .zip or a folder")
     path = Path(out)
@@ -196,17 +176,18 @@ def _holds_many(out: str) -> bool:
     )
 
 
-def _check(chosen: Seeds, cells: tuple[int, int] | None, many: bool, path: Path | None) -> None:
-    """Find faults before any work: a picture with too many images, an unwritable place, two files of one name."""
-    from gancli.files import check_file, check_folder
-
-    if many and cells:
-        raise UsageError(f"--grid lays out one picture, but '{path}' takes one PNG a seed", "leave out one of the two")
-    if many and (twice := chosen.repeated()) is not None:
-        raise UsageError(f"seed {twice} is named twice, and its file can be there once", "name every seed once")
+def _check_output(chosen: Seeds, grid: str | None, many: bool, out: str | None) -> None:
+    """Find errors before any work: too many images for a picture, an unwritable path, two files of one name."""
+    path = Path(out) if out else None
     if not many:
         _check_picture(len(chosen))
-    if path and many:
+    elif grid:
+        raise UsageError(
+            f"--grid lays out one picture, but '{path}' takes one PNG for each seed", "leave out one of the two"
+        )
+    elif (twice := chosen.repeated()) is not None:
+        raise UsageError(f"seed {twice} is named twice and would give two files of one name", "name every seed once")
+    elif path:
         check_no_run(path)
     if path:
         (check_folder if many and path.suffix.lower() != ".zip" else check_file)(path)
@@ -216,44 +197,35 @@ def _check_picture(count: int) -> None:
     if count > MAX_GRID:
         raise UsageError(
             f"{count:,} images are too many for one picture, which shows at most {MAX_GRID:,}",
-            "name a folder or a .zip for one PNG a seed, such as --out images.zip",
+            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
         )
 
 
-def _check_folders(source: "Model", request: Request) -> None:
-    """Make sure that every class has a folder of its own."""
-    numbers = request.classes or ()
-    if twice := [number for number in numbers if numbers.count(number) > 1]:
-        raise UsageError(
-            f"{kind_of_class(source)} '{source.classes[twice[0]]}' is named twice, and its folder can be there once",
-            "name every one once",
-        )
+def _check_folders(model: Model, classes: tuple[int, ...]) -> None:
+    """Every class needs a folder of its own."""
+    if twice := [number for number in classes if classes.count(number) > 1]:
+        name = f"{kind_of_class(model)} '{model.classes[twice[0]]}'"
+        raise UsageError(f"{name} is named twice and would give two folders of one name", "name each once")
 
 
 def _request(
-    source: "Model", seeds: Seeds | None, classes: str | None, codes: tuple[Code, ...], cells: tuple[int, int] | None
+    model: Model, seeds: Seeds | None, classes: str | None, codes: tuple[Code, ...], cells: tuple[int, int] | None
 ) -> Request:
-    """What the model is asked for, in the order of the picture."""
-    check_codes(codes, source.name, source.latent.codes)
-    numbers = None
-    if classes is not None:
-        numbers = parse_classes(classes, source.classes, source.name, kind_of_class(source))
+    """The images asked for, in the order of the picture."""
+    check_codes(codes, model.name, model.latent.codes)
+    numbers = parse_classes(classes, model.classes, model.name, kind_of_class(model)) if classes is not None else None
     moving = next((code for code in codes if code.last is not None), None)
-    columns = cells[0] if cells else COLUMNS
-    sweep = (moving.number, tuple(moving.values(columns))) if moving else None
+    sweep = (moving.number, tuple(moving.values(cells[0] if cells else COLUMNS))) if moving else None
     if seeds is None:
-        seeds = Seeds([range(_room(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))])
+        seeds = Seeds([range(_default_count(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))])
     request = Request(seeds, numbers, tuple(code for code in codes if code.last is None), sweep)
-    if cells and len(request) != cells[0] * cells[1]:
-        raise UsageError(
-            f"--grid {cells[0]}x{cells[1]} has {cells[0] * cells[1]:,} cells, but there are {len(request):,} images",
-            "choose as many seeds as fill it, or leave out --grid",
-        )
+    if cells:
+        _check_cells(cells, len(request))
     return request
 
 
-def _room(cells: tuple[int, int] | None, classes: int, values: int) -> int:
-    """Seeds that a picture takes of each class: a sweep has a row for each, several classes have a row each."""
+def _default_count(cells: tuple[int, int] | None, classes: int, values: int) -> int:
+    """Seeds of each class in a picture: a sweep has a row for each seed, several classes have a row each."""
     if cells:
         return max(1, cells[0] * cells[1] // (classes * values))
     if classes > 1:
@@ -261,31 +233,31 @@ def _room(cells: tuple[int, int] | None, classes: int, values: int) -> int:
     return COLUMNS if values > 1 else 64
 
 
-def _save_many(source: "Model", request: Request, path: Path, batch: int, progress: Callable[[int], None]) -> None:
-    """One PNG a seed; with classes, a folder for each, as `gancli train` and torchvision's ImageFolder read them."""
+def _save_many(model: Model, request: Request, path: Path, batch: int, progress: Callable[[int], None]) -> None:
+    """One PNG for each seed; with classes, in a folder for each, as `gancli train` and ImageFolder read them."""
     from gancli.rendering.images import file_name, save_images
 
-    folders = [f"{name}/" for name in folder_names(source.classes, request.classes)] if request.classes else [""]
+    folders = [f"{name}/" for name in folder_names(model.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = distribute(request.inputs(source.latent, batch), source.generate)
+    images = distribute(request.inputs(model.latent, batch), model.generate)
     if rank():
-        deque(images, maxlen=0)  # the first process writes what all have made
+        deque(images, maxlen=0)  # the first process writes the images of all
     else:
         save_images(images, names, path, progress=progress)
 
 
 def _save_grid(
-    source: "Model", request: Request, path: Path, columns: int | None, batch: int, progress: Callable[[int], None]
+    model: Model, request: Request, path: Path, columns: int | None, batch: int, progress: Callable[[int], None]
 ) -> None:
     import torch
 
     from gancli.rendering.images import default_scale, grid_size, save_grid
 
-    _, height, width = source.shape
+    _, height, width = model.shape
     scale = default_scale(height, width)
     grid_size(len(request), height, width, columns=columns, scale=scale)
     made = []
-    for images in distribute(request.inputs(source.latent, batch), source.generate):
+    for images in distribute(request.inputs(model.latent, batch), model.generate):
         made.append(images.cpu())
         progress(len(images))
     if not rank():

@@ -1,74 +1,55 @@
-"""``gancli translate``: images into others."""
+"""``gancli translate``: image-to-image translation."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gancli.cli import _images, _options
 from gancli.cli._imports import import_quickly
-from gancli.cli._outputs import check_inputs_stay, fitted, picture_or_folder
-from gancli.cli.sample import Batch, Device
+from gancli.cli._outputs import check_inputs_stay, picture_or_folder
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import progress_bar
 from gancli.rendering.layout import file_stem
 
-if TYPE_CHECKING:
-    from gancli.editing.translation import Translation
-
-LISTED = 5
-"""Files left out that are named one by one."""
-
 
 def translate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A zoo name such as pix2pix-gray/cifar10, a run folder, or a .safetensors file."
-        ),
-    ],
-    images: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGES", help="Images, folders or zips of them, or a data set (its test split)."),
-    ],
+    model: _options.Model,
+    images: _options.Images,
     out: Annotated[
         str | None,
         typer.Option(
             metavar="DIR|FILE.png",
-            help="A folder for one PNG of each result; a .png for one picture of sources and results, side by side. "
-            "MODEL-translated/ unless given.",
-            show_default=False,
+            help="A folder gets one PNG for each result; a .png shows sources and results in pairs. "
+            "Default: MODEL-translated/.",
         ),
     ] = None,
     degrade: Annotated[
         bool,
         typer.Option(
             "--degrade",
-            help="The images are whole: spoil them first as the model was taught; of files of two halves, take the "
-            "source's.",
+            help="The images are targets: degrade them first as in training, or take the source half of image pairs.",
         ),
     ] = False,
     target: Annotated[
-        str | None,
-        typer.Option(metavar="IMAGES", help="Where the true images lie, of the same names.", show_default=False),
+        str | None, typer.Option(metavar="IMAGES", help="The target images, with the same file names.")
     ] = None,
-    back: Annotated[bool, typer.Option("--back", help="The other way, with a model that knows both.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Translate target to source, with a CycleGAN.")] = False,
     n: Annotated[
-        int | None, typer.Option("-n", min=1, metavar="N", help="The first N images; all unless given.")
+        int | None, typer.Option("-n", min=1, metavar="N", help="Use the first N images. Default: all.")
     ] = None,
-    device: Device = "auto",
-    batch: Batch = 256,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data sets are looked for first.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    device: _options.Device = "auto",
+    batch: _options.Batch = 256,
+    data_dir: _options.DataDir = None,
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Make images from images: remove a mosaic, fill a hole, give colours, change the style.
+    """Translate images: remove a mosaic, fill a hole, add colour, change the style.
 
-    Images of another size are brought to the model's, and a note says so. Where the true images are known, PSNR says
-    how near it comes.
+    Images of another size are brought to the model's size, with a note. If the target images are known, the PSNR is
+    reported.
 
     \b
     Examples:
@@ -99,39 +80,20 @@ def translate(
             data_dir=data_dir,
             progress=progress,
         )
-    _save(made, path, one)
-    if made.changed:
-        say(fitted(made.changed, subject.shape))
-    for left in made.skipped[:LISTED]:
-        say(f"left out {left.name}: {left.reason}")
-    if len(made.skipped) > LISTED:
-        say(f"left out {len(made.skipped) - LISTED:,} more")
-    count, near = len(made.names), made.psnr
-    mean = sum(near.values()) / len(near) if near else None
-    if as_json:
-        each = {name: round(value, 3) for name, value in near.items()}
-        left_out = {left.name: left.reason for left in made.skipped}
-        facts = {"model": subject.name, "out": str(path), "images": count, "psnr": mean, "each": each}
-        print(json.dumps({**facts, "left_out": left_out}))
-        return
-    told = "" if mean is None else f", PSNR {mean:.2f} dB on average"
-    told += f" of the {len(near):,} with a true image" if near and len(near) < count else ""
-    say(f"{count:,} image{'s' * (count != 1)} by {subject.name}{told}")
-    print(path)
-
-
-def _save(made: Translation, path: Path, one: bool) -> None:
-    """One PNG a result into a folder, or sources and results in one picture."""
-    import torch
-
-    from gancli import files
-    from gancli.rendering.images import encode_png, save_grid
-
     if one:
-        pairs = torch.stack([made.sources, made.results], 1).flatten(0, 1)
-        # Pairs stay together: an even number of columns.
-        save_grid(pairs, path, columns=2 * max(1, round((len(made.names) / 2) ** 0.5)))
+        _images.save_pairs(path, made.sources, made.results)
+    else:
+        _images.save_each(path, made.names, made.results)
+    _images.tell_of_images(made.changed, subject.shape, made.skipped)
+    count, each = len(made.names), made.psnr
+    mean = sum(each.values()) / len(each) if each else None
+    if as_json:
+        facts = {"model": subject.name, "out": str(path), "images": count, "psnr": mean}
+        facts["each"] = {name: round(value, 3) for name, value in each.items()}
+        facts["left_out"] = {left.name: left.reason for left in made.skipped}
+        print(json.dumps(facts))
         return
-    for name, image in zip(made.names, made.results, strict=True):
-        with files.whole(path / f"{name}.png") as temporary:
-            temporary.write_bytes(encode_png(image))
+    figures = "" if mean is None else f", PSNR {mean:.2f} dB on average"
+    figures += f" over the {len(each):,} with a target" if each and len(each) < count else ""
+    say(f"{_images.count_of(count)} by {subject.name}{figures}")
+    print(path)

@@ -1,4 +1,6 @@
-"""``gancli traverse``: what each dimension of the latent does."""
+"""``gancli traverse``: what each dimension of the latent changes."""
+
+from __future__ import annotations
 
 import json
 import re
@@ -8,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
-from gancli.cli.sample import Device, ModelName
 from gancli.cli.terminal.console import say
 from gancli.errors import UsageError
 from gancli.latents import batches
@@ -24,44 +26,33 @@ if TYPE_CHECKING:
     Generate = Callable[[Inputs], Tensor]
 
 ROWS = 10
-"""Dimensions that are shown unless the user names some, after all codes."""
+"""Dimensions that are shown by default, after all codes."""
 
 
 def traverse(
-    model: ModelName = None,
+    model: _options.ModelOrNewest = None,
     dims: Annotated[
         str | None,
         typer.Option(
-            help="Dimensions of z and codes, such as 0-9,42 or c0,c1,0-3; all codes and the first 10 unless given.",
-            show_default=False,
+            help="Dimensions of z and codes, such as 0-9,42 or c0,c1,0-3. Default: all codes and the first 10."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="The latent to start from.")] = 0,
     reach: Annotated[
         str | None,
         typer.Option(
-            "--range",
-            metavar="FROM..TO",
-            help="Values to go through; -2..2, or -1..1 for uniform latents, unless given.",
+            "--range", metavar="FROM..TO", help="Values to go through. Default: -2..2, or -1..1 for uniform latents."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Values, both ends included.")] = 9,
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="A .png. MODEL-traverse.png unless given.", show_default=False),
-    ] = None,
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=64, help="Enlarge by this factor; small images are enlarged unless given.", show_default=False
-        ),
-    ] = None,
-    device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    steps: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Number of values, both ends included.")] = 9,
+    out: _options.Picture = None,
+    scale: _options.Scale = None,
+    device: _options.Device = "auto",
+    as_json: _options.AsJson = False,
 ) -> None:
-    """Move through one dimension of the latent at a time: a grid with a row for each.
+    """Change one dimension of the latent at a time: a grid with a row for each.
 
-    All rows start from the same seed, and each changes one value of its latent from end to end.
+    All rows start from the same seed, and each moves one value of its latent from end to end.
 
     \b
     Examples:
@@ -95,11 +86,11 @@ def traverse(
         print(path)
 
 
-def parse_dims(text: str | None, spec: "LatentSpec") -> list[str]:
+def parse_dims(text: str | None, spec: LatentSpec) -> list[str]:
     """Read ``0-9,c0``: dimensions of z by their number, codes with a c before it.
 
     Raises:
-        UsageError: anything else, or a dimension or a code that the model has not.
+        UsageError: anything else, or a dimension or a code that the model does not have.
     """
     if text is None:
         return [*(f"c{code}" for code in range(spec.codes)), *map(str, range(min(ROWS, spec.dim)))]
@@ -129,18 +120,19 @@ def _parse_range(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def _values(ends: tuple[float, float] | None, steps: int, spec: "LatentSpec") -> list[float]:
-    """Evenly spaced values; a uniform latent has none beyond 1, so that its generator has seen none."""
-    limit = 1.0 if spec.distribution == "uniform" else 2.0
+def _values(ends: tuple[float, float] | None, steps: int, spec: LatentSpec) -> list[float]:
+    """Evenly spaced values; a generator of uniform latents has seen none beyond 1."""
+    uniform = spec.distribution == "uniform"
+    limit = 1.0 if uniform else 2.0
     first, last = ends or (-limit, limit)
-    if spec.distribution == "uniform" and max(abs(first), abs(last)) > 1:
+    if uniform and max(abs(first), abs(last)) > 1:
         raise UsageError(
             f"--range {first:g}..{last:g} leaves the cube of this model's uniform latents", "stay within -1..1"
         )
     return [round(first + (last - first) * step / (steps - 1), 6) for step in range(steps)]
 
 
-def _images(spec: "LatentSpec", seed: int, rows: list[str], values: list[float], generate: "Generate") -> "Tensor":
+def _images(spec: LatentSpec, seed: int, rows: list[str], values: list[float], generate: Generate) -> Tensor:
     """uint8 (rows * values, C, H, W), row after row."""
     import torch
 

@@ -4,74 +4,85 @@ from __future__ import annotations
 
 import json
 import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gancli.cli import _options
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from gancli.evaluation.scores import Score
     from gancli.zoo.catalogue import Entry
 
 app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JudgedBy = Annotated[
+    str | None,
+    typer.Option(metavar="DATA", help="The images to evaluate on, as a folder or zip. Default: the named data set."),
+]
+
+
+def _score(entry: Entry) -> Score | None:
+    from gancli.evaluation.scores import score
+
+    return score(entry.header().get("evaluation", {}))
+
+
+def _summary(model: str) -> str:
+    from gancli.zoo import catalogue
+
+    return catalogue.recipe_table(model).get("summary", "")
 
 
 def _facts(entry: Entry) -> dict[str, Any]:
-    """What a list says of one entry, from recipe and file header alone."""
+    """What recipe and file header say of one entry."""
     from gancli import checkpoint
-    from gancli.evaluation.scores import score
-    from gancli.zoo import catalogue
 
-    found = score(entry.header().get("evaluation", {}))
+    found = _score(entry)
     return {
         "name": entry.name,
         "model": entry.model,
         "data": entry.data,
-        "values": checkpoint.count_parameters(entry.path) if entry.path else None,
+        "parameters": checkpoint.count_parameters(entry.path) if entry.path else None,
         "metric": found.metric if found else None,
         "value": found.value if found else None,
         "floor": found.floor if found else None,
         "baseline": found.baseline if found else None,
-        "summary": catalogue.recipe_table(entry.model).get("summary", ""),
+        "summary": _summary(entry.model),
     }
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """All models, with their data and score; beside it stands what real data get, or what a simple method gets.
+def list_(as_json: _options.AsJson = False) -> None:
+    """All models, with the score on each data set. `gancli zoo show` adds the scores of real data and baselines.
 
     \b
     Examples:
       gancli zoo list
       gancli zoo list --json
     """
-    from gancli.evaluation.scores import Score
     from gancli.zoo import catalogue
 
-    rows = [_facts(entry) for entry in catalogue.entries()]
+    entries = list(catalogue.entries())
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([_facts(entry) for entry in entries], indent=2))
         return
-    lines = [("model", "score", "beside", "what it is")]
-    for row in rows:
-        found = Score(row["metric"], row["value"], row["floor"], row["baseline"]) if row["metric"] else None
-        figures = (str(found), found.beside) if found else ("no weights", "")
-        lines.append((row["name"], *figures, row["summary"]))
-    _, *right = widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:3]
-    indent = sum(widths) + 2 * len(widths)
-    # Laid out by hand: importing rich would double the time that this takes.
-    for name, *figures, summary in lines:
-        cells = [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(figures, right, strict=True)), ""]
-        print("\n".join(textwrap.wrap("  ".join(cells) + summary, 80, subsequent_indent=" " * indent)))
+    width = max(len(entry.model) for entry in entries)
+    for model, group in groupby(entries, lambda entry: entry.model):
+        scores = [f"{entry.data} {_score(entry) or 'not evaluated'}" if entry.data else "no weights" for entry in group]
+        print(f"{model:<{width}}  {', '.join(scores)}")
+        if summary := _summary(model):
+            print(textwrap.shorten(summary, 80, initial_indent="  ", placeholder=" …"))
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Such as dcgan/mnist or dcgan.", metavar="NAME")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as dcgan/mnist or dcgan.")],
+    as_json: _options.AsJson = False,
 ) -> None:
-    """One model: its recipe, its data, and what was measured.
+    """One model: its recipe, its data and its scores.
 
     \b
     Examples:
@@ -88,8 +99,7 @@ def show(
     elif name in known:
         entry = known[name]
         header = entry.header()
-        table = header.get("recipe") or catalogue.recipe_table(entry.model)
-        card = {**_facts(entry), **{k: v for k, v in header.items() if k != "recipe"}, "recipe": table}
+        card = {"recipe": catalogue.recipe_table(entry.model), **header, **_facts(entry)}
     else:
         raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalogue.models()}))
     if as_json:
@@ -97,14 +107,14 @@ def show(
         return
     import tomli_w
 
-    hidden = ("recipe", "evaluation", "kind", "metric", "value", "floor", "baseline")  # every figure stands below
+    hidden = ("recipe", "evaluation", "kind", "metric", "value", "floor", "baseline")  # all scores follow below
     for key, value in card.items():
         if key not in hidden and value is not None and not isinstance(value, dict):
             print(f"{key:<12} {', '.join(value) if isinstance(value, list) else value}")
     for result in card.get("evaluation", {}).get("results", []):
-        beside = f" (real images: {result['floor']:.4g})" if result.get("floor") is not None else ""
-        beside += f" (without the model: {result['baseline']:.4g})" if result.get("baseline") is not None else ""
-        print(f"{result['metric']:<12} {result['value']:.4g}{beside}")
+        others = (("real data", result.get("floor")), ("baseline", result.get("baseline")))
+        compared = "".join(f" ({title} {figure:.4g})" for title, figure in others if figure is not None)
+        print(f"{result['metric']:<12} {result['value']:.4g}{compared}")
     table = card["recipe"]
     whole = table if {"datasets", "labelled"} & table.keys() else recipe.parse(table, components=False).to_dict()
     print("\n" + tomli_w.dumps(whole), end="")
@@ -112,26 +122,18 @@ def show(
 
 @app.command()
 def add(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     known_as: Annotated[
         str | None,
-        typer.Option(
-            "--as",
-            metavar="NAME",
-            help="The data set's name, for a run on a folder or zip of its images.",
-            show_default=False,
-        ),
+        typer.Option("--as", metavar="NAME", help="The name of the data set, for a run on a folder or zip of it."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="DATA", help="What to judge by, where that is not the named set.", show_default=False),
-    ] = None,
+    data: JudgedBy = None,
     discriminator: Annotated[
-        bool, typer.Option("--discriminator", help="Ship the discriminator too: `gancli inpaint` asks it.")
+        bool, typer.Option("--discriminator", help="Add the discriminator too, for `gancli inpaint`.")
     ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+    data_dir: _options.DataDir = None,
 ) -> None:
-    """Put a run's model into the zoo of this checkout: evaluate it as stored, draw its samples, write its card.
+    """Add a run's model to the zoo of this checkout: evaluate it, draw samples, write its card.
 
     \b
     Examples:
@@ -151,15 +153,12 @@ def add(
 @app.command()
 def judge(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Such as dcgan/mnist; all unless given.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Such as dcgan/mnist. Default: all.")
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="DATA", help="What to judge by, where that is not the named set.", show_default=False),
-    ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+    data: JudgedBy = None,
+    data_dir: _options.DataDir = None,
 ) -> None:
-    """Measure models of this checkout's zoo again: figures and cards are as `gancli evaluate` finds them today.
+    """Evaluate models of this checkout's zoo again and update their files and cards.
 
     \b
     Examples:
@@ -175,6 +174,6 @@ def judge(
             raise UsageError(f"no weights are called '{name}'", nearest(name, known))
     for name in names or known:
         with progress_bar() as progress:
-            made = list(publishing.judge_again(known[name], data=data, data_dir=data_dir, progress=progress))
+            made = list(publishing.evaluate_again(known[name], data=data, data_dir=data_dir, progress=progress))
         for path in made:
             print(path)

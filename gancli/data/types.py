@@ -61,6 +61,11 @@ class Formula(Protocol):
         """Numbers in a row: two are a point of the plane, others a curve."""
         ...
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that a plot shows."""
+        ...
+
     def draw(self, count: int, generator: Generator) -> Tensor:
         """Fresh rows, float32 (count, width), decided by the generator alone."""
         ...

@@ -1,4 +1,4 @@
-"""Grids with words beside them: what stands in a column, what in a row."""
+"""Grids with captions for columns and rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ from gancli.errors import UsageError
 from gancli.rendering.images import BACKGROUND, arrange, check, default_scale, enlarge, grid_size, to_pil
 
 SIZE, LINE, MARGIN = 12, 18, 4
-"""Pixels: of the letters, of a line of them, and left free at either end of a caption."""
+"""Pixels: font size, line height, and margin at either end of a caption."""
 
 LONGEST = 48
-"""Letters of a caption; the end of a longer one is left out."""
+"""Characters of a caption; longer ones are cut."""
 
 
 def captioned(
@@ -36,8 +36,8 @@ def captioned(
         columns: cells in a row.
         scale: whole factor of enlargement.
         gap: pixels between cells.
-        above: a caption for each column; all columns become as wide as the widest.
-        beside: a caption for each row, at its left.
+        above: a caption for each column; all columns become as wide as the widest caption.
+        beside: a caption for each row, on its left.
 
     Returns:
         uint8 (C, H', W').
@@ -77,10 +77,10 @@ def save_captioned(
     above: Sequence[str] = (),
     beside: Sequence[str] = (),
 ) -> None:
-    """Write :func:`captioned` as a PNG; ``scale`` is that of a cell among many unless given.
+    """Write :func:`captioned` as a PNG; ``scale`` is :func:`default_scale` by default.
 
     Raises:
-        UsageError: another suffix, or a place that cannot be written.
+        UsageError: another suffix, or a path that cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":

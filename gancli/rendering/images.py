@@ -1,4 +1,4 @@
-"""Pictures as PNG: one grid, or one file a seed into a folder or a zip archive.
+"""Images as PNG: one grid, or one file for each seed in a folder or zip archive.
 
 Images are uint8 tensors (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGB and alpha).
 """
@@ -23,14 +23,13 @@ from gancli.errors import GancliError, UsageError
 
 MAX_GRID_PIXELS = 2**27
 MAX_SIDE = 65535
-# The shade of the lines between cells and of cells without an image.
+# Of the lines between cells and of empty cells.
 BACKGROUND = 255
-# From this factor on, an image is enlarged smoothly.
+# From this factor on, enlarging is bicubic.
 SMOOTH = 4
-# What one thread encodes at a time: so many pictures, or fewer where they are larger, so that all cores take part and
-# what waits stays small.
+# What one thread encodes at a time: at most so many images and bytes, so that all cores share the work.
 _CHUNK, _CHUNK_BYTES = 64, 2**20
-# Below so many bytes a picture is mostly Python's work, of which one thread does as much as many.
+# Encoding an image smaller than this is mostly Python code, which several threads do not speed up.
 _LITTLE = 2**11
 
 Pictures = list[tuple[str, bytes]]
@@ -38,7 +37,7 @@ Pictures = list[tuple[str, bytes]]
 
 
 def check(images: Tensor) -> Tensor:
-    """The images themselves, once they are known to be uint8 (N, C, H, W) with 1, 3 or 4 channels and N > 0.
+    """The images on the CPU, if they are uint8 (N, C, H, W) with 1, 3 or 4 channels and N > 0.
 
     Raises:
         GancliError: anything else.
@@ -56,15 +55,12 @@ def check(images: Tensor) -> Tensor:
 
 
 def default_scale(height: int, width: int, near: int = 64) -> int:
-    """The whole factor that brings the longer side near 64 pixels: 8 for 8x8, 2 for 28x28, 1 from 64x64 on."""
+    """The integer factor that brings the longer side near 64 pixels: 8 for 8x8, 2 for 28x28, 1 from 64x64 on."""
     return max(1, round(near / max(height, width)))
 
 
 def enlarge(images: Tensor, scale: int) -> Tensor:
-    """(N, C, H, W) to (N, C, H*s, W*s): every pixel a square, or bicubic where squares would hide the shape.
-
-    An image of 8x8 pixels shown as 64 squares is a pattern; smoothed, it is the digit that it was scanned from.
-    """
+    """(N, C, H, W) to (N, C, H*s, W*s): nearest for small factors, else bicubic, as squares would hide the shape."""
     if scale < SMOOTH:
         return images if scale == 1 else images.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
     return interpolate(images.float(), scale_factor=scale, mode="bicubic").round_().clamp_(0, 255).byte()
@@ -73,7 +69,7 @@ def enlarge(images: Tensor, scale: int) -> Tensor:
 def grid_size(
     n: int, height: int, width: int, *, columns: int | None = None, scale: int = 1, gap: int = 2
 ) -> tuple[int, int]:
-    """The columns and rows of a grid of ``n`` images, once it is known to fit into one picture.
+    """The columns and rows of a grid of ``n`` images, if it fits into one picture.
 
     Raises:
         UsageError: more than 2**27 pixels in all, or than 65535 in a row or a column.
@@ -96,10 +92,10 @@ def arrange(
 
     Args:
         images: uint8 (N, C, H, W).
-        columns: cells in a row; the square root of N, rounded up, unless given. An unfinished last row is filled.
-        scale: whole factor of enlargement; see :func:`enlarge`.
+        columns: cells in a row; by default the square root of N, rounded up. An unfinished last row is filled.
+        scale: integer factor of enlargement; see :func:`enlarge`.
         gap: pixels between cells and around all of them; 0 for none.
-        background: the value of the pixels that show no image, in every channel.
+        background: the value of pixels between and after the images, in every channel.
 
     Raises:
         UsageError: too many pixels; see :func:`grid_size`.
@@ -125,12 +121,12 @@ def save_grid(
     Args:
         images: uint8 (N, C, H, W).
         path: a name that ends in .png.
-        columns: cells in a row; the square root of N, rounded up, unless given.
-        scale: whole factor of enlargement; :func:`default_scale` unless given.
+        columns: cells in a row; by default the square root of N, rounded up.
+        scale: integer factor of enlargement; :func:`default_scale` by default.
         gap: pixels between cells.
 
     Raises:
-        UsageError: another suffix, or a place that cannot be written.
+        UsageError: another suffix, or a path that cannot be written.
         GancliError: images that cannot be shown; see :func:`arrange`.
     """
     path = Path(path)
@@ -146,7 +142,7 @@ def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write one picture as PNG, without torch: a second thread that computed with it would slow the first down."""
+    """Write one picture as PNG, without torch, so that a writer thread does not compete with training."""
     with files.atomic(path) as temporary:
         picture.save(temporary, "PNG")
 
@@ -159,7 +155,7 @@ def to_pil(image: Tensor) -> Image.Image:
     """
     image = check(image[None])[0]
     pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
-    # Pillow copies what is not contiguous; torch would, in each thread that encodes, start threads of its own for it.
+    # Pillow copies if this is not contiguous; torch would start threads of its own in each encoding thread.
     return Image.fromarray(pixels.numpy())
 
 
@@ -171,7 +167,7 @@ def encode_png(image: Tensor, *, level: int = 6) -> bytes:
 
 
 def file_name(seed: int) -> str:
-    """The name of a seed's picture: seed0000123.png."""
+    """The name of a seed's image: seed0000123.png."""
     return f"seed{seed:07d}.png"
 
 
@@ -182,22 +178,22 @@ def save_images(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write one PNG a seed into a folder, or into a .zip archive; memory does not grow with their number.
+    """Write one PNG for each image into a folder or .zip archive; memory does not grow with their number.
 
-    Encoding runs on all cores while the next batch is made. An interruption leaves a folder with whole pictures only,
-    and no archive at all.
+    Encoding runs on all cores while the next batch is made. An interruption leaves only whole files in a folder, and
+    no archive.
 
     Args:
         batches: uint8 (N, C, H, W) tensors, in the order of the names.
-        names: one for every image: its seed, or the name of its file, which may lie in a folder of its own.
-        path: a folder, made if need be, or a file that ends in .zip.
-        progress: told how many images have been written since it was last told.
+        names: one for every image: its seed, or a file name, which may have a folder.
+        path: a folder, created if necessary, or a file that ends in .zip.
+        progress: called with the number of images just written.
 
     Returns:
         How many images were written.
 
     Raises:
-        UsageError: a place that cannot be written.
+        UsageError: a path that cannot be written.
         GancliError: images that cannot be shown.
     """
     path = Path(path)
@@ -206,7 +202,7 @@ def save_images(
 
             def keep(pictures: Pictures) -> None:
                 for name, data in pictures:
-                    # A ZipInfo of its own leaves out the time of day: the same seeds give the same archive.
+                    # ZipInfo without the time of day: the same seeds give the same archive.
                     archive.writestr(zipfile.ZipInfo(name), data)
 
             return _stream(batches, names, _encode, keep, progress)
@@ -242,7 +238,7 @@ def _stream(
     keep: Callable[[Pictures], None],
     progress: Callable[[int], None] | None,
 ) -> int:
-    """Run ``work`` on threads and ``keep`` here, in order, a bounded number of chunks ahead."""
+    """Run ``work`` in threads and ``keep`` in this one, in order, a bounded number of chunks ahead."""
     chunks = _chunks(batches, names)
     if (first := next(chunks, None)) is None:
         return 0

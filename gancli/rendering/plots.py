@@ -1,4 +1,4 @@
-"""Curves of a training, as PNG."""
+"""Training curves, as PNG."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ Row = Mapping[str, Any]
 
 
 def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[float, str]] | None = None) -> None:
-    """Draw losses and, where there are any, a discriminator's probabilities or a critic's distance, by images seen.
+    """Draw losses, and a discriminator's probabilities or a critic's distance, over images seen.
 
     Args:
-        rows: entries of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; what is missing or
-            not finite is a gap.
+        rows: rows of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; missing or infinite values
+            are gaps.
         path: the PNG to write; the same rows give the same bytes.
-        marks: places to mark, as images seen and a few words; if there is a list, even an empty one, the figures of
-            the sample grids ("diversity", "noise") are drawn as well.
+        marks: (images seen, label) of events; if not None, the statistics of the sample grids ("diversity", "noise")
+            are drawn too.
 
     Raises:
         GancliError: no row holds a loss.
-        UsageError: a place that cannot be written.
+        UsageError: a path that cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    prefixes = {"loss": "loss/", "judged real": "probability/", "distance": "distance/"}
+    prefixes = {"loss": "loss/", "D output": "probability/", "distance": "distance/"}
     wanted = {label: _names(rows, prefix) for label, prefix in prefixes.items()}
     if not wanted["loss"]:
         raise GancliError("there is no loss to draw", "train for a while first")
     if marks is not None:
-        wanted["share of the data's"] = [name for name in ("diversity", "noise") if _names(rows, name)]
+        wanted["relative to data"] = [name for name in ("diversity", "noise") if _names(rows, name)]
     wanted = {label: names for label, names in wanted.items() if names}
     figure = Figure(figsize=(9, 2 + 2 * len(wanted)), dpi=100 if marks is None else 80, layout="constrained")
     FigureCanvasAgg(figure)
@@ -49,14 +49,14 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
     panels = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     for panel, (label, names) in zip(panels, wanted.items(), strict=True):
         _curves(panel, rows, names, label)
-        if label == "judged real":
+        if label == "D output":
             panel.axhline(0.5, color="0.6", linewidth=1, zorder=1)
             panel.set_ylim(-0.02, 1.02)
-    for images, words in marks or ():
+    for images, label in marks or ():
         for panel in panels:
             panel.axvline(images / 1000, color="#D55E00", linewidth=1, linestyle=":", zorder=1)
         top = panels[0].get_xaxis_transform()
-        panels[0].text(images / 1000, 0.98, f" {words}", transform=top, va="top", rotation=90, fontsize=8)
+        panels[0].text(images / 1000, 0.98, f" {label}", transform=top, va="top", rotation=90, fontsize=8)
     panels[-1].set_xlabel("images seen (thousands)")
     with files.atomic(Path(path)) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
@@ -67,7 +67,7 @@ def _names(rows: Sequence[Row], prefix: str) -> list[str]:
 
 
 def _number(value: Any) -> float:
-    # What is beyond any axis is a gap as well.
+    # What no axis can show is a gap as well.
     number = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e30
     return float(value) if number else math.nan
 
@@ -86,7 +86,7 @@ def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) 
             color=colour,
             linestyle=_STYLES[place % len(_STYLES)],
             linewidth=1.6,
-            # A single row would be a line without length.
+            # A line through one point has no length.
             marker="o" if len(rows) < 3 else None,
             label=name.rpartition("/")[2],
         )
@@ -98,16 +98,12 @@ def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) 
 
 
 def _running_mean(values: Sequence[float]) -> Sequence[float]:
-    """The mean over a sliding 40th of many values, leaving out gaps; few values stay themselves."""
+    """The mean over a sliding 40th of the values, ignoring gaps; fewer than 80 values stay as they are."""
     if len(values) < 80:
         return values
     import numpy as np
 
-    known = np.isfinite(values)
-    sums = np.cumsum([0.0, *np.where(known, values, 0)])
-    counts = np.cumsum([0, *known])
-    places = np.arange(len(values))
-    half = len(values) // 80
-    first, last = np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))
-    inside = counts[last] - counts[first]
-    return np.where(inside > 0, (sums[last] - sums[first]) / np.maximum(inside, 1), np.nan).tolist()
+    known, window = np.isfinite(values), np.ones(2 * (len(values) // 80) + 1)
+    sums = np.convolve(np.where(known, values, 0), window, "same")
+    counts = np.convolve(known, window, "same")
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()

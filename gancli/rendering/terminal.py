@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich_pixels import Pixels
 
-# An image with fewer pixels than this shows nothing: rather fewer images.
+# Images are not made smaller than this; fewer are shown instead.
 _LEGIBLE = 8
 
 
 def picture(
     images: Tensor, console: Console, *, columns: int = 8, width: int | None = None, height: int = 24
 ) -> Pixels | None:
-    """Images side by side for a terminal, made smaller or fewer until they fit.
+    """Images side by side for a terminal, downsampled, or fewer of them, to fit.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -30,7 +30,7 @@ def picture(
         height: lines, at most.
 
     Returns:
-        Something for ``console.print``, or None where it would not arrive: a pipe, NO_COLOR, a dumb or tiny terminal.
+        Something for ``console.print``, or None if it cannot be shown: a pipe, NO_COLOR, a dumb or tiny terminal.
 
     Raises:
         GancliError: images that cannot be shown.
@@ -54,7 +54,7 @@ def picture(
 
 
 def _rgba(images: Tensor) -> Tensor:
-    """With an alpha channel, so that the gaps can be left to the terminal's own background."""
+    """With an alpha channel, so that gaps show the terminal's background."""
     if images.shape[1] == 4:
         return images
     opaque = images.new_full((len(images), 4, *images.shape[2:]), 255)
@@ -63,7 +63,7 @@ def _rgba(images: Tensor) -> Tensor:
 
 
 def _shrink(images: Tensor, height: int, width: int) -> Tensor:
-    """At most so high and so wide, by the mean over areas; smaller images stay as they are."""
+    """At most ``height`` x ``width`` pixels, by area averaging; smaller images stay as they are."""
     ratio = min(1.0, height / images.shape[2], width / images.shape[3])
     if ratio == 1:
         return images

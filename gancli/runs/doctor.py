@@ -1,4 +1,4 @@
-"""What can be said of a run from its files alone, finished or not. Never imports torch."""
+"""What a run's files show of it, finished or not. Never imports torch."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Examination:
         rounds: done so far.
         budget: rounds in all; None if the recipe cannot be read.
         state: finished, diverged, stopped (by the health monitor), running or unfinished.
-        rows: the lines of its metrics, without those of evaluations.
-        monitor: the health monitor that observed them.
-        rollbacks: times it went back: from, to, because, text, scale.
-        stops: times that the monitor stopped it: round, because; all but that of the state "stopped" were gone on from.
+        rows: of its metrics, without those of evaluations.
+        monitor: the health monitor after these rows.
+        rollbacks: from, to, because, text and scale of each.
+        stops: round and because of each stop by the monitor; all but that of the state "stopped" were resumed.
     """
 
     folder: Path
@@ -46,23 +46,16 @@ class Examination:
         """Plain JSON."""
         plain = {key: getattr(self, key) for key in ("model", "data", "rounds", "budget", "state")}
         findings = [finding.to_dict() for finding in self.monitor.found]
-        return {
-            "run": str(self.folder),
-            **plain,
-            "previews": self.monitor.previews,
-            "findings": findings,
-            "rollbacks": self.rollbacks,
-            "stops": self.stops,
-        }
+        later = {"findings": findings, "rollbacks": self.rollbacks, "stops": self.stops}
+        return {"run": str(self.folder), **plain, "previews": self.monitor.previews, **later}
 
     def plot(self, path: Path) -> None:
-        """Losses, how the opponent judges and the figures of the pictures, with findings and rollbacks marked."""
-        seen = [(row["round"], row.get("images", 0)) for row in self.rows]
+        """Losses, outputs of the discriminator and statistics of previews, with findings and rollbacks marked."""
         marks = [(finding.since, finding.title) for finding in self.monitor.found]
         marks += [(back["to"], "back to here") for back in self.rollbacks]
-        save_losses(
-            self.rows, path, [(next((i for r, i in seen if r >= at), seen[-1][1]), words) for at, words in marks]
-        )
+        images = [(row["round"], row.get("images", 0)) for row in self.rows]
+        marks = [(next((i for r, i in images if r >= at), images[-1][1]), words) for at, words in marks]
+        save_losses(self.rows, path, marks)
 
 
 def examine(folder: Path) -> Examination:
@@ -70,7 +63,7 @@ def examine(folder: Path) -> Examination:
 
     Raises:
         UsageError: the folder holds no run.
-        GancliError: a run that has not written a line yet.
+        GancliError: a run that has not written metrics yet.
     """
     metrics = folder / "metrics.jsonl"
     if not folder.is_dir():
@@ -80,7 +73,10 @@ def examine(folder: Path) -> Examination:
     rows = health.of_training(read_metrics(metrics))
     if not any(name.startswith("loss/") for row in rows for name in row):
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
-    table = _table(folder / "recipe.toml")
+    try:
+        table = recipe.read(folder / "recipe.toml")
+    except (GancliError, OSError):
+        table = {}
     budget = _section(table, "training").get("rounds")
     monitor = health.replay(rows)
     return Examination(
@@ -89,19 +85,12 @@ def examine(folder: Path) -> Examination:
         str(_section(table, "data").get("name", "unknown data"))[:200],
         rows[-1]["round"],
         budget if type(budget) is int and budget > 0 else None,
-        _state(folder, rows, monitor),
+        _state(folder, rows[-1], monitor),
         rows,
         monitor,
-        [row[health.ROLLBACK] for row in rows if isinstance(row.get(health.ROLLBACK), dict)],
-        [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if _is_stop(row)],
+        [row[health.ROLLBACK] for row in rows if health.ROLLBACK in row],
+        [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if health.STOPPED in row],
     )
-
-
-def _table(path: Path) -> dict[str, Any]:
-    try:
-        return recipe.read(path)
-    except (GancliError, OSError):
-        return {}
 
 
 def _section(table: dict[str, Any], name: str) -> dict[str, Any]:
@@ -109,15 +98,11 @@ def _section(table: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _is_stop(row: dict[str, Any]) -> bool:
-    return isinstance(row.get(health.STOPPED), str)
-
-
-def _state(folder: Path, rows: list[dict[str, Any]], monitor: health.HealthMonitor) -> str:
+def _state(folder: Path, last: dict[str, Any], monitor: health.HealthMonitor) -> str:
     if catalogue.is_finished(folder):
         return "finished"
     if "not-a-number" in monitor.active:
         return "diverged"
-    if _is_stop(rows[-1]):
+    if health.STOPPED in last:
         return "stopped"
     return "running" if lock.holder(folder) else "unfinished"

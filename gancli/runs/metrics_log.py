@@ -1,6 +1,6 @@
 """``metrics.jsonl``: written by the training, read also meanwhile. Never imports torch.
 
-A run folder may come from a stranger: what no training writes is left out.
+A run folder may come from a stranger: anything that no training writes is left out.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from gancli.files import atomic, refuse_special
 from gancli.runs.health import MOST_PREVIEWS
 
 LARGEST = 256 << 20
-"""Bytes of a file at most: a line is a second of training, and this is a month."""
+"""Bytes of a file at most: a row is a second of training, and this is a month."""
 
 MOST_NAMES = 256
-"""Figures of a training at most: it has a few dozen."""
+"""Metrics of a training at most: it has a few dozen."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a ``metrics.jsonl``; a last line that a dying process left half written is left out.
+    """The rows of a ``metrics.jsonl``, without a last line that a dying process left half written.
 
     Raises:
         GancliError: a file that is larger than any training's.
@@ -76,7 +76,7 @@ def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _tidy(row: Any) -> dict[str, Any] | None:
-    """The entries of a row that are as a training writes them; None where the row is none, or is to be forgotten."""
+    """The valid entries of a row; None where it is no row, or has an invalid evaluation."""
     if not isinstance(row, dict) or not counts(row.get("round")):
         return None
     if "evaluation" in row and not _is_evaluation(row["evaluation"]):
@@ -85,7 +85,7 @@ def _tidy(row: Any) -> dict[str, Any] | None:
 
 
 def _number(value: Any) -> bool:
-    """Whether it is a number as JSON and 64 bits have it, NaN and infinity included, but not ``true``."""
+    """Whether it is a number of 64 bits, NaN and infinity included."""
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
@@ -94,7 +94,7 @@ def _finite(value: Any) -> bool:
 
 
 def counts(value: Any) -> bool:
-    """Whether it is a number of things, such as rounds, as every reader of JSON has it."""
+    """Whether it is a count, such as rounds, that every reader of JSON has exactly."""
     return type(value) is int and 0 <= value < 2**53
 
 
@@ -114,7 +114,7 @@ def _is_rollback(value: Any) -> bool:
 
 
 def _is_evaluation(value: Any) -> bool:
-    """Of one that failed, what was wrong; else figures by name, by which the best is chosen, and whether it is."""
+    """A failed evaluation has its error; others have results by metric, the one that chooses the best, and if it is."""
     if not isinstance(value, dict) or not _finite(value.get("seconds")):
         return False
     if "failed" in value:

@@ -1,8 +1,8 @@
-"""Evaluation while a training goes on: what is published is judged now and then, and the best of it is kept.
+"""Evaluation during training: the model is evaluated regularly, and the best one is kept.
 
-The model is judged as ``gancli evaluate`` would, as a copy and with the random state put back afterwards, so that a
-training is the same to the bit whether it is judged or not. It is judged before round one, so that what cannot be
-judged is said then and not hours later; then whenever so many more images have been shown; and at the end.
+A copy of the model is evaluated as by ``gancli evaluate``, and random states are restored afterwards, so that
+evaluation changes nothing in the training. The first evaluation is before round one, so that what cannot be evaluated
+is refused then and not hours later; the next ones follow after a number of training images, and at the end.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
 
 FILE = "evaluation.json"
 IMAGES = 2000
-"""That are generated unless told otherwise: a fifth of what ``gancli evaluate`` takes."""
+"""Generated images by default: a fifth of those of ``gancli evaluate``."""
 
 LARGEST = 16 << 20
 """Bytes of that file at most."""
 
 USUAL = "fid"
-"""Measured of images, whatever else is."""
+"""A metric of images that is always computed."""
 
 
 class Stopped(Exception):
-    """The training was asked to stop while its model was judged."""
+    """The training was asked to stop during an evaluation."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is judged, and when.
+    """What is evaluated, and when.
 
     Attributes:
         every: thousands of training images between two evaluations.
-        best_by: the figure that the best model is chosen by; None for the first one of the report.
+        best_by: the metric that the best model is chosen by; None for the first one of the report.
         images: how many to generate; None for 2,000, or as many as are held out.
-        data_dir: where data sets are looked for first; no run remembers that.
+        data_dir: where data sets are searched for first; not stored.
     """
 
     every: float
@@ -64,7 +64,7 @@ class Settings:
 
 
 def stored_settings(folder: Path) -> Settings | None:
-    """The settings that a run was last judged by; None where it never was.
+    """The settings of a run's last evaluation; None where there was none.
 
     Raises:
         GancliError: a damaged file.
@@ -74,16 +74,16 @@ def stored_settings(folder: Path) -> Settings | None:
         return None
     try:
         every, by, images = float(table["every"]), table["best_by"], table["images"]
-        counted = images is None or (type(images) is int and 0 < images <= 10**6)
-        if not (0 < every < math.inf and isinstance(by, str | None) and counted):
-            raise ValueError
     except (KeyError, TypeError, ValueError, OverflowError):
         raise _damaged(folder) from None
+    counted = images is None or (type(images) is int and 0 < images <= 10**6)
+    if not (0 < every < math.inf and isinstance(by, str | None) and counted):
+        raise _damaged(folder)
     return Settings(every, by, images)
 
 
 def _stored(folder: Path) -> dict[str, Any]:
-    """The document beside a run's state; empty where there is none."""
+    """The document of a run's evaluations; empty where there is none."""
     try:
         refuse_special(folder / FILE)
         if (folder / FILE).stat().st_size > LARGEST:
@@ -99,66 +99,67 @@ def _stored(folder: Path) -> dict[str, Any]:
 
 
 def _damaged(folder: Path) -> GancliError:
-    return GancliError(f"{folder / FILE} does not say how the run is judged", "delete it, and say it anew")
+    return GancliError(
+        f"{folder / FILE} does not say how the run is evaluated", "delete it, and give the options again"
+    )
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A report, the round that it is of, and what it took."""
+class Evaluation:
+    """A report, and the seconds that it took."""
 
     report: Report
-    round: int
     seconds: float
 
 
 class Evaluator:
-    """Judges a training as it goes.
+    """Evaluates the model of a training.
 
     Args:
         settings: None: never.
 
     Attributes:
-        spent: seconds that evaluations took in this process; they are not the training's.
-        rows: the run's evaluations so far, as ``metrics.jsonl`` holds them.
+        spent: seconds of evaluations in this process, which are not counted as training.
+        rows: the run's evaluations so far, as ``metrics.jsonl`` has them.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings, self.spent = settings, 0.0
         self.rows: list[Mapping[str, Any]] = []
-        self._rehearsed: Judged | None = None
+        self._first: Evaluation | None = None
         self._held_out: int | None = None
 
     def clock(self) -> float:
-        """Seconds that pass only while nothing is judged."""
+        """Seconds, without those of evaluations."""
         return time.perf_counter() - self.spent
 
     @property
     def seconds(self) -> float:
-        """What all evaluations of the run took."""
+        """Of all evaluations of the run."""
         return sum(row[EVALUATION]["seconds"] for row in self.rows)
 
     def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take up what a run's metrics say was judged, and forget the rest."""
+        """Take the evaluations among a run's rows, and forget others."""
         self.rows = [row for row in rows if EVALUATION in row]
 
     def prepare(self, folder: Path, trainer: Trainer, dataset: Dataset) -> None:
-        """Judge a run that was never judged under these settings; the next :meth:`run_if_due` keeps what is found.
+        """Evaluate a run that was not yet evaluated with these settings; :meth:`run_if_due` logs the result.
 
         Raises:
-            UsageError: this model or this data cannot be judged so.
+            UsageError: this model or this data cannot be evaluated so.
         """
         if self.settings is not None and self.settings != stored_settings(folder):
-            self._rehearsed = self.try_out(trainer, dataset)
+            self._first = self.try_out(trainer, dataset)
 
-    def try_out(self, trainer: Trainer, dataset: Dataset) -> Judged:
-        """Judge what is published now, and make sure that it can be judged as it is wanted; nothing is kept.
+    def try_out(self, trainer: Trainer, dataset: Dataset) -> Evaluation:
+        """Evaluate the present model, and check the settings.
 
         Raises:
-            UsageError: this model or this data cannot be judged so.
+            UsageError: this model or this data cannot be evaluated so.
         """
         assert self.settings is not None
         try:
-            found = self._judge(trainer, dataset, lambda: False)
+            found = self._evaluate(trainer, dataset, lambda: False)
         except GancliError as error:
             hint = "; or ".join(filter(None, [error.hint, "leave it out and train all the same"]))
             raise UsageError(f"--evaluate-every: {error.message}", hint) from error
@@ -167,27 +168,27 @@ class Evaluator:
             from gancli.metrics import METRICS
 
             known = {*names, *(METRICS if _makes_images(trainer) else ())}
-            raise UsageError(f"--best-by {by}: there is no such figure of this model", nearest(by or "", known))
+            raise UsageError(f"--best-by {by}: this model has no such metric", nearest(by or "", known))
         return found
 
     def run_if_due(
         self, folder: Path, trainer: Trainer, dataset: Dataset, finished: bool, stop: Callable[[], bool]
     ) -> dict[str, Any] | None:
-        """Judge if it is time to, and keep what there is to keep.
+        """Evaluate the model if it is due, and keep it if it is the best.
 
         Args:
             folder: of the run.
-            trainer: whose model is judged; nothing in it changes.
+            trainer: whose model; it is not changed.
             dataset: what it is trained on.
-            finished: whether this is the last round: then the published model carries the report.
-            stop: asked as it goes.
+            finished: whether this is the last round: then the model file gets the report.
+            stop: called meanwhile.
 
         Returns:
-            What goes into the run's metrics; None when it is not time. Of an evaluation that failed, what was wrong:
-            a training does not end for that.
+            What goes into the run's metrics; None when it is not due. For an evaluation that failed, its error: a
+            training does not end for that.
 
         Raises:
-            Stopped: ``stop`` said so; nothing was kept.
+            Stopped: ``stop`` returned true; nothing was kept.
         """
         if not self._due(trainer, finished):
             return None
@@ -195,28 +196,34 @@ class Evaluator:
         if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             return None  # the training is about to find this out by itself
         try:
-            judged, self._rehearsed = self._rehearsed or self._judge(trainer, dataset, stop), None
+            found, self._first = self._first or self._evaluate(trainer, dataset, stop), None
         except GancliError as error:
             return {"failed": error.message, "seconds": 0.0}
-        folder.stat()  # one that was removed meanwhile is not made anew
-        report = judged.report.to_dict()
-        self._note(folder, report)
-        by = self._by(report)
-        there = (folder / catalogue.BEST_FILE).exists()
-        best = _better(by, self._best(report["fingerprint"], by["metric"]) if there else None)
+        folder.stat()  # one that was removed meanwhile is not made again
+        report = found.report.to_dict()
+        self._store(folder, report)
+        results, asked = report["results"], self.settings and self.settings.best_by
+        by = next((each for each in results if each["metric"] == asked), results[0])
+        stored = (folder / catalogue.BEST_FILE).exists()
+        best = _better(by, self._best(report["fingerprint"], by["metric"]) if stored else None)
         header[EVALUATION] = report
         if best:
             checkpoint.write(folder / catalogue.BEST_FILE, tensors, header)
         if finished:
             checkpoint.write(folder / catalogue.MODEL_FILE, tensors, header)
-        figures = {result["metric"]: _beside(result) for result in report["results"]}
-        told = {"fingerprint": report["fingerprint"], "by": by["metric"], "best": best}
-        return {"results": figures, **told, "seconds": round(judged.seconds, 3)}
+        keys = ("value", "floor", "baseline")
+        return {
+            "results": {each["metric"]: {k: each[k] for k in keys if each.get(k) is not None} for each in results},
+            "fingerprint": report["fingerprint"],
+            "by": by["metric"],
+            "best": best,
+            "seconds": round(found.seconds, 3),
+        }
 
     def _due(self, trainer: Trainer, finished: bool) -> bool:
         if self.settings is None:
             return False
-        if self._rehearsed is not None:
+        if self._first is not None:
             return True
         last = self.rows[-1] if self.rows else {"round": -1, "images": 0}
         if finished and last["round"] != trainer.rounds:
@@ -224,15 +231,15 @@ class Evaluator:
         step = self.settings.every * 1000
         return trainer.feed.drawn // step > last["images"] // step
 
-    def _judge(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Judged:
-        """Judge a copy of what is published; the time goes to ``spent``."""
-        # A training that is not judged does without.
+    def _evaluate(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Evaluation:
+        """Evaluate a copy of the model; the time is added to ``spent``."""
+        # Imported late: most trainings are not evaluated.
         from gancli.evaluation.evaluate import evaluate
         from gancli.metrics import METRICS
 
         assert self.settings is not None
 
-        def ask(_what: str, _done: int, _total: int) -> None:
+        def check(_what: str, _done: int, _total: int) -> None:
             if stop():
                 raise Stopped
 
@@ -242,11 +249,11 @@ class Evaluator:
         try:
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
                 count, data_dir = self._count(trainer), self.settings.data_dir
-                report = evaluate(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=ask)
+                report = evaluate(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=check)
         finally:
             seconds = time.perf_counter() - begun
             self.spent += seconds
-        return Judged(_titled(report, trainer.recipe.data.name, dataset.name), trainer.rounds, seconds)
+        return Evaluation(_titled(report, trainer.recipe.data.name, dataset.name), seconds)
 
     def _count(self, trainer: Trainer) -> int:
         assert self.settings is not None
@@ -256,63 +263,53 @@ class Evaluator:
             self._held_out = len(load_for(trainer.recipe.data, split="test", data_dir=self.settings.data_dir).images)
         return min(IMAGES, self._held_out)
 
-    def _by(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """The result that the best is chosen by."""
-        asked = self.settings.best_by if self.settings else None
-        return next((each for each in report["results"] if each["metric"] == asked), report["results"][0])
-
     def _best(self, fingerprint: str, metric: str) -> float | None:
-        """The best figure so far that was found alike; None where there is none.
+        """The best value so far under the same protocol; None where there is none.
 
-        By the rows and not by the file: a run that was killed has forgotten rows, but not the file.
+        From the rows and not from the file: a run that was killed and resumed has dropped rows, but not the file.
         """
-        found = [row[EVALUATION] for row in self.rows]
-        alike = [each for each in found if each.get("fingerprint") == fingerprint and each.get("best")]
-        last = next((each["results"].get(metric, {}) for each in reversed(alike) if each["by"] == metric), {})
-        return last.get("value")
+        for row in reversed(self.rows):
+            found = row[EVALUATION]
+            if found.get("fingerprint") == fingerprint and found.get("best") and found["by"] == metric:
+                return found["results"].get(metric, {}).get("value")
+        return None
 
-    def _note(self, folder: Path, report: Mapping[str, Any]) -> None:
-        """Keep settings and protocol in the run's folder, each protocol once."""
+    def _store(self, folder: Path, report: Mapping[str, Any]) -> None:
+        """Store settings and protocols in the run's folder, each protocol once."""
         assert self.settings is not None
         before = _stored(folder)
-        kept = {key: value for key, value in asdict(self.settings).items() if key != "data_dir"}
+        settings = {key: value for key, value in asdict(self.settings).items() if key != "data_dir"}
         protocols = {**before.get("protocols", {}), report["fingerprint"]: report["protocol"]}
-        table = {**kept, "protocols": protocols}
-        if table != before:
+        if (table := {**settings, "protocols": protocols}) != before:
             with atomic(folder / FILE) as temporary:
                 temporary.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
 def _makes_images(trainer: Trainer) -> bool:
-    """Whether it makes images from latents, which are judged by an extractor's features."""
+    """Whether it generates images from latents, which are evaluated by an extractor's features."""
     return trainer.objective.takes == "latent" and trainer.generator.range is not None
 
 
 def _copy(trainer: Trainer, dataset: Dataset) -> Model:
-    """What is published, as a model of its own; the data has the name by which this machine finds it."""
+    """A copy of the present model; its data have the name by which this machine finds them."""
     tensors, header = model_file(trainer, dataset)
     recipe = trainer.recipe
     header["recipe"] = recipe.to_dict()
     if trainer.objective.takes == "latent":
-        header["networks"] = header["networks"][:1]  # what an encoder can do takes longer to judge than all the rest
+        header["networks"] = header["networks"][:1]  # evaluating an encoder takes longer than all the rest
     copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    # Not called by its folder: two equal trainings leave equal files.
+    # Not named after its folder: equal trainings leave equal files.
     return Model(Path(catalogue.MODEL_FILE), f"{recipe.model}/{dataset.name}", header, copies).to(trainer.device)
 
 
-def _titled(report: Report, place: str, name: str) -> Report:
-    """A report that calls the data by its title: a model that is passed on tells no path of this machine."""
-    warnings = tuple(warning.replace(place, name) for warning in report.warnings)
+def _titled(report: Report, path: str, name: str) -> Report:
+    """The report with the data set's title for its path, since reports are stored in models that are passed on."""
+    warnings = tuple(warning.replace(path, name) for warning in report.warnings)
     return replace(report, protocol=replace(report.protocol, data=name), warnings=warnings)
 
 
-def _beside(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure and what stands beside it."""
-    return {key: result[key] for key in ("value", "floor", "baseline") if result.get(key) is not None}
-
-
 def _better(result: Mapping[str, Any], before: float | None) -> bool:
-    """Whether a figure is there, and better than that of the best so far; as good is not enough."""
+    """Whether there is a value, and it is better than the best so far."""
     value = result["value"]
     if value is None or before is None:
         return value is not None

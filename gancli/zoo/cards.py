@@ -1,9 +1,9 @@
-"""What is told of the zoo's models: their cards, and the tables of docs/zoo.md. All of it from headers."""
+"""Model cards of the zoo, written from recipes and the headers of the weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,15 @@ from gancli.data.synthetic import FORMULAS
 from gancli.files import atomic
 from gancli.zoo import catalogue
 
-BESIDE = {"floor": "real data (floor)", "baseline": "baseline"}
-"""What stands beside a figure in a card, where it is known."""
+REFERENCES = {"floor": "real data (floor)", "baseline": "baseline"}
+"""Results that a model's are compared with, where they are known."""
 
 
 def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Where a model's recipe differs from the zoo's for its data: (dotted path, the zoo's value, the model's)."""
     stored = recipe.parse(header["recipe"]).to_dict()
-    told = bool(stored["latent"]["classes"])
-    table = recipe.for_data(catalogue.recipe_table(stored["model"]), stored["data"]["name"], labelled=told)
+    labelled = bool(stored["latent"]["classes"])
+    table = recipe.for_data(catalogue.recipe_table(stored["model"]), stored["data"]["name"], labelled=labelled)
     found = recipe.differences(recipe.parse(table).to_dict(), stored)
     return [change for change in found if change[0] not in recipe.DESCRIPTIVE]
 
@@ -40,11 +40,11 @@ def command(header: Mapping[str, Any]) -> str:
 def write_card(model: str) -> Path:
     """Write ``zoo/MODEL/README.md`` from the recipe and the headers of the weights beside it."""
     table = catalogue.recipe_table(model)
-    told = {key: table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE}
-    if told["limits"]:
-        told["limits"] = f"What holds it back: {told['limits']}"
-    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in told.values() if text)]
-    parts.append("All values are in [recipe.toml](recipe.toml). Figures were measured on the weights as stored.")
+    texts = {key: table.get(key, "").rstrip(".") for key in recipe.DESCRIPTIVE}
+    if texts["limits"]:
+        texts["limits"] = f"Limits: {texts['limits']}"
+    parts = [f"# {model}", *(f"{text[:1].upper()}{text[1:]}." for text in texts.values() if text)]
+    parts.append("The recipe is [recipe.toml](recipe.toml). Metrics were computed with the weights as stored.")
     for entry in catalogue.entries():
         if entry.model == model and entry.path is not None:
             parts += _section(entry.name, entry.path)
@@ -55,60 +55,55 @@ def write_card(model: str) -> Path:
 
 
 def _basis(protocol: Mapping[str, Any]) -> str:
-    """What the figures were measured on."""
+    """What the metrics were computed on."""
     if "source" in protocol and "baseline" not in protocol:
         return (
-            "Rows of the picture: sources, translated, and back again; images, on the other side, and back again. "
-            f"{protocol['real_images']:,} images and {protocol['generated_images']:,} sources ({protocol['source']}) "
-            f"of {protocol['data']} ({protocol['split']} split): {protocol['method']}. One run."
+            "Rows of the picture: sources, their translations, and these translated back; then the same from the other "
+            f"side. {protocol['real_images']:,} images and {protocol['generated_images']:,} sources "
+            f"({protocol['source']}) of {protocol['data']} ({protocol['split']} split): {protocol['method']}. One run."
         )
     if "source" in protocol:
-        beside = f" Beside it stands the simplest repair: {protocol['baseline']}." if protocol["baseline"] else ""
+        baseline = f" Baseline: {protocol['baseline']}." if protocol["baseline"] else ""
         return (
             f"{protocol['real_images']:,} images of {protocol['data']} ({protocol['split']} split), sources made by "
-            f"{protocol['source']}.{beside} {protocol['method']}. One run."
+            f"{protocol['source']}.{baseline} {protocol['method']}. One run."
         )
     if "method" in protocol:
         return (
-            f"{protocol['generated_images']:,} generated samples, {protocol['real_images']:,} real draws for the "
+            f"{protocol['generated_images']:,} generated samples, {protocol['real_images']:,} real ones for the "
             f"floor: {protocol['method']}. One run."
         )
+    repeats = protocol.get("repeats", 1)
+    sets = f"means of {repeats} sets of images ± 95 % prediction interval of one more set" if repeats > 1 else "one set"
     return (
-        f"{protocol['generated_images']:,} generated against {protocol['real_images']:,} held-out images "
-        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, "
-        f"{_sets(protocol.get('repeats', 1))}. "
-        "The baseline draws each pixel from those of the training images at its place."
+        f"{protocol['generated_images']:,} generated and {protocol['real_images']:,} held-out images "
+        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, {sets}. "
+        "The baseline draws each pixel from those of the training images at its position."
     )
 
 
-def _sets(repeats: int) -> str:
-    if repeats == 1:
-        return "one set of images"
-    return f"means of {repeats} sets of images and, behind ±, how far a further set may be off in 95 of 100 cases"
+def _classification(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """How confidently, and as which classes, the extractor classifies the images."""
+    if (classes := evaluation.get("classes")) and classes["names"]:
+        generated, real = (f"{100 * evaluation['confident'][side]:.1f} %" for side in ("generated", "real"))
+        worst = max(abs(one - other) for one, other in zip(classes["generated"], classes["real"], strict=True))
+        yield (
+            f"Classified with a probability above 0.9: {generated} of the images ({real} of the held-out ones). "
+            f"No class's share differs by more than {100 * worst:.1f} percentage points from theirs."
+        )
 
 
-def _readable(evaluation: Mapping[str, Any]) -> list[str]:
-    """How many of the images are read as a class at all, and how evenly."""
-    if not (classes := evaluation.get("classes")) or not classes["names"]:
-        return []
-    made, real = (f"{100 * evaluation['confident'][side]:.1f} %" for side in ("generated", "real"))
-    apart = max(abs(one - other) for one, other in zip(classes["generated"], classes["real"], strict=True))
-    return [
-        f"Read as one of the classes with a probability above 0.9: {made} of the images ({real} of the held-out ones). "
-        f"No class is more than {100 * apart:.1f} points from its share in them."
-    ]
-
-
-def _times(results: list[Mapping[str, Any]]) -> list[str]:
-    """How far the FID is from that of real images."""
+def _fid_ratio(results: list[Mapping[str, Any]]) -> Iterator[str]:
     found = next((row for row in results if row["metric"] == "fid" and row.get("floor")), None)
-    return [f"Its FID is {found['value'] / found['floor']:.1f} times that of real images."] if found else []
+    if found:
+        yield f"Its FID is {found['value'] / found['floor']:.1f} times that of real images."
 
 
-def _further(figures: list[Mapping[str, Any]]) -> list[str]:
-    """What a model with an encoder makes of held-out images."""
-    told = "; ".join(f"{figure['title']}: {figure['value']:.2f}" for figure in figures)
-    return [f"On held-out images: {told}."] if told else []
+def _encoder(metrics: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Results of a model with an encoder on held-out images."""
+    if metrics:
+        results = "; ".join(f"{each['title']}: {each['value']:.2f}" for each in metrics)
+        yield f"On held-out images: {results}."
 
 
 def _size(path: Path) -> str:
@@ -117,7 +112,7 @@ def _size(path: Path) -> str:
 
 
 def figure(row: Mapping[str, Any], key: str = "value") -> str:
-    """A number of a result as it stands in tables; the value with half the width of its interval, where it has one."""
+    """A number of a result for tables; the value with half the width of its interval, where it has one."""
     value, interval = row.get(key), row.get("interval")
     if value is None:
         return "–"
@@ -126,7 +121,7 @@ def figure(row: Mapping[str, Any], key: str = "value") -> str:
     reach = max(interval[1] - value, value - interval[0])
     if not reach:
         return f"{value:.4g}"
-    # As many decimals as the reach has in two significant digits: the rest of the value is noise.
+    # Two significant digits of the interval: further digits of the value are noise.
     decimals = max(0, 1 - math.floor(math.log10(reach)))
     return f"{value:.{decimals}f} ± {reach:.{decimals}f}"
 
@@ -135,9 +130,9 @@ def _section(name: str, path: Path) -> list[str]:
     header = checkpoint.read_header(path)
     protocol, results = header["evaluation"]["protocol"], header["evaluation"]["results"]
     training = header["training"]
-    beside = {key: title for key, title in BESIDE.items() if any(row.get(key) is not None for row in results)}
-    lines = [["metric", "this model", *beside.values()], ["---", *["---:"] * (1 + len(beside))]]
-    lines += [[row["metric"], *(figure(row, key) for key in ("value", *beside))] for row in results]
+    references = {key: title for key, title in REFERENCES.items() if any(row.get(key) is not None for row in results)}
+    lines = [["metric", "this model", *references.values()], ["---", *["---:"] * (1 + len(references))]]
+    lines += [[row["metric"], *(figure(row, key) for key in ("value", *references))] for row in results]
     rows = [f"| {' | '.join(line)} |" for line in lines]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
@@ -146,13 +141,13 @@ def _section(name: str, path: Path) -> list[str]:
     parts = [
         f"## {name}",
         f"![samples of {name}]({path.stem}.png)",
-        f"{checkpoint.count_parameters(path):,} values, {_size(path)}. Trained on "
-        f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. What is stored is "
-        f"{'the running average of the weights' if header['ema'] else 'the generator as trained, without averaging'}.",
+        f"{checkpoint.count_parameters(path):,} parameters, {_size(path)}. Trained on "
+        f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. The weights are "
+        f"{'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
         "\n".join(rows),
         _basis(protocol),
-        " ".join([*_times(results), *_readable(header["evaluation"])]),
-        *_further(header["evaluation"].get("further", [])),
+        " ".join([*_fid_ratio(results), *_classification(header["evaluation"])]),
+        *_encoder(header["evaluation"].get("further", [])),
         f"```\n{command(header)}\ngancli evaluate {name}\n{use or f'gancli sample {name}'}\n```",
     ]
     return [part for part in parts if part]

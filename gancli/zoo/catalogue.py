@@ -1,4 +1,4 @@
-"""One way to name a model: a zoo entry, a run folder, a file. Never imports torch."""
+"""Names of models: zoo entries, run folders, files. Never imports torch."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def entries() -> Iterator[Entry]:
 
 
 def discriminator_path(weights: Path) -> Path:
-    """Where the discriminator of a model lies, if it came with it: beside the weights."""
-    beside = DISCRIMINATOR_FILE if weights.name == MODEL_FILE else f"{weights.stem}-{DISCRIMINATOR_FILE}"
-    return weights.with_name(beside)
+    """The file of a model's discriminator, where it has one: in the folder of the weights."""
+    return weights.with_name(
+        DISCRIMINATOR_FILE if weights.name == MODEL_FILE else f"{weights.stem}-{DISCRIMINATOR_FILE}"
+    )
 
 
 def is_discriminator(path: Path) -> bool:
@@ -108,7 +109,7 @@ def newest_run(*, unfinished: bool = False) -> Path:
     """The run folder under ``runs/`` that was written to last.
 
     Args:
-        unfinished: look only at runs whose budget is not spent and that no process is training.
+        unfinished: only runs whose budget is not spent and that no process is training.
 
     Raises:
         UsageError: there is none.
@@ -134,7 +135,7 @@ def check_new(folder: Path) -> None:
     """Make sure, before any long work, that a run can be made here.
 
     Raises:
-        UsageError: something else is there already, or the place cannot be written.
+        UsageError: something else is there already, or the folder cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
@@ -142,13 +143,13 @@ def check_new(folder: Path) -> None:
 
 
 def find(name: str | None) -> Path:
-    """The weights file that a name stands for.
+    """The weights file of a name.
 
     Args:
         name: ``dcgan/mnist``, a run folder, a ``.safetensors`` file; None for the newest run.
 
     Raises:
-        UsageError: nothing is called so.
+        UsageError: unknown.
     """
     if name is None:
         return newest_run() / MODEL_FILE
@@ -176,7 +177,7 @@ def in_zoo(path: Path) -> bool:
 
 
 def label(path: Path) -> str:
-    """What to call a weights file in a report: the zoo's name, the run's, or the file's."""
+    """The name of a weights file in reports: the zoo's name, the run's, or the file's."""
     if in_zoo(path):
         return f"{path.parent.name}/{path.stem}"
     folder = path.resolve().parent

@@ -1,4 +1,4 @@
-"""From a finished run to a zoo entry: weights small enough to ship, scored as stored, with picture and card."""
+"""From a finished run to a zoo entry: weights small enough to ship, evaluated as stored, with picture and card."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ LARGEST = 5_000_000
 """Bytes of a weights file; a larger one is stored in half precision."""
 
 ROOM = 20_000
-"""Bytes of it that are kept free for the evaluation, which joins the header when the precision is settled."""
+"""Bytes of it for the evaluation, which is added to the header when the precision is decided."""
 
 REPEATS = 5
-"""Independent sets of images that an entry is judged by, where seeds make them: figures come with intervals."""
+"""Independent sets of generated images that an entry is evaluated on, so that results have intervals."""
 
-DECIDED = {
+OWN = {
     "data.size",
     "data.channels",
     "training.rounds",
@@ -45,7 +45,7 @@ DECIDED = {
     "latent.classes",
     "latent.shares",
 }
-"""What a run may have of its own: what a training fills in for itself, and the options of the printed command."""
+"""Where a run's recipe may differ from the zoo's: what training fills in, and options of the printed command."""
 
 
 def add(
@@ -59,15 +59,15 @@ def add(
 ) -> Iterator[Path]:
     """Put a run's model into the zoo; yields the files written.
 
-    All of it is made beside the zoo's entries first: whatever fails, the zoo stays as it was.
+    They are made in a hidden folder first: whatever fails, the zoo stays as it was.
 
     Args:
         run: the folder of a finished training by a recipe of the zoo on a named data set.
         known_as: the data set's name, for a run on a folder or zip that holds the images of a named one.
-        data: what to judge the model by, where the named data set is not at hand as such.
-        discriminator: ship the run's discriminator too, for the searches that ask it.
+        data: what to evaluate the model on, where the named data set itself is not available.
+        discriminator: ship the run's discriminator too, which inpainting uses.
         data_dir: where data sets lie.
-        progress: called with what is being done, how much of it is done, and of how much.
+        progress: called with what is done, how much of it is done, and of how much.
 
     Raises:
         UsageError: not a finished run, a recipe or data that is not the zoo's, weights too large to ship, no
@@ -85,7 +85,7 @@ def add(
     folder = catalogue.zoo_folder() / model
     header |= {"training": {"seconds": state["seconds"], "machine": state.get("machine", "")}}
 
-    # In the same folder, so that the files need only be renamed; hidden, so that nobody takes them for an entry.
+    # In the same folder, so that the files need only be renamed.
     made = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
     try:
         weights = made / f"{file_stem(name)}.safetensors"
@@ -96,24 +96,24 @@ def add(
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
-        judge_too = [_add_discriminator(run, weights, header)] if discriminator else []
-        for path in (picture, *judge_too, weights):
+        more = [_add_discriminator(run, weights, header)] if discriminator else []
+        for path in (picture, *more, weights):
             yield path.replace(folder / path.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     yield write_card(model)
 
 
-def judge_again(
+def evaluate_again(
     entry: catalogue.Entry, *, data: str | None = None, data_dir: Path | None = None, progress: Progress | None = None
 ) -> Iterator[Path]:
-    """Measure an entry of the zoo as it is stored, with the metrics and the data of today; yields the files written.
+    """Evaluate an entry of the zoo with its present weights, metrics and data; yields the files written.
 
     Args:
         entry: with weights.
-        data: what to judge the model by, where the named data set is not at hand as such.
+        data: what to evaluate the model on, where the named data set itself is not available.
         data_dir: where data sets lie.
-        progress: called with what is being done, how much of it is done, and of how much.
+        progress: called with what is done, how much of it is done, and of how much.
 
     Raises:
         UsageError: there are no weights.
@@ -130,17 +130,17 @@ def judge_again(
 
 def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> Path:
     """A run's discriminator under the name that belongs to the weights."""
-    there = run / catalogue.DISCRIMINATOR_FILE
-    if not there.is_file():
+    stored = run / catalogue.DISCRIMINATOR_FILE
+    if not stored.is_file():
         raise UsageError(f"{run} holds no {catalogue.DISCRIMINATOR_FILE}", "leave out --discriminator")
-    tensors, told = checkpoint.read(there)
+    tensors, own = checkpoint.read(stored)
     path = catalogue.discriminator_path(weights)
-    _write_small(path, tensors, {**told, "recipe": header["recipe"]})
+    _write_small(path, tensors, {**own, "recipe": header["recipe"]})
     return path
 
 
 def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | None = None) -> None:
-    """The picture of an entry: 64 seeds, or ten of each class, a plot of numbers, held-out pairs or round trips."""
+    """The picture of an entry: 64 samples, or ten of each class; a plot; held-out pairs; or translations and back."""
     if model.takes == "source" and model.recipe.data.paired:
         save_grid(pairs.examples(model, data, data_dir=data_dir), path, columns=12)
         return
@@ -157,19 +157,21 @@ def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | Non
 
 
 def _names(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Model and data set, both known to everyone who will read the card."""
+    """Model and data set, which must be the zoo's and a named one."""
     stored = recipe.parse(header.get("recipe", {}))
     model, data = stored.model, stored.data.name
     if model not in catalogue.models():
         raise UsageError(f"the zoo has no model '{model}'", nearest(model, catalogue.models()))
     if data not in DATASETS:
-        raise UsageError(f"'{data}' is not a data set by name", "the zoo's models are of data that everyone can get")
+        raise UsageError(
+            f"'{data}' is not a data set by name", "models of the zoo are trained on data that everyone can get"
+        )
     return model, data
 
 
 def _check_recipe(header: Mapping[str, Any]) -> None:
     for path, zoo, run in changes(header):
-        if path not in DECIDED:
+        if path not in OWN:
             raise UsageError(
                 f"the zoo's recipe has changed since: {path} is {zoo!r} there, and was {run!r} in this run",
                 "train it anew with the recipe as it is now",
@@ -186,5 +188,5 @@ def _write_small(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     raise UsageError(
         f"the weights take {path.stat().st_size / 1e6:.1f} MB in half precision, and the zoo ships at most "
         f"{LARGEST / 1e6:g} MB",
-        "publish a smaller network",
+        "train a smaller network",
     )

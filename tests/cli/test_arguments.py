@@ -32,7 +32,7 @@ OPTIONS = {
 def check(result, words: list[str]) -> None:
     assert result.code in (0, 1, 2), words
     assert "Traceback" not in result.err
-    assert "unexpected fault" not in result.err, (words, result.err)
+    assert "unexpected error" not in result.err, (words, result.err)
     assert "\x1b" not in result.out + result.err
     assert (result.code == 0) or result.err.startswith("error: "), (words, result.err)
 
@@ -127,7 +127,7 @@ def test_any_assignment_on_the_command_line(run_cli: Callable, key: str, value: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("train", "digits", "--dry-run", "--seed", str(2**63)), "--seed 9223372036854775808 is out of range"),
+        (("train", "digits", "--seed", str(2**63)), "less than or equal to 4294967295, not 9223372036854775808"),
         (("sample", "dcgan/digits", "--seeds", str(2**64)), "--seeds '18446744073709551616' is too large"),
         (("sample", "dcgan/digits", "-n", "9" * 30), "-n"),
         (("train", "a\nb", "--dry-run"), r"data.name = 'a\nb'"),

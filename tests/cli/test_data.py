@@ -123,6 +123,28 @@ def test_show_a_folder(run_cli, home, photos):
         assert {10, 100, 200} <= set(np.unique(np.asarray(picture)[:, :, 0]).tolist())
 
 
+def test_show_augmented(run_cli, home):
+    """Four columns and two rows, of which the first column is the images themselves, here 8 x 8 enlarged 8 times."""
+    run_cli("data", "show", "digits", "--grid", "1x2", "--out", "plain.png")
+    pictures = {}
+    for name in ("diffaugment", "ada"):
+        result = run_cli("data", "show", "digits", "--augmented", name, "--grid", "4x2")
+        assert (result.code, result.err) == (0, "")
+        assert result.out.endswith(f"picture      digits-{name}.png\n")
+        pictures[name] = np.asarray(Image.open(home / f"digits-{name}.png"))
+        assert pictures[name].shape == (2 * 66 + 2, 4 * 66 + 2)
+        assert np.array_equal(pictures[name][:, :68], np.asarray(Image.open(home / "plain.png")))
+        cells = [pictures[name][2:66, 2 + 66 * column : 66 + 66 * column] for column in range(4)]
+        assert all((cells[0] != other).any() for other in cells[1:])
+    assert (pictures["ada"] != pictures["diffaugment"]).any()
+
+
+def test_show_augmented_is_the_same_each_time(run_cli, home, photos):
+    run_cli("data", "show", photos, "--augmented", "ada", "--out", "1.png")
+    run_cli("data", "show", photos, "--augmented", "ada", "--out", "2.png")
+    assert (home / "1.png").read_bytes() == (home / "2.png").read_bytes()
+
+
 def test_show_as_json(run_cli, photos):
     result = run_cli("data", "show", photos, "--json", "--size", "20x10", "--channels", "1", "--fit", "pad")
     document = json.loads(result.out)
@@ -162,6 +184,16 @@ def test_many_files_left_out_are_counted(run_cli, photos):
         (["digits", "--out", "x.jpg"], "error: --out 'x.jpg' is not a PNG\n\nhint: name a file that ends in .png\n"),
         (["digits", "--split", "tests"], "error: unknown split 'tests'\n\nhint: did you mean 'test'?\n"),
         (["digits", "--channels", "4"], "error: images have 1 or 3 channels, not 4\n\nhint: 1 is grey, 3 is colour\n"),
+        (["digits", "--augmented", "add"], "error: there is no augmentation 'add'\n\nhint: did you mean 'ada'?\n"),
+        (
+            ["digits", "--augmented", "ada", "--grid", "1x8"],
+            "error: --augmented needs a second column beside the images themselves\n\n"
+            "hint: give more columns, as in --grid 8x4\n",
+        ),
+        (
+            ["sine", "--augmented", "ada"],
+            "error: 'sine' has numbers, which are not augmented\n\nhint: choose a data set of images\n",
+        ),
         (["digits", "--fit", "cut"], "error: unknown fit 'cut'\n\nhint: one of: crop, pad, stretch\n"),
         (
             ["digits", "--background", "vanilla"],
@@ -226,7 +258,7 @@ def test_bars_count_downloads_in_bytes_and_can_be_silent(monkeypatch, capfd):
 
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
-    console.talk.cache_clear()
+    console.stderr.cache_clear()
     with progress_bar(quiet=True) as progress:
         progress("decoding", 1, 2)
     assert capfd.readouterr().err == ""

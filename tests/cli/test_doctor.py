@@ -76,7 +76,7 @@ def test_a_stop_is_told_with_the_way_on_and_is_history_after_that(run_cli, run: 
     out = run_cli("doctor", "runs/r").out
     assert out.startswith(
         "runs/r: quick on digits, 1,450 of 2,000 rounds, stopped\n\n"
-        "round 1,450: stopped by mode collapse; `gancli train --resume runs/r` goes on\n\nmode collapse, from round"
+        "round 1,450: stopped by mode collapse; `gancli train --resume runs/r` continues\n\nmode collapse, from round"
     )
     shown = json.loads(run_cli("doctor", "runs/r", "--json").out)
     assert (shown["state"], shown["stops"]) == ("stopped", [{"round": 1450, "because": "mode-collapse"}])
@@ -85,7 +85,7 @@ def test_a_stop_is_told_with_the_way_on_and_is_history_after_that(run_cli, run: 
     (run / "metrics.jsonl").write_text("\n".join([*lines, stop, further]) + "\n")
     out = run_cli("doctor", "runs/r").out
     assert out.startswith("runs/r: quick on digits, 1,500 of 2,000 rounds, running\n\nround 1,450: stopped by mode")
-    assert "collapse; went on later\n" in out
+    assert "collapse; resumed later\n" in out
 
 
 def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> None:
@@ -95,8 +95,8 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
     result = run_cli("doctor")
     assert result.code == 0
     assert result.out == (
-        "runs/new: quick on digits, 4 of 4 rounds, finished\n\nnothing wrong in 4 previews\n\n"
-        "runs/new/doctor.png  losses, probabilities, diversity and what was found\n"
+        "runs/new: quick on digits, 4 of 4 rounds, finished\n\nno problem found in 4 previews\n\n"
+        "runs/new/doctor.png  losses, probabilities, diversity and findings\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
         (
             [],
             "there is no run in runs/",
-            "name the folder of a training, as in `gancli doctor runs/NAME`, or start one: `gancli train digits`",
+            "name a run folder, as in `gancli doctor runs/NAME`, or train a model: `gancli train digits`",
         ),
         (["nowhere"], "no such folder: nowhere", "name the folder of a training, or none for the newest"),
         (["plain"], "plain is not a run: it has no metrics.jsonl", "name the folder of a training"),

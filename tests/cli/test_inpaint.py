@@ -6,14 +6,14 @@ from PIL import Image
 
 from gancli.data import load
 
-NOTE = "quick/digits comes without its discriminator: what keeps the result real is the latent's distribution\n"
+NOTE = "note: quick/digits comes without its discriminator; only the latent's prior keeps results realistic\n"
 FAST = ("--steps", "5", "--restarts", "1", "--device", "cpu")
 
 
 def test_image_hole_and_result_in_one_picture(run_cli, home) -> None:
     result = run_cli("inpaint", "quick/digits", "digits", "--mask", "3,3,3,3", "-n", "5", *FAST)
     assert (result.code, result.out) == (0, "quick-digits-inpainted.png\n")
-    assert result.err.startswith(NOTE + "5 images filled, PSNR to what was given ")
+    assert result.err.startswith(NOTE + "5 images filled, PSNR to the input ")
     with Image.open(home / "quick-digits-inpainted.png") as image:
         assert image.size == (3 * 66 + 2, 5 * 66 + 2 + 18)
 
@@ -44,8 +44,8 @@ def test_a_drawn_mask_and_a_folder_of_results(run_cli, home) -> None:
         ),
         (
             ["digits", "--mask", "1,1,0,2"],
-            "--mask 1,1,0,2 is a rectangle of nothing",
-            "its width and height are 1 or more",
+            "--mask 1,1,0,2 is an empty rectangle",
+            "width and height must be 1 or more",
         ),
         (
             ["digits", "--mask", "4,4,5,2"],
@@ -69,12 +69,12 @@ def test_a_drawn_mask_and_a_folder_of_results(run_cli, home) -> None:
         ),
         (
             ["black.png", "--mask", "3,3,3,3", "--out", "black.png"],
-            "'black.png' is an image that was given: a result would replace it",
+            "'black.png' is an input image: a result would replace it",
             "name another file, as in --out black-made.png",
         ),
         (
             ["black.png", "--mask", "white.png", "--out", "white.png"],
-            "'white.png' is an image that was given: a result would replace it",
+            "'white.png' is an input image: a result would replace it",
             "name another file, as in --out white-made.png",
         ),
         (

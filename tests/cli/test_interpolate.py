@@ -111,7 +111,7 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ([], "missing option '--seeds'", "gancli interpolate --help lists what there is"),
+        ([], "missing option '--seeds'", "`gancli interpolate --help` lists arguments and options"),
         (["--seeds", "3"], "a walk needs two seeds or more, not 1", "give 2 seeds or more, such as 0-1"),
         (
             ["--seeds", "0-3", "--grid", "2x2"],
@@ -120,7 +120,7 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
         ),
         (
             ["--seeds", "0-6", "--grid", "2x2"],
-            "7 seeds cannot be shared out evenly over 4 walks",
+            "7 seeds cannot be shared evenly by 4 walks",
             "4 walks of two seeds take 8 seeds, of three 12",
         ),
         (
@@ -130,13 +130,13 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
         ),
         (
             ["--seeds", "1,2", "--out", "a.avi"],
-            "--out 'a.avi' names no kind of animation",
-            "end it in .gif, .webp, .apng, .mp4 or .png",
+            "'a.avi' does not name an animation",
+            "end it in one of: .gif, .webp, .apng, .mp4",
         ),
         (["--seeds", "1,2", "--out", ""], "--out is empty", "name a file, such as walk.gif"),
         (
             ["--seeds", "1,2", "--out", "a.png", "--fps", "3"],
-            "--fps 3 means nothing to the strip 'a.png'",
+            "--fps 3 has no meaning for the strip 'a.png'",
             "leave it out, or name an animation",
         ),
         (

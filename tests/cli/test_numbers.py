@@ -30,7 +30,7 @@ def curves(run_cli: Run) -> str:
 def test_the_data_decides_the_model(run_cli: Run) -> None:
     shown = run_cli("train", "sine", "--dry-run", "-q")
     assert 'model = "sine-gan"' in shown.out
-    assert "# data         sine, 15 numbers a sample, drawn anew for every batch" in shown.out
+    assert "# data         sine, 15 numbers per sample, drawn anew for every batch" in shown.out
     assert {name: facts.model for name, facts in DATASETS.items() if facts.model != "quick"} == {
         "sine": "sine-gan", "ring": "points-gan", "grid": "points-gan", "swissroll": "points-gan",
     }  # fmt: skip
@@ -141,12 +141,14 @@ def test_points_draw_their_way(run_cli: Run) -> None:
         (
             ("train", "sine", "--model", "gan", "-q"),
             "'gan' makes images, and sine holds numbers",
-            "leave out --model, or let perceptrons end in numbers: --model gan --set networks.generator.output=linear",
+            "leave out --model, or give a perceptron a linear output: --model gan "
+            "--set networks.generator.output=linear",
         ),
         (
             ("train", "sine", "--model", "dcgan", "-q"),
             "'dcgan' makes images, and sine holds numbers",
-            "leave out --model, or let perceptrons end in numbers: --model gan --set networks.generator.output=linear",
+            "leave out --model, or give a perceptron a linear output: --model gan "
+            "--set networks.generator.output=linear",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -111,13 +111,13 @@ def test_an_archive_of_images_and_json(run_cli):
         ),
         (
             ["--grid", "3x3", "-n", "8"],
-            "--grid 3x3 has 9 cells, but there are 8 seeds",
-            "choose 9 seeds, or leave out --grid",
+            "--grid 3x3 has 9 cells, but there are 8 images",
+            "choose as many seeds as fill it, or leave out --grid",
         ),
         (
             ["-n", "10001"],
             "10,001 images are too many for one picture, which shows at most 10,000",
-            "name a folder or a .zip for one PNG a seed, such as --out images.zip",
+            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
         ),
         (
             ["-n", "10000001", "--out", "d"],
@@ -129,16 +129,20 @@ def test_an_archive_of_images_and_json(run_cli):
             "--out 'a.jpg' ends in '.jpg'",
             "end it in .png for one grid, in .zip for an archive, or in / for a folder",
         ),
-        (["-n", "0"], "-n 0 is out of range", "it takes a whole number, 1 or more"),
+        (
+            ["-n", "0"],
+            "invalid value for '-n': it should be greater than or equal to 1, not 0",
+            "`gancli sample --help` lists arguments and options",
+        ),
         (["--out", ""], "--out is empty", "name a .png, a .zip or a folder"),
         (
             ["--out", "a.zip", "--grid", "8x8"],
-            "--grid lays out one picture, but 'a.zip' takes one PNG a seed",
+            "--grid lays out one picture, but 'a.zip' takes one PNG for each seed",
             "leave out one of the two",
         ),
         (
             ["--out", "d", "--seeds", "1-5,3"],
-            "seed 3 is named twice, and its file can be there once",
+            "seed 3 is named twice and would give two files of one name",
             "name every seed once",
         ),
         (["--out", "full.png"], "'full.png' is a folder, not a file", "name a file, such as samples.png"),
@@ -166,8 +170,8 @@ def test_a_run_folder_is_not_filled_with_images(run_cli, home, loaded):
     assert [path.name for path in (home / "runs/mine").iterdir()] == ["state.safetensors"]
 
 
-MEMORY = "error: an unexpected fault: RuntimeError: out of memory\n\n"
-MEMORY += "hint: run it again with --traceback to see where it arose\n"
+MEMORY = "error: an unexpected error: RuntimeError: out of memory\n\n"
+MEMORY += "hint: run it again with --traceback for details\n"
 
 
 def test_what_nobody_foresaw_is_one_line(run_cli, monkeypatch):
@@ -184,7 +188,7 @@ def test_a_fault_without_words_is_named(run_cli, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr("gancli.model.load", load)
-    assert run_cli("sample", "dcgan/mnist").err.startswith("error: an unexpected fault: MemoryError\n")
+    assert run_cli("sample", "dcgan/mnist").err.startswith("error: an unexpected error: MemoryError\n")
 
 
 @pytest.mark.parametrize("words", [["--traceback", "sample", "x"], ["sample", "x", "--traceback"]])

@@ -121,17 +121,17 @@ def test_an_archive_has_folders_too(run_cli):
     [
         (["--class", "baq"], "'cgan/fashion' has no class 'baq'", "did you mean 'bag'?"),
         (["--class", "7"], "'cgan/fashion' has no class '7'", "one of: T-shirt/top, trouser, bag"),
-        (["--class", "2", "--class", "bag", "--out", "d"], "class 'bag' is named twice, and its folder can be there "
-         "once", "name every one once"),
+        (["--class", "2", "--class", "bag", "--out", "d"], "class 'bag' is named twice and would give two "
+         "folders of one name", "name each once"),
         (["--code", "2=1"], "'cgan/fashion' has no code 2", "its codes go from 0 to 1"),
         (["--code", "0"], "--code '0' is not NUMBER=VALUE or NUMBER=FIRST..LAST", "as in --code 0=1.5, or "
          "--code 0=-2..2 for a sweep"),
-        (["--code", "0=1..2", "--out", "d"], "a sweep is one picture, but 'd' takes one PNG a seed", "name a .png, or "
-         "fix the code"),
+        (["--code", "0=1..2", "--out", "d"], "a sweep is one picture, but 'd' takes one PNG for each seed",
+         "name a .png, or fix the code"),
         (["--class", "all", "--grid", "4x4"], "--grid 4x4 has 16 cells, but there are 15 images", "choose as many "
          "seeds as fill it, or leave out --grid"),
         (["--class", "all", "-n", "4000"], "12,000 images are too many for one picture, which shows at most 10,000",
-         "name a folder or a .zip for one PNG a seed, such as --out images.zip"),
+         "name a folder or a .zip for one PNG for each seed, such as --out images.zip"),
     ],
 )  # fmt: skip
 def test_faults(run_cli, home: Path, arguments, message, hint):

@@ -27,13 +27,13 @@ def test_figures_floors_seconds_and_what_it_cost(run_cli, home: Path) -> None:
     assert len(told) == 4
     assert all(re.fullmatch(pattern, line) for line in told)
     assert all(len(line) <= 80 for line in told)
-    assert "judging the model for the first time …\n" in result.err
-    assert "judged every 0.036 thousand images, and at the end\n" in result.err
+    assert "evaluating for the first time …\n" in result.err
+    assert "evaluating every 0.036 thousand images, and at the end\n" in result.err
     assert re.search(r"\nevaluations took \d:\d\d, \d+ % of the time; training \d:\d\d\n", result.err)
-    assert result.out.splitlines()[-1] == "r/best.safetensors  the model when it was best, likewise"
+    assert result.out.splitlines()[-1] == "r/best.safetensors  the best model by evaluation"
     assert run_cli("sample", "r/best.safetensors", "-n", 4, "--out", "best.png").code == 0
     assert run_cli("evaluate", "r/best.safetensors", "-n", 24, "--metrics", "fid").code == 0
-    assert "nothing wrong in" in run_cli("doctor", "r").out
+    assert "no problem found in" in run_cli("doctor", "r").out
     again = run_cli(*RUN, "--evaluate-every", 0.036)
     assert "first time" not in again.err
     assert "evaluation, " not in again.err
@@ -41,10 +41,10 @@ def test_figures_floors_seconds_and_what_it_cost(run_cli, home: Path) -> None:
 
 def test_a_run_remembers_how_it_is_judged(run_cli) -> None:
     assert run_cli(*RUN, "--evaluate-every", 1, "--best-by", "swd", "--evaluate-images", 30, "-q").code == 0
-    assert "judged every 1 thousand images" in run_cli("train", "--resume", "r").err
+    assert "evaluating every 1 thousand images" in run_cli("train", "--resume", "r").err
     other = run_cli("train", "--resume", "r", "--evaluate-every", 2)
     assert re.search(r"evaluation, round 8: swd [\d.]+, floor [\d.]+, in ", other.err)
-    assert "judged every 2 thousand images" in other.err
+    assert "evaluating every 2 thousand images" in other.err
     off = run_cli("train", "--resume", "r", "--evaluate-every", 0)
     assert "judged" not in off.err
     assert "best.safetensors" not in off.out
@@ -74,7 +74,7 @@ def test_a_dry_run_tells_what_it_costs(run_cli, home: Path) -> None:
         ),
         (
             ["--evaluate-every", "1", "--best-by", "kidd"],
-            "--best-by kidd: there is no such figure of this model",
+            "--best-by kidd: this model has no such metric",
             "did you mean 'kid'?",
         ),
     ],
@@ -122,7 +122,7 @@ def test_ctrl_c_while_it_is_judged(home: Path, run_cli) -> None:
         assert child.stderr is not None
         talk = child.stderr.read()
     assert child.returncode == 130
-    assert talk.endswith("stopped at round 1 of 2; saved in r\ngo on with: gancli train --resume r\n")
+    assert talk.endswith("stopped at round 1 of 2; saved in r\nresume with: gancli train --resume r\n")
     assert run_cli("train", "--resume", "r", "--evaluate-images", "50", "-q").code == 0
     header = checkpoint.read_header(home / "r/model.safetensors")
     assert header["evaluation"]["protocol"]["generated_images"] == 50

@@ -85,7 +85,7 @@ def test_true_images_may_lie_elsewhere(run_cli, home, folder):
     told = json.loads(result.out)
     assert (told["out"], told["images"], list(told["each"])) == ("mine-translated", 2, ["a"])
     words = run_cli("translate", folder, "spoiled", "--target", "true").err
-    assert words == f"2 images by mine, PSNR {told['psnr']:.2f} dB on average of the 1 with a true image\n"
+    assert words == f"2 images by mine, PSNR {told['psnr']:.2f} dB on average over the 1 with a target\n"
 
 
 def test_one_image_by_the_library(home, folder):
@@ -115,18 +115,18 @@ def test_faults_say_what_to_type_instead(run_cli, home, folder):
 
 
 INPUTS_STAY = {
-    "the folder itself": (["colour", "--out", "colour"], "'colour' is a folder of images that were given"),
-    "by another path": (["colour", "--out", "colour/../colour/"], "'colour/../colour' is a folder of images"),
-    "by a link": (["colour", "--out", "link"], "'link' is a folder of images"),
-    "unless another is named": (["mine-translated"], "'mine-translated' is a folder of images"),
-    "a file": (["one.png", "--out", "one.png"], "'one.png' is an image that was given: a result would replace it"),
-    "its name in its folder": (["one.png", "--out", "."], "'one.png' is an image that was given"),
-    "one of several": (["colour/a.png", "one.png", "--out", "."], "'one.png' is an image that was given"),
-    "a folder inside": (["wide", "--out", "wide/in"], "'wide/in/a.png' is an image that was given"),
-    "what is passed over": (["parts", "--out", "parts/train"], "'parts/train/a.png' is an image that was given"),
-    "one picture": (["colour", "--out", "colour/a.png"], "'colour/a.png' is an image that was given"),
-    "the true images": (["one.png", "--target", "true", "--out", "true"], "'true' is a folder of images"),
-    "a true image": (["one.png", "--target", "true/one.png", "--out", "true"], "'true/one.png' is an image"),
+    "the folder itself": (["colour", "--out", "colour"], "'colour' is a folder of input images"),
+    "by another path": (["colour", "--out", "colour/../colour/"], "'colour/../colour' is a folder of input images"),
+    "by a link": (["colour", "--out", "link"], "'link' is a folder of input images"),
+    "unless another is named": (["mine-translated"], "'mine-translated' is a folder of input images"),
+    "a file": (["one.png", "--out", "one.png"], "'one.png' is an input image: a result would replace it"),
+    "its name in its folder": (["one.png", "--out", "."], "'one.png' is an input image"),
+    "one of several": (["colour/a.png", "one.png", "--out", "."], "'one.png' is an input image"),
+    "a folder inside": (["wide", "--out", "wide/in"], "'wide/in/a.png' is an input image"),
+    "what is passed over": (["parts", "--out", "parts/train"], "'parts/train/a.png' is an input image"),
+    "one picture": (["colour", "--out", "colour/a.png"], "'colour/a.png' is an input image"),
+    "the true images": (["one.png", "--target", "true", "--out", "true"], "'true' is a folder of input images"),
+    "a true image": (["one.png", "--target", "true/one.png", "--out", "true"], "'true/one.png' is an input image"),
 }
 
 

@@ -107,7 +107,7 @@ def test_mp4_without_pyav(home, monkeypatch):
 def test_other_suffixes(home, name):
     with pytest.raises(UsageError) as error:
         save_animation(frames(), name)
-    assert error.value.message == f"'{name}' does not end like an animation"
+    assert error.value.message == f"'{name}' does not name an animation"
     assert error.value.hint == "end it in one of: .gif, .webp, .apng, .mp4"
 
 
@@ -139,4 +139,4 @@ def test_an_animation_beyond_memory(home, monkeypatch):
     monkeypatch.setattr("gancli.rendering.animation.MAX_BYTES", 1000)
     with pytest.raises(GancliError) as error:
         save_animation(frames(), "a.gif")
-    assert error.value.message == "the animation is too large for this kind of file"
+    assert error.value.message == "the animation is too large for this format"

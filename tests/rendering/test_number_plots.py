@@ -51,9 +51,9 @@ def test_points_are_where_they_are() -> None:
     assert low == -high
 
 
-def test_a_formula_that_says_nothing_of_plots_is_shown_too() -> None:
+def test_a_curve_without_a_true_one_is_shown_too() -> None:
     class Steps:
-        width = 4
+        name, width, limits = "steps", 4, (0.0, 4.0)
 
         def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
             return torch.arange(4.0).repeat(count, 1)

@@ -197,7 +197,7 @@ def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "message", "hint"),
     [
-        (Settings(1.0, "fidd"), "--best-by fidd: there is no such figure of this model", "did you mean 'fid'?"),
+        (Settings(1.0, "fidd"), "--best-by fidd: this model has no such metric", "did you mean 'fid'?"),
         (
             Settings(1.0, images=3),
             "--evaluate-every: cannot evaluate by 3 images",
@@ -274,7 +274,7 @@ def test_a_run_is_examined_and_drawn_as_before(tmp_path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"protocols": {}, "every": 0, "best_by": null, "images": null}'])
 def test_a_damaged_note_of_the_settings(tmp_path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(GancliError, match=r"evaluation\.json does not say how the run is judged"):
+    with pytest.raises(GancliError, match=r"evaluation\.json does not say how the run is evaluated"):
         stored_settings(tmp_path)
 
 

@@ -32,7 +32,7 @@ def test_a_batch_too_large_for_the_memory_is_answered_with_what_takes_less(home:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     command = [sys.executable, "-c", HUNGRY, "train", "digits", "--model", "dcgan", "--precision", "fp32"]
     command += ["--rounds", "2", "--device", "cpu", "--set", "training.samples=4", "--set", "training.batch=65536"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 1
     assert done.stderr.endswith(
         "error: the memory of cpu is too small for a batch of 65,536\n\n"

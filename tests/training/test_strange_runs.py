@@ -107,7 +107,7 @@ WRONG += [{"images": True}, {"images": -1}, {"images": 1e9}, {"protocols": []}]
 @pytest.mark.parametrize("text", ["", "[]", "{", "3", "[" * 100_000, *(json.dumps(WHOLE | wrong) for wrong in WRONG)])
 def test_settings_that_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(GancliError, match="does not say how the run is judged"):
+    with pytest.raises(GancliError, match="does not say how the run is evaluated"):
         stored_settings(tmp_path)
     (tmp_path / "evaluation.json").write_text(json.dumps(WHOLE))
     assert stored_settings(tmp_path) == Settings(1.0, None, 100)

@@ -15,6 +15,7 @@ from tiny import CPU, Silent, dataset, left, run, tiny
 from gancli import checkpoint
 from gancli.lock import FILE, Taken, holder
 from gancli.runs.metrics_log import read_metrics
+from gancli.runs.periodic_evaluation import Evaluator
 from gancli.runs.run import Interrupted, Run
 from gancli.runs.state import CANDIDATE_FILE, HEALTHY_FILE, RunFiles
 from gancli.training.loop import Trainer
@@ -51,6 +52,14 @@ def at_round(monkeypatch: pytest.MonkeyPatch, number: int, happens: Callable[[],
             happens()
 
     monkeypatch.setattr(Trainer, "round", disturbed)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait for what the writer's thread is about to do."""
+    end = time.monotonic() + 600
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 # A full disk.
@@ -102,14 +111,14 @@ def test_a_full_disk_ends_a_training_with_one_error_and_the_last_state(
     kept = 0 if save_every else round_ - 1
 
     def happens() -> None:
-        while checkpoint.read_header(folder / "state.safetensors")["rounds"] < kept:
-            time.sleep(0.001)  # the thread is still at it
+        wait_for(lambda: checkpoint.read_header(folder / "state.safetensors")["rounds"] >= kept)
         (almost_at_the_end_of_a_page if what == "line" else room_in_the_page)(folder / "metrics.jsonl")
         # The old files make room when the new model and discriminator have taken their places.
         fill(disk, (folder / "state.safetensors").stat().st_size // 2 if what == "state" else 0)
 
     with monkeypatch.context() as patched:
         at_round(patched, round_, happens)
+        patched.setattr(Evaluator, "clock", lambda self: 0.0)  # no rows but those of previews and saves
         stopped = run_cli(*command)
     (disk / "filler").unlink()
     file = {"state": f": {folder}/state.safetensors", "model": f": {folder}/model.safetensors"}.get(what, "")

@@ -20,12 +20,12 @@ def test_work_is_done_in_order_on_another_thread() -> None:
 def test_a_slow_disk_is_waited_for_before_too_much_is_held() -> None:
     writer, gate, started = Writer(), threading.Event(), threading.Event()
     for _ in range(AHEAD):
-        writer.do(lambda: gate.wait(10) and None)
+        writer.do(lambda: gate.wait(600) and None)
     late = threading.Thread(target=lambda: (writer.do(lambda: None), started.set()))
     late.start()
     assert not started.wait(0.1)
     gate.set()
-    late.join(10)
+    late.join(600)
     assert started.is_set()
 
 

@@ -1,8 +1,7 @@
-"""Where words go: standard output is data, standard error is talk. What is unprintable reaches no terminal.
+"""Consoles: data goes to standard output, messages to standard error, and nothing unprintable to either.
 
-Names come from files, and files from strangers. A terminal obeys what begins with an escape, and letters that turn the
-direction of writing make a name look like another: both are written as JSON would, ``\\u001b``. Nothing is ever parsed
-for rich's markup.
+Names come from strangers' files. Terminal escapes and characters that change the direction of writing are shown as
+JSON would write them, ``\\u001b``. Nothing is parsed for rich's markup.
 """
 
 import sys
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 
 @cache
 def _kind() -> "type[Console]":
-    """A console that shows what its texts hold, and obeys none of it."""
+    """A rich console that shows escapes in its texts instead of sending them."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Plain(Console):
         @property
         def file(self) -> IO[str]:
-            """The stream itself: what is written there was looked at."""
+            """The stream itself: this console has sanitized what it writes."""
             stream: Any = super().file
-            return stream.rich_proxied_file if isinstance(stream, _Shown) else stream
+            return stream.rich_proxied_file if isinstance(stream, _Sanitized) else stream
 
         @file.setter
         def file(self, new_file: IO[str]) -> None:
@@ -48,37 +47,36 @@ def _kind() -> "type[Console]":
 
 
 @cache
-def talk() -> "Console":
-    """The console on standard error, for progress, notes and warnings; NO_COLOR is respected."""
+def stderr() -> "Console":
+    """The console on standard error, for progress, notes and warnings; it respects NO_COLOR."""
     return _kind()(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @cache
-def screen() -> "Console":
-    """The console on standard output, for results; NO_COLOR is respected."""
+def stdout() -> "Console":
+    """The console on standard output, for results; it respects NO_COLOR."""
     return _kind()(highlight=False, markup=False, emoji=False)
 
 
 def say(text: str, *, style: str | None = None) -> None:
-    """One plain line on standard error; never wrapped, never parsed for markup. Of several processes one speaks."""
+    """Print one line on standard error, without wrapping or markup; of several processes only the first does."""
     if not rank():
-        talk().print(printable(text), style=style, markup=False, soft_wrap=True)
+        stderr().print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
 def tell_left_out(skipped: "Sequence[Skipped]", most: int, where: str = "") -> None:
-    """Say which files are no part of a data set, each with the reason; of the rest how many, and where to see them."""
+    """Name the first files that were left out, with the reason, and count the rest; ``where`` ends that line."""
     for one in skipped[:most]:
         say(f"left out {one.name}: {one.reason}")
     if len(skipped) > most:
         say(f"left out {len(skipped) - most:,} more{where}")
 
 
-class _Shown:
-    """A stream to which nothing unprintable is written; for all else it is the stream itself."""
+class _Sanitized:
+    """A stream that escapes what is unprintable."""
 
     def __init__(self, stream: Any) -> None:
-        # Where rich finds the stream itself: it writes colours, which are escapes, after our console has looked at
-        # every text.
+        # rich looks for this attribute and writes its colours, which are escapes, to the stream itself.
         self.rich_proxied_file = stream
 
     def write(self, text: str) -> int:
@@ -93,10 +91,10 @@ class _Shown:
 
 
 @contextmanager
-def nothing_raw() -> Generator[None]:
-    """Meanwhile, what is printed is printable."""
+def sanitized() -> Generator[None]:
+    """Escape what is unprintable in all that is printed meanwhile."""
     with ExitStack() as stack:
         for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
-            if stream is not None and not isinstance(stream, _Shown):
-                stack.enter_context(redirect(_Shown(stream)))  # ty: ignore[invalid-argument-type]
+            if stream is not None and not isinstance(stream, _Sanitized):
+                stack.enter_context(redirect(_Sanitized(stream)))  # ty: ignore[invalid-argument-type]
         yield

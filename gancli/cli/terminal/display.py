@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a calm live panel on a terminal, plain lines in a pipe, or nothing."""
+"""What users see during training: a live panel on a terminal, plain lines in a pipe, or nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli.terminal.console import say, talk
+from gancli.cli.terminal.console import say, stderr
 from gancli.runs.health import EVALUATION, KEY, ROLLBACK, advice
 
 if TYPE_CHECKING:
@@ -24,26 +24,26 @@ def clock(seconds: float) -> str:
 
 
 def rate(images_per_second: float) -> str:
-    """Images a second with three figures."""
+    """Images per second to three figures."""
     return f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.1f}"
 
 
 class Display(AbstractContextManager["Display"]):
-    """Says nothing: ``--quiet``."""
+    """Shows nothing: ``--quiet``."""
 
     def __init__(self, rounds: int, done: int) -> None:
-        self.rounds, self.first, self.judging = rounds, done, 0.0
+        self.rounds, self.first, self.evaluating = rounds, done, 0.0
         self.values: dict[str, Any] = {}
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def row(self, values: dict[str, Any]) -> None:
-        """Take a line of metrics."""
+        """Take a row of metrics."""
         self.values |= values
-        # The first evaluation also reads the real images, and would count once a round.
+        # The first evaluation also reads the real images, which later ones do not.
         if EVALUATION in values and values["round"] > self.first:
-            self.judging += values[EVALUATION]["seconds"]
+            self.evaluating += values[EVALUATION]["seconds"]
 
     def pictures(self, images: Tensor) -> None:
         """Take current samples."""
@@ -54,90 +54,88 @@ class Display(AbstractContextManager["Display"]):
         done = int(self.values.get("round", 0))
         if not done:
             return 0.0
-        return (self.values["seconds"] / done + self.judging / max(1, done - self.first)) * (self.rounds - done)
+        return (self.values["seconds"] / done + self.evaluating / max(1, done - self.first)) * (self.rounds - done)
 
 
-def news(values: dict[str, Any]) -> dict[str, str]:
-    """What the health monitor found in a line of metrics, by name: what is seen, and what to try."""
-    said = {name: f"{text}; try: {advice(name)}" for name, text in values.get(KEY, {}).items()}
+def warnings(values: dict[str, Any]) -> dict[str, str]:
+    """What the health monitor found in a row of metrics, by name: the finding, and what to try."""
+    found = {name: f"{text}; try: {advice(name)}" for name, text in values.get(KEY, {}).items()}
     if back := values.get(ROLLBACK):
         words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
-        said["rollback"] = f"{words} in round {back['from']:,}"
-    return said
+        found["rollback"] = f"{words} in round {back['from']:,}"
+    return {name.replace("-", " "): text for name, text in found.items()}
 
 
-def verdict(found: dict[str, Any]) -> str:
-    """What an evaluation found, in a line: the figure that the best is chosen by, what stands beside it, the time."""
+def summary(found: dict[str, Any]) -> str:
+    """An evaluation in a line: the metric that decides which model is best, its floor, the time."""
     if "failed" in found:
         return f"evaluation failed: {found['failed']}"
     figure = dict(found["results"][found["by"]])
     value = f"{figure.pop('value'):.4g}" if "value" in figure else "no number"
-    beside = "".join(f", {name} {number:.4g}" for name, number in figure.items() if name == "floor" or len(figure) == 1)
-    return f"{found['by']} {value}{beside}{', best so far' if found['best'] else ''}, in {found['seconds']:.1f} s"
+    floor = "".join(f", {name} {number:.4g}" for name, number in figure.items() if name == "floor" or len(figure) == 1)
+    return f"{found['by']} {value}{floor}{', best so far' if found['best'] else ''}, in {found['seconds']:.1f} s"
 
 
 class Lines(Display):
-    """One plain line about every ten seconds, for a pipe or a log, and one when the health monitor finds something."""
+    """A line about every ten seconds, for a pipe or a log, and one for each new finding of the health monitor."""
 
     _last = 0.0
-    _said: frozenset[str] = frozenset()
-
-    def tell(self, values: dict[str, Any]) -> None:
-        """Say what the health monitor finds, once as long as it lasts."""
-        if KEY not in values and ROLLBACK not in values:
-            return
-        said = news(values)
-        for name in said.keys() - self._said:
-            say(f"warning: round {values['round']:,}, {name.replace('-', ' ')}: {said[name]}")
-        self._said = frozenset(said)
+    _shown: frozenset[str] = frozenset()
 
     def row(self, values: dict[str, Any]) -> None:
-        """Print when ten seconds have passed, or at the end."""
+        """Print a line if ten seconds have passed, or at the end."""
         super().row(values)
         if found := values.get(EVALUATION):
-            say(f"evaluation, round {values['round']:,}: {verdict(found)}")
+            say(f"evaluation, round {values['round']:,}: {summary(found)}")
             return
-        self.tell(values)
+        self._warn(values)
         now = time.monotonic()
         if now - self._last < 10 and values["round"] < self.rounds:
             return
         self._last = now
-        parts = [f"round {int(values['round']):,}/{self.rounds:,}", f"{rate(self.values['images_per_second'])} img/s"]
-        parts += [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in self._of("loss/")]
-        say("  ".join([*parts, *self._judged(), f"{clock(self.left)} left"]))
+        parts = [self._rounds(), f"{rate(self.values['images_per_second'])} img/s", *self._values("loss/")]
+        say("  ".join([*parts, *self._scores(), f"{clock(self.left)} left"]))
 
-    def _judged(self) -> list[str]:
-        """How the discriminator judges: in the balance of cross entropy, D is 0.50 and its score -2 log 2 = -1.386.
+    def _warn(self, values: dict[str, Any]) -> None:
+        """Print each finding once as long as it lasts."""
+        if KEY not in values and ROLLBACK not in values:
+            return
+        found = warnings(values)
+        for name in found.keys() - self._shown:
+            say(f"warning: round {values['round']:,}, {name}: {found[name]}")
+        self._shown = frozenset(found)
 
-        A critic, which has no probabilities, estimates a distance instead.
+    def _rounds(self) -> str:
+        return f"round {int(self.values['round']):,}/{self.rounds:,}"
+
+    def _scores(self) -> list[str]:
+        """The discriminator's probabilities and score; a critic's distance; an encoder's ELBO.
+
+        At the equilibrium of cross entropy, D is 0.50 and its score -2 log 2 = -1.386.
         """
-        judged = [f"D({name.removeprefix('probability/')}) {value:.2f}" for name, value in self._of("probability/")]
-        score = [f"D score {value:.3f}" for _, value in self._of("score/") if judged]
-        distance = [f"distance {value:.3f}" for _, value in self._of("distance/")]
-        return [*judged, *score, *distance, *(f"ELBO {value:.2f}" for _, value in self._of("elbo"))]
+        probabilities = self._values("probability/", "D({}) {:.2f}")
+        score = self._values("score/", "D score {1:.3f}") if probabilities else []
+        distance, elbo = self._values("distance/", "distance {1:.3f}"), self._values("elbo", "ELBO {1:.2f}")
+        return [*probabilities, *score, *distance, *elbo]
 
-    def _of(self, prefix: str) -> list[tuple[str, float]]:
-        return [(name, value) for name, value in self.values.items() if name.startswith(prefix)]
+    def _values(self, prefix: str, form: str = "{} {:.3f}") -> list[str]:
+        values = self.values.items()
+        return [form.format(name.removeprefix(prefix), value) for name, value in values if name.startswith(prefix)]
 
 
 class Panel(Lines):
-    """A live panel: progress, figures, and what the generator paints now."""
+    """A live panel: progress, metrics and current samples."""
 
     def __init__(self, rounds: int, done: int) -> None:
         super().__init__(rounds, done)
         from rich.live import Live
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            expand=True,
-            console=talk(),
-        )
+        columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TaskProgressColumn()
+        self.progress = Progress(*columns, expand=True, console=stderr())
         self.task = self.progress.add_task("training", total=rounds, completed=done)
         self.samples: Any = None
-        self.live = Live(console=talk(), refresh_per_second=4, get_renderable=self.render, vertical_overflow="crop")
+        self.live = Live(console=stderr(), refresh_per_second=4, get_renderable=self.render, vertical_overflow="crop")
 
     def __enter__(self) -> Panel:
         self.live.start()
@@ -147,7 +145,7 @@ class Panel(Lines):
         self.live.stop()
 
     def row(self, values: dict[str, Any]) -> None:
-        """Move the bar and the figures."""
+        """Update the bar and the metrics."""
         Display.row(self, values)
         self.progress.update(self.task, completed=values["round"])
 
@@ -155,40 +153,33 @@ class Panel(Lines):
         """Show new samples."""
         from gancli.rendering.terminal import picture
 
-        self.samples = picture(images[:PICTURES], columns=PICTURES // 2, console=talk(), height=16)
+        self.samples = picture(images[:PICTURES], columns=PICTURES // 2, console=stderr(), height=16)
 
     def render(self) -> Any:
-        """Never wider than the terminal, never higher than a screen of 24 lines."""
+        """Never wider than the terminal, never higher than 24 lines."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         if not self.values:
-            return Group(self.progress)
-        table = Table.grid(padding=(0, 3))
+            return self.progress
+        table, losses = Table.grid(padding=(0, 3)), Table.grid(padding=(0, 3))
         left = f"{clock(self.left)} left" if self.values["round"] < self.rounds else "done"
-        table.add_row(
-            f"round {int(self.values['round']):,}/{self.rounds:,}",
-            f"{rate(self.values['images_per_second'])} images/s",
-            f"{clock(self.values['seconds'])} gone",
-            left,
-        )
-        losses = Table.grid(padding=(0, 3))
-        losses.add_row(
-            *(f"{name.removeprefix('loss/')} loss {value:.3f}" for name, value in self._of("loss/")),
-        )
+        speed = f"{rate(self.values['images_per_second'])} images/s"
+        table.add_row(self._rounds(), speed, f"{clock(self.values['seconds'])} elapsed", left)
+        losses.add_row(*self._values("loss/", "{} loss {:.3f}"))
         parts: list[Any] = [self.progress, table, losses]
-        if judged := self._judged():
-            parts.append(Text("   ".join(judged)))
+        if scores := self._scores():
+            parts.append(Text("   ".join(scores)))
         if found := self.values.get(EVALUATION):
-            parts.append(Text(f"evaluation: {verdict(found)}"))
-        parts += [Text(f"! {name.replace('-', ' ')}: {what}", "yellow") for name, what in news(self.values).items()]
+            parts.append(Text(f"evaluation: {summary(found)}"))
+        parts += [Text(f"! {name}: {what}", "yellow") for name, what in warnings(self.values).items()]
         if self.samples is not None:
             parts.append(self.samples)
         return Group(*parts)
 
 
 def display(rounds: int, done: int, quiet: bool) -> Display:
-    """The display that fits where the words go."""
-    kind = Display if quiet else Panel if talk().is_terminal and not talk().is_dumb_terminal else Lines
+    """The display for this terminal or pipe."""
+    kind = Display if quiet else Panel if stderr().is_terminal and not stderr().is_dumb_terminal else Lines
     return kind(rounds, done)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both ask for an orderly end; a second Ctrl-C leaves at once."""
+"""Ctrl-C and SIGTERM: both request an orderly stop; a second Ctrl-C exits at once."""
 
 from __future__ import annotations
 
@@ -12,39 +12,38 @@ from gancli.processes import rank
 
 
 class Stop:
-    """Whether the program was asked to stop.
+    """Whether a signal requested a stop.
 
     Args:
-        signal: what asked first; 0 if nothing did.
+        signal: the first such signal; 0 for none.
     """
 
     def __init__(self, signal: int = 0) -> None:
         self.signal = signal
 
     def __call__(self) -> bool:
-        """Whether it was."""
+        """Whether a stop was requested."""
         return self.signal != 0
 
     @property
     def code(self) -> int:
-        """The exit code that shells give a program which a signal ended: 130 for Ctrl-C, 143 for SIGTERM.
+        """The exit code of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM.
 
-        A process that stops because another was asked to ends as if by SIGTERM.
+        A process that stops because another one got the signal counts as stopped by SIGTERM.
         """
         return 128 + (self.signal or signal.SIGTERM)
 
 
 @contextmanager
 def graceful() -> Generator[Stop]:
-    """Gives what says whether to stop.
+    """Handle both signals and give a :class:`Stop` to poll.
 
-    SIGTERM may come any number of times, as schedulers send it to a process and to its group: it only asks. They have
-    SIGKILL for what does not end.
+    SIGTERM may come repeatedly, since schedulers send it to a process and to its group; only Ctrl-C exits at once.
     """
     stop = Stop()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        # Where several processes share the work, whoever started them passes Ctrl-C on, and it comes twice.
+        # With several processes, the launcher passes Ctrl-C on, and it comes twice.
         if stop.signal and number == signal.SIGINT and rank() is None:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display has hidden the cursor

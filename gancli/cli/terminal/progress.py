@@ -1,40 +1,37 @@
-"""A bar on standard error while many things are made; silent where nobody watches."""
+"""Progress bars on standard error; none where it is no terminal."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from gancli.cli.terminal.console import talk
+from gancli.cli.terminal.console import stderr
 from gancli.processes import rank
 
 
 @contextmanager
 def counting(what: str, total: int) -> Generator[Callable[[int], None]]:
-    """A function to call with the number of things just made; the bar leaves no trace when it is done."""
-    if rank() or not talk().is_terminal:
-        yield lambda made: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """A function to call with the number of things just made; the bar disappears at the end."""
+    done = 0
+    with progress_bar() as report:
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=talk(), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda made: progress.advance(task, made)
+        def advance(made: int) -> None:
+            nonlocal done
+            done += made
+            report(what, done, total)
+
+        yield advance
 
 
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Generator[Callable[[str, int, int], None]]:
-    """A function to call with what is being done, how much of it is done, and of how much; one bar for each "what".
-
-    Downloads are counted in bytes and shown as such.
-    """
-    if quiet or rank() or not talk().is_terminal:
+    """A function to call with (what, done, total); each ``what`` gets a bar. Downloads are counted in bytes."""
+    if quiet or rank() or not stderr().is_terminal:
         yield lambda what, done, total: None
         return
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[amount]}")
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, TimeRemainingColumn(), console=talk(), transient=True) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=stderr(), transient=True) as progress:
 
         def report(what: str, done: int, total: int) -> None:
             if what not in tasks:

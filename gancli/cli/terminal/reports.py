@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from gancli.cli.terminal.console import screen
+from gancli.cli.terminal.console import stdout
 from gancli.errors import UsageError
 from gancli.evaluation.comparison import shared
 from gancli.evaluation.protocol import Protocol, differences
@@ -64,7 +64,7 @@ def _counts(protocol: Protocol) -> str:
 
 def show_ranked(groups: Sequence[Sequence[Report]]) -> None:
     """A table for each group of reports of one protocol, the best first; what keeps groups apart stands between."""
-    put = screen().print
+    put = stdout().print
     for position, group in enumerate(groups):
         if position:
             apart = "; ".join(
@@ -107,7 +107,7 @@ def _show_group(group: Sequence[Report]) -> None:
 def _fitting(lines: Sequence[Sequence[str]]) -> int:
     """How many columns the screen has room for, the first two always."""
     ends = list(accumulate(2 + max(map(len, column)) for column in zip(*lines, strict=True)))
-    return max(2, sum(end - 2 <= screen().width for end in ends))
+    return max(2, sum(end - 2 <= stdout().width for end in ends))
 
 
 def save_neighbours(subject: Subject, report: Report, path: Path, data_dir: Path | None) -> None:
@@ -140,7 +140,7 @@ def _with_unit(figure: Figure, value: float | None) -> str:
 
 def _put(head: str, parts: Iterable[Any], facts: dict[str, Any]) -> None:
     """A headline, tables or lines below it with room between them, and what they depend on."""
-    put = screen().print
+    put = stdout().print
     put(head, markup=False, soft_wrap=True, style="bold")
     put()
     for part in parts:
@@ -190,7 +190,7 @@ def _classes(report: Report) -> list[Table | str]:
         return []
     # A name, "generated", and what stands between columns.
     width = sum(max(len(name), 4) + 2 for name in report.class_names) + len("generated  confident")
-    if len(report.class_names) > COLUMNS or width > screen().width:
+    if len(report.class_names) > COLUMNS or width > stdout().width:
         made, real = (f"{100 * (side.confident or 0):.1f} %" for side in (report.generated, report.real))
         return [f"read as one of {len(report.class_names):,} classes with confidence: {made} ({real} held out)"]
     table = _table("class %", *report.class_names, "confident")

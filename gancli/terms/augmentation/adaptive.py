@@ -186,9 +186,14 @@ def _move(images: Tensor, moves: list[Move]) -> Tensor:
     """All moves, in that order, as one resampling; images that none of them moves stay exactly as they are."""
     height, width = images.shape[2:]
     inverse = reduce(Affine.after, (move(height, width) for move in moves))
-    still = [torch.as_tensor(value == same) for value, same in zip(inverse, Affine(), strict=True)]
-    moved = ~torch.stack(still).all(0)
-    return torch.where(moved.view(-1, 1, 1, 1), resample(images, inverse), images)
+    columns = torch.broadcast_tensors(*(torch.as_tensor(value, device=images.device) for value in inverse))
+    moved = torch.stack([value != same for value, same in zip(columns, Affine(), strict=True)]).any(0)
+    if images.device.type == "cpu":
+        # Resample only those that move. Elsewhere the CPU would have to wait for their number.
+        rows = moved.nonzero().flatten()
+        some = Affine(*(value[rows] for value in columns))
+        return images.index_copy(0, rows, resample(images[rows], some))
+    return torch.where(moved.view(-1, 1, 1, 1), resample(images, Affine(*columns)), images)
 
 
 def _color(draws: _Draws, p: Probability) -> Transform:

@@ -58,7 +58,7 @@ def resample(images: Tensor, inverse: Affine) -> Tensor:
         inverse: from the output to the input, of tensors (N,).
     """
     height, width = images.shape[2:]
-    xx, xy, yx, yy, x0, y0 = (torch.as_tensor(value, device=images.device).view(-1, 1, 1) for value in inverse)
+    xx, xy, yx, yy, x0, y0 = (torch.as_tensor(value).view(-1, 1, 1) for value in inverse)
     # How far apart in the input neighbours in the output lie, squared, along each axis of the input.
     images = _blur(_blur(images, xx**2 + xy**2).mT, yx**2 + yy**2).mT
     doubled = _doubling(height, images.dtype, images.device) @ images @ _doubling(width, images.dtype, images.device).mT

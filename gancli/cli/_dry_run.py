@@ -1,0 +1,65 @@
+"""What ``gancli train --dry-run`` prints: a recipe that can be saved and used, with the rest in its comments."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gancli.cli.terminal.display import clock, rate
+
+if TYPE_CHECKING:
+    import torch
+
+    from gancli.data import Dataset
+    from gancli.runs.periodic_evaluation import Settings
+    from gancli.runs.planning import Plan
+
+
+def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settings | None) -> None:
+    """Print the resolved recipe, and what training it takes on this machine."""
+    from gancli.runs.previews import FRAMES
+
+    recipe, measured = made.recipe, made.measurement
+    assert measured is not None
+    rounds = recipe.training.rounds or 1
+    numbers = dataset.formula is not None
+    contents = f"{dataset.count:,} images {tuple(dataset.images.shape[1:])}"
+    if numbers:
+        contents = f"{dataset.images.shape[-1]} numbers per sample, drawn anew for every batch"
+    shown = rounds * measured.images
+    epochs = "" if numbers else f", {shown / dataset.count:,.1f} epochs"
+    weights, activations, data = (
+        size / 2**20 for size in (measured.weights, measured.activations, dataset.images.nbytes)
+    )
+    facts = {
+        "parameters": ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items()),
+        "data": f"{dataset.name}, {contents}",
+        "device": f"{device}, {recipe.training.precision}: {made.precision}",
+        "memory": f"{weights + activations + data:,.0f} MiB and what PyTorch itself takes: parameters and optimizers "
+        f"{weights:,.0f}, activations {activations:,.0f}, data {data:,.0f}",
+        "throughput": f"{rate(measured.images / measured.seconds)} images/s, just measured",
+        "budget": f"{rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}",
+        "time": clock(rounds * measured.seconds + FRAMES * measured.preview),
+    }
+    if settings is not None:
+        facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)
+    print(recipe.to_toml())
+    for name, text in facts.items():
+        print(f"# {name:<12} {text}")
+
+
+def _evaluation(settings: Settings, rounds: int, made: Plan, dataset: Dataset, device: torch.device) -> str:
+    """What evaluations cost, measured on the untrained model."""
+    from gancli.runs.periodic_evaluation import Evaluator
+    from gancli.training.loop import Trainer
+
+    assert made.measurement is not None
+    trainer, evaluator = Trainer(made.recipe, dataset, device), Evaluator(settings)
+    evaluator.try_out(trainer, dataset)  # also extracts the real features, which later evaluations find in the cache
+    once = evaluator.try_out(trainer, dataset)
+    times = math.ceil(rounds * made.measurement.images / 1000 / settings.every) + 1
+    by, count = settings.best_by or once.report.results[0].metric, once.report.protocol.generated_images
+    return (
+        f"{by} of {count:,} generated images, {times:,} times, {once.seconds:.1f} s each: "
+        f"{clock(times * once.seconds)} in addition to the time above"
+    )

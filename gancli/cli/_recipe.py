@@ -1,0 +1,161 @@
+"""The recipe that `gancli train` asks for: a new one, or that of a run to resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli.cli._imports import import_quickly
+from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gancli.recipe import Recipe
+    from gancli.runs.periodic_evaluation import Settings
+
+
+def training_table(budgets: dict[str, float | None], options: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's training section as far as it has options of its own.
+
+    Args:
+        budgets: what was given, by unit; at most one is not None.
+        options: further fields; None for those not given.
+
+    Raises:
+        UsageError: two budgets.
+    """
+    given = [f"{value:.10g} {unit}" for unit, value in budgets.items() if value is not None]
+    if len(given) > 1:
+        units = " and ".join(f"--{text.split()[1]}" for text in given)
+        raise UsageError(f"{units} are both a budget", "give one of them")
+    table = {"budget": given[0] if given else None, **options}
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def default_model(data: str) -> str:
+    """The zoo's model for a data set if none is named."""
+    from gancli.data import describe
+
+    facts = describe(data)
+    return facts.model if facts else "quick"
+
+
+def new_table(
+    data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False
+) -> dict[str, Any]:
+    """The unresolved tables of a new recipe.
+
+    Args:
+        data: a data set's name, a path, or shards.
+        model: of the zoo, or a recipe's TOML file.
+        training: see :func:`training_table`.
+        assignments: ``section.key=value``.
+        labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
+    """
+    from gancli import recipe
+    from gancli.zoo import catalogue
+
+    table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
+    return _absolute_source(recipe.override(recipe.merge(table, {"training": training}), assignments))
+
+
+def stored(
+    folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
+) -> Recipe:
+    """The recipe of a run that is resumed.
+
+    Raises:
+        UsageError: the command line asks for something else.
+    """
+    import_quickly("gancli.runs.run")
+    from gancli import recipe
+    from gancli.runs.state import stored_recipe
+
+    found = stored_recipe(folder)
+    then = found.to_dict()
+    asked = {
+        "training": {key: value for key, value in training.items() if value != "auto"},
+        "data": {"name": _absolute(data)} if data is not None else {},
+        **({"model": model} if model is not None and not model.endswith(".toml") else {}),
+    }
+    now = recipe.parse(_absolute_source(recipe.override(recipe.merge(then, asked), assignments))).to_dict()
+    if changed := recipe.differences(then, now):
+        path, old, new = changed[0]
+        raise UsageError(
+            f"{folder} was trained with {path} = {old!r}, not {new!r}",
+            "leave that out to resume the run, or start a new run with another --out",
+        )
+    return found
+
+
+def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
+    """The run to resume: the one named, the newest unfinished, or the one that --out already holds.
+
+    A process that ``torchrun`` started again, and that was told no folder, resumes the newest unfinished run.
+    """
+    from gancli.zoo import catalogue
+
+    if resume and out is not None and Path(resume) != out:
+        raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
+    if resume is not None:
+        return Path(resume) if resume else out or catalogue.newest_run(unfinished=True)
+    if out is not None:
+        return out if (out / "state.safetensors").is_file() else None
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):
+        with suppress(UsageError):  # the process died before there was a run
+            return catalogue.newest_run(unfinished=True)
+    return None
+
+
+def new_folder(model: str, data: str) -> Path:
+    """A run folder of its own under ``runs/``, as ``TIME-MODEL-DATA``."""
+    from gancli.zoo import catalogue
+
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
+    folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
+    names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
+    return folder if not folder.exists() else next(name for name in names if not name.exists())
+
+
+def evaluation_settings(
+    folder: Path | None, every: float | None, best_by: str | None, images: int | None, data_dir: Path | None
+) -> Settings | None:
+    """How to evaluate during training; for a run that is resumed, what is not given stays as it was."""
+    from gancli.runs.periodic_evaluation import Settings, stored_settings
+
+    before = stored_settings(folder) if folder else None
+    if before is None and every is None:
+        if best_by is None and images is None:
+            return None
+        option = "--best-by" if best_by is not None else "--evaluate-images"
+        raise UsageError(f"{option} needs evaluations during training", "add --evaluate-every 100")
+    if every == 0:
+        return None
+    options = {"every": every, "best_by": best_by, "images": images, "data_dir": data_dir}
+    given = {name: value for name, value in options.items() if value is not None}
+    return dataclasses.replace(before or Settings(every or 1), **given)
+
+
+def _absolute(data: str) -> str:
+    """A data set's name as it is; a path as an absolute one, so that a run can be resumed from any folder."""
+    from gancli.data import DATASETS
+    from gancli.data.shards.names import absolute, is_sharded
+
+    if data not in DATASETS and is_sharded(data):
+        return absolute(data)
+    path = Path(data)
+    return data if data in DATASETS or not path.exists() else str(path.resolve())
+
+
+def _absolute_source(table: dict[str, Any]) -> dict[str, Any]:
+    """The tables with the path of a second folder made absolute."""
+    data = table.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
+        return table
+    from gancli.data.pairs.sources import absolute
+
+    return {**table, "data": {**data, "source": absolute(data["source"])}}
