@@ -9,9 +9,9 @@ from gancli.metrics.base import SHARE, Figure, Sets
 
 CLASS_ACCURACY = Figure("class-accuracy", "class accuracy", "higher", 3, limits=SHARE)
 CATEGORY_ACCURACY = Figure("category-accuracy", "category accuracy", "higher", 3, limits=SHARE)
-CLASS_KEPT = Figure("class_kept", "class kept", "higher", 4, unit="%", limits=SHARE)
-CLASS_KEPT_ROUND_TRIP = Figure("class_kept_round_trip", "class kept, round trip", "higher", 4, unit="%", limits=SHARE)
-FIGURES = (CLASS_ACCURACY, CATEGORY_ACCURACY, CLASS_KEPT, CLASS_KEPT_ROUND_TRIP)
+SAME_CLASS = Figure("class_kept", "class kept", "higher", 4, unit="%", limits=SHARE)
+SAME_CLASS_ROUND_TRIP = Figure("class_kept_round_trip", "class kept, round trip", "higher", 4, unit="%", limits=SHARE)
+FIGURES = (CLASS_ACCURACY, CATEGORY_ACCURACY, SAME_CLASS, SAME_CLASS_ROUND_TRIP)
 
 
 def inception_score(sets: Sets) -> float:

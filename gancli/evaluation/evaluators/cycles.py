@@ -31,7 +31,7 @@ from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.classes import CLASS_KEPT, CLASS_KEPT_ROUND_TRIP, class_accuracy
+from gancli.metrics.classes import SAME_CLASS, SAME_CLASS_ROUND_TRIP, class_accuracy
 from gancli.metrics.images import HIGHEST_PSNR, ROUND_TRIPS, psnr
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ METHOD = (
     "taken back and there again, beside that of the images as they are; PSNR is of 8-bit images after both ways, the "
     f"mean over images, of which each counts at most {HIGHEST_PSNR:g} dB"
 )
-NAMES = [figure.name for figure in (CLASS_KEPT, CLASS_KEPT_ROUND_TRIP, *ROUND_TRIPS)]
+NAMES = [figure.name for figure in (SAME_CLASS, SAME_CLASS_ROUND_TRIP, *ROUND_TRIPS)]
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def figures(there: Translate, back: Translate, sides: Sides, reader: Reader | No
     if reader is not None and sides.labels is not None:
         floor = accuracy("images", sides.images, sides.labels)
         if sides.source_labels is not None:
-            found.append(Result(CLASS_KEPT, accuracy("translated sources", made, sides.source_labels), floor))
-        found.append(Result(CLASS_KEPT_ROUND_TRIP, accuracy("round trips", images_again, sides.labels), floor))
+            found.append(Result(SAME_CLASS, accuracy("translated sources", made, sides.source_labels), floor))
+        found.append(Result(SAME_CLASS_ROUND_TRIP, accuracy("round trips", images_again, sides.labels), floor))
     trips = (sides.images, images_again), (sides.sources, sources_again)
     psnrs = [Result(figure, float(psnr(*trip).mean())) for figure, trip in zip(ROUND_TRIPS, trips, strict=True)]
     return found + psnrs
