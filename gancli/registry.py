@@ -29,6 +29,7 @@ _TABLES = {
     "regularizer": ("gancli.terms.regularizers", "REGULARIZERS"),
     "augmentation": ("gancli.terms.augmentation", "AUGMENTATIONS"),
     "optimizer": ("gancli.training.optimizers", "OPTIMIZERS"),
+    "metric": ("gancli.metrics", "METRICS"),
 }
 _added: dict[tuple[str, str], Any] = {}
 Schema = TypeVar("Schema", bound=BaseModel)

@@ -9,7 +9,7 @@ from gancli import registry
 from gancli.errors import GancliError, UsageError
 
 
-@pytest.mark.parametrize("kind", ["architecture", "objective", "loss", "term", "optimizer"])
+@pytest.mark.parametrize("kind", ["architecture", "objective", "loss", "regularizer", "augmentation", "optimizer"])
 def test_every_name_leads_to_documented_code(kind: str) -> None:
     assert registry.names(kind)
     for name in registry.names(kind):

@@ -440,7 +440,8 @@ class Term:
 
     def value(self, step: Step) -> Tensor:
         """Its weighted value."""
-        return self.fn(step) * (value_at(self.weight, step.progress) * self.every)
+        value, factor = self.fn(step), value_at(self.weight, step.progress) * self.every
+        return value if factor == 1 else value * factor
 
 
 def no_figures(step: Step) -> dict[str, Tensor]:

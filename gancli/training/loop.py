@@ -140,8 +140,8 @@ class Trainer:
                             with self._exchange(player, last=len(logged) + 1 == len(self._rows)):
                                 with self._autocast():
                                     losses, figures = self._forward(player, step)
-                                loss = torch.stack(list(losses.values())).sum() / len(self._rows)
-                                loss.backward()
+                                loss = torch.stack(list(losses.values())).sum()
+                                (loss / len(self._rows) if len(self._rows) > 1 else loss).backward()
                             logged.append({f"loss/{name}": value for name, value in losses.items()} | figures)
                         self._log(logged)
                         gradients = [parameter.grad for parameter in own if parameter.grad is not None]
@@ -234,9 +234,11 @@ class Trainer:
     def _log(self, parts: list[dict[str, Tensor]]) -> None:
         """Add scalars to the means since the last call of :meth:`means`; parts of a batch are averaged."""
         names = tuple(parts[0])
-        values = torch.stack([torch.stack([v.detach().to(self.device).float() for v in p.values()]) for p in parts])
-        total = values.mean(0)
-        self._totals[names] = self._totals[names] + total if names in self._totals else total
+        values = [torch.stack([v.detach().to(self.device).float() for v in part.values()]) for part in parts]
+        total = values[0] if len(values) == 1 else torch.stack(values).mean(0)
+        if names not in self._totals:
+            self._totals[names] = torch.zeros_like(total)
+        self._totals[names] += total
         self._counts.update(names)
 
     def means(self) -> dict[str, float]:
