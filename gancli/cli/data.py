@@ -1,4 +1,4 @@
-"""``gancli data``: what there is to learn from, and how it looks."""
+"""``gancli data``: the data sets, and what is in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli.cli.terminal.console import say, stdout, tell_left_out
+from gancli.cli._options import AsJson, DataDir, parse_grid
+from gancli.cli._outputs import picture_path
+from gancli.cli.terminal.console import say, tell_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,23 +25,19 @@ app = typer.Typer(
     help="Data sets by name, folder, zip or shards.",
     epilog="Example: gancli data show digits",
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are looked for first.")]
-# Of the files left out, so many are named; the others are counted.
 _NAMED = 10
+"""Files left out that are named; further ones are counted."""
 
 
 @app.command("list")
 def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """The data sets that have a name, and which of them are on this machine.
+    """List the named data sets, and which of them are on this machine.
 
     \b
     Examples:
       gancli data list
       gancli data list --json
     """
-    from rich.table import Table
-
     from gancli.data.builtin.names import DATASETS
     from gancli.data.paths import present
 
@@ -59,20 +57,15 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("name", "size", "channels", "classes", "train", "test", "here"):
-        table.add_column(heading, justify="left" if heading in ("name", "here") else "right", no_wrap=True)
+    line = "{:<16}{:>10}{:>10}{:>9}{:>9}{:>9}  {}"
+    print(line.format("name", "size", "channels", "classes", "train", "test", "here"))
     for row in found:
         height, width = row["size"]
         counts = [f"{count:,}" for count in row["images"].values()] or ["drawn", "drawn"]
-        classes = str(row["classes"] or "none")
-        here = "yes" if row["here"] else "no"
         size = f"{height}x{width}" if row["images"] else f"{width} numbers"
-        table.add_row(row["name"], size, str(row["channels"]), classes, *counts, here)
-    stdout().print(table)
-    say(
-        "a folder or a zip of images serves as well; gancli data show NAME looks inside, and downloads what is not here"
-    )
+        classes = row["classes"] or "none"
+        print(line.format(row["name"], size, row["channels"], classes, *counts, "yes" if row["here"] else "no"))
+    say("`gancli data show NAME` shows one, and downloads it first; folders and zips of images serve as data too")
 
 
 @app.command()
@@ -81,24 +74,28 @@ def show(
         str, typer.Argument(metavar="NAME", help="A name of the list, a folder or zip of images, or shards.")
     ],
     data_dir: DataDir = None,
-    split: Annotated[str, typer.Option(metavar="train|test", help="Which part of it.")] = "train",
+    split: Annotated[str, typer.Option(metavar="train|test", help="Which split.")] = "train",
     size: Annotated[
-        str | None, typer.Option(metavar="S|HxW", help="Resize to this.", show_default="the data's own")
+        str | None, typer.Option(metavar="S|HxW", help="Resize to this size. Default: the size of the data.")
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="1 grey, 3 colour.", show_default="the data's own")] = None,
-    fit: Annotated[str, typer.Option(metavar="crop|pad|stretch", help="How other shapes are made to fit.")] = "crop",
-    background: Annotated[str, typer.Option(metavar="COLOUR", help="Below transparency, around padding.")] = "white",
+    channels: Annotated[int | None, typer.Option(metavar="1|3", help="1 grey, 3 colour. Default: as the data.")] = None,
+    fit: Annotated[
+        str, typer.Option(metavar="crop|pad|stretch", help="How images of another aspect ratio are resized.")
+    ] = "crop",
+    background: Annotated[
+        str, typer.Option(metavar="COLOUR", help="Behind transparent pixels and around padded images.")
+    ] = "white",
     grid: Annotated[str, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = "8x8",
     augmented: Annotated[
         str | None,
         typer.Option(
-            metavar="diffaugment|ada", help="In each row one image and what a discriminator sees of it; ada at p = 0.8."
+            metavar="diffaugment|ada", help="Show in each row an image and augmentations of it; ada with p = 0.8."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The picture.", show_default="NAME.png")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE.png", help="The picture. Default: NAME-grid.png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Number, shape and classes of the images, the files left out, and a picture of some.
+    """Show number, shape and classes of the images, the files left out, and a picture of some.
 
     \b
     Examples:
@@ -108,13 +105,13 @@ def show(
       gancli data show photos/ --size 64x48 --fit pad --background black
       gancli data show digits --augmented ada --out ada.png
     """
-    from gancli.cli._options import parse_grid
     from gancli.data.builtin.names import parse_size
 
     columns, rows = parse_grid(grid)
     wanted = parse_size(size) if size is not None else None
-    if out is not None:
-        _check(out, name)
+    path = picture_path(out)
+    if path is not None:
+        _check_outside(path, name)
     if augmented is not None:
         _check_augmented(augmented, columns)
 
@@ -132,7 +129,7 @@ def show(
             data_dir=data_dir,
             progress=progress,
         )
-    picture = _save_picture(dataset, out, columns, rows, augmented)
+    picture = _save_picture(dataset, path, columns, rows, augmented)
     if as_json:
         print(json.dumps(_facts(dataset, picture), indent=2))
     else:
@@ -148,7 +145,7 @@ def shard(
     ] = 1000,
     data_dir: DataDir = None,
 ) -> None:
-    """Write images as tar shards, mixed, with their classes and an index; the same images give the same bytes.
+    """Write images as tar shards, shuffled, with their classes and an index; the same images give the same bytes.
 
     \b
     Examples:
@@ -162,7 +159,7 @@ def shard(
         made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
     tell_left_out(made.skipped, _NAMED)
     images = sum(each.images for each in made.shards)
-    print(f"{out}  {len(made.shards):,} shards of {images:,} images: `gancli train {shlex.quote(str(out))}` takes them")
+    print(f"{out}  {len(made.shards):,} shards, {images:,} images; use: gancli train {shlex.quote(str(out))}")
 
 
 @app.command()
@@ -171,7 +168,7 @@ def index(
 ) -> None:
     """Write index.json beside tar shards: images, bytes and checksum of each, and the classes.
 
-    Who reads the shards by their address then need not fetch them all before the first round.
+    With it, a training run that streams the shards by https need not download them all first.
 
     \b
     Example:
@@ -187,16 +184,12 @@ def index(
     print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
 
 
-def _check(out: Path, name: str) -> None:
+def _check_outside(path: Path, name: str) -> None:
     from gancli.errors import UsageError
-    from gancli.files import check_file
 
     folder = Path(name).expanduser()
-    if out.exists() and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"--out '{out}' is a file of '{name}' itself", "name another place")
-    if out.suffix.lower() != ".png":
-        raise UsageError(f"--out '{out}' is not a PNG", "name a file that ends in .png")
-    check_file(out)
+    if path.exists() and folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"--out '{path}' is inside '{name}' itself", "name another path")
 
 
 def _check_augmented(name: str, columns: int) -> None:
@@ -282,23 +275,18 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     from gancli.data.folder.decoding import LONGEST_SIDE
 
     channels, height, width = dataset.images.shape[1:]
-    counts = _counts(dataset)
+    facts = _facts(dataset, picture)
+    counts, numbers = facts["classes"], dataset.formula is not None
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
     more = f", and {len(counts) - 20} more" if len(counts) > 20 else ""
-    numbers = dataset.formula is not None
-    lines = {
-        "name": dataset.name,
-        "split": dataset.split,
-        "images": "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}",
-        "shape": f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}",
-        "classes": f"{len(counts)}: {shown}{more}" if counts else "none",
-        "fingerprint": dataset.fingerprint,
-        "picture": str(picture),
-    }
-    for key, value in lines.items():
-        print(f"{key:12} {value}")
+    facts["images"] = "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}"
+    facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}"
+    facts["classes"] = f"{len(counts)}: {shown}{more}" if counts else "none"
+    for key, value in facts.items():
+        if key != "skipped":
+            print(f"{key:12} {value}")
     if own_size and dataset.name not in DATASETS and max(height, width) == LONGEST_SIDE:
-        say(f"larger images come with {LONGEST_SIDE} pixels on the longer side unless --size says otherwise")
+        say(f"note: larger images are reduced to {LONGEST_SIDE} pixels on the longer side; --size changes that")
     if dataset.stream is not None:
-        say(f"classes are counted, and images are shown, of {len(dataset.images):,} images")
+        say(f"note: class counts and picture are those of {len(dataset.images):,} example images")
     tell_left_out(dataset.skipped, _NAMED, "; --json names them all")

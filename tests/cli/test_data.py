@@ -56,8 +56,7 @@ def test_list(run_cli):
     assert lines[21].split() == ["sine", "15", "numbers", "1", "none", "drawn", "drawn", "yes"]
     assert len(lines) == 25
     assert result.err == (
-        "a folder or a zip of images serves as well; gancli data show NAME looks inside, "
-        "and downloads what is not here\n"
+        "`gancli data show NAME` shows one, and downloads it first; folders and zips of images serve as data too\n"
     )
 
 
@@ -116,7 +115,7 @@ def test_show_a_folder(run_cli, home, photos):
         "classes      3: ant 3, bee 3, cat 3",
     ]
     assert result.err == (
-        "larger images come with 64 pixels on the longer side unless --size says otherwise\n"
+        "note: larger images are reduced to 64 pixels on the longer side; --size changes that\n"
         "left out bee/9.png: not an image that PIL reads\n"
     )
     with Image.open(home / "x" / "grid.png") as picture:
@@ -181,7 +180,7 @@ def test_many_files_left_out_are_counted(run_cli, photos):
             "hint: give one side, as in 32, or height x width, as in 32x48; each from 1 to 4096\n",
         ),
         (["digits", "--grid", "8"], "error: --grid '8' is not columns x rows\n\nhint: for example: --grid 8x4\n"),
-        (["digits", "--out", "x.jpg"], "error: --out 'x.jpg' is not a PNG\n\nhint: name a file that ends in .png\n"),
+        (["digits", "--out", "x.jpg"], "error: --out 'x.jpg' is not the name of a PNG\n\nhint: end it in .png\n"),
         (["digits", "--split", "tests"], "error: unknown split 'tests'\n\nhint: did you mean 'test'?\n"),
         (["digits", "--channels", "4"], "error: images have 1 or 3 channels, not 4\n\nhint: 1 is grey, 3 is colour\n"),
         (["digits", "--augmented", "add"], "error: there is no augmentation 'add'\n\nhint: did you mean 'ada'?\n"),
@@ -214,7 +213,7 @@ def test_a_picture_of_the_folder_is_not_written_over(run_cli, home):
     result = run_cli("data", "show", "photos", "--out", "photos/1.png")
     assert (result.code, result.err) == (
         2,
-        "error: --out 'photos/1.png' is a file of 'photos' itself\n\nhint: name another place\n",
+        "error: --out 'photos/1.png' is inside 'photos' itself\n\nhint: name another path\n",
     )
     assert (home / "photos" / "1.png").read_bytes() == before
 

@@ -653,7 +653,7 @@ def test_shards_are_not_judged_as_pictures_from_elsewhere(home):
 
 def test_commands(home, run_cli, photos):
     made = run_cli("data", "shard", photos, "--out", "s", "--images-per-shard", 4)
-    assert (made.code, made.out) == (0, "s  3 shards of 10 images: `gancli train s` takes them\n")
+    assert (made.code, made.out) == (0, "s  3 shards, 10 images; use: gancli train s\n")
     assert "left out b/z.png: not an image that PIL reads" in made.err
     before = (home / "s" / "index.json").read_bytes()
     again = run_cli("data", "index", "s")
