@@ -135,7 +135,7 @@ def test_every_address_of_every_set_has_a_checksum_and_is_asked_over_https(name:
 
 
 def test_weights_of_an_extractor_come_over_https_and_by_their_digest(serve, home: Path, monkeypatch) -> None:
-    from gancli.evaluation import inception
+    from gancli.evaluation.extractors import inception
 
     monkeypatch.delenv("GANCLI_INCEPTION", raising=False)
     for page in ((302, "http://a.org/x"), b"other bytes"):
