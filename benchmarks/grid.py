@@ -17,7 +17,8 @@ import torch
 from gancli import recipe
 from gancli.data import load
 from gancli.data.synthetic import FORMULAS
-from gancli.evaluation.synthetic import SAMPLES, measure
+from gancli.evaluation.evaluators.numbers import SAMPLES
+from gancli.metrics.numbers import measure
 from gancli.runs import planning
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -44,7 +45,7 @@ def figures(loss: str, seed: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         trainer.round()
     rows = trainer.sample(trainer.spec.latent.from_seeds(range(SAMPLES))).flatten(1)
-    return measure(rows, FORMULAS[DATA])
+    return measure(rows, FORMULAS[DATA])[0]
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from benchmarks.throughput import rate
 from gancli import checkpoint, files
 from gancli.data import load
 from gancli.device import pick_device
-from gancli.evaluation import report
+from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.reference import some
 from gancli.evaluation.subjects import Pictures
 from gancli.zoo import catalogue
@@ -265,7 +265,7 @@ def drawn(generator: nn.Module, count: int) -> Tensor:
 
 def judge(subject: Any, images: int) -> dict[str, Any]:
     """FID with its floor, and how readable the images are. Other sizes go through the evaluation's own resizing."""
-    found = report.evaluate(subject, "mnist", ["fid"], images)
+    found = evaluate(subject, "mnist", ["fid"], images)
     result = found.results[0]
     sides = {"": found.generated, "real_": found.real}
     shares = {f"{side}confident": readout.confident for side, readout in sides.items()}

@@ -1,10 +1,10 @@
 """Which parts of other packages may be named by files. Light: no torch, no pydantic.
 
-An installed package offers parts by entry points of the groups ``gancli.extractors``, ``gancli.architectures``,
-``gancli.objectives`` and ``gancli.optimizers``. Importing one runs that package's code, so it takes a person to name
-it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted as this package. A recipe or
-model that came as a file may name none unasked: who is sent a file decides what is installed, but not what the sender
-starts.
+An installed package offers parts by entry points of the groups ``gancli.extractors``, ``gancli.metrics``,
+``gancli.architectures``, ``gancli.objectives`` and ``gancli.optimizers``. Importing one runs that package's code, so it
+takes a person to name it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted as this
+package. A recipe or model that came as a file may name none unasked: who is sent a file decides what is installed, but
+not what the sender starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from gancli.errors import UsageError, nearest
 
-KINDS = ("extractor", "architecture", "objective", "optimizer")
+KINDS = ("extractor", "metric", "architecture", "objective", "optimizer")
 """What packages can offer."""
 
 _allowed: set[str] = set()

@@ -28,6 +28,7 @@ _TABLES = {
     "loss": ("gancli.objectives.base", "LOSSES"),
     "term": ("gancli.objectives.base", "TERMS"),
     "optimizer": ("gancli.training.optimizers", "OPTIMIZERS"),
+    "metric": ("gancli.metrics", "METRICS"),
 }
 _added: dict[tuple[str, str], Any] = {}
 Schema = TypeVar("Schema", bound=BaseModel)

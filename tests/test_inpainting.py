@@ -8,7 +8,7 @@ import gancli
 from gancli.data import load
 from gancli.editing.inpainting import ELSEWHERE, _judged, blend, importance, inpaint
 from gancli.errors import UsageError
-from gancli.evaluation.reconstruction import psnr
+from gancli.metrics.images import psnr
 
 
 def holes(n: int, height: int, width: int, box: tuple[int, int, int, int]) -> Tensor:

@@ -103,13 +103,6 @@ gancli/architectures/dcgan.py: readings
 gancli/architectures/mlp.py: readings
 gancli/cli/zoo.py: JudgedBy
 gancli/cli/zoo.py: judge
-gancli/evaluation/judging.py: judge
-gancli/evaluation/judging.py: judging
-gancli/evaluation/reconstruction.py: SPREAD
-gancli/evaluation/reference.py: TOLD
-gancli/evaluation/reference.py: told
-gancli/evaluation/subjects.py: place
-gancli/metrics/__init__.py: told
 gancli/objectives/acgan.py: fake_said
 gancli/objectives/acgan.py: real_said
 gancli/objectives/acgan.py: said

@@ -95,11 +95,11 @@ def evaluate(
       gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
     world = launch_or_meet(context.obj, processes)
-    import_quickly("gancli.evaluation.judging")
-    from gancli.cli import reports
-    from gancli.evaluation import terms
+    import_quickly("gancli.evaluation.evaluate")
+    from gancli.cli.terminal import reports
     from gancli.evaluation.comparison import alike, rank
-    from gancli.evaluation.judging import judge
+    from gancli.evaluation.evaluate import evaluate as measure
+    from gancli.evaluation.evaluators.checks import refuse_addresses
     from gancli.evaluation.subjects import open_subject
 
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
@@ -111,8 +111,8 @@ def evaluate(
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
             if data is None:
-                terms.check_near(subject)
-            report = judge(
+                refuse_addresses(subject)
+            report = measure(
                 subject,
                 data,
                 names,
@@ -123,7 +123,7 @@ def evaluate(
                 data_dir=data_dir,
                 progress=progress,
             )
-            if repeats > 1 and not hasattr(report.protocol, "repeats"):
+            if repeats > 1 and report.protocol.repeats is None:
                 say(f"warning: --repeats does not apply to '{report.model}': its images are not made from seeds")
             found.append(report)
             if picture is not None and world.first:

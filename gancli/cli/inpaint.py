@@ -72,7 +72,7 @@ def inpaint(
     import_quickly("gancli.model")
     from gancli import model as models
     from gancli.editing.inpainting import inpaint as fill
-    from gancli.evaluation.reconstruction import psnr
+    from gancli.metrics.images import psnr
 
     subject, given, path = _images.open_model_and_images(
         model,

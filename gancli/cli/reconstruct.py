@@ -50,7 +50,7 @@ def reconstruct(
     one = picture_or_folder(out)
 
     import_quickly("gancli.model")
-    from gancli.evaluation.reconstruction import psnr
+    from gancli.metrics.images import psnr
 
     subject, given, path = _images.open_model_and_images(
         model, images, suffix="reconstructed", out=out, one=one, count=n, device=device, data_dir=data_dir
@@ -74,7 +74,7 @@ def reconstruct(
 
 def _reconstructions(model: Model, images: Tensor, steps: int) -> Tensor:
     """Reconstructions of uint8 (N, C, H, W) images, in the same form."""
-    from gancli.evaluation.reconstruction import reconstruct as by_encoder
+    from gancli.evaluation.evaluators.reconstruction import reconstruct as by_encoder
 
     if model.has_encoder:
         return by_encoder(model, images)

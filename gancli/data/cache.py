@@ -135,16 +135,15 @@ class Draft:
         """The first ``count`` images, moved to their name in the cache where the disk allows it."""
         images = torch.from_numpy(self.pixels[:count])
         made = ImageSet(images, labels, classes, skipped, fingerprint_of(images, labels))
-        if self._folder is None:
-            return made
-        try:
-            self._save(self._folder, made)
-        except OSError as error:
-            log.warning("the cache folder %s cannot be used (%s)", self._pool.root, error.strerror)
-            # The memory map stays valid although its file has no name any more.
-            self.discard()
-            return made
-        return find(self._slot, self._key, self._pool) or made
+        if self._folder is not None:
+            try:
+                self._save(self._folder, made)
+                return find(self._slot, self._key, self._pool) or made
+            except OSError as error:
+                log.warning("the cache folder %s cannot be used (%s)", self._pool.root, error.strerror)
+                # The memory map stays valid although its file has no name any more.
+                self.discard()
+        return made
 
     def _save(self, folder: Path, made: ImageSet) -> None:
         assert isinstance(self.pixels, np.memmap)

@@ -34,11 +34,6 @@ class NotFound(WebError):
     """The server has no such file, or does not give it to everybody."""
 
 
-def secure(url: str) -> str:
-    """The same address over https, where it was written with http."""
-    return url.replace("http://", "https://", 1) if "http" not in paths.SCHEMES else url
-
-
 def open_https(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> HTTPResponse:
     """The response of an address, to be used in a ``with``.
 

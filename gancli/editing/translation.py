@@ -15,7 +15,7 @@ from gancli.data.pairs import degradations
 from gancli.data.pairs.sources import SPLIT, part, side_of
 from gancli.data.pairs.styles import STYLES, restyle
 from gancli.errors import UsageError
-from gancli.evaluation.reconstruction import psnr
+from gancli.metrics.images import psnr
 
 if TYPE_CHECKING:
     from gancli.data.types import Progress, Skipped

@@ -1,1 +1,1 @@
-"""How good is a model: feature extractors, metrics, the protocol that a figure was measured by, the report."""
+"""Evaluation: subjects, extractors, protocols, floors and reports. ``evaluate.evaluate`` is the way in."""

@@ -1,18 +1,15 @@
-"""Several reports beside each other: ranked where they were measured alike, kept apart where not."""
+"""Several reports in one table: ranked where they were measured alike, kept apart where not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError
 from gancli.evaluation.protocol import differences
-
-if TYPE_CHECKING:
-    from gancli.evaluation.judging import AnyReport
+from gancli.evaluation.report import Report
 
 
-def rank(reports: Sequence[AnyReport], metric: str | None = None) -> list[AnyReport]:
+def rank(reports: Sequence[Report], metric: str | None = None) -> list[Report]:
     """The reports, the best first.
 
     Args:
@@ -40,9 +37,9 @@ def rank(reports: Sequence[AnyReport], metric: str | None = None) -> list[AnyRep
     return [one for _, one in sorted(figures, key=lambda pair: pair[0])]
 
 
-def alike(reports: Iterable[AnyReport]) -> list[list[AnyReport]]:
+def alike(reports: Iterable[Report]) -> list[list[Report]]:
     """The reports in groups of one protocol, in the order of their first ones."""
-    groups: list[list[AnyReport]] = []
+    groups: list[list[Report]] = []
     for one in reports:
         home = next((group for group in groups if not differences(group[0].protocol, one.protocol)), None)
         if home is None:
@@ -52,10 +49,7 @@ def alike(reports: Iterable[AnyReport]) -> list[list[AnyReport]]:
     return groups
 
 
-def shared(reports: Sequence[AnyReport]) -> list[str]:
+def shared(reports: Sequence[Report]) -> list[str]:
     """Names of the figures that all of them have, in the order of the first."""
-    return [
-        result.metric
-        for result in reports[0].results
-        if all(any(other.metric == result.metric for other in one.results) for one in reports)
-    ]
+    common = set.intersection(*({result.metric for result in one.results} for one in reports))
+    return [result.metric for result in reports[0].results if result.metric in common]

@@ -1,64 +1,32 @@
-"""Images -> features, and what a classifier reads in them."""
+"""Images to features, and the classes that an extractor predicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gancli.data.types import Progress
 from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
+from gancli.evaluation.report import Readout
+from gancli.metrics.base import Features
 from gancli.processes import distribute
 
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
 CONFIDENT = 0.9
-Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Features:
-    """What an extractor sees in N images.
-
-    Attributes:
-        values: float32 (N, D).
-        probabilities: float32 (N, K), what it gives each of the classes that it knows; (N, 0) where it knows none.
-    """
-
-    values: Tensor
-    probabilities: Tensor
-
-    @property
-    def classes(self) -> Tensor:
-        """int64 (N,), the class it would say; -1 where it knows none."""
-        if not self.probabilities.shape[1]:
-            return torch.full((len(self.values),), -1)
-        return self.probabilities.argmax(1)
-
-    @property
-    def confidence(self) -> Tensor:
-        """float32 (N,), the probability that it gives that class."""
-        return self.probabilities.amax(1)
-
-
-@dataclass(frozen=True)
-class Readout:
-    """How readable a set of images is.
-
-    Attributes:
-        classes: share of the images that are taken for each class; empty where classes have no names.
-        confident: share of the images whose class has a probability above 0.9; None where no classes are known.
-    """
-
-    classes: tuple[float, ...]
-    confident: float | None
+def silent(_what: str, _done: int, _total: int) -> None:
+    """A progress that nobody is told."""
 
 
 def prepare(images: Tensor, extractor: Extractor) -> Tensor:
-    """uint8 (N, C, H, W) -> what an extractor takes: float32 (N, its channels, *size) in [0, 1].
+    """uint8 (N, C, H, W) to what an extractor takes: float32 (N, its channels, *size) in [0, 1].
 
     For a grey extractor colour becomes luma (ITU-R 601-2), for one of colours grey is repeated; other sizes are
     resized, bicubic with antialiasing (Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN
@@ -74,7 +42,7 @@ def prepare(images: Tensor, extractor: Extractor) -> Tensor:
 
 @dataclass(frozen=True)
 class Reader:
-    """An extractor at work.
+    """An extractor with its network on a device.
 
     Attributes:
         extractor: which one.
@@ -86,7 +54,17 @@ class Reader:
     extractor: Extractor
     network: nn.Module
     digest: str
-    progress: Progress = lambda what, done, total: None
+    progress: Progress = silent
+
+    @classmethod
+    def load(cls, extractor: Extractor, device: torch.device, progress: Progress = silent) -> Reader:
+        """With the extractor's weights.
+
+        Raises:
+            GancliError: they are missing, or not the network's.
+        """
+        network, digest = extractor.load()
+        return cls(extractor, network.to(device), digest, progress)
 
     @property
     def device(self) -> torch.device:
@@ -98,13 +76,12 @@ class Reader:
     def read(self, what: str, batches: Iterable[Tensor], total: int, *, shared: bool = False) -> Features:
         """The features, on the CPU, of ``total`` images in batches of uint8 (N, C, H, W).
 
-        ``shared`` deals the batches out to the processes that share the work: what each of them does anyway, even
-        where others find the features in a cache, must not be.
+        ``shared`` distributes the batches over the processes: only for images that every process has to read, not for
+        those that one of them may find in a cache.
         """
-        rows, width = [], 0
-        done = 0
+        rows, width, done = [], 0, 0
 
-        def look(images: Tensor) -> Tensor:
+        def compute(images: Tensor) -> Tensor:
             nonlocal width
             # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
             with float32_products(tf32=False):
@@ -112,7 +89,7 @@ class Reader:
             width = features.shape[1]
             return torch.cat([features, logits.softmax(1)], 1).cpu()
 
-        for found in distribute(batches, look) if shared else map(look, batches):
+        for found in distribute(batches, compute) if shared else map(compute, batches):
             rows.append(found)
             done += len(found)
             self.progress(what, done, total)
@@ -121,14 +98,14 @@ class Reader:
 
 
 def readout(features: Features, classes: int) -> Readout:
-    """Shares of the classes, and of images that are read with confidence.
+    """Shares of the predicted classes, and of images that are predicted with confidence.
 
     Args:
-        features: what an extractor sees.
+        features: of the images.
         classes: how many classes to list; 0 for none.
     """
     if not features.probabilities.shape[1]:
-        return Readout((), None)
+        return Readout()
     counts = torch.bincount(features.classes, minlength=classes)[:classes]
     confident = (features.confidence > CONFIDENT).double().mean()
     return Readout(tuple((counts.double() / len(features.classes)).tolist()), float(confident))

@@ -1,115 +1,162 @@
-"""The real side of an evaluation, the same for every model: computed once, then kept in the cache folder."""
+"""The real side of an evaluation, the same for every model: computed once, then cached in the cache folder."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from gancli import checkpoint
+from gancli.data import Dataset
 from gancli.data.paths import cache_folder
 from gancli.errors import GancliError
-from gancli.evaluation.features import BATCH, Features, Reader
-from gancli.metrics import Sets, measure, nearest
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gancli.data import Dataset
-    from gancli.evaluation.protocol import Protocol
-    from gancli.metrics import Metric
+from gancli.evaluation.features import BATCH, Reader
+from gancli.evaluation.protocol import Protocol
+from gancli.metrics import measure
+from gancli.metrics.base import Features, Metric, Sets
+from gancli.metrics.neighbours import nearest
 
 log = logging.getLogger("gancli")
 
 FORMAT = 3
 """Raised whenever the same images and weights would give other features or floors than before."""
 MOST_TRAINING = 100_000
-"""Training images that the nearest ones are looked for in."""
+"""Training images among which the nearest ones are searched."""
+KEY = (
+    "gancli", "extractor", "extractor_sha256", "data_fingerprint", "real_images", "floor_images", "generated_images",
+)  # fmt: skip
+"""Parts of a protocol that the real side depends on."""
 DRAW = 0
 """Seed of the draw of images from a larger set."""
-TOLD = " told"
-"""Ends the names under which figures by class are kept that go by labels, and not by what the extractor reads."""
+BY_LABEL = " told"
+"""Ends the names under which figures within classes are cached that go by labels, not by predictions."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What models are compared with.
+    """What models are compared with under a protocol.
 
     Attributes:
-        real: what the extractor sees in the held-out images.
-        floors: figures of training images against the held-out ones, by metric.
-        baselines: figures of images whose pixels are each drawn from those of the training images at its place.
-    """
-
-    real: Features
-    floors: Mapping[str, float]
-    baselines: Mapping[str, float]
-
-
-def reference(
-    protocol: Protocol,
-    held_out: Dataset,
-    training: Dataset,
-    metrics: Sequence[Metric],
-    reader: Reader,
-    *,
-    told: bool = False,
-) -> Reference:
-    """The real side under a protocol, from the cache folder as far as it is there.
-
-    Args:
-        protocol: what the figures will depend on.
+        protocol: what the figures depend on.
         held_out: the images to compare with.
         training: the images that were trained on.
-        metrics: whose floors and baselines are wanted.
         reader: the extractor.
-        told: whether generated images count for the class that they were asked for: figures by class then go by the
+        labelled: whether generated images count for the class that was requested: figures within classes then go by the
             labels of the real images, which both sets must have.
     """
-    # Baselines are of as many images as are generated, of which the other numbers may know nothing.
-    key = {**_key(protocol, training, reader), "generated_images": protocol.generated_images}
-    # The rest of the key stands in the file, so that a new version of the program takes the place of the old one's.
-    name = "-".join(str(key[part]) for part in ("extractor", "data_fingerprint", "generated_images", "device"))
-    path = cache_folder() / "evaluation" / f"{name}.safetensors"
-    count = protocol.generated_images
-    found = _read(path, key)
-    if found is None:
-        found = Reference(reader.read(f"{held_out.split} images", *some(held_out.images, count)), {}, {})
-    ends = {metric.name: TOLD if told and metric.by_class else "" for metric in metrics}
-    missing = [metric for metric in metrics if metric.name + ends[metric.name] not in found.baselines]
-    if missing:
-        trained_on = partial(training_features, protocol, training, reader)
-        other = reader.read(f"{training.split} images", *some(training.images, count))
-        if plain := [metric for metric in missing if not ends[metric.name]]:
-            simplest = reader.read("baseline", mixed(training.images, count), count)
-            found = _with(found, plain, Sets(found.real, other, trained_on), Sets(found.real, simplest, trained_on))
-        if within := [metric for metric in missing if ends[metric.name]]:
-            labels, of_training = drawn_labels(held_out, count), drawn_labels(training, count)
-            asked = of_training[torch.arange(count) % len(of_training)]
-            simplest = reader.read("baseline", mixed_by_class(training, asked), count)
-            floor = Sets(found.real, other, trained_on, (labels, of_training))
-            found = _with(found, within, floor, Sets(found.real, simplest, trained_on, (labels, asked)), TOLD)
-        reader.progress("floor", 1, 1)
-        _write(path, key, found)
-    floors, baselines = (
-        {name: figures[name + end] for name, end in ends.items()} for figures in (found.floors, found.baselines)
-    )
-    return Reference(found.real, floors, baselines)
+
+    protocol: Protocol
+    held_out: Dataset
+    training: Dataset
+    reader: Reader
+    labelled: bool = False
+
+    @cached_property
+    def _found(self) -> dict[str, Tensor]:
+        """Features of the held-out images, with floors and baselines as far as they are cached."""
+        found = _read(self._path(), self._key())
+        if found is None:
+            real = self.reader.read(f"{self.held_out.split} images", *some(self.held_out.images, self._count))
+            found = dict(vars(real))
+        return found
+
+    @property
+    def features(self) -> Features:
+        """Features of the held-out images."""
+        return Features(self._found["values"], self._found["probabilities"])
+
+    @cached_property
+    def training_features(self) -> Tensor:
+        """The features (M, D) of the training images, at most 100,000."""
+        count = min(len(self.training.images), MOST_TRAINING)
+        key = {
+            **self._key(),
+            "real_images": count,
+            "floor_images": count,
+            "generated_images": 0,
+            "data_fingerprint": "",
+        }
+        path = self._path(self.training.fingerprint, "training")
+        if (found := _read(path, key)) is None:
+            found = {"values": self.reader.read("all training images", *some(self.training.images, count)).values}
+            _write(path, key, found)
+        return found["values"]
+
+    def held_out_distances(self) -> Tensor:
+        """Squared distance (N,) of each held-out image to its nearest training image.
+
+        It is half the work of ``memorisation``, and the same for every model.
+        """
+        if "distances" not in self._found:
+            self._found["distances"] = nearest(self.features.values, self.training_features)[0]
+            _write(self._path(), self._key(), self._found)
+        return self._found["distances"]
+
+    def sets(self, generated: Features, labels: tuple[Tensor, Tensor] | None = None) -> Sets:
+        """What metrics compare."""
+        return Sets(self.features, generated, lambda: self.training_features, labels, self.held_out_distances)
+
+    def figures(self, metrics: Sequence[Metric]) -> tuple[dict[str, float], dict[str, float]]:
+        """Floors and baselines by metric, from the cache as far as they are there.
+
+        The floor is the figure of training images, or what held-out images get by definition; the baseline that of
+        images whose pixels are each drawn from those of the training images at its position.
+        """
+        found = self._found
+        ends = {metric.name: BY_LABEL if self.labelled and metric.within_classes else "" for metric in metrics}
+        missing = [metric for metric in metrics if f"baseline.{metric.name}{ends[metric.name]}" not in found]
+        if missing:
+            other = self.reader.read(f"{self.training.split} images", *some(self.training.images, self._count))
+            if plain := [metric for metric in missing if not ends[metric.name]]:
+                simplest = self.reader.read("baseline", mixed(self.training.images, self._count), self._count)
+                found |= _measured(plain, self.sets(other), self.sets(simplest))
+            if within := [metric for metric in missing if ends[metric.name]]:
+                labels, of_training = (drawn_labels(data, self._count) for data in (self.held_out, self.training))
+                requested = of_training[torch.arange(self._count) % len(of_training)]
+                simplest = self.reader.read("baseline", mixed_by_class(self.training, requested), self._count)
+                floor, baseline = self.sets(other, (labels, of_training)), self.sets(simplest, (labels, requested))
+                found |= _measured(within, floor, baseline, BY_LABEL)
+            self.reader.progress("floor", 1, 1)
+            _write(self._path(), self._key(), found)
+        floors, baselines = (
+            {name: float(found[f"{kind}.{name}{end}"]) for name, end in ends.items()} for kind in ("floor", "baseline")
+        )
+        return floors, baselines
+
+    @property
+    def _count(self) -> int:
+        return self.protocol.generated_images
+
+    def _path(self, *parts: object) -> Path:
+        """Where it is cached: the rest of the key stands in the file, so that a new version replaces the old one's."""
+        names = parts or (self.protocol.data_fingerprint, self._count)
+        name = "-".join(map(str, (self.protocol.extractor, *names, self.reader.device.type)))
+        return cache_folder() / "evaluation" / f"{name}.safetensors"
+
+    def _key(self) -> dict[str, Any]:
+        """Everything that the real side depends on; of the number of generated images, the baselines."""
+        key = {name: getattr(self.protocol, name) for name in KEY}
+        here = {"training_fingerprint": self.training.fingerprint, "device": self.reader.device.type}
+        return {"format": FORMAT, "draw": DRAW, **key, **here}
 
 
-def _with(found: Reference, metrics: Sequence[Metric], other: Sets, simplest: Sets, end: str = "") -> Reference:
-    """What was found, with floors and baselines of more metrics; ``end`` is put to their names."""
+def _measured(metrics: Sequence[Metric], floor: Sets, baseline: Sets, end: str = "") -> dict[str, Tensor]:
+    """Floors and baselines as tensors under the names by which they are cached."""
     floors = {metric.name: metric.floor for metric in metrics if metric.floor is not None}
-    floors |= measure([metric for metric in metrics if metric.name not in floors], other)
-    baselines = measure(metrics, simplest)
-    more = [{name + end: figure for name, figure in figures.items()} for figures in (floors, baselines)]
-    return Reference(found.real, {**found.floors, **more[0]}, {**found.baselines, **more[1]})
+    floors |= measure([metric for metric in metrics if metric.name not in floors], floor)
+    kinds = {"floor": floors, "baseline": measure(metrics, baseline)}
+    return {
+        f"{kind}.{name}{end}": torch.tensor(value, dtype=torch.float64)
+        for kind, values in kinds.items()
+        for name, value in values.items()
+    }
 
 
 def drawn_labels(dataset: Dataset, count: int) -> Tensor:
@@ -134,7 +181,7 @@ def mixed(images: Tensor, count: int) -> Iterator[Tensor]:
 
 
 def mixed_by_class(dataset: Dataset, classes: Tensor) -> Iterator[Tensor]:
-    """Batches of the simplest generator that is told classes: every pixel is that of some image of the class.
+    """Batches of the simplest class-conditional generator: every pixel is that of some image of the class.
 
     Args:
         dataset: labelled.
@@ -152,37 +199,6 @@ def mixed_by_class(dataset: Dataset, classes: Tensor) -> Iterator[Tensor]:
         yield dataset.images.gather(0, chosen.expand(-1, channels, -1, -1))
 
 
-def training_features(protocol: Protocol, training: Dataset, reader: Reader) -> Tensor:
-    """The features (M, D) of the training images, from the cache folder if they are there."""
-    count = min(len(training.images), MOST_TRAINING)
-    key = {**_key(protocol, training, reader), "real_images": count, "floor_images": count, "data_fingerprint": ""}
-    name = "-".join((protocol.extractor, training.fingerprint, "training", reader.device.type))
-    path = cache_folder() / "evaluation" / f"{name}.safetensors"
-    if kept := _read(path, key):
-        return kept.real.values
-    found = reader.read("all training images", *some(training.images, count))
-    # What is read in them, a thousand classes for some, is not asked for.
-    _write(path, key, Reference(replace(found, probabilities=found.values.new_zeros(len(found.values), 0)), {}, {}))
-    return found.values
-
-
-def usual_distances(
-    protocol: Protocol, training: Dataset, reader: Reader, real: Features, trained_on: Callable[[], Tensor]
-) -> Tensor:
-    """Squared distance (N,) of each held-out image to its nearest training image, from the cache folder if it is there.
-
-    It is half the work of ``memorisation``, and the same for every model.
-    """
-    key = _key(protocol, training, reader)
-    parts = (protocol.extractor, protocol.data_fingerprint, str(protocol.real_images), training.fingerprint)
-    path = cache_folder() / "evaluation" / f"{'-'.join(parts)}-{reader.device.type}.safetensors"
-    if kept := _read(path, key):
-        return kept.real.values[:, 0]
-    found = nearest(real.values, trained_on())[0]
-    _write(path, key, Reference(Features(found[:, None], found.new_zeros(len(found), 0)), {}, {}))
-    return found
-
-
 def some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
     """Batches of ``count`` images, always the same and from anywhere in the set, or of all; and how many they are."""
     index = positions(len(images), count)
@@ -190,55 +206,25 @@ def some(images: Tensor, count: int) -> tuple[Iterator[Tensor], int]:
 
 
 def positions(total: int, count: int) -> Tensor:
-    """Where the images of :func:`some` lie.
+    """Indices of the images of :func:`some`.
 
     Test sets are not in random order (the first half of MNIST's is easier than the second): the first ones will not do.
     """
     return torch.randperm(total, generator=torch.Generator().manual_seed(DRAW))[:count].sort().values
 
 
-def _key(protocol: Protocol, training: Dataset, reader: Reader) -> dict[str, Any]:
-    """Everything that the real side depends on."""
-    return {
-        "format": FORMAT,
-        "gancli": protocol.gancli,
-        "extractor": protocol.extractor,
-        "extractor_sha256": protocol.extractor_sha256,
-        "data_fingerprint": protocol.data_fingerprint,
-        "training_fingerprint": training.fingerprint,
-        "real_images": protocol.real_images,
-        "floor_images": protocol.floor_images,
-        "draw": DRAW,
-        "device": reader.device.type,
-    }
-
-
-def _read(path: Path, key: Mapping[str, Any]) -> Reference | None:
-    """What was kept under this key; None when there is nothing, or when it is damaged."""
+def _read(path: Path, key: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    """The tensors that are cached under this key; None when there are none, or when they are damaged."""
     try:
         tensors, header = checkpoint.read(path)
-        if header["key"] != key or header["sha256"] != checkpoint.digest(tensors):
-            return None
-        floors, baselines = (_numbered(tensors, kind) for kind in ("floor.", "baseline."))
-        return Reference(Features(tensors["values"], tensors["probabilities"]), floors, baselines)
+        whole = header["key"] == key and header["sha256"] == checkpoint.digest(tensors) and "values" in tensors
     except (GancliError, OSError, KeyError, TypeError, ValueError):
         return None
+    return dict(tensors) if whole else None
 
 
-def _numbered(tensors: Mapping[str, Tensor], kind: str) -> dict[str, float]:
-    return {name.removeprefix(kind): float(tensors[name]) for name in tensors if name.startswith(kind)}
-
-
-def _write(path: Path, key: Mapping[str, Any], found: Reference) -> None:
-    """Keep it where the disk allows it."""
-    # Figures are tensors too: the digest then stands for them as well.
-    figures = {"floor.": found.floors, "baseline.": found.baselines}
-    numbers = {
-        kind + name: torch.tensor(value, dtype=torch.float64)
-        for kind, values in figures.items()
-        for name, value in values.items()
-    }
-    tensors = {**vars(found.real), **numbers}
+def _write(path: Path, key: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Cache them where the disk allows it."""
     try:
         checkpoint.write(path, tensors, {"key": key, "sha256": checkpoint.digest(tensors)})
     except (GancliError, OSError, SafetensorError) as error:

@@ -1,319 +1,185 @@
-"""``evaluate``: one model, one data set, figures with the floor beside them."""
+"""What an evaluation found: figures, what they are compared with, and what they depend on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from math import inf
-from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
-from typing import Protocol as Interface
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-import torch
-
-from gancli.data import load
-from gancli.data.pixels import convert, parse_colour, parse_fit
-from gancli.data.selection import class_positions, only_class
-from gancli.errors import UsageError
-from gancli.evaluation import conditional, reconstruction, smoothness, terms
-from gancli.evaluation.extractors import find, usual
-from gancli.evaluation.features import BATCH, Progress, Reader, Readout, readout
-from gancli.evaluation.intervals import left_out, prediction
-from gancli.evaluation.protocol import section
-from gancli.evaluation.reference import (
-    MOST_TRAINING,
-    Reference,
-    drawn_labels,
-    positions,
-    reference,
-    training_features,
-    usual_distances,
-)
-from gancli.evaluation.results import Closest, Further, Report, Result
-from gancli.evaluation.terms import IMAGES, MOST_IMAGES
-from gancli.metrics import METRICS, SHARE, Sets, choose, measure
-from gancli.model import Model
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gancli.data import Dataset
-    from gancli.metrics import Metric
-
-__all__ = [
-    "IMAGES",
-    "MOST_IMAGES",
-    "Closest",
-    "Further",
-    "Readout",
-    "Report",
-    "Result",
-    "Subject",
-    "evaluate",
-    "neighbours",
-]
-
-SPLIT = "test"
-SHOWN = 24
-"""Generated images whose nearest training image is told."""
-
-
-class Subject(Interface):
-    """What can be judged: :class:`gancli.model.Model`, or anything with these six.
-
-    One that has an end says with ``supply`` how many images it has, and with ``warnings`` what to be careful with.
-    """
-
-    @property
-    def name(self) -> str:
-        """How the report calls it."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of its images."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes; features are computed there too."""
-        ...
-
-    @property
-    def header(self) -> Mapping[str, Any]:
-        """What its file says of itself."""
-        ...
-
-    @property
-    def data_name(self) -> str | None:
-        """The data set that it was trained on."""
-        ...
-
-    def images(self, seeds: Sequence[int], batch: int) -> Iterable[Tensor]:
-        """One image a seed, in batches of uint8 (N, C, H, W)."""
-        ...
-
-
-def evaluate(
-    model: Subject,
-    data: str | None = None,
-    metrics: Iterable[str] | None = None,
-    images: int | None = None,
-    *,
-    extractor: str | None = None,
-    seed_start: int = 0,
-    repeats: int = 1,
-    data_dir: Path | None = None,
-    progress: Progress | None = None,
-) -> Report:
-    """Judge a model against the held-out split of a data set.
-
-    Args:
-        model: a model from :func:`gancli.load`.
-        data: the data set; None is the one that the model was trained on.
-        metrics: names from :data:`gancli.metrics.METRICS`, and ``path`` (see
-            :mod:`gancli.evaluation.smoothness`); None for all of the former that the data allow.
-        images: how many to generate; None is as many as are held out, at most 10,000, or as there are. On the real
-            side stand as many, or all there are.
-        extractor: the extractor's name; None is the one that knows the data, or pixels where none does.
-        seed_start: the first seed.
-        repeats: independent sets of images; figures are their means, with intervals. Of images that others made and
-            that are too few for that, a single set, its intervals by leaving out so many parts in turn. What classes
-            the images show, and which of them are closest to training images, is told of the first set.
-        data_dir: where data sets lie.
-        progress: called with what is being done, how much of it is done, and of how much.
-
-    Raises:
-        UsageError: an unknown metric, extractor or data set, a number out of range, a metric that was named and is not
-            possible.
-        GancliError: missing weights, too few held-out images.
-    """
-    wanted = tuple(METRICS if metrics is None else metrics)
-    chosen, smooth = choose(wanted), smoothness.NAME in wanted
-    if smooth:
-        smoothness.check(model)
-    own, data = not data, data or terms.own_data(model)
-    spec = find(extractor) if extractor else usual(data)
-    if smooth and spec.rounds:
-        raise UsageError(f"{smoothness.NAME} cannot be measured by {spec.name}, which rounds images", "leave it out")
-    chosen = spec.allowed(chosen, metrics is not None)
-    network, digest = spec.load()
-    reader = Reader(spec, network.to(model.device), digest, progress or (lambda what, done, total: None))
-    held_out, training = (load(data, split=split, data_dir=data_dir, progress=progress) for split in (SPLIT, "train"))
-    whole, alone = training, section(model.header, "data").get("only_class") if own else None
-    if isinstance(alone, str):
-        held_out, training = only_class(held_out, alone), only_class(training, alone)
-    if own:
-        terms.check_own(model, data, training)
-    supply = getattr(model, "supply", None)
-    count = terms.count(images, held_out, training, supply)
-    drawn, parts = terms.draws(seed_start, count, repeats, model)
-    protocol = terms.protocol(model, data, reader, held_out, training, drawn, parts)
-    names = terms.class_names(spec)
-    chosen = terms.applicable(chosen, metrics is not None, held_out, training, names, protocol.real_images)
-
-    # By whether the model is told classes, of any one seed.
-    told = conditional.asked_for(model.header, drawn[0][:1], names) is not None
-    real = reference(protocol, held_out, training, chosen, reader, told=told)
-    trained_on = cache(partial(training_features, protocol, training, reader))
-    distances = cache(partial(usual_distances, protocol, training, reader, real.real, trained_on))
-    labels = drawn_labels(held_out, len(real.real.values)) if terms.knows_classes(held_out, names) else None
-    work = _Comparison(model, chosen, reader, real, trained_on, distances, names, labels, smooth)
-    judged = [work.judge(seeds) for seeds in drawn]
-    if parts:
-        judged = [work.with_intervals(judged[0], parts)]
-    sets, measured = judged[0].sets, {metric.name for metric in chosen}
-    return Report(
-        model=model.name,
-        protocol=protocol,
-        results=tuple(_mean(same) for same in zip(*(one.results for one in judged), strict=True)),
-        class_names=names,
-        generated=readout(sets.generated, len(names)),
-        real=readout(real.real, len(names)),
-        warnings=(
-            *terms.warnings(chosen, protocol, spec),
-            *terms.alone(alone, protocol),
-            *getattr(model, "warnings", ()),
-        ),
-        further=_further(model, held_out, reader.progress),
-        closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in measured else (),
-        class_fids=sets.class_fids if "class-fid" in measured else (),
-        identity=getattr(model, "identity", ""),
-    )
+from gancli.evaluation.protocol import Protocol
+from gancli.metrics import FIGURES
+from gancli.metrics.base import Figure
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """One set of images: what was compared, and the figures."""
-
-    sets: Sets
-    results: tuple[Result, ...]
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """What every set of a subject's images is compared with, and by which figures.
+class Result:
+    """One row: a figure and what it is compared with.
 
     Attributes:
-        model: the subject.
-        chosen: the metrics.
-        reader: the extractor.
-        real: features of the held-out images, floors and baselines.
-        trained_on: gives the features of the training images.
-        usual: gives the distances of the held-out images to their nearest ones.
-        names: the classes that the extractor knows.
-        labels: of the held-out images, int64 (N,), where they are such classes.
-        smooth: whether the paths between latents are measured too.
+        figure: which one.
+        value: of the subject; of several sets of images, the mean.
+        floor: of real data: no model can be expected to do better. None where that is not known.
+        baseline: of the simplest method: a generator that draws each pixel from those of the training images at its
+            position, or the simplest repair of the same sources. None where there is none.
+        interval: where the value of a further set lies in 95 of 100 cases; None where it was not measured.
     """
 
-    model: Subject
-    chosen: Sequence[Metric]
-    reader: Reader
-    real: Reference
-    trained_on: Callable[[], Tensor]
-    usual: Callable[[], Tensor]
-    names: Sequence[str]
-    labels: Tensor | None
-    smooth: bool
+    figure: Figure
+    value: float
+    floor: float | None = None
+    baseline: float | None = None
+    interval: tuple[float, float] | None = None
 
-    def judge(self, seeds: range) -> _Judged:
-        """The figures of the images of these seeds."""
-        model, real, labels = self.model, self.real, self.labels
-        fake = self.reader.read("generated images", model.images(seeds, BATCH), len(seeds), shared=True)
-        self.reader.progress("metrics", 0, 1)
-        asked = conditional.asked_for(model.header, seeds, self.names)
-        told = None if asked is None or labels is None else (labels, asked)
-        sets = Sets(real.real, fake, self.trained_on, told, self.usual)
-        values = measure(self.chosen, sets)
-        self.reader.progress("metrics", 1, 1)
-        figures = [
-            Result(each.name, values[each.name], real.floors[each.name], each.better, real.baselines[each.name])
-            for each in self.chosen
-        ]
-        if self.smooth:
-            assert isinstance(model, Model)
-            length = smoothness.of_model(model, seeds, self.reader, real.real.values)
-            figures.append(Result(smoothness.NAME, length, None, "lower"))
-        right = None if labels is None else conditional.class_accuracy(labels, real.real.classes)
-        obeyed = conditional.figures(model.header, seeds, fake.classes, self.names, right, asked)
-        return _Judged(sets, (*figures, *(Result(name, value, floor, "higher") for name, value, floor in obeyed)))
+    @property
+    def metric(self) -> str:
+        """Name of the figure."""
+        return self.figure.name
 
-    def with_intervals(self, judged: _Judged, parts: int) -> _Judged:
-        """The figures of a single set with intervals, by leaving out its parts in turn."""
-        found = []
-        for part in range(parts):
-            self.reader.progress("intervals", part, parts)
-            found.append(measure(self.chosen, judged.sets.without(part, parts)))
-        self.reader.progress("intervals", parts, parts)
-        results = [
-            replace(each, interval=_within(each.metric, left_out(each.value, [one[each.metric] for one in found])))
-            if each.metric in found[0]
-            else each
-            for each in judged.results
-        ]
-        return replace(judged, results=tuple(results))
+    @property
+    def better(self) -> str:
+        """Which direction is good: "lower", "higher" or "equal"."""
+        return self.figure.better
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        table = {"metric": self.metric, "value": self.value, "floor": self.floor, "better": self.better}
+        return table | {"baseline": self.baseline, "interval": self.interval, "unit": self.figure.unit}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Result:
+        """Read :meth:`to_dict` back, and what version 0.1 wrote."""
+        name, value, interval = values["metric"], values["value"], values.get("interval")
+        figure = FIGURES.get(name) or Figure(name, name, values["better"], None, unit=values.get("unit", ""))
+        return cls(
+            figure,
+            math.nan if value is None else value,
+            values.get("floor"),
+            values.get("baseline"),
+            (interval[0], interval[1]) if interval else None,
+        )
 
 
-def _mean(same: Sequence[Result]) -> Result:
-    """One figure of several sets."""
-    if len(same) == 1:
-        return same[0]
-    values = [result.value for result in same]
-    return replace(same[0], value=fmean(values), interval=_within(same[0].metric, prediction(values)))
+@dataclass(frozen=True)
+class Further:
+    """A figure of what a model can do besides making images; it has no floor.
 
-
-def _within(metric: str, interval: tuple[float, float]) -> tuple[float, float]:
-    """An interval as far as there can be figures."""
-    least, most = _limits(metric)
-    return max(interval[0], least), min(interval[1], most)
-
-
-def _limits(metric: str) -> tuple[float, float]:
-    """The least and the greatest figure that there can be."""
-    if metric in METRICS:
-        return METRICS[metric].limits
-    return (0, inf) if metric == smoothness.NAME else SHARE
-
-
-def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
-    distances, numbers, held_out = sets.to_training
-    usual = float(held_out.sqrt().median().clamp_min(1e-12))
-    where = positions(len(training.images), MOST_TRAINING)
-    if isinstance(alone, str):
-        where = class_positions(whole, alone)[where]
-    first = distances.argsort(stable=True)[:SHOWN].tolist()
-    return tuple(Closest(seeds[i], int(where[numbers[i]]), float(distances[i].sqrt()) / usual) for i in first)
-
-
-def neighbours(model: Subject, report: Report, *, data_dir: Path | None = None) -> Tensor:
-    """The generated images of ``report.closest``, each beside its training image: uint8 (2 * N, C, H, W).
-
-    Args:
-        model: the one that was judged.
-        report: what :func:`evaluate` found.
-        data_dir: where data sets lie.
-
-    Raises:
-        UsageError: memorisation was not measured.
+    Attributes:
+        name: as in JSON.
+        title: what it is, with its unit.
+        value: the figure.
     """
-    if not report.closest:
-        raise UsageError("the nearest training images were not looked for", "add memorisation to --metrics")
-    training = load(report.protocol.data, split="train", data_dir=data_dir)
-    near = training.images[[pair.training for pair in report.closest]]
-    made = torch.cat(list(model.images([pair.seed for pair in report.closest], BATCH))).cpu()
-    _, channels, height, width = near.shape
-    made = convert(made, (height, width), channels, parse_fit("stretch"), parse_colour("white"))
-    return torch.stack([made, near], 1).flatten(0, 1)
+
+    name: str
+    title: str
+    value: float
 
 
-def _further(model: Subject, held_out: Dataset, progress: Progress) -> tuple[Further, ...]:
-    """What a model with an encoder makes of the held-out images."""
-    if not (isinstance(model, Model) and model.has_encoder):
-        return ()
-    how, (channels, height, width) = model.recipe.data, model.shape
-    fit, background = parse_fit(how.fit), parse_colour(how.background)
-    images = convert(held_out.images[:IMAGES], (height, width), channels, fit, background)
-    found = reconstruction.figures(model, images, progress)
-    return tuple(Further(name, reconstruction.TITLES[name], value) for name, value in found.items())
+@dataclass(frozen=True)
+class Closest:
+    """A generated image and the training image that it is nearest to.
+
+    Attributes:
+        seed: of the generated image; for images of a folder, its number in the order in which they are drawn.
+        training: index of the training image in its data set.
+        distance: between their features, as a share of the usual (median) distance of held-out images to theirs.
+    """
+
+    seed: int
+    training: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What an extractor predicts of a set of images.
+
+    Attributes:
+        classes: share of the images that are taken for each class; empty where classes have no names.
+        confident: share of the images whose class has a probability above 0.9; None where no classes are known.
+    """
+
+    classes: tuple[float, ...] = ()
+    confident: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found, of whatever kind of subject.
+
+    Attributes:
+        model: name of the subject.
+        protocol: what the figures depend on.
+        results: one a metric, in the order asked for, or the most informative first.
+        warnings: reasons to be careful with the figures.
+        class_names: the classes that the extractor knows.
+        generated: what it predicts of the generated images.
+        real: what it predicts of the held-out images.
+        further: figures of what else the model can do.
+        closest: the generated images that are nearest to training images, the nearest first; empty where memorisation
+            was not measured.
+        class_fids: FID of each class, of the first set of images, None for a class that is not among the held-out ones;
+            empty where it was not measured.
+        identity: digest of the model's weights and recipe, or of the images of a folder.
+    """
+
+    model: str
+    protocol: Protocol
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    generated: Readout = Readout()
+    real: Readout = Readout()
+    further: tuple[Further, ...] = ()
+    closest: tuple[Closest, ...] = ()
+    class_fids: tuple[float | None, ...] = ()
+    identity: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, in which what is not a finite number is null."""
+        return _plain(
+            {
+                "model": self.model,
+                "identity": self.identity,
+                "protocol": self.protocol.to_dict(),
+                "fingerprint": self.protocol.fingerprint,
+                "results": [result.to_dict() for result in self.results],
+                "further": [asdict(figure) for figure in self.further],
+                "classes": {
+                    "names": self.class_names,
+                    "generated": self.generated.classes,
+                    "real": self.real.classes,
+                    "fid": self.class_fids,
+                },
+                "confident": {"generated": self.generated.confident, "real": self.real.confident},
+                "closest": [asdict(pair) for pair in self.closest],
+                "warnings": self.warnings,
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """Read :meth:`to_dict` back, and what version 0.1 wrote, as it stands in headers and ``--json`` documents."""
+        classes, confident = values.get("classes", {}), values.get("confident", {})
+        generated, real = (Readout(tuple(classes.get(side, ())), confident.get(side)) for side in ("generated", "real"))
+        return cls(
+            values["model"],
+            Protocol.from_dict(values["protocol"]),
+            tuple(map(Result.from_dict, values["results"])),
+            tuple(values.get("warnings", ())),
+            tuple(classes.get("names", ())),
+            generated,
+            real,
+            tuple(Further(**each) for each in values.get("further", ())),
+            tuple(Closest(**each) for each in values.get("closest", ())),
+            tuple(classes.get("fid", ())),
+            values.get("identity", ""),
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,10 +1,11 @@
-"""What can be judged: a model, or a folder or zip of images that any other program made."""
+"""What can be evaluated: a model, or a folder or zip of images that any other program made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,74 +15,143 @@ from gancli import model as models
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import LONGEST_SIDE
 from gancli.data.loading import load as load_images
-from gancli.data.synthetic import FORMULAS
 from gancli.data.types import Progress, Skipped, fingerprint_of
 from gancli.errors import UsageError
 from gancli.evaluation.reference import DRAW
+from gancli.latents import LatentSpec
+from gancli.model import Model
 from gancli.zoo import catalogue
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Images in the place of a model's: the "seeds" 0, 1, 2, … draw them without order, each once.
+class Subject(ABC):
+    """What can be evaluated, and what it offers: images, and where it has them latents, labels, pairs, an encoder.
 
     Attributes:
-        name: of the folder or zip.
-        stock: uint8 (N, C, H, W).
-        skipped: files that are no images.
-        place: the folder or zip, where it is at hand.
+        name: in reports.
+        shape: (C, H, W) of its images.
+        device: where it computes; features are computed there too.
+        header: what its file says of itself.
+        data_name: the data set that it was trained on.
+        identity: digest of its weights and recipe, or of its images.
+        supply: how many images there are; None where seeds make as many as wanted.
+        warnings: what to be careful with.
+        files: the folder or zip that its images were read from, for pairs of files of the same names.
+        model: the model, which has latents, may have an encoder, or translates images; None for images.
     """
 
     name: str
-    stock: Tensor
-    skipped: tuple[Skipped, ...] = ()
-    header: Mapping[str, Any] = field(default_factory=dict)
-    data_name: None = None
-    place: Path | None = None
+    shape: tuple[int, int, int]
+    device: torch.device = torch.device("cpu")
+    header: Mapping[str, Any] = MappingProxyType({})
+    data_name: str | None = None
+    supply: int | None = None
+    warnings: tuple[str, ...] = ()
+    files: Path | None = None
+    model: Model | None = None
+
+    @abstractmethod
+    def images(self, seeds: Sequence[int], batch: int) -> Iterable[Tensor]:
+        """One image a seed, in batches of uint8 (N, C, H, W); of a model of numbers float32 (N, 1, 1, width)."""
 
     @property
-    def device(self) -> torch.device:
-        """Where its features are computed."""
-        return torch.device("cpu")
+    def identity(self) -> str:
+        """See above."""
+        return ""
+
+    def recipe(self, section: str) -> Mapping[str, Any]:
+        """A section of the recipe in the header; empty where there is none."""
+        recipe = self.header.get("recipe")
+        found = recipe.get(section) if isinstance(recipe, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the images."""
-        _, channels, height, width = self.stock.shape
-        return channels, height, width
+    def ema(self) -> bool | None:
+        """Whether the weights are a running average, as the recipe says; None when it does not."""
+        training = self.recipe("training")
+        return training.get("ema") is not None if training else None
+
+    def conditioning(self, seeds: Sequence[int], names: Sequence[str]) -> tuple[Tensor | None, Tensor | None]:
+        """The classes or the categories int64 (N,) that seeds request.
+
+        Args:
+            seeds: of the images.
+            names: the classes that an extractor knows.
+
+        Returns:
+            Classes numbered as in ``names``, or categories that were found without labels and are as many as the names;
+            None for what the model is not conditioned on.
+        """
+        latent, dataset = self.header.get("latent"), self.header.get("dataset")
+        spec = LatentSpec.from_dict(latent) if isinstance(latent, Mapping) else None
+        if spec is None or not spec.classes:
+            return None, None
+        if not self.header.get("labelled"):
+            return None, spec.from_seeds(seeds)["y"] if spec.classes == len(names) else None
+        known = isinstance(dataset, Mapping) and dataset.get("classes") == list(names)
+        return spec.from_seeds(seeds)["y"] if known else None, None
+
+
+class ModelSubject(Subject):
+    """A model, also the sampled network of a run in training."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.name, self.shape, self.device = model, model.name, model.shape, model.device
+        self.header, self.data_name = model.header, model.data_name
+
+    def images(self, seeds: Sequence[int], batch: int) -> Iterable[Tensor]:
+        """One image a seed."""
+        assert self.model is not None
+        return self.model.images(seeds, batch)
+
+    @property
+    def identity(self) -> str:
+        """Digest of the weights and the recipe."""
+        assert self.model is not None
+        return self.model.identity
+
+
+class Pictures(Subject):
+    """Images of another program: the "seeds" 0, 1, 2, … draw them in random order, each once.
+
+    Args:
+        name: of the folder or zip.
+        stock: uint8 (N, C, H, W).
+        skipped: files that are no images.
+        files: the folder or zip, where it is at hand.
+    """
+
+    def __init__(self, name: str, stock: Tensor, skipped: Sequence[Skipped] = (), files: Path | None = None) -> None:
+        self.name, self.stock, self.files, self.supply = name, stock, files, len(stock)
+        _, channels, height, width = stock.shape
+        self.shape = channels, height, width
+        found = []
+        if skipped:
+            others = f" and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
+            found.append(f"left out of '{name}': {skipped[0].name} ({skipped[0].reason}){others}")
+        if max(height, width) == LONGEST_SIDE:
+            found.append(f"images of '{name}' above {LONGEST_SIDE} pixels were first brought to {LONGEST_SIDE}")
+        self.warnings = tuple(found)
 
     @property
     def identity(self) -> str:
         """Digest of the images."""
         return fingerprint_of(self.stock, None)
 
-    @property
-    def supply(self) -> int:
-        """How many images there are."""
-        return len(self.stock)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was done to the images before they could be judged."""
-        found = []
-        if self.skipped:
-            first, count = self.skipped[0], len(self.skipped)
-            others = f" and {count - 1:,} more" if count > 1 else ""
-            found.append(f"left out of '{self.name}': {first.name} ({first.reason}){others}")
-        if max(self.shape[1:]) == LONGEST_SIDE:
-            found.append(f"images of '{self.name}' above {LONGEST_SIDE} pixels were first brought to {LONGEST_SIDE}")
-        return tuple(found)
-
     def images(self, seeds: Sequence[int], batch: int) -> Iterator[Tensor]:
-        """Images in batches of uint8 (N, C, H, W), one a number."""
+        """One image a number."""
         order = torch.randperm(len(self.stock), generator=torch.Generator().manual_seed(DRAW))
         for part in order[torch.as_tensor(list(seeds))].split(batch):
             yield self.stock[part]
 
 
+def as_subject(found: Model | Subject) -> Subject:
+    """A model as what can be evaluated."""
+    return found if isinstance(found, Subject) else ModelSubject(found)
+
+
 def open_subject(
     name: str | None, *, device: str = "auto", truncation: float | None = None, progress: Progress | None = None
-) -> models.Model | Pictures:
+) -> Subject:
     """A model by name, or the images of a folder or zip that is no run.
 
     Args:
@@ -95,16 +165,16 @@ def open_subject(
         GancliError: a file that is not a model.
     """
     if not name or not _holds_images(name):
-        return models.load(name, device=device, truncation=truncation)
+        return as_subject(models.load(name, device=device, truncation=truncation))
     if truncation is not None:
         raise UsageError(f"--truncation is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)
     if found.stream is not None:
         raise UsageError(
-            f"'{name}' is shards, and images to be judged are read as a whole", "name a folder or a zip of them"
+            f"'{name}' is shards, and images to evaluate are read as a whole", "name a folder or a zip of them"
         )
-    place = Path(name).expanduser()
-    return Pictures(layout.title(place), found.images, found.skipped, place=place)
+    path = Path(name).expanduser()
+    return Pictures(layout.title(path), found.images, found.skipped, path)
 
 
 def _holds_images(name: str) -> bool:
@@ -114,19 +184,3 @@ def _holds_images(name: str) -> bool:
             return False
         return not any((path / file).exists() for file in (catalogue.MODEL_FILE, catalogue.STATE_FILE))
     return path.suffix.lower() == ".zip" and path.is_file()
-
-
-def check_options(subject: Pictures, data: str | None, seed_start: int) -> None:
-    """Refuse what only a model has.
-
-    Raises:
-        UsageError: no data set of images to compare with, or a first seed.
-    """
-    if not data:
-        raise UsageError(f"'{subject.name}' does not say what its images should be like", "name a data set with --data")
-    if data in FORMULAS:
-        raise UsageError(
-            f"'{subject.name}' holds images, and '{data}' numbers", "--data NAME says what to compare with"
-        )
-    if seed_start:
-        raise UsageError(f"--seed-start {seed_start} is for models, and '{subject.name}' is images", "leave it out")

@@ -29,7 +29,7 @@ from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
-    from gancli.evaluation.judging import AnyReport
+    from gancli.evaluation.report import Report
 
 FILE = "evaluation.json"
 IMAGES = 2000
@@ -108,7 +108,7 @@ def _damaged(folder: Path) -> GancliError:
 class Evaluation:
     """A report, and the seconds that it took."""
 
-    report: AnyReport
+    report: Report
     seconds: float
 
 
@@ -234,7 +234,7 @@ class Evaluator:
     def _evaluate(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Evaluation:
         """Evaluate a copy of the model; the time is added to ``spent``."""
         # Imported late: most trainings are not evaluated.
-        from gancli.evaluation.judging import judge
+        from gancli.evaluation.evaluate import evaluate
         from gancli.metrics import METRICS
 
         assert self.settings is not None
@@ -249,7 +249,7 @@ class Evaluator:
         try:
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
                 count, data_dir = self._count(trainer), self.settings.data_dir
-                report = judge(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=check)
+                report = evaluate(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=check)
         finally:
             seconds = time.perf_counter() - begun
             self.spent += seconds
@@ -302,7 +302,7 @@ def _copy(trainer: Trainer, dataset: Dataset) -> Model:
     return Model(Path(catalogue.MODEL_FILE), f"{recipe.model}/{dataset.name}", header, copies).to(trainer.device)
 
 
-def _titled(report: AnyReport, path: str, name: str) -> AnyReport:
+def _titled(report: Report, path: str, name: str) -> Report:
     """The report with the data set's title for its path, since reports are stored in models that are passed on."""
     warnings = tuple(warning.replace(path, name) for warning in report.warnings)
     return replace(report, protocol=replace(report.protocol, data=name), warnings=warnings)

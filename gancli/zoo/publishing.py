@@ -12,8 +12,8 @@ from gancli import checkpoint, recipe
 from gancli.data.builtin.names import DATASETS
 from gancli.data.synthetic import FORMULAS
 from gancli.errors import UsageError, nearest
-from gancli.evaluation import cycles, pairs
-from gancli.evaluation.judging import judge
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.evaluators import cycles, pairs
 from gancli.model import Model, load
 from gancli.rendering.images import save_grid
 from gancli.rendering.layout import file_stem
@@ -24,7 +24,7 @@ from gancli.zoo.cards import changes, write_card
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.evaluation.features import Progress
+    from gancli.data.types import Progress
 
 LARGEST = 5_000_000
 """Bytes of a weights file; a larger one is stored in half precision."""
@@ -92,7 +92,7 @@ def add(
         tensors = _write_small(weights, tensors, header)
         stored = load(weights, device="cpu")
         stored.name = f"{model}/{weights.stem}"
-        report = judge(stored, data, repeats=REPEATS, data_dir=data_dir, progress=progress)
+        report = evaluate(stored, data, repeats=REPEATS, data_dir=data_dir, progress=progress)
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
@@ -122,7 +122,7 @@ def evaluate_again(
     if entry.path is None:
         raise UsageError(f"{entry.name} has no weights", "train and add it: gancli zoo add RUN")
     tensors, header = checkpoint.read(entry.path)
-    report = judge(load(entry.name, device="cpu"), data, repeats=REPEATS, data_dir=data_dir, progress=progress)
+    report = evaluate(load(entry.name, device="cpu"), data, repeats=REPEATS, data_dir=data_dir, progress=progress)
     checkpoint.write(entry.path, tensors, {**header, "evaluation": report.to_dict()})
     yield entry.path
     yield write_card(entry.model)

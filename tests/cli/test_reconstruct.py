@@ -9,7 +9,8 @@ from PIL import Image
 import gancli
 from gancli import recipe
 from gancli.data import load
-from gancli.evaluation.reconstruction import psnr, reconstruct
+from gancli.evaluation.evaluators.reconstruction import reconstruct
+from gancli.metrics.images import psnr
 from gancli.runs import planning
 from gancli.runs.run import Run
 from gancli.zoo import catalogue

@@ -9,7 +9,7 @@ from gancli import recipe
 from gancli.data.pairs.degradations import parse
 from gancli.data.pairs.sources import load_with_sources
 from gancli.editing.translation import translate
-from gancli.evaluation.reconstruction import psnr
+from gancli.metrics.images import psnr
 from gancli.model import load
 from gancli.runs.run import Run
 from gancli.zoo import catalogue

@@ -211,7 +211,7 @@ HINT = 'it should read {"labels": [["name.png", 0], ...]}, with a class number f
         (labels([["a.png", -1]]), 'has a faulty label: ["a.png", -1]'),
         (labels([["a.png", 10**9]]), 'has a faulty label: ["a.png", 1000000000]'),
         (labels([["a.png", [1.0, 0.0]]]), 'has a faulty label: ["a.png", [1.0, 0.0]]'),
-        (labels([["a.png", 0], ["../b.png", 0]]), "labels '../b.png', which is not there"),
+        (labels([["a.png", 0], ["../b.png", 0]]), "labels '../b.png', which does not exist"),
         (labels([["a.png", 0]]), "has no label for 'b.png'"),
         (labels([]), "has no label for 'a.png'"),
     ],

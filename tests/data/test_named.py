@@ -85,12 +85,9 @@ def server(monkeypatch):
     here.thread.join()
 
 
-@pytest.fixture(scope="session")
-def datasets():
-    """torchvision's classes, whose addresses and checksums the tests point to the local server."""
-    from torchvision import datasets
-
-    return datasets
+def put_on(monkeypatch, server: Server, name: str, sums: dict[str, str]) -> None:
+    """Let the files of a set come from the local server."""
+    monkeypatch.setitem(download.SOURCES, name, ((server.url,), sums))
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -130,22 +127,42 @@ def check(name: str, split: str, images: np.ndarray, labels: list[int], **option
     assert all(load(name, split=split, **options).fingerprint == data.fingerprint for _ in range(2))
 
 
-def serve_mnist_like(server: Server, monkeypatch, chosen) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    made, resources = {}, []
+def serve_mnist_like(server: Server, monkeypatch, name: str = "mnist") -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    made, sums = {}, {}
     for split, part, count in (("train", "train", 5), ("test", "t10k", 3)):
         images, labels = pixels(count, 28, 28), np.arange(count, dtype=np.uint8)
         made[split] = images, labels
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             file = f"{part}-{kind}-ubyte.gz"
-            resources.append((file, server.add(file, gzip.compress(idx(array)))))
-    monkeypatch.setattr(chosen, "resources", resources)
-    monkeypatch.setattr(chosen, "mirrors", [server.url])
-    monkeypatch.setattr(download, "MIRRORS", {})
+            sums[file] = server.add(file, gzip.compress(idx(array)))
+    put_on(monkeypatch, server, name, sums)
     return made
 
 
-def test_stacked_mnist_has_a_digit_in_each_colour(server, monkeypatch, home, datasets):
-    made = serve_mnist_like(server, monkeypatch, datasets.MNIST)
+def test_checksums_are_those_of_torchvision():
+    from torchvision import datasets
+
+    for name, theirs in (
+        ("mnist", datasets.MNIST),
+        ("fashion-mnist", datasets.FashionMNIST),
+        ("kmnist", datasets.KMNIST),
+    ):
+        assert download.SOURCES[name][1] == dict(theirs.resources)
+    qmnist = [pair for split in ("train", "test") for pair in datasets.QMNIST.resources[split]]
+    assert download.SOURCES["qmnist"][1] == {url.rpartition("/")[2]: md5 for url, md5 in qmnist}
+    assert download.SOURCES["emnist"][1] == {"gzip.zip": datasets.EMNIST.md5}
+    assert download.SOURCES["stl10"][1] == {datasets.STL10.filename: datasets.STL10.tgz_md5}
+    for name, theirs in (("usps", datasets.USPS), ("svhn", datasets.SVHN)):
+        parts = [theirs.split_list[split] for split in ("train", "test")]
+        assert download.SOURCES[name][1] == {url.rpartition("/")[2]: md5 for url, _, md5, *_ in parts}
+    drive = {name: (key, md5) for key, md5, name in datasets.CelebA.file_list}
+    for name, md5 in download.SOURCES["celeba"][1].items():
+        assert (download.DRIVE_KEYS[name], md5) == drive[name]
+    assert download.SOURCES["flowers102"][1] == dict(datasets.Flowers102._file_dict.values())
+
+
+def test_stacked_mnist_has_a_digit_in_each_colour(server, monkeypatch, home):
+    made = serve_mnist_like(server, monkeypatch)
     for split, (images, labels) in made.items():
         data = load("stacked-mnist", split=split)
         assert data.images.shape == (len(images), 3, 28, 28)
@@ -159,8 +176,10 @@ def test_stacked_mnist_has_a_digit_in_each_colour(server, monkeypatch, home, dat
 @pytest.mark.parametrize(
     ("name", "class_name"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
 )
-def test_mnist_and_its_kin(server, monkeypatch, home, datasets, name, class_name):
-    made = serve_mnist_like(server, monkeypatch, getattr(datasets, class_name))
+def test_mnist_and_its_kin(server, monkeypatch, home, name, class_name):
+    from torchvision import datasets
+
+    made = serve_mnist_like(server, monkeypatch, name)
     for split, (images, labels) in made.items():
         check(name, split, images, labels.tolist())
     assert len(server.asked) == 4, "each file was fetched once"
@@ -171,16 +190,15 @@ def test_mnist_and_its_kin(server, monkeypatch, home, datasets, name, class_name
     assert (theirs.data.numpy() == made["train"][0]).all()
 
 
-def test_qmnist(server, monkeypatch, datasets):
-    resources = {}
+def test_qmnist(server, monkeypatch):
+    sums = {}
     for split in ("train", "test"):
         images, table = pixels(4, 28, 28), np.zeros((4, 8), dtype=np.int32)
         table[:, 0], table[:, 1:] = [7, 2, 1, 9], 1000
-        resources[split] = []
         for kind, array in (("images-idx3-ubyte", images), ("labels-idx2-int", table)):
             file = f"qmnist-{split}-{kind}.gz"
-            resources[split].append((server.url + file, server.add(file, gzip.compress(idx(array)))))
-        monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+            sums[file] = server.add(file, gzip.compress(idx(array)))
+        put_on(monkeypatch, server, "qmnist", sums)
         check("qmnist", split, images, [7, 2, 1, 9])
 
 
@@ -194,14 +212,13 @@ def emnist_zip(parts: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     return buffer.getvalue()
 
 
-def test_emnist_and_its_parts(server, monkeypatch, home, datasets):
+def test_emnist_and_its_parts(server, monkeypatch, home):
     largest = {"byclass": 61, "bymerge": 46, "balanced": 46, "letters": 26, "digits": 9, "mnist": 9}
     parts = {}
     for part, label in largest.items():
         for split in ("train", "test"):
             parts[f"{part}-{split}"] = pixels(3, 28, 28), np.array([1, label, 2], dtype=np.uint8)
-    monkeypatch.setattr(datasets.EMNIST, "url", server.url + "gzip.zip")
-    monkeypatch.setattr(datasets.EMNIST, "md5", server.add("gzip.zip", emnist_zip(parts)))
+    put_on(monkeypatch, server, "emnist", {"gzip.zip": server.add("gzip.zip", emnist_zip(parts))})
     for name in [name for name in DATASETS if name.startswith("emnist")]:
         part = name.partition("/")[2] or "balanced"
         for split in ("train", "test"):
@@ -227,7 +244,7 @@ def test_cifar_from_the_binary_archive(server, monkeypatch, home, name):
             labels += fine
         made[split] = np.concatenate(images), labels
     members |= {"../evil.bin": b"evil", "cifar-10-batches-bin/readme.html": b"hello"}
-    monkeypatch.setitem(download.CIFAR, name, (server.url + "c.tar.gz", server.add("c.tar.gz", tgz(members))))
+    put_on(monkeypatch, server, name, {"c.tar.gz": server.add("c.tar.gz", tgz(members))})
     for split, (images, labels) in made.items():
         check(name, split, images, labels)
     assert server.asked == ["c.tar.gz"]
@@ -235,8 +252,8 @@ def test_cifar_from_the_binary_archive(server, monkeypatch, home, name):
     assert not list(home.rglob("readme*"))
 
 
-def test_usps(server, monkeypatch, datasets):
-    split_list = {}
+def test_usps(server, monkeypatch):
+    sums = dict(download.SOURCES["usps"][1])
     for split, file in (("train", "usps.bz2"), ("test", "usps.t.bz2")):
         values = random.uniform(-1, 1, (3, 256)).round(4)
         values[0, :3] = [-1, 1, 0]
@@ -245,27 +262,27 @@ def test_usps(server, monkeypatch, datasets):
             for label, row in zip([1, 10, 6], values, strict=True)
         ]
         data = bz2.compress("\n".join(lines).encode())
-        split_list[split] = [server.url + file, file, server.add(file, data)]
-        monkeypatch.setattr(datasets.USPS, "split_list", split_list)
+        sums[file] = server.add(file, data)
+        put_on(monkeypatch, server, "usps", sums)
         expected = ((values.astype(np.float32) + 1) / 2 * 255).astype(np.uint8)
         check("usps", split, expected, [0, 9, 5])
         assert load("usps", split=split).images[0, 0, 0, :3].tolist() == [0, 255, 127]
 
 
-def test_svhn(server, monkeypatch, datasets):
+def test_svhn(server, monkeypatch):
     savemat = pytest.importorskip("scipy.io").savemat
-    split_list = {}
+    sums = dict(download.SOURCES["svhn"][1])
     for split in ("train", "test"):
         images, buffer = pixels(4, 3, 32, 32), io.BytesIO()
         labels = np.array([[10], [1], [9], [10]], dtype=np.uint8)
         savemat(buffer, {"X": images.transpose(2, 3, 1, 0), "y": labels}, do_compression=True)
         file = f"{split}_32x32.mat"
-        split_list[split] = [server.url + file, file, server.add(file, buffer.getvalue())]
-        monkeypatch.setattr(datasets.SVHN, "split_list", split_list)
+        sums[file] = server.add(file, buffer.getvalue())
+        put_on(monkeypatch, server, "svhn", sums)
         check("svhn", split, images, [0, 1, 9, 0])
 
 
-def test_stl10(server, monkeypatch, home, datasets):
+def test_stl10(server, monkeypatch, home):
     members, made = {}, {}
     for split in ("train", "test"):
         images, labels = pixels(3, 3, 96, 96), np.array([1, 10, 4], dtype=np.uint8)
@@ -273,14 +290,13 @@ def test_stl10(server, monkeypatch, home, datasets):
         members[f"stl10_binary/{split}_X.bin"] = images.transpose(0, 1, 3, 2).tobytes()
         members[f"stl10_binary/{split}_y.bin"] = labels.tobytes()
     members["stl10_binary/unlabeled_X.bin"] = b"x" * 9999
-    monkeypatch.setattr(datasets.STL10, "url", server.url + "stl10_binary.tar.gz")
-    monkeypatch.setattr(datasets.STL10, "tgz_md5", server.add("stl10_binary.tar.gz", tgz(members)))
+    put_on(monkeypatch, server, "stl10", {"stl10_binary.tar.gz": server.add("stl10_binary.tar.gz", tgz(members))})
     for split, images in made.items():
         check("stl10", split, images, [0, 9, 3])
     assert not list(home.rglob("unlabeled*")), "2.6 GB that nobody asked for stay packed"
 
 
-def test_flowers102(server, monkeypatch, home, datasets):
+def test_flowers102(server, monkeypatch, home):
     savemat = pytest.importorskip("scipy.io").savemat
     files = {f"jpg/image_{i:05d}.jpg": picture((i * 20, 0, 0), (40, 80), "JPEG") for i in range(1, 9)}
     archive = tgz(files | {"jpg/../../evil.jpg": b"evil"})
@@ -295,16 +311,8 @@ def test_flowers102(server, monkeypatch, home, datasets):
         buffer = io.BytesIO()
         savemat(buffer, table)
         tables[name] = buffer.getvalue()
-    monkeypatch.setattr(datasets.Flowers102, "_download_url_prefix", server.url)
-    monkeypatch.setattr(
-        datasets.Flowers102,
-        "_file_dict",
-        {
-            "image": ("102flowers.tgz", server.add("102flowers.tgz", archive)),
-            "label": ("imagelabels.mat", server.add("imagelabels.mat", tables["imagelabels.mat"])),
-            "setid": ("setid.mat", server.add("setid.mat", tables["setid.mat"])),
-        },
-    )
+    files = {"102flowers.tgz": archive, **tables}
+    put_on(monkeypatch, server, "flowers102", {name: server.add(name, data) for name, data in files.items()})
     for split, numbers, labels in (("train", [2, 1, 5], [101, 0, 4]), ("test", [8, 3], [7, 2])):
         data = load("flowers102", split=split)
         assert (tuple(data.images.shape), data.labels.tolist()) == ((len(numbers), 3, 64, 64), labels)
@@ -344,12 +352,11 @@ def test_celeba_as_it_lies_there(tmp_path, unpacked):
         assert [round(int(image[0, 5, 5]) / 20) for image in data.images] == numbers
 
 
-def test_celeba_is_downloaded_by_gdown(home, monkeypatch, datasets):
+def test_celeba_is_downloaded_by_gdown(home, monkeypatch):
     files = celeba_files()
-    keys = {f"key-{name}": data for name, data in files.items()}
-    monkeypatch.setattr(
-        datasets.CelebA, "file_list", [(f"key-{n}", hashlib.md5(d).hexdigest(), n) for n, d in files.items()]
-    )
+    keys = {download.DRIVE_KEYS[name]: data for name, data in files.items()}
+    sums = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setitem(download.SOURCES, "celeba", (("drive:",), sums))
     monkeypatch.setattr(loading, "check_installed", lambda *_: None)
     monkeypatch.setattr(download, "check_installed", lambda *_: None)
     monkeypatch.setattr(
@@ -360,7 +367,7 @@ def test_celeba_is_downloaded_by_gdown(home, monkeypatch, datasets):
     assert sorted(path.name for path in (cached(home) / "celeba").iterdir()) == sorted(files)
 
 
-def test_celeba_that_drive_does_not_give(home, monkeypatch, datasets):
+def test_celeba_that_drive_does_not_give(home, monkeypatch):
     def refuse(*_):
         raise RuntimeError("Too many users have viewed or downloaded this file recently")
 
@@ -383,14 +390,15 @@ def test_what_is_missing_names_the_extra(monkeypatch, name, module):
     assert error.value.hint == "pip install 'gancli[datasets]'"
 
 
-def test_the_next_mirror_is_tried(server, monkeypatch, datasets):
-    made = serve_mnist_like(server, monkeypatch, datasets.MNIST)
-    monkeypatch.setattr(datasets.MNIST, "mirrors", [server.url + "gone/", server.url + "moved/"])
+def test_the_next_mirror_is_tried(server, monkeypatch):
+    made = serve_mnist_like(server, monkeypatch)
+    mirrors = (server.url + "gone/", server.url + "moved/")
+    monkeypatch.setitem(download.SOURCES, "mnist", (mirrors, download.SOURCES["mnist"][1]))
     check("mnist", "train", made["train"][0], made["train"][1].tolist())
 
 
-def test_data_dir_is_where_downloads_go(server, monkeypatch, home, tmp_path, datasets):
-    made = serve_mnist_like(server, monkeypatch, datasets.MNIST)
+def test_data_dir_is_where_downloads_go(server, monkeypatch, home, tmp_path):
+    made = serve_mnist_like(server, monkeypatch)
     folder = tmp_path / "mine"
     check("mnist", "test", made["test"][0], made["test"][1].tolist(), data_dir=folder)
     assert (folder / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists()
@@ -408,8 +416,8 @@ def leftovers(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_damaged_download_does_not_stay(server, monkeypatch, home, datasets):
-    serve_mnist_like(server, monkeypatch, datasets.MNIST)
+def test_a_damaged_download_does_not_stay(server, monkeypatch, home):
+    serve_mnist_like(server, monkeypatch)
     file = "train-images-idx3-ubyte.gz"
     expected = hashlib.md5(server.files[file]).hexdigest()
     server.files[file] = b"<html>please log in</html>"
@@ -426,8 +434,8 @@ def test_a_damaged_download_does_not_stay(server, monkeypatch, home, datasets):
     assert leftovers(cached(home)) == []
 
 
-def test_a_broken_connection(server, monkeypatch, home, datasets):
-    serve_mnist_like(server, monkeypatch, datasets.MNIST)
+def test_a_broken_connection(server, monkeypatch, home):
+    serve_mnist_like(server, monkeypatch)
     server.promises = 10
     name = "train-images-idx3-ubyte.gz"
     size = len(server.files[name])
@@ -436,9 +444,10 @@ def test_a_broken_connection(server, monkeypatch, home, datasets):
     assert leftovers(cached(home)) == []
 
 
-def test_no_network(server, monkeypatch, home, tmp_path, datasets):
-    serve_mnist_like(server, monkeypatch, datasets.MNIST)
-    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/", server.url + "gone/"])
+def test_no_network(server, monkeypatch, home, tmp_path):
+    serve_mnist_like(server, monkeypatch)
+    mirrors = ("http://127.0.0.1:9/", server.url + "gone/")
+    monkeypatch.setitem(download.SOURCES, "mnist", (mirrors, download.SOURCES["mnist"][1]))
     monkeypatch.setenv("GANCLI_DATA", str(tmp_path / "shared"))
     name = "train-images-idx3-ubyte.gz"
     assert failure(data_dir=tmp_path / "mine").message == (
@@ -449,14 +458,14 @@ def test_no_network(server, monkeypatch, home, tmp_path, datasets):
 
 @pytest.mark.parametrize("archive", [b"not gzip", gzip.compress(b"x" * 999)[:20]], ids=["another kind", "cut"])
 def test_an_archive_that_cannot_be_unpacked(server, monkeypatch, home, archive):
-    monkeypatch.setitem(download.CIFAR, "cifar10", (server.url + "c.tar.gz", server.add("c.tar.gz", archive)))
+    put_on(monkeypatch, server, "cifar10", {"c.tar.gz": server.add("c.tar.gz", archive)})
     assert "c.tar.gz: it cannot be unpacked (" in failure("cifar10").message
     assert leftovers(cached(home)) == []
 
 
 def test_an_archive_without_the_files(server, monkeypatch):
     data = tgz({"cifar-10-batches-bin/data_batch_1.bin": b"x"})
-    monkeypatch.setitem(download.CIFAR, "cifar10", (server.url + "c.tar.gz", server.add("c.tar.gz", data)))
+    put_on(monkeypatch, server, "cifar10", {"c.tar.gz": server.add("c.tar.gz", data)})
     expected = ": 'cifar-10-batches-bin/data_batch_2.bin' is not in the archive"
     assert failure("cifar10").message.endswith(expected)
 
@@ -471,8 +480,8 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     assert error.value.message == f"cifar10 cannot be stored in '{tmp_path / 'file' / 'below'}': not a directory"
 
 
-def test_progress_of_a_download(server, monkeypatch, datasets):
-    serve_mnist_like(server, monkeypatch, datasets.MNIST)
+def test_progress_of_a_download(server, monkeypatch):
+    serve_mnist_like(server, monkeypatch)
     told = []
     load("mnist", progress=lambda *what: told.append(what))
     size = len(server.files["train-images-idx3-ubyte.gz"])

@@ -7,17 +7,17 @@ import torch
 
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.evaluation.judging import judge
+from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.reference import mixed_by_class
-from gancli.evaluation.report import Report, Result, evaluate
-from gancli.evaluation.subjects import Pictures
+from gancli.evaluation.report import Report, Result
+from gancli.evaluation.subjects import Pictures, Subject
 from gancli.latents import LatentSpec
 from gancli.rendering.images import save_images
 
 SPEC = LatentSpec(4, classes=10)
 
 
-class Told:
+class Told(Subject):
     """Shows a training image of the class that a seed asks for, or of the next class."""
 
     name, data_name, device, shape = "told", "digits", torch.device("cpu"), (1, 8, 8)
@@ -68,7 +68,7 @@ def test_the_real_side_is_kept_for_both_ways() -> None:
 def test_a_folder_is_judged_by_what_is_read(tmp_path: Any) -> None:
     images = load("digits").images[:400]
     save_images([images], range(400), tmp_path / "made")
-    report = judge(Pictures("made", images), "digits", ["class-fid"])
+    report = evaluate(Pictures("made", images), "digits", ["class-fid"])
     assert figure(report).value < 1.5 * (figure(report).floor or 0)
 
 
@@ -80,7 +80,7 @@ def test_each_class_has_a_figure_and_a_missing_one_does_not_pay() -> None:
     assert evaluate(Told(), metrics=["fid"]).class_fids == ()
     halves = load("digits")
     some = Pictures("halves", halves.images[halves.labels < 5])
-    found = judge(some, "digits", ["class-fid"], 300)
+    found = evaluate(some, "digits", ["class-fid"], 300)
     assert min(found.class_fids[5:]) > 3 * max(found.class_fids[:5])
 
 
@@ -113,9 +113,9 @@ def test_data_without_the_classes_have_no_figure(tmp_path: Any) -> None:
     save_images([digits.images[:200]], range(200), tmp_path / "plain" / "train")
     save_images([held_out.images], range(355), tmp_path / "plain" / "test")
     made, place = Pictures("made", digits.images[200:600]), str(tmp_path / "plain")
-    assert not any(each.metric == "class-fid" for each in judge(made, place, extractor="digits-cnn").results)
+    assert not any(each.metric == "class-fid" for each in evaluate(made, place, extractor="digits-cnn").results)
     with pytest.raises(UsageError) as error:
-        judge(made, place, ["class-fid"], extractor="digits-cnn")
+        evaluate(made, place, ["class-fid"], extractor="digits-cnn")
     assert error.value.message == (
         "class-fid needs images with the classes that the extractor knows, and 'plain' has none"
     )

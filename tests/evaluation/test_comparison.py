@@ -7,8 +7,9 @@ import pytest
 
 from gancli.errors import UsageError
 from gancli.evaluation.comparison import alike, rank
-from gancli.evaluation.protocol import Protocol, differences, fingerprint
-from gancli.evaluation.report import Readout, Report, Result
+from gancli.evaluation.protocol import Protocol, differences
+from gancli.evaluation.report import Report, Result
+from gancli.metrics import METRICS
 
 PROTOCOL = Protocol(
     extractor="digits-cnn",
@@ -31,8 +32,8 @@ PROTOCOL = Protocol(
 
 
 def report(name: str, fid: float, recall: float, protocol: Protocol = PROTOCOL) -> Report:
-    results = Result("fid", fid, 0.1, "lower"), Result("recall", recall, 0.9, "higher")
-    return Report(name, protocol, results, (), Readout((), 0.0), Readout((), 0.0), ())
+    results = Result(METRICS["fid"], fid, 0.1), Result(METRICS["recall"], recall, 0.9)
+    return Report(name, protocol, results)
 
 
 def names(reports: list[Report]) -> list[str]:
@@ -74,7 +75,7 @@ def test_what_was_measured_differently_is_not_ranked(part: str, value: object) -
 def test_what_belongs_to_the_subject_keeps_nothing_apart(part: str, value: object) -> None:
     other = replace(PROTOCOL, **{part: value})
     assert differences(PROTOCOL, other) == []
-    assert fingerprint(PROTOCOL) != fingerprint(other)
+    assert PROTOCOL.fingerprint != other.fingerprint
 
 
 def test_a_figure_that_one_lacks_cannot_rank() -> None:

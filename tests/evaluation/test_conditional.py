@@ -1,12 +1,15 @@
 """Class accuracy against accuracies that were planted, and the match of categories against all matches there are."""
 
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import pytest
 import torch
+from torch import Tensor
 
-from gancli.evaluation.conditional import category_accuracy, class_accuracy, figures
+from gancli.evaluation.subjects import Subject
 from gancli.latents import LatentSpec
+from gancli.metrics.classes import category_accuracy, class_accuracy
 
 NAMES = tuple("0123456789")
 
@@ -33,14 +36,27 @@ def header(classes: int, *, labelled: bool, names: tuple[str, ...] = NAMES) -> d
     return {"latent": latent, "labelled": labelled, "dataset": {"classes": list(names)}}
 
 
-def test_which_figure_a_model_has() -> None:
+class Conditional(Subject):
+    """A model of which only the header matters."""
+
+    def __init__(self, header: dict[str, object]) -> None:
+        self.header = header
+
+    def images(self, seeds: Sequence[int], batch: int) -> Iterator[Tensor]:
+        raise NotImplementedError
+
+
+def test_what_seeds_request() -> None:
     seeds = range(200)
-    asked = LatentSpec(4, classes=10).from_seeds(seeds)["y"]
-    wrong = torch.where(asked == 3, 4, asked)
-    right = float((asked != 3).double().mean())
-    assert list(figures(header(10, labelled=True), seeds, wrong, NAMES, 0.99)) == [("class-accuracy", right, 0.99)]
-    found = list(figures(header(10, labelled=False), seeds, (wrong + 1) % 10, NAMES, None))
-    assert found == [("category-accuracy", right, None)]
+    expected = LatentSpec(4, classes=10).from_seeds(seeds)["y"]
+    classes, categories = Conditional(header(10, labelled=True)).conditioning(seeds, NAMES)
+    assert classes is not None
+    assert torch.equal(classes, expected)
+    assert categories is None
+    classes, categories = Conditional(header(10, labelled=False)).conditioning(seeds, NAMES)
+    assert categories is not None
+    assert torch.equal(categories, expected)
+    assert classes is None
 
 
 @pytest.mark.parametrize(
@@ -53,5 +69,5 @@ def test_which_figure_a_model_has() -> None:
         {**header(10, labelled=True), "dataset": None},
     ],
 )
-def test_no_figure_where_classes_are_not_the_extractors(told: dict[str, object]) -> None:
-    assert list(figures(told, range(5), torch.zeros(5, dtype=torch.int64), NAMES, None)) == []
+def test_nothing_is_requested_where_classes_are_not_the_extractors(told: dict[str, object]) -> None:
+    assert Conditional(told).conditioning(range(5), NAMES) == (None, None)

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from gancli.data import load
-from gancli.evaluation.cycles import HIGHEST, Sides, Translate, figures, round_trip
+from gancli.evaluation.evaluators.cycles import Sides, Translate, figures, round_trip
 from gancli.evaluation.extractors import for_data
 from gancli.evaluation.features import Reader
+from gancli.metrics.images import HIGHEST_PSNR
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_perfect_translation_keeps_everything(sides: Sides, reader: Reader) ->
     ]
     assert found[0].value == found[0].floor == found[1].value == found[1].floor
     assert found[0].value > 0.95
-    assert found[2].value == found[3].value == HIGHEST
+    assert found[2].value == found[3].value == HIGHEST_PSNR
 
 
 def test_one_that_forgets_the_digit_is_found_out(sides: Sides, reader: Reader) -> None:

@@ -1,7 +1,7 @@
 """Figures of numbers, on samples whose faults are known."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,21 +10,34 @@ from torch import Tensor
 
 from gancli.data.synthetic import FORMULAS, Mixture, Spiral, examples
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation.synthetic import FIGURES, evaluate, measure
+from gancli.evaluation.evaluators.checks import Options
+from gancli.evaluation.evaluators.numbers import evaluate as evaluate_numbers
+from gancli.evaluation.report import Report
+from gancli.evaluation.subjects import Subject
+from gancli.metrics import numbers
 
 
 def real(name: str, count: int = 2500) -> Tensor:
     return examples(FORMULAS[name], "train", count).flatten(1)
 
 
-class Planted:
+class Planted(Subject):
     """Seed s gives row s of a tensor, over and over."""
 
     def __init__(self, rows: Tensor) -> None:
         self.rows, self.name, self.header = rows, "planted/numbers", {"recipe": {"training": {"ema": None}}}
 
-    def sample(self, seeds: Sequence[int]) -> Tensor:
-        return self.rows[torch.tensor(seeds) % len(self.rows)][:, None, None]
+    def images(self, seeds: Sequence[int], batch: int) -> Iterator[Tensor]:
+        for part in torch.tensor(seeds).split(batch):
+            yield self.rows[part % len(self.rows)][:, None, None]
+
+
+def measure(rows: Tensor, formula: Any) -> dict[str, float]:
+    return numbers.measure(rows, formula)[0]
+
+
+def evaluate(subject: Subject, data: str, count: int, metrics: Sequence[str] = (), seed_start: int = 0) -> Report:
+    return evaluate_numbers(subject, data, Options(tuple(metrics), count, seed_start=seed_start))
 
 
 def test_figures_of_a_curve_by_hand() -> None:
@@ -78,7 +91,7 @@ def test_a_report_has_the_floor_and_says_how_it_was_made() -> None:
     assert table["protocol"]["generated_images"] == 500
     assert table["protocol"]["ema"] is False
     assert table["protocol"]["method"].startswith("near is within 3 standard deviations")
-    assert {row["metric"] for row in table["results"]} <= set(FIGURES)
+    assert {row["metric"] for row in table["results"]} <= {figure.name for figure in numbers.FIGURES}
     assert [row.metric for row in evaluate(Planted(real("sine")), "sine", 100, ["spread"]).results] == ["spread"]
 
 
@@ -86,7 +99,7 @@ def test_a_report_has_the_floor_and_says_how_it_was_made() -> None:
     ("ask", "message"),
     [
         (lambda: evaluate(Planted(real("sine")), "grid", 100), "makes 15 numbers a sample, and grid has 2"),
-        (lambda: evaluate(Planted(real("grid")), "grid", 99), "cannot judge by 99 samples"),
+        (lambda: evaluate(Planted(real("grid")), "grid", 99), "cannot evaluate by 99 samples"),
         (lambda: evaluate(Planted(real("grid")), "grid", 100, seed_start=2**32 - 50), "leave the range"),
         (lambda: evaluate(Planted(real("grid")), "grid", 100, ["fid"]), "'grid' has no figure 'fid'"),
     ],

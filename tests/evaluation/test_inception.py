@@ -12,9 +12,9 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from gancli.errors import GancliError
-from gancli.evaluation import inception
-from gancli.evaluation.extractors import EXTRACTORS, Extractor
-from gancli.evaluation.features import Reader, Readout, readout
+from gancli.evaluation.extractors import EXTRACTORS, Extractor, inception
+from gancli.evaluation.features import Reader, readout
+from gancli.evaluation.report import Readout
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 

@@ -8,18 +8,17 @@ import torch
 
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.evaluation.features import Features
-from gancli.evaluation.intervals import left_out, prediction
-from gancli.evaluation.judging import judge
-from gancli.evaluation.report import evaluate
-from gancli.evaluation.subjects import Pictures
-from gancli.metrics import METRICS, Sets, choose, measure
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.subjects import Pictures, Subject
+from gancli.metrics import METRICS, choose, measure
+from gancli.metrics.base import Features, Sets
+from gancli.metrics.intervals import left_out, prediction
 
 
-class Drawn:
+class Drawn(Subject):
     """A "model" that draws images of a stock: every seed another one, or the same again."""
 
-    name, device, header, data_name = "drawn", torch.device("cpu"), {}, "digits"
+    name, data_name = "drawn", "digits"
     shape = (1, 8, 8)
 
     def __init__(self, stock):
@@ -73,10 +72,10 @@ def test_several_sets_give_means_with_intervals():
 
 def test_sets_of_a_folder_share_no_image():
     stock = load("digits").images[:130]
-    found = judge(Pictures("made", stock), "digits", ["fid"], 60, repeats=2)
+    found = evaluate(Pictures("made", stock), "digits", ["fid"], 60, repeats=2)
     assert (found.protocol.seeds, found.protocol.repeats) == ("none: 120 of 130 images", 2)
     order = torch.cat(list(Pictures("made", stock).images(range(120), 60))).split(60)
-    single = [judge(Pictures("made", half), "digits", ["fid"], 60).results[0].value for half in order]
+    single = [evaluate(Pictures("made", half), "digits", ["fid"], 60).results[0].value for half in order]
     assert found.results[0].value == pytest.approx(sum(single) / 2, rel=1e-6)
     assert found.results[0].interval is not None
 
@@ -84,8 +83,8 @@ def test_sets_of_a_folder_share_no_image():
 def test_too_few_images_of_a_folder_are_one_set_with_parts_left_out():
     stock = load("digits").images[:300]
     pictures, names = Pictures("made", stock), ["fid", "recall", "memorisation", "class-fid"]
-    single = judge(pictures, "digits", names, 200)
-    found = judge(pictures, "digits", names, 200, repeats=5)
+    single = evaluate(pictures, "digits", names, 200)
+    found = evaluate(pictures, "digits", names, 200, repeats=5)
     assert (found.protocol.repeats, found.protocol.parts, found.protocol.seeds) == (1, 5, single.protocol.seeds)
     for alone, result in zip(single.results, found.results, strict=True):
         assert result.value == alone.value
@@ -105,8 +104,8 @@ def test_what_is_known_of_the_neighbours_is_kept_when_a_part_is_left_out():
     after = sets.without(1, 4)
     assert all(torch.equal(one, other) for one, other in zip(after.to_training, before, strict=True))
     assert after.to_training[0].tolist() == [distances[i] for i in range(20) if i % 4 != 1]
-    assert after.told is not None
-    assert after.told[1].tolist() == [i + 5 for i in range(20) if i % 4 != 1]
+    assert after.labels is not None
+    assert after.labels[1].tolist() == [i + 5 for i in range(20) if i % 4 != 1]
     assert torch.equal(after.generated.probabilities, whole.probabilities[torch.arange(20) % 4 != 1])
 
 

@@ -5,13 +5,15 @@ import torch
 
 from gancli.data import load
 from gancli.data.selection import only_class
-from gancli.evaluation.report import Report, Result, evaluate
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.report import Report, Result
+from gancli.evaluation.subjects import Subject
 from gancli.latents import LatentSpec
 
 SPEC = LatentSpec(4, classes=10)
 
 
-class Obedient:
+class Obedient(Subject):
     """Shows a real digit of the class that a seed asks for, but a nine where it is asked for a zero."""
 
     name, data_name, device, shape = "planted", "digits", torch.device("cpu"), (1, 8, 8)

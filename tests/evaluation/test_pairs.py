@@ -9,16 +9,17 @@ import torch
 from gancli.data import load
 from gancli.data.pairs.degradations import parse
 from gancli.errors import UsageError
-from gancli.evaluation import pairs
-from gancli.evaluation.judging import judge
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.evaluators import pairs
 from gancli.evaluation.scores import score
+from gancli.metrics.images import compare
 
 
 class Translator:
     """A model that gives its sources back, or what it is told to."""
 
     name, data_name, takes, numbers = "mine", "digits", "source", False
-    shape = (1, 8, 8)
+    shape, device = (1, 8, 8), torch.device("cpu")
     header = {"recipe": {"training": {"ema": None}}}  # noqa: RUF012
 
     def __init__(self, source, make=lambda sources: sources):
@@ -36,15 +37,15 @@ def test_figures_by_hand():
     made[0] += 5
     # 20 log10(255 / 5) for the first, and the most there is for the second, which has no difference.
     first = 20 * math.log10(255 / 5)
-    found = pairs.figures(made, true)
+    found = compare(true, made)
     assert found["psnr"] == pytest.approx((first + 60) / 2)
     assert found["psnr_all"] == pytest.approx(10 * math.log10(255**2 / (25 / 2)))
 
 
 def test_a_translator_that_changes_nothing_is_as_good_as_mean_fill():
-    report = judge(Translator("mask"))
+    report = evaluate(Translator("mask"))
     held_out = load("digits", split="test").images
-    wanted = pairs.figures(parse("mask").spoil(held_out), held_out)
+    wanted = compare(held_out, parse("mask").spoil(held_out))
     assert [result.metric for result in report.results] == ["psnr", "psnr_all"]
     for result in report.results:
         assert result.value == pytest.approx(wanted[result.metric])
@@ -57,7 +58,7 @@ def test_a_translator_that_changes_nothing_is_as_good_as_mean_fill():
 def test_fewer_pairs_are_drawn_from_the_whole_set():
     # Data sets may come in the order of their classes.
     seen = []
-    judge(Translator("mask", lambda sources: seen.append(sources) or sources), images=40)
+    evaluate(Translator("mask", lambda sources: seen.append(sources) or sources), images=40)
     spoiled = parse("mask").spoil(load("digits", split="test").images)
     drawn = [int((spoiled == one).flatten(1).all(1).nonzero()[0]) for one in torch.cat(seen)]
     assert len(set(drawn)) == 40
@@ -67,21 +68,21 @@ def test_fewer_pairs_are_drawn_from_the_whole_set():
 def test_bicubic_beats_the_mosaic_and_an_oracle_beats_both():
     held_out = load("digits", split="test").images
     rest = iter(held_out.split(250))
-    mosaic, oracle = judge(Translator("mosaic:2")), judge(Translator("mosaic:2", lambda sources: next(rest)))
+    mosaic, oracle = evaluate(Translator("mosaic:2")), evaluate(Translator("mosaic:2", lambda sources: next(rest)))
     assert mosaic.results[0].value < mosaic.results[0].baseline < oracle.results[0].value == 60
 
 
 def test_ssim_stands_beside_that_of_the_simplest_repair():
     true = torch.randint(0, 256, (3, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert pairs.figures(true, true)["ssim"] == 1
-    assert pairs.figures(255 - true, true)["ssim"] < 0
-    assert list(pairs.figures(true, true)) == ["psnr", "psnr_all", "ssim"] == list(pairs.TITLES)
+    assert compare(true, true)["ssim"] == 1
+    assert compare(true, 255 - true)["ssim"] < 0
+    assert list(compare(true, true)) == ["psnr", "psnr_all", "ssim"] == list(pairs.NAMES)
     blocks = torch.full((3, 1, 8, 8), 9, dtype=torch.uint8)
-    assert list(pairs.figures(blocks, blocks)) == ["psnr", "psnr_all"]
+    assert list(compare(blocks, blocks)) == ["psnr", "psnr_all"]
 
 
 def test_edges_have_no_baseline_and_the_list_shows_decibels():
-    report = judge(Translator("edges"), None, ["psnr"], 50)
+    report = evaluate(Translator("edges"), None, ["psnr"], 50)
     assert [result.metric for result in report.results] == ["psnr"]
     assert report.results[0].baseline is None
     assert report.protocol.generated_images == 50
@@ -104,7 +105,7 @@ def test_a_set_without_held_out_images_is_taken_whole_when_it_is_named(tmp_path)
     for number in range(3):
         (tmp_path / "few").mkdir(exist_ok=True)
         Image.new("L", (8, 8), 40 * number).save(tmp_path / "few" / f"{number}.png")
-    report = judge(Translator("mosaic:2"), str(tmp_path / "few"))
+    report = evaluate(Translator("mosaic:2"), str(tmp_path / "few"))
     # Pictures of one colour: nothing is lost.
     assert (report.protocol.split, report.protocol.data, report.results[0].value) == ("all", "few", 60)
 
@@ -114,12 +115,12 @@ def test_a_set_without_held_out_images_is_taken_whole_when_it_is_named(tmp_path)
     [
         ("photos", {}, "'mine' was trained on files of two folders, which it cannot find by itself"),
         ("mask", {"metrics": ["fid"]}, "a translator of pairs has no figure 'fid'"),
-        ("mask", {"extractor": "digits-cnn"}, "'mine' is judged by the true images"),
+        ("mask", {"extractor": "digits-cnn"}, "'mine' is compared by the true images"),
         ("mask", {"metrics": ["ssim"]}, "SSIM is of images of 11x11 pixels or more, and 'mine' makes 8x8"),
-        ("mask", {"images": 0}, "cannot judge by 0 images"),
+        ("mask", {"images": 0}, "cannot evaluate by 0 images"),
     ],
 )
 def test_what_cannot_be_judged_is_told(source, options, message):
     with pytest.raises(UsageError) as raised:
-        judge(Translator(source), **options)
+        evaluate(Translator(source), **options)
     assert raised.value.message == message

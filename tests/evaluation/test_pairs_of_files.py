@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 from gancli.errors import UsageError
-from gancli.evaluation import pairs
-from gancli.evaluation.judging import judge
-from gancli.evaluation.protocol import PlainReport
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.report import Report
 from gancli.evaluation.subjects import open_subject
+from gancli.metrics.images import compare
 from gancli.rendering.images import save_images
 
 ALL = ["psnr", "psnr_all", "ssim"]
@@ -26,15 +26,15 @@ def images(tmp_path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     return made, true
 
 
-def judged(made: Path, true: Path, metrics: list[str] = ALL, count: int | None = None) -> PlainReport:
-    report = judge(open_subject(str(made)), str(true), metrics, count)
-    assert isinstance(report, PlainReport)
+def judged(made: Path, true: Path, metrics: list[str] = ALL, count: int | None = None) -> Report:
+    report = evaluate(open_subject(str(made)), str(true), metrics, count)
+    assert isinstance(report, Report)
     return report
 
 
 def test_files_of_the_same_names_are_pairs(tmp_path: Path, images: tuple[torch.Tensor, torch.Tensor]) -> None:
     report = judged(tmp_path / "made.zip", tmp_path / "true")
-    expected = pairs.figures(*images)
+    expected = compare(*reversed(images))
     assert [(result.metric, result.value) for result in report.results] == [
         (name, pytest.approx(expected[name], rel=1e-9)) for name in ALL
     ]
@@ -85,5 +85,7 @@ def test_what_is_no_pair_is_named(tmp_path: Path, change: str, message: str) -> 
         file.write_bytes(file.read_bytes()[:40])
     metrics = ["psnr", "fid"] if change == "mix" else ["psnr"]
     with pytest.raises(UsageError) as error:
-        judge(open_subject(str(tmp_path / "made")), "digits" if change == "data" else str(tmp_path / "true"), metrics)
+        evaluate(
+            open_subject(str(tmp_path / "made")), "digits" if change == "data" else str(tmp_path / "true"), metrics
+        )
     assert error.value.message.startswith(message)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gancli.errors import UsageError
-from gancli.evaluation.report import evaluate
+from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.subjects import open_subject
 from gancli.metrics import METRICS
 

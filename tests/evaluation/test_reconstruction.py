@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
-from gancli.evaluation.reconstruction import HIGHEST, figures, lower_bound, psnr, reconstruct, ssim
+from gancli.evaluation.evaluators.reconstruction import figures, lower_bound, reconstruct
+from gancli.metrics.images import HIGHEST_PSNR, psnr, ssim
 
 
 def test_psnr_by_hand() -> None:
     black, grey = torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
     grey[1] = 255
     grey[2, 0, 0, 0] = 51  # a quarter of the pixels is a fifth off
-    assert psnr(black, grey).tolist() == pytest.approx([HIGHEST, 0.0, -10 * math.log10(0.2**2 / 4)])
+    assert psnr(black, grey).tolist() == pytest.approx([HIGHEST_PSNR, 0.0, -10 * math.log10(0.2**2 / 4)])
 
 
 def ssim_oracle(one: np.ndarray, other: np.ndarray) -> float:

@@ -14,12 +14,15 @@ from torch import Tensor
 import gancli
 from gancli import checkpoint
 from gancli.data import load
-from gancli.evaluation import reference, report
+from gancli.evaluation import reference
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.evaluators import images as evaluator
 from gancli.evaluation.features import Reader
 from gancli.evaluation.report import Report
+from gancli.evaluation.subjects import Subject
 
 
-class Noise:
+class Noise(Subject):
     """Noise in place of a generator's images."""
 
     name, shape, data_name, device = "noise", (1, 8, 8), "digits", torch.device("cpu")
@@ -49,7 +52,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def judge(*metrics: str, images: int = 60) -> Report:
-    return report.evaluate(Noise(), metrics=metrics or ("fid", "precision"), images=images)
+    return evaluate(Noise(), metrics=metrics or ("fid", "precision"), images=images)
 
 
 def kept(home: Path) -> list[Path]:
@@ -115,7 +118,7 @@ def test_what_was_measured_otherwise_is_replaced(home: Path, read: list[str], mo
     assert read == ALL * 2
     monkeypatch.setattr(reference, "FORMAT", reference.FORMAT + 1)
     judge()
-    monkeypatch.setattr(report, "load", other_training)
+    monkeypatch.setattr(evaluator, "load", other_training)
     judge()
     assert read == ALL * 4
     judge()
@@ -216,7 +219,7 @@ def test_what_held_out_images_are_from_training_images_is_searched_once(
     monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     def figure() -> float:
-        return report.evaluate(gancli.load("quick/digits"), metrics=["memorisation"], images=60).results[0].value
+        return evaluate(gancli.load("quick/digits"), metrics=["memorisation"], images=60).results[0].value
 
     searched: list[int] = []
     search = reference.nearest

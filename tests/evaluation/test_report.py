@@ -13,13 +13,18 @@ from torch.nn import functional as F
 import gancli
 from gancli.data import load
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation import reference, report, terms
-from gancli.evaluation.extractors import EXTRACTORS, Classifier
-from gancli.evaluation.report import Report, evaluate
+from gancli.evaluation import reference
+from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.evaluators import checks
+from gancli.evaluation.evaluators import images as evaluator
+from gancli.evaluation.extractors import EXTRACTORS
+from gancli.evaluation.extractors.networks import Classifier
+from gancli.evaluation.report import Report
+from gancli.evaluation.subjects import Subject
 from gancli.metrics import METRICS
 
 
-class Planted:
+class Planted(Subject):
     """A "model" whose images are known: seed s gives image s of a tensor, over and over."""
 
     name = "planted"
@@ -142,13 +147,13 @@ def test_copies_are_told_with_the_images_that_they_were_copied_from(reports: dic
 def test_the_picture_of_neighbours_shows_each_image_beside_its_own() -> None:
     images = planted()["training"]
     subject = Planted(images)
-    shown = report.neighbours(subject, evaluate(subject, metrics=["memorisation"], images=40))
+    shown = evaluator.neighbours(subject, evaluate(subject, metrics=["memorisation"], images=40))
     assert shown.shape == (48, 1, 8, 8)
     assert torch.equal(shown[0::2], shown[1::2])
     large = Planted(F.interpolate(images.float(), scale_factor=2).byte().expand(-1, 3, -1, -1))
-    assert report.neighbours(large, evaluate(large, metrics=["memorisation"], images=40)).shape == (48, 1, 8, 8)
-    with pytest.raises(UsageError, match="were not looked for"):
-        report.neighbours(subject, evaluate(subject, metrics=["recall"], images=40))
+    assert evaluator.neighbours(large, evaluate(large, metrics=["memorisation"], images=40)).shape == (48, 1, 8, 8)
+    with pytest.raises(UsageError, match="were not searched"):
+        evaluator.neighbours(subject, evaluate(subject, metrics=["recall"], images=40))
 
 
 def test_class_shares_show_missing_classes(reports: dict[str, Report]) -> None:
@@ -198,6 +203,7 @@ def test_the_document_is_json_with_every_figure(reports: dict[str, Report]) -> N
         "better": "lower",
         "baseline": found.results[0].baseline,
         "interval": None,
+        "unit": "",
     }
     assert document["classes"]["names"] == list("0123456789")
     assert len(document["classes"]["generated"]) == len(document["classes"]["real"]) == 10
@@ -280,7 +286,7 @@ def test_the_warnings_about_few_images_need_their_metrics() -> None:
 def test_kid_of_whole_subsets_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # The smaller side counts: more generated images than held-out ones make no larger subsets.
     assert any("KID's" in one for one in evaluate(Planted(planted()["noise"]), metrics=["kid"], images=1200).warnings)
-    monkeypatch.setattr(terms, "KID_SUBSET_SIZE", 355)
+    monkeypatch.setattr(checks, "KID_SUBSET_SIZE", 355)
     assert evaluate(Planted(planted()["noise"]), metrics=["kid"]).warnings == ()
 
 
@@ -323,8 +329,8 @@ def test_progress_is_told_to_the_end() -> None:
         ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted([*METRICS, 'path']))}"),
         ({"extractor": "vvv"}, "unknown extractor 'vvv'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
-        ({"images": 5}, "cannot judge by 5 images", "from 6 to 100,000 can be generated"),
-        ({"images": 100_001}, "cannot judge by 100,001 images", "from 6 to 100,000 can be generated"),
+        ({"images": 5}, "cannot evaluate by 5 images", "from 6 to 100,000 can be generated"),
+        ({"images": 100_001}, "cannot evaluate by 100,001 images", "from 6 to 100,000 can be generated"),
         ({"seed_start": -1}, "355 seeds from -1 on leave the range", "seeds go from 0 to 4294967295"),
         ({"seed_start": 2**32 - 354}, "355 seeds from 4294966942 on leave the range", "seeds go from 0 to 4294967295"),
     ],
@@ -356,7 +362,7 @@ def test_a_split_of_a_few_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         whole = load(name, split=split)
         return replace(whole, images=whole.images[:3]) if split == "test" else whole
 
-    monkeypatch.setattr(report, "load", few)
+    monkeypatch.setattr(evaluator, "load", few)
     with pytest.raises(GancliError) as error:
         evaluate(Planted(planted()["noise"]))
     assert error.value.message == "'digits' has 3 images in its test split; metrics take 6"

@@ -9,25 +9,21 @@ from torch import Tensor
 from gancli import load as load_model
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.evaluation.features import Features
-from gancli.evaluation.judging import judge
-from gancli.evaluation.report import evaluate
-from gancli.evaluation.smoothness import path_length
+from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.subjects import Pictures
 from gancli.latents import Inputs, LatentSpec
+from gancli.metrics.paths import path_length
 
 
-class Plain:
-    """Reads an image's pixels as they are."""
-
-    def read(self, what: str, batches: Any, total: int) -> Features:
-        values = torch.cat([images.flatten(1) for images in batches])
-        assert len(values) == total
-        return Features(values, torch.ones(total, 1))
+def pixels(batches: Any, total: int) -> Tensor:
+    """An image's pixels as its features."""
+    values = torch.cat([images.flatten(1) for images in batches])
+    assert len(values) == total
+    return values
 
 
 def length(generate: Any, spec: LatentSpec, real: Tensor, count: int = 400, **options: Any) -> float:
-    return path_length(generate, spec, range(2 * count), Plain(), real, **options)  # ty: ignore[invalid-argument-type]
+    return path_length(generate, spec, range(2 * count), pixels, real, **options)
 
 
 def as_images(values: Tensor) -> Tensor:
@@ -122,7 +118,7 @@ def test_it_is_measured_where_it_is_named() -> None:
 
 def test_images_have_no_paths() -> None:
     with pytest.raises(UsageError) as error:
-        judge(Pictures("made", load("digits").images), "digits", ["path"])
+        evaluate(Pictures("made", load("digits").images), "digits", ["path"])
     assert error.value.message == "'made' has no latents, and path is measured between latents"
     assert error.value.hint == "leave it out of --metrics"
 

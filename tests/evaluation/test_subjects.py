@@ -11,7 +11,7 @@ from PIL import Image
 
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.evaluation.judging import judge
+from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.subjects import Pictures, open_subject
 from gancli.model import Model
 from gancli.rendering.images import save_images
@@ -52,7 +52,7 @@ def test_every_image_is_drawn_once_and_the_same_ones_first() -> None:
 
 
 def test_real_images_in_a_folder_get_about_the_floor(folder: Path) -> None:
-    found = judge(open_subject(str(folder)), "digits", ("fid", "precision"))
+    found = evaluate(open_subject(str(folder)), "digits", ("fid", "precision"))
     fid, precision = found.results
     assert fid.floor is not None
     assert fid.value < 1.3 * fid.floor
@@ -87,7 +87,7 @@ def test_what_images_cannot_be_asked(
     folder: Path, data: str | None, images: int | None, seed: int, message: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        judge(open_subject(str(folder)), data, images=images, seed_start=seed)
+        evaluate(open_subject(str(folder)), data, images=images, seed_start=seed)
     assert error.value.message == message
 
 

@@ -12,8 +12,8 @@ from tiny import CPU, Silent, dataset, tiny
 
 from gancli import checkpoint
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation import judging
-from gancli.evaluation.judging import judge
+from gancli.evaluation import evaluate as evaluation
+from gancli.evaluation.evaluate import evaluate as judge
 from gancli.model import load
 from gancli.recipe import Recipe
 from gancli.runs import health, periodic_evaluation
@@ -90,7 +90,7 @@ def test_the_best_is_kept_whole_beside_the_last(tmp_path, monkeypatch) -> None:
         report = judge(*arguments, **options)
         return replace(report, results=(replace(report.results[0], value=next(figures)), *report.results[1:]))
 
-    monkeypatch.setattr(judging, "judge", set_figures)
+    monkeypatch.setattr(evaluation, "evaluate", set_figures)
     judged(tmp_path / "r", tiny(8)).train(Silent())
     assert [row[health.EVALUATION]["best"] for row in rows_of(tmp_path / "r")] == [True, True, False, False]
     best, last = load(tmp_path / "r/best.safetensors", device="cpu"), load(tmp_path / "r", device="cpu")
@@ -135,12 +135,12 @@ def test_stopped_while_it_is_judged_it_is_judged_when_it_goes_on(tmp_path, monke
         pressed.extend([True] * (run.trainer.rounds == rounds))
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(judging, "judge", press)
+    monkeypatch.setattr(evaluation, "evaluate", press)
     with pytest.raises(Interrupted):
         run.train(Silent(), lambda: bool(pressed))
     assert checkpoint.read_header(tmp_path / "parts" / "state.safetensors")["rounds"] == rounds
     assert rounds not in [row["round"] for row in rows_of(tmp_path / "parts")]
-    monkeypatch.setattr(judging, "judge", judge)
+    monkeypatch.setattr(evaluation, "evaluate", judge)
     judged(tmp_path / "parts", tiny(8)).train(Silent())
     assert figures_of(tmp_path / "parts") == figures_of(tmp_path / "whole")
     for name in ("model.safetensors", "best.safetensors"):
@@ -179,7 +179,7 @@ def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
         clock[0] += 100
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(judging, "judge", slow)
+    monkeypatch.setattr(evaluation, "evaluate", slow)
     run = judged(tmp_path / "r", tiny(8))
     round_, clock[0] = run.trainer.round, clock[0] + 7
 
@@ -200,7 +200,7 @@ def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
         (Settings(1.0, "fidd"), "--best-by fidd: this model has no such metric", "did you mean 'fid'?"),
         (
             Settings(1.0, images=3),
-            "--evaluate-every: cannot judge by 3 images",
+            "--evaluate-every: cannot evaluate by 3 images",
             "from 6 to 100,000 can be generated; or leave it out and train all the same",
         ),
     ],
@@ -218,7 +218,7 @@ def test_an_evaluation_that_fails_later_does_not_end_the_training(tmp_path, monk
     def fail(*_: Any, **__: Any) -> Any:
         raise GancliError("the images are gone")
 
-    monkeypatch.setattr(judging, "judge", fail)
+    monkeypatch.setattr(evaluation, "evaluate", fail)
     run.train(Silent())
     found = [row[health.EVALUATION] for row in rows_of(tmp_path / "r")]
     assert found[1:] == [{"failed": "the images are gone", "seconds": 0.0}] * 2

@@ -1,4 +1,4 @@
-"""Download named data sets from torchvision's addresses; every file is verified by its checksum before it is used."""
+"""Download named data sets. Checksums are those of torchvision, and every file is verified before it is used."""
 
 import gzip
 import hashlib
@@ -15,18 +15,95 @@ from typing import IO
 from gancli.data.builtin.names import DATASETS, SPLITS, Facts, check_installed
 from gancli.data.paths import download_folder, search_folders, stored
 from gancli.data.types import Progress
-from gancli.data.web import WebError, download, secure
+from gancli.data.web import WebError, download
 from gancli.errors import GancliError, UsageError
 
-CIFAR = {
-    "cifar10": ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
-    "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
-}
-"""CIFAR's binary archives: torchvision knows only the pickled ones."""
-MIRRORS = {"fashion-mnist": ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",)}
-"""Addresses over https of sets whose own page has none; the checksum is the same."""
 _LARGEST = 8 * 2**30
 _DRIVE = "drive:"
+
+SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "mnist": (
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://yann.lecun.com/exdb/mnist/"),
+        {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+    "fashion-mnist": (
+        ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
+        {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+    "kmnist": (
+        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        {
+            "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+            "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+            "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+            "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+        },
+    ),
+    "qmnist": (
+        ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+        {
+            "qmnist-train-images-idx3-ubyte.gz": "ed72d4157d28c017586c42bc6afe6370",
+            "qmnist-train-labels-idx2-int.gz": "0058f8dd561b90ffdd0f734c6a30e5e4",
+            "qmnist-test-images-idx3-ubyte.gz": "1394631089c404de565df7b7aeaf9412",
+            "qmnist-test-labels-idx2-int.gz": "5b5b05890a5e13444e108efe57b788aa",
+        },
+    ),
+    "emnist": (
+        ("https://biometrics.nist.gov/cs_links/EMNIST/",),
+        {"gzip.zip": "58c8d27c78d21e728a6bc7b3cc06412e"},
+    ),
+    "usps": (
+        ("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
+        {"usps.bz2": "ec16c51db3855ca6c91edd34d0e9b197", "usps.t.bz2": "8ea070ee2aca1ac39742fdd1ef5ed118"},
+    ),
+    "cifar10": (
+        ("https://www.cs.toronto.edu/~kriz/",),
+        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
+    ),
+    "cifar100": (
+        ("https://www.cs.toronto.edu/~kriz/",),
+        {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
+    ),
+    "svhn": (
+        ("https://ufldl.stanford.edu/housenumbers/",),
+        {"train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373", "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3"},
+    ),
+    "stl10": (
+        ("https://ai.stanford.edu/~acoates/stl10/",),
+        {"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
+    ),
+    "celeba": (
+        (_DRIVE,),
+        {
+            "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
+            "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
+        },
+    ),
+    "flowers102": (
+        ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",),
+        {
+            "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
+            "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
+            "setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
+        },
+    ),
+}
+"""Of each set its mirrors, and the md5 of every file there."""
+DRIVE_KEYS = {
+    "img_align_celeba.zip": "0B7EVK8r0v71pZjFTYXZWM3FlRnM",
+    "list_eval_partition.txt": "0B7EVK8r0v71pY0NSMzRuSXJEVkk",
+}
+"""The keys of files on Google Drive."""
 
 
 @dataclass(frozen=True)
@@ -76,47 +153,26 @@ def fetch(facts: Facts, split: str, data_dir: Path | None, progress: Progress) -
 
 def remotes(facts: Facts, split: str) -> list[Remote]:
     """What to download for a split of a named data set."""
-    # Imported only when something is downloaded: it takes 5 seconds.
-    from torchvision import datasets
-
-    both = [file for each in SPLITS for file in facts.files[each]]
-    match facts.layout:
-        case "idx" if facts.name == "qmnist":
-            pairs = zip(datasets.QMNIST.resources[split], facts.files[split], strict=True)
-            return [Remote((url,), md5, {_base(file): file}) for (url, md5), file in pairs]
-        case "idx" | "stacked":
-            known = {"fashion-mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}
-            chosen = known.get(facts.name, datasets.MNIST)
-            sums = dict(chosen.resources)
-            mirrors = (*chosen.mirrors, *MIRRORS.get(facts.name, ()))
-            names = {f"{_base(file)}.gz": file for file in facts.files[split]}
-            return [
-                Remote(tuple(mirror + name for mirror in mirrors), sums[name], {_base(file): file})
-                for name, file in names.items()
-            ]
-        case "emnist":
+    mirrors, sums = SOURCES[_source(facts)]
+    if len(sums) == 1:  # one archive of all files, also of related sets
+        parts = [each.files[split] for each in DATASETS.values() if _source(each) == _source(facts) for split in SPLITS]
+        if facts.layout == "emnist":
             # The members stay compressed: all parts take 0.5 GB so, and 2 GB unpacked.
-            parts = [each.files[split] for each in DATASETS.values() if each.layout == "emnist" for split in SPLITS]
-            files = {f"gzip/{_base(file)}.gz": f"{file}.gz" for part in parts for file in part}
-            return [Remote((datasets.EMNIST.url,), datasets.EMNIST.md5, files)]
-        case "cifar":
-            url, md5 = CIFAR[facts.name]
-            return [Remote((url,), md5, {file: file for file in both})]
-        case "stl10":
-            return [Remote((datasets.STL10.url,), datasets.STL10.tgz_md5, {file: file for file in both})]
-        case "usps" | "svhn":
-            url, _, md5, *_ = (datasets.USPS if facts.layout == "usps" else datasets.SVHN).split_list[split]
-            return [Remote((url,), md5, {_base(url): facts.files[split][0]})]
-        case "celeba":
-            sums = {name: (key, md5) for key, md5, name in datasets.CelebA.file_list}
-            names = ("img_align_celeba.zip", "list_eval_partition.txt")
-            return [Remote((_DRIVE + sums[name][0],), sums[name][1], {name: f"celeba/{name}"}) for name in names]
-    prefix, table = datasets.Flowers102._download_url_prefix, datasets.Flowers102._file_dict
-    archive, *others = table.values()
-    return [
-        Remote((prefix + archive[0],), archive[1], {"jpg": "flowers-102/jpg"}),
-        *(Remote((prefix + name,), md5, {name: f"flowers-102/{name}"}) for name, md5 in others),
-    ]
+            members = {f"gzip/{_base(file)}.gz": f"{file}.gz" for part in parts for file in part}
+        else:
+            members = {file: file for part in parts for file in part}
+        return [Remote(tuple(mirror + name for mirror in mirrors), md5, members) for name, md5 in sums.items()]
+    found = []
+    for file in facts.files[split]:
+        base = _base(file)
+        name = next((base + end for end in ("", ".gz", ".zip") if base + end in sums), next(iter(sums)))
+        members = {name: f"{file}.zip"} if name.endswith(".zip") else {base: file}
+        found.append(Remote(tuple(mirror + name for mirror in mirrors), sums[name], members))
+    return found
+
+
+def _source(facts: Facts) -> str:
+    return "mnist" if facts.layout == "stacked" else facts.name.partition("/")[0]
 
 
 def _base(path: str) -> str:
@@ -127,16 +183,15 @@ def _fetch_one(remote: Remote, root: Path, progress: Progress) -> None:
     """Try one mirror after another; WebError with every reason when none gives the right file."""
     reasons = []
     for url in remote.urls:
-        drive = url.startswith(_DRIVE)
-        name = next(iter(remote.files)) if drive else _base(url)
+        drive, name = url.startswith(_DRIVE), _base(url).removeprefix(_DRIVE)
         folder = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
         try:
             archive = folder / name
             if drive:
-                _from_drive(url.removeprefix(_DRIVE), archive, progress)
+                _from_drive(archive, progress)
             else:
                 with archive.open("w+b") as file:
-                    download(secure(url), file, name, _LARGEST, progress)
+                    download(url, file, name, _LARGEST, progress)
             with archive.open("rb") as file:
                 found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
             if found != remote.md5:
@@ -189,13 +244,13 @@ def _write(content: IO[bytes] | gzip.GzipFile, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _from_drive(key: str, path: Path, progress: Progress) -> None:
+def _from_drive(path: Path, progress: Progress) -> None:
     """By torchvision, which uses gdown for the pages that Google Drive shows before large files."""
     from torchvision.datasets import utils
 
     progress(f"downloading {path.name}", 0, 0)
     try:
-        utils.download_file_from_google_drive(key, path.parent, path.name)
+        utils.download_file_from_google_drive(DRIVE_KEYS[path.name], path.parent, path.name)
     # gdown raises errors of its own, those of requests, and plain ones.
     except Exception as error:
         raise WebError(str(error)) from None

@@ -1,5 +1,6 @@
 """The named data sets, from files in torchvision's layout to arrays. No pickle is ever read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from gancli.data import paths
 from gancli.data.builtin import parsers
 from gancli.data.builtin.names import Facts, check_installed
+from gancli.data.folder.decoding import prepare
 from gancli.data.pixels import convert
 from gancli.data.types import ImageSet, Progress, View
 from gancli.errors import GancliError
@@ -33,10 +35,11 @@ def load(facts: Facts, split: str, view: View, data_dir: Path | None, progress: 
 
             root = fetch(facts, split, data_dir, progress)
         try:
+            files = [paths.stored(root, file) or root / file for file in facts.files[split]]
             if facts.layout in parsers.COLLECTIONS:
-                full = View(size, channels, view.fit, view.background)
-                return parsers.COLLECTIONS[facts.layout](facts, root, split, full, progress)
-            images, labels = parsers.ARRAYS[facts.layout](facts, root, split)
+                source, listing = parsers.COLLECTIONS[facts.layout](facts, files, split)
+                return prepare(source, listing, replace(view, size=size, channels=channels), progress, split)
+            images, labels = parsers.ARRAYS[facts.layout](facts, files)
         except parsers.DamagedError as error:
             raise GancliError(
                 f"the file '{error.path}' of {facts.name} is damaged: {error}", "delete it to have it downloaded again"

@@ -9,7 +9,7 @@ import io
 import math
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from torch import Tensor
 
 from gancli.data.builtin.classes import DIGITS
 from gancli.data.builtin.names import Facts
-from gancli.data.folder.decoding import prepare
-from gancli.data.folder.files import Source, open_source
-from gancli.data.paths import stored
-from gancli.data.types import ImageSet, Progress, View
+from gancli.data.folder.files import Listing, Source, open_source
 
 # No file of these sets comes near: a damaged or forged one must not take the memory.
 _LARGEST = 8 * 2**30
@@ -41,19 +38,16 @@ class DamagedError(Exception):
         self.path = path
 
 
-def _path(facts: Facts, root: Path, split: str, index: int) -> Path:
-    name = facts.files[split][index]
-    return stored(root, name) or root / name
-
-
-def _labelled(path: Path, images: Tensor, labels: np.ndarray, classes: int) -> Arrays:
+def _labelled(facts: Facts, path: Path, images: Tensor, labels: np.ndarray, first: int = 0) -> Arrays:
+    """Check the labels of a file, which count from ``first``."""
+    labels, classes = labels.astype(np.int64) - first, len(facts.classes)
     if len(labels) != len(images):
         raise DamagedError(path, f"{len(labels):,} labels for {len(images):,} images")
     if len(labels) == 0:
         raise DamagedError(path, "no image in it")
     if labels.min() < 0 or labels.max() >= classes:
         raise DamagedError(path, f"labels from {labels.min()} to {labels.max()} for {classes} classes")
-    return images, torch.from_numpy(labels.astype(np.int64))
+    return images, torch.from_numpy(labels)
 
 
 def _read(path: Path) -> bytes:
@@ -103,42 +97,38 @@ def _idx_images(path: Path) -> Tensor:
     return torch.from_numpy(images)[:, None]
 
 
-def idx(facts: Facts, root: Path, split: str) -> Arrays:
+def idx(facts: Facts, paths: list[Path]) -> Arrays:
     """MNIST and its relatives; QMNIST's labels are a table whose first column is the class."""
-    images = _idx_images(_path(facts, root, split, 0))
-    path = _path(facts, root, split, 1)
-    labels = _idx(path)
-    return _labelled(path, images, labels[:, 0] if labels.ndim == 2 else labels.reshape(-1), len(facts.classes))
+    images, labels = _idx_images(paths[0]), _idx(paths[1])
+    return _labelled(facts, paths[1], images, labels[:, 0] if labels.ndim == 2 else labels.reshape(-1))
 
 
-def stacked(facts: Facts, root: Path, split: str) -> Arrays:
+def stacked(facts: Facts, paths: list[Path]) -> Arrays:
     """Stacked MNIST (Metz et al. 2017, "Unrolled generative adversarial networks", section 3.3.1): as many images as
     MNIST has, always the same ones; the class 427 is a red 4, a green 2 and a blue 7."""
-    images, labels = idx(replace(facts, classes=DIGITS), root, split)
+    images, labels = idx(replace(facts, classes=DIGITS), paths)
     chosen = torch.randint(len(images), (len(images), 3), generator=torch.Generator().manual_seed(0))
     return images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])
 
 
-def emnist(facts: Facts, root: Path, split: str) -> Arrays:
+def emnist(facts: Facts, paths: list[Path]) -> Arrays:
     """EMNIST: images stored with rows and columns exchanged; the labels of letters begin at 1."""
-    images = _idx_images(_path(facts, root, split, 0)).transpose(2, 3).contiguous()
-    path = _path(facts, root, split, 1)
-    labels = _idx(path).reshape(-1).astype(np.int64)
-    return _labelled(path, images, labels - (facts.name == "emnist/letters"), len(facts.classes))
+    images = _idx_images(paths[0]).transpose(2, 3).contiguous()
+    first = 1 if facts.name == "emnist/letters" else 0
+    return _labelled(facts, paths[1], images, _idx(paths[1]).reshape(-1), first)
 
 
-def cifar(facts: Facts, root: Path, split: str) -> Arrays:
+def cifar(facts: Facts, paths: list[Path]) -> Arrays:
     """CIFAR's binary version: a record is the label (CIFAR-100: coarse, then fine) and 3 x 32 x 32 bytes."""
     head = 2 if facts.name == "cifar100" else 1
-    paths = [_path(facts, root, split, index) for index in range(len(facts.files[split]))]
     table = np.concatenate([_records(path, head + 3072, f"records of {head + 3072}") for path in paths])
     images = torch.from_numpy(np.ascontiguousarray(table[:, head:])).view(-1, 3, 32, 32)
-    return _labelled(paths[-1], images, table[:, head - 1], len(facts.classes))
+    return _labelled(facts, paths[-1], images, table[:, head - 1])
 
 
-def usps(facts: Facts, root: Path, split: str) -> Arrays:
+def usps(facts: Facts, paths: list[Path]) -> Arrays:
     """USPS in libsvm's text: ``label 1:value … 256:value`` with labels 1..10 and values -1..1."""
-    path = _path(facts, root, split, 0)
+    path = paths[0]
     try:
         text = _read(path).decode("ascii").replace(":", " ")
         with warnings.catch_warnings():
@@ -151,17 +141,14 @@ def usps(facts: Facts, root: Path, split: str) -> Arrays:
     if table.shape[1] != 513 or (table[:, 1::2] != np.arange(1, 257)).any() or not np.isfinite(table).all():
         raise DamagedError(path, "it is not libsvm text (a line is a label and the pixels 1 to 256)")
     pixels = np.clip((table[:, 2::2] + 1) / 2 * 255, 0, 255).astype(np.uint8)
-    labels = table[:, 0].astype(np.int64) - 1
-    return _labelled(path, torch.from_numpy(pixels).view(-1, 1, 16, 16), labels, len(facts.classes))
+    return _labelled(facts, path, torch.from_numpy(pixels).view(-1, 1, 16, 16), table[:, 0], 1)
 
 
-def stl10(facts: Facts, root: Path, split: str) -> Arrays:
+def stl10(facts: Facts, paths: list[Path]) -> Arrays:
     """STL-10: bytes of 3 x 96 x 96 with rows and columns exchanged, labels 1..10 in a file of their own."""
-    data = _records(_path(facts, root, split, 0), 3 * 96 * 96, "images of 3x96x96")
+    data = _records(paths[0], 3 * 96 * 96, "images of 3x96x96")
     images = np.ascontiguousarray(data.reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2))
-    path = _path(facts, root, split, 1)
-    labels = np.frombuffer(_read(path), np.uint8).astype(np.int64)
-    return _labelled(path, torch.from_numpy(images), labels - 1, len(facts.classes))
+    return _labelled(facts, paths[1], torch.from_numpy(images), np.frombuffer(_read(paths[1]), np.uint8), 1)
 
 
 def _mat(path: Path, *keys: str) -> list[np.ndarray]:
@@ -180,58 +167,57 @@ def _mat(path: Path, *keys: str) -> list[np.ndarray]:
     return arrays
 
 
-def svhn(facts: Facts, root: Path, split: str) -> Arrays:
+def svhn(facts: Facts, paths: list[Path]) -> Arrays:
     """SVHN, cropped digits: X is (32, 32, 3, N), y is (N, 1) with 10 for the digit 0."""
-    path = _path(facts, root, split, 0)
+    path = paths[0]
     pixels, labels = _mat(path, "X", "y")
     if pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3) or pixels.dtype != np.uint8:
         raise DamagedError(path, f"X is {pixels.dtype} {pixels.shape}, not uint8 (32, 32, 3, N)")
     images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)))
-    labels = labels.reshape(-1).astype(np.int64)
-    return _labelled(path, images, np.where(labels == 10, 0, labels), len(facts.classes))
+    labels = labels.reshape(-1)
+    return _labelled(facts, path, images, np.where(labels == 10, 0, labels))
 
 
-def _listed_images(facts: Facts, root: Path, split: str, table: Path, names: list[str]) -> tuple[Source, list[str]]:
-    """A folder of images, or the zip beside it, and the paths inside it of the files that a table lists.
+def _listed_images(folder: Path, table: Path, names: list[str]) -> tuple[Source, list[str]]:
+    """A folder or zip of images, and the paths inside it of the files that a table lists.
 
     Raises:
         DamagedError: a file is missing.
     """
-    source = open_source(_path(facts, root, split, 0))
+    source = open_source(folder)
     found = {name.rpartition("/")[2]: name for name in source.names}
     if missing := next((name for name in names if name not in found), None):
         raise DamagedError(table, f"it names '{missing}', which is not among the images")
     return source, [found[name] for name in names]
 
 
-def celeba(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> ImageSet:
+def celeba(facts: Facts, paths: list[Path], split: str) -> tuple[Source, Listing]:
     """CelebA, aligned and cropped; list_eval_partition.txt says 0 train, 1 validation (left out), 2 test."""
-    path = _path(facts, root, split, 1)
+    folder, path = paths
     rows = [line.split() for line in _read(path).decode("ascii", "replace").splitlines() if line.strip()]
     if bad := next((row for row in rows if len(row) != 2 or row[1] not in ("0", "1", "2")), None):
         raise DamagedError(path, f"a line reads '{' '.join(bad)[:60]}'")
     part = "0" if split == "train" else "2"
-    source, names = _listed_images(facts, root, split, path, [name for name, own in rows if own == part])
-    return prepare(source, names, None, (), view, progress, split)
+    source, names = _listed_images(folder, path, [name for name, own in rows if own == part])
+    return source, Listing(names, None, ())
 
 
-def flowers102(facts: Facts, root: Path, split: str, view: View, progress: Progress) -> ImageSet:
+def flowers102(facts: Facts, paths: list[Path], split: str) -> tuple[Source, Listing]:
     """Oxford Flowers: setid.mat numbers the images of a split, imagelabels.mat their class.
 
     The published splits train and valid together are the training split.
     """
-    path = _path(facts, root, split, 2)
+    folder, label_path, path = paths
     keys = ("tstid",) if split == "test" else ("trnid", "valid")
     numbers = np.concatenate([ids.reshape(-1) for ids in _mat(path, *keys)]).astype(np.int64)
-    label_path = _path(facts, root, split, 1)
     classes = _mat(label_path, "labels")[0].reshape(-1).astype(np.int64) - 1
     if numbers.min() < 1 or numbers.max() > len(classes) or classes.min() < 0 or classes.max() >= len(facts.classes):
         raise DamagedError(label_path, "its labels do not fit the numbers of the images")
-    source, names = _listed_images(facts, root, split, path, [f"image_{number:05d}.jpg" for number in numbers])
-    return prepare(source, names, classes[numbers - 1].tolist(), facts.classes, view, progress, split)
+    source, names = _listed_images(folder, path, [f"image_{number:05d}.jpg" for number in numbers])
+    return source, Listing(names, classes[numbers - 1].tolist(), facts.classes)
 
 
-ARRAYS: dict[str, Callable[[Facts, Path, str], Arrays]] = {
+ARRAYS: Mapping[str, Callable[[Facts, list[Path]], Arrays]] = {
     "idx": idx,
     "stacked": stacked,
     "emnist": emnist,
@@ -240,7 +226,9 @@ ARRAYS: dict[str, Callable[[Facts, Path, str], Arrays]] = {
     "stl10": stl10,
     "svhn": svhn,
 }
-COLLECTIONS: dict[str, Callable[[Facts, Path, str, View, Progress], ImageSet]] = {
+"""Parsers of sets that are arrays, from the paths of a split's files."""
+COLLECTIONS: Mapping[str, Callable[[Facts, list[Path], str], tuple[Source, Listing]]] = {
     "celeba": celeba,
     "flowers102": flowers102,
 }
+"""Parsers of sets that are image files."""

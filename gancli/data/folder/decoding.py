@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from gancli.data import cache
-from gancli.data.folder.files import Source
+from gancli.data.folder.files import Listing, Source
 from gancli.data.pixels import BadImageError, decode, probe
 from gancli.data.types import ImageSet, Progress, Skipped, View
 from gancli.errors import UsageError, printable
@@ -25,22 +25,12 @@ LONGEST_SIDE = 64
 _CHUNK = 64
 
 
-def prepare(
-    source: Source,
-    names: Sequence[str],
-    labels: Sequence[int] | None,
-    classes: tuple[str, ...],
-    view: View,
-    progress: Progress,
-    split: str,
-) -> ImageSet:
-    """Decode the named images of a source, or take them from the cache when nothing has changed since.
+def prepare(source: Source, listing: Listing, view: View, progress: Progress, split: str) -> ImageSet:
+    """Decode the listed images of a source, or take them from the cache when nothing has changed since.
 
     Args:
         source: a folder or zip.
-        names: of its images.
-        labels: the class of each, or None.
-        classes: names of the classes.
+        listing: its images and their labels.
         view: size, channels and preprocessing.
         progress: called with the number of files read.
         split: which the images are; each split has its own entry in the cache.
@@ -48,14 +38,15 @@ def prepare(
     Raises:
         UsageError: none of the images can be decoded.
     """
+    names, labels, classes = listing.names, listing.labels, listing.classes
     slot = cache.digest(str(source.path), split, (view.size, view.channels, view.fit, view.background))
-    key = cache.digest(cache.FORMAT, source.stamp(), list(names), labels, classes)
+    key = cache.digest(cache.FORMAT, source.stamp(), names, labels, classes)
     if cached := cache.find(slot, key):
         return cached
     with strict_about_bombs():
         size, channels, bad = measure(source, names, view, progress)
         good = [index for index, name in enumerate(names) if name not in bad]
-        draft = cache.Draft(slot, key, (max(len(good), 1), channels, *size))
+        draft = cache.Draft(slot, key, (max(len(good), 1), channels, *(view.size or capped(size))))
         try:
             decoded = fill(source, names, good, draft.pixels, view, bad, progress)
             if not decoded:
@@ -69,13 +60,6 @@ def prepare(
             return draft.commit(len(decoded), targets, classes, skipped)
         finally:
             draft.discard()
-
-
-def common_size(source: Source, names: Sequence[str], progress: Progress) -> tuple[int, int] | None:
-    """The most common (height, width) of the named images, by their headers; None where none can be read."""
-    with strict_about_bombs():
-        found = [header for _, header in _headers(source, names, progress) if not isinstance(header, str)]
-    return _most_common(Counter(size for size, _, _ in found))
 
 
 def capped(size: tuple[int, float]) -> tuple[int, int]:
@@ -97,10 +81,10 @@ def strict_about_bombs() -> Generator[None]:
 def measure(
     source: Source, names: Sequence[str], view: View, progress: Progress
 ) -> tuple[tuple[int, int], int, dict[str, str]]:
-    """Size and number of channels: the view's, or the data's own where the view leaves them open.
+    """Size and number of channels: the view's, or the most common of the data where the view leaves them open.
 
     Returns:
-        (height, width), channels, and the files without a readable header with the reason.
+        (height, width), which may be any, channels, and the files without a readable header with the reason.
     """
     bad: dict[str, str] = {}
     if view.size is not None and view.channels is not None:
@@ -108,21 +92,6 @@ def measure(
     grey_background = len(set(view.background)) == 1
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
-    for name, header in _headers(source, names, progress):
-        if isinstance(header, str):
-            bad[name] = header
-            continue
-        size, grey, transparent = header
-        sizes[size] += 1
-        colour |= not grey or (transparent and not grey_background)
-    own = _most_common(sizes) or (LONGEST_SIDE, LONGEST_SIDE)
-    return view.size or capped(own), view.channels or (3 if colour else 1), bad
-
-
-def _headers(
-    source: Source, names: Sequence[str], progress: Progress
-) -> Iterator[tuple[str, tuple[tuple[int, int], bool, bool] | str]]:
-    """Every name with its header (see :func:`gancli.data.pixels.probe`), or the reason why it cannot be read."""
 
     def read(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
         try:
@@ -131,12 +100,16 @@ def _headers(
         except BadImageError as error:
             return names[index], str(error)
 
-    return in_parallel(read, len(names), progress, "reading sizes")
-
-
-def _most_common(sizes: Counter[tuple[int, int]]) -> tuple[int, int] | None:
-    """The most frequent size, of equally frequent ones the larger; None of none."""
-    return max(sizes, key=lambda size: (sizes[size], size), default=None)
+    for name, header in in_parallel(read, len(names), progress, "reading sizes"):
+        if isinstance(header, str):
+            bad[name] = header
+            continue
+        size, grey, transparent = header
+        sizes[size] += 1
+        colour |= not grey or (transparent and not grey_background)
+    # Of equally frequent sizes, the larger.
+    own = max(sizes, key=lambda size: (sizes[size], size), default=(LONGEST_SIDE, LONGEST_SIDE))
+    return view.size or own, view.channels or (3 if colour else 1), bad
 
 
 def fill(

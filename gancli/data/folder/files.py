@@ -3,18 +3,18 @@
 import hashlib
 import io
 import logging
-import lzma
+import math
 import os
 import re
 import stat
 import struct
 import weakref
 import zipfile
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 from gancli.data.pixels import BadImageError
 from gancli.errors import UsageError
@@ -44,6 +44,15 @@ class Source(Protocol):
     def stamp(self) -> str:
         """Changes whenever a file was added, removed or written."""
         ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of one split, with labels (or None) and the names of the classes."""
+
+    names: list[str]
+    labels: list[int] | None
+    classes: tuple[str, ...]
 
 
 def open_source(path: Path) -> "Folder | Zip":
@@ -137,60 +146,47 @@ class _Guarded(io.BufferedReader):
         return super().read(size)
 
 
-class Unpacked(io.BufferedIOBase):
+class Unpacked(io.BytesIO):
     """An entry of a zip, decompressed into memory as far as it is read, up to the largest size of a file.
 
     Reading and seeking raise BadImageError for an entry that is broken or larger.
     """
 
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-        self._seen = io.BytesIO()
+        super().__init__()
         self._length, self._ended = 0, False
         with _broken():
             self._stream = archive.open(entry)
 
-    def _reach(self, end: int | None) -> None:
+    def _reach(self, end: float) -> None:
         """Decompress up to a position, or to the end."""
-        here = self._seen.tell()
-        self._seen.seek(self._length)
-        while not self._ended and (end is None or self._length < end):
+        here = self.tell()
+        super().seek(self._length)
+        while not self._ended and self._length < end:
             with _broken():
                 block = self._stream.read(2**16)
             # The declared size may be false: no more than the limit is read in any case.
             if self._length + len(block) > LARGEST_FILE:
                 raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
             self._ended = not block
-            self._length += self._seen.write(block)
-        self._seen.seek(here)
+            self._length += self.write(block)
+        super().seek(here)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """See :class:`io.IOBase`."""
-        whole = size is None or size < 0
-        self._reach(None if whole else self._seen.tell() + size)
-        return self._seen.read(size)
+        """See :class:`io.BytesIO`."""
+        self._reach(math.inf if size is None or size < 0 else self.tell() + size)
+        return super().read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """See :class:`io.BytesIO`."""
+        self._reach(math.inf)
+        return super().readline(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """See :class:`io.IOBase`."""
+        """See :class:`io.BytesIO`."""
         if whence == os.SEEK_END:
-            self._reach(None)
-        return self._seen.seek(offset, whence)
-
-    def tell(self) -> int:
-        """See :class:`io.IOBase`."""
-        return self._seen.tell()
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def close(self) -> None:
-        """See :class:`io.IOBase`."""
-        self._stream.close()
-        super().close()
+            self._reach(math.inf)
+        return super().seek(offset, whence)
 
 
 @contextmanager
@@ -198,16 +194,7 @@ def _broken() -> Generator[None]:
     try:
         yield
     # Every compression method has errors of its own.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        struct.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
         raise BadImageError(f"broken entry of the zip: {error}") from None
 
 
@@ -256,10 +243,7 @@ class Zip:
         if entry.file_size > LARGEST_FILE:
             raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
         unpacked = Unpacked(self._zip, entry)
-        if entry.file_size > _AT_ONCE:
-            return cast(BinaryIO, unpacked)
-        with unpacked:
-            return io.BytesIO(unpacked.read())
+        return unpacked if entry.file_size > _AT_ONCE else io.BytesIO(unpacked.read())
 
     def stamp(self) -> str:
         """Hash of path, size and time of the zip."""

@@ -1,13 +1,13 @@
 """The layout of a folder or zip of images: which files are images, their classes, and the held-out split."""
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gancli.data.builtin.names import TEST, TRAIN
 from gancli.data.folder.decoding import prepare
-from gancli.data.folder.files import LARGEST_FILE, Source, open_source
+from gancli.data.folder.files import LARGEST_FILE, Listing, Source, open_source
 from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.types import ImageSet, Progress, View
 from gancli.errors import UsageError, printable
@@ -15,15 +15,6 @@ from gancli.errors import UsageError, printable
 _LABELS = "dataset.json"
 # The first bytes of the common formats, for files without a known suffix: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The images of one split, with labels (or None) and the names of the classes."""
-
-    names: list[str]
-    labels: list[int] | None
-    classes: tuple[str, ...]
 
 
 def title(path: Path) -> str:
@@ -35,8 +26,7 @@ def title(path: Path) -> str:
 def load(path: Path, split: str, view: View, progress: Progress) -> ImageSet:
     """One split of the images at ``path``; see :func:`listing` for what counts as classes and splits."""
     source = open_source(path)
-    found = listing(source, split)
-    return prepare(source, found.names, found.labels, found.classes, view, progress, split)
+    return prepare(source, listing(source, split), view, progress, split)
 
 
 def listing(source: Source, split: str) -> Listing:
@@ -67,11 +57,12 @@ def listing(source: Source, split: str) -> Listing:
         chosen = [name for name in images if name.startswith(parts[split])]
         # Labels mean the same in both splits: the classes are those of both.
         return _by_folder(chosen, images, tuple(parts.values()))
-    folders = root.split("/")
-    for folder in ("/".join([*folders[:depth], ""]) for depth in reversed(range(len(folders)))):
-        if folder + _LABELS in source.names:
-            return _by_json(source, folder, images)
-    return _by_folder(images, images, (root,))
+    folder = root
+    while folder + _LABELS not in source.names:
+        if not folder:
+            return _by_folder(images, images, (root,))
+        folder = _folder(folder[:-1])
+    return _by_json(source, folder, images)
 
 
 def _is_image(source: Source, name: str) -> bool:
@@ -93,9 +84,7 @@ def _is_image(source: Source, name: str) -> bool:
 
 def common_folder(names: Sequence[str]) -> str:
     """The folder, with its slash, in which all of them lie; "" for the top."""
-    first, last = min(names), max(names)
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[: first.rfind("/", 0, length) + 1]
+    return _folder(os.path.commonprefix([min(names), max(names)]))  # noqa: RUF071 - cut at a slash by _folder
 
 
 def _folder(name: str) -> str:
@@ -161,11 +150,9 @@ def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
                 labels[root + name.replace("\\", "/")] = label
             case _:
                 raise UsageError(f"{where} has a faulty label: {json.dumps(pair)[:80]}", hint)
-    present = set(source.names)
-    if unknown := next((name for name in labels if name not in present), None):
-        raise UsageError(f"{where} labels '{unknown[len(root) :]}', which is not there", hint)
-    if missing := next((name for name in images if name not in labels), None):
-        raise UsageError(f"{where} has no label for '{missing[len(root) :]}'", hint)
-    chosen = [name for name in images if name in labels]
-    classes = tuple(str(number) for number in range(max(labels.values()) + 1))
-    return Listing(chosen, [labels[name] for name in chosen], classes)
+    if unknown := sorted(labels.keys() - source.names):
+        raise UsageError(f"{where} labels '{unknown[0][len(root) :]}', which does not exist", hint)
+    if missing := [name for name in images if name not in labels]:
+        raise UsageError(f"{where} has no label for '{missing[0][len(root) :]}'", hint)
+    classes = tuple(map(str, range(max(labels.values()) + 1)))
+    return Listing(list(images), [labels[name] for name in images], classes)

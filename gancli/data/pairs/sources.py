@@ -18,12 +18,12 @@ from torch import Tensor
 
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
-from gancli.data.folder.decoding import LONGEST_SIDE, capped, common_size
+from gancli.data.folder.decoding import LONGEST_SIDE, capped, measure, strict_about_bombs
 from gancli.data.folder.files import open_source
 from gancli.data.loading import load
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, halves, restyle
-from gancli.data.types import Dataset, combined_fingerprint, no_progress
+from gancli.data.types import Dataset, View, combined_fingerprint, no_progress
 from gancli.errors import UsageError, nearest
 
 SPLIT = "split"
@@ -143,8 +143,10 @@ def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
         return None
     files = open_source(path)
     names = layout.listing(files, options.get("split", "train")).names
-    own = common_size(files, names, options.get("progress") or no_progress)
-    if own is None:
+    view = View(None, None, "crop", (0, 0, 0))
+    with strict_about_bombs():
+        own, _, bad = measure(files, names, view, options.get("progress") or no_progress)
+    if len(bad) == len(names):
         return None
     half = own[0], own[1] / 2
     if own[1] % 2 and max(half) <= LONGEST_SIDE:

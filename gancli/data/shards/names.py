@@ -70,7 +70,7 @@ def expand(name: str) -> list[str]:
     # A file may really be called so.
     names = [name] if not is_remote(name) and _there(name) else _braces(name)
     far = [each for each in names if is_remote(each)]
-    if far and len(far) < len(names):
+    if 0 < len(far) < len(names):
         raise UsageError(f"'{name}' names both addresses and files", "name the ones or the others")
     found = far or [path for each in names for path in _files(each)]
     for each in found:
@@ -78,10 +78,7 @@ def expand(name: str) -> list[str]:
             check_address(each)
         ending = (urlsplit(each).path if far else each).lower()
         if ending.endswith(_PACKED):
-            raise UsageError(
-                f"the shard '{each}' is compressed",
-                "unpack it once, as in gunzip; only a plain tar allows random access",
-            )
+            raise UsageError(f"the shard '{each}' is compressed", "unpack it once, as in gunzip")
         if not ending.endswith(".tar"):
             raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
     if not found:
@@ -98,14 +95,14 @@ def _there(name: str) -> bool:
 def _files(name: str) -> list[str]:
     """The tars of one path, which may hold ``*``, ``?`` and ``[…]``."""
     path = Path(name).expanduser()
-    if _there(name) and path.is_dir():
+    if _there(name):
+        if not path.is_dir():
+            return [str(path)]
         names = sorted(each for each in os.listdir(path) if each.lower().endswith((".tar", *_PACKED)))  # noqa: PTH208
         return [str(path / each) for each in names if not each.startswith(".")]
-    if not _there(name) and re.search(r"[*?\[]", name):
+    if re.search(r"[*?\[]", name):
         return sorted(glob.glob(str(path)))  # noqa: PTH207 - a pattern from the root
-    if not _there(name):
-        raise UsageError(f"there is no shard '{name}'", "check the path, and the numbers between the braces")
-    return [str(path)]
+    raise UsageError(f"there is no shard '{name}'", "check the path, and the numbers between the braces")
 
 
 def _braces(name: str) -> list[str]:
@@ -142,18 +139,17 @@ def of_split(paths: Sequence[str], split: str, name: str) -> list[str]:
         UsageError: "test" is requested, and nothing is held out.
     """
     kinds = [re.split(r"[^a-z]", base(each).lower(), maxsplit=1)[0] for each in paths]
-    held = next((kind for kind in TEST if kind in kinds), None)
-    splits = (
-        held is not None and any(kind in TRAIN for kind in kinds) and all(kind in (*TRAIN, *TEST) for kind in kinds)
-    )
-    if split == "train":
-        return [each for each, kind in zip(paths, kinds, strict=True) if not splits or kind in TRAIN]
-    if not splits:
+    found = set(kinds)
+    held_out = next((kind for kind in TEST if kind in found), "")
+    if not (held_out and found & {*TRAIN} and found <= {*TRAIN, *TEST}):
+        if split == "train":
+            return list(paths)
         raise UsageError(
             f"'{name}' has no held-out split",
             "name its shards train-….tar and test-….tar, and give both, as in 'shards/*.tar'",
         )
-    return [each for each, kind in zip(paths, kinds, strict=True) if kind == held]
+    chosen = TRAIN if split == "train" else (held_out,)
+    return [each for each, kind in zip(paths, kinds, strict=True) if kind in chosen]
 
 
 def base(path: str) -> str:

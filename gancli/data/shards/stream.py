@@ -16,9 +16,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from gancli.data import cache
-from gancli.data.folder.decoding import fill, measure, strict_about_bombs
+from gancli.data.folder.decoding import capped, fill, measure, strict_about_bombs
 from gancli.data.shards import index_file
-from gancli.data.shards.index_file import POOL, Shard
+from gancli.data.shards.index_file import POOL, Index
 from gancli.data.shards.names import expand, is_remote, of_split
 from gancli.data.shards.tar import Tar
 from gancli.data.types import ImageSet, Progress, Skipped, View, no_progress
@@ -35,10 +35,9 @@ class Stream:
 
     Args:
         paths: paths or addresses.
-        shards: what is in each; at least one image.
-        classes: names of the classes; () for images without.
+        index: what is in each; at least one image.
         view: with size and channels.
-        scan: the cached scan that ``shards`` come from; it is removed when a shard turns out to have changed.
+        scan: the cached scan that the index comes from; it is removed when a shard turns out to have changed.
 
     Attributes:
         counts: images in each shard.
@@ -46,22 +45,17 @@ class Stream:
         fingerprint: 16 hex digits over what is in each shard and the view.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        shards: Sequence[Shard],
-        classes: tuple[str, ...],
-        view: View,
-        scan: Path | None = None,
-    ) -> None:
+    def __init__(self, paths: Sequence[str], index: Index, view: View, scan: Path) -> None:
         assert view.size is not None
         assert view.channels is not None
-        self.paths, self.shards, self.classes, self.view = tuple(paths), tuple(shards), classes, view
+        self.paths, self.shards, self.classes, self.view = tuple(paths), index.shards, index.classes, view
         self._scan = scan
-        self.counts = tuple(each.images for each in shards)
+        self.counts = tuple(each.images for each in self.shards)
         self.shape = (view.channels, *view.size)
         self._view = (view.size, view.channels, view.fit, view.background)
-        self.fingerprint = cache.digest([(each.images, each.fingerprint) for each in shards], classes, self._view)
+        self.fingerprint = cache.digest(
+            [(each.images, each.fingerprint) for each in self.shards], self.classes, self._view
+        )
         self._decoding, self._queue_lock = threading.Lock(), threading.Lock()
         self._queue: deque[tuple[int, Future[ImageSet]]] = deque()
         self._thread: threading.Thread | None = None
@@ -115,15 +109,15 @@ class Stream:
             local = index_file.local_path(path, shard, progress)
             tar = Tar(local)
             if tar.fingerprint != shard.fingerprint:
-                # What the cache has of a changed address would otherwise be used by the next start.
-                _remove(local, self._scan, only_if=is_remote(path))
+                if is_remote(path):  # the next start would otherwise use what the cache has of it
+                    _remove(local, self._scan)
                 raise GancliError(
                     f"the shard '{shard.name}' has changed, or is not the one of its index",
                     "bring shards and index.json to the same state (gancli data index), and start a new run",
                 )
             made = self._decode(tar, slot, key, progress, shard.name)
-            # From now on only the decoded images are needed.
-            _remove(local, only_if=is_remote(path))
+            if is_remote(path):  # from now on only the decoded images are needed
+                _remove(local)
             return made
 
     def _decode(self, tar: Tar, slot: str, key: str, progress: Progress, name: str) -> ImageSet:
@@ -163,11 +157,10 @@ def _locked(path: str) -> Generator[None]:
         lock.release()
 
 
-def _remove(*paths: Path | None, only_if: bool) -> None:
-    for path in paths if only_if else ():
-        if path is not None:
-            with suppress(OSError):
-                path.unlink()
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream, ImageSet]:
@@ -190,9 +183,9 @@ def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream,
         tar = Tar(index_file.local_path(*used[0], progress))
         with strict_about_bombs():
             size, channels, _ = measure(tar, tar.names, view, progress)
-        view = View(size, channels, view.fit, view.background)
-    scan = index_file.scan_path(paths)
-    stream = Stream([path for path, _ in used], [shard for _, shard in used], index.classes, view, scan)
+        view = View(view.size or capped(size), channels, view.fit, view.background)
+    full = index.model_copy(update={"shards": tuple(shard for _, shard in used)})
+    stream = Stream([path for path, _ in used], full, view, index_file.scan_path(paths))
     return stream, _examples(stream, split, index.skipped, progress)
 
 

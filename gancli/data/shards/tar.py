@@ -74,7 +74,7 @@ class Tar:
                 if file.read(8).startswith(_PACKED):
                     raise UsageError(
                         f"the shard '{self.path}' is compressed",
-                        "unpack it once, as in gunzip; only a plain tar allows random access",
+                        "unpack it once, as in gunzip",
                     )
                 for member in self._members(file):
                     self._take(member, file)

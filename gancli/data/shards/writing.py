@@ -20,7 +20,7 @@ from gancli.data import loading
 from gancli.data.builtin.names import DATASETS, SPLITS
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import in_parallel, strict_about_bombs
-from gancli.data.folder.files import Source, open_source
+from gancli.data.folder.files import Listing, Source, open_source
 from gancli.data.pixels import BadImageError, common_format
 from gancli.data.shards.index_file import Index, write_index
 from gancli.data.shards.names import is_sharded
@@ -126,7 +126,7 @@ def _png(image: Tensor) -> tuple[bytes, str]:
     return file.getvalue(), "png"
 
 
-def _of_files(source: Source, found: layout.Listing) -> list[Item]:
+def _of_files(source: Source, found: Listing) -> list[Item]:
     def read(name: str) -> tuple[bytes, str]:
         with source.open(name) as file:
             return common_format(file)

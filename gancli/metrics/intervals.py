@@ -1,4 +1,4 @@
-"""Where the next measurement of a figure will lie."""
+"""Prediction intervals: where the figure of a further set of images lies in 95 of 100 cases."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 import statistics
 from collections.abc import Sequence
 
-MOST = 30
-_QUANTILES = (
-    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
-    2.200985, 2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963,
-    2.079614, 2.073873, 2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.045230,
-)  # fmt: skip
-"""Of Student's t at 0.975, for 1 to 29 degrees of freedom."""
+MOST_SETS = 30
+
+
+def _reach(variance: float, count: int) -> float:
+    """Half the width of the interval: the 0.975 quantile of Student's t times the standard deviation."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, count - 1)) * math.sqrt(variance)
 
 
 def prediction(values: Sequence[float]) -> tuple[float, float]:
@@ -24,10 +25,9 @@ def prediction(values: Sequence[float]) -> tuple[float, float]:
     Args:
         values: from independent sets of images, 2 to 30.
     """
-    count = len(values)
-    reach = _QUANTILES[count - 2] * statistics.stdev(values) * math.sqrt(1 + 1 / count)
-    middle = statistics.fmean(values)
-    return middle - reach, middle + reach
+    count, mean = len(values), statistics.fmean(values)
+    reach = _reach(statistics.variance(values) * (1 + 1 / count), count)
+    return mean - reach, mean + reach
 
 
 def left_out(value: float, values: Sequence[float]) -> tuple[float, float]:
@@ -42,7 +42,6 @@ def left_out(value: float, values: Sequence[float]) -> tuple[float, float]:
         value: of the whole set.
         values: of the set without each of its parts, 2 to 30.
     """
-    count, middle = len(values), statistics.fmean(values)
-    variance = (count - 1) / count * sum((each - middle) ** 2 for each in values)
-    reach = _QUANTILES[count - 2] * math.sqrt(2 * variance)
+    count = len(values)
+    reach = _reach(2 * (count - 1) * statistics.pvariance(values), count)
     return value - reach, value + reach

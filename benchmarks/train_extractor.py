@@ -1,4 +1,4 @@
-"""Train a feature extractor: ``python -m gancli.evaluation.train_extractor mnist-cnn --data-dir DIR --out FILE``.
+"""Train a feature extractor: ``python -m benchmarks.train_extractor mnist-cnn --data-dir DIR --out FILE``.
 
 ``--data`` and ``--test`` name folders or zips with a folder a class in the place of the data set that it is for.
 The shipped files were made by this script and are frozen: figures measured with another file compare with nothing.
@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from gancli import checkpoint
 from gancli.data import load
 from gancli.device import multiplies_bf16
-from gancli.evaluation.extractors import EXTRACTORS, ColourClassifier, Extractor
+from gancli.evaluation.extractors import EXTRACTORS, Extractor
+from gancli.evaluation.extractors.networks import ColourClassifier
 
 EPOCHS = {"mnist-cnn": 16, "mnist-mlp": 20, "digits-cnn": 150, "cifar": 12}
 """What the shipped weights were trained for."""
@@ -32,8 +33,8 @@ def augment(images: Tensor, generator: torch.Generator, size: tuple[int, int]) -
     # Images of a few pixels bear less distortion than 28x28 ones before a digit becomes another.
     strength = 1.0 if min(size) > 16 else 0.6
 
-    def draw(spread: float) -> Tensor:
-        return (torch.rand(n, generator=generator) * 2 - 1) * spread * strength
+    def draw(width: float) -> Tensor:
+        return (torch.rand(n, generator=generator) * 2 - 1) * width * strength
 
     angle, shear = draw(math.radians(12)), draw(0.15)
     scale_x, scale_y = 1 + draw(0.12), 1 + draw(0.12)
@@ -68,9 +69,9 @@ def whitening(images: Tensor, filters: int) -> Tensor:
     """
     channels = images.shape[1]
     patches = F.unfold((images - 0.5) / 0.25, 3).transpose(1, 2).flatten(0, 1)
-    spread, components = torch.linalg.eigh(torch.cov(patches.T))
+    eigenvalues, components = torch.linalg.eigh(torch.cov(patches.T))
     half = filters // 2
-    strongest = (components / (spread + 1e-2).sqrt()).T[-half:].unflatten(1, (channels, 3, 3))
+    strongest = (components / (eigenvalues + 1e-2).sqrt()).T[-half:].unflatten(1, (channels, 3, 3))
     return torch.cat([strongest, -strongest])
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sys
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -35,23 +35,12 @@ _TIMEOUT = 30.0
 _LARGEST = 200 << 20
 
 
-@contextmanager
-def _nothing_fetched() -> Generator[None]:
-    """The constructor would fetch a file and run code that stands in it: meanwhile what it fetches is empty."""
-    module: Any = sys.modules[FeatureExtractorInceptionV3.__module__]
-    fetch = module.load_state_dict_from_url
-    module.load_state_dict_from_url = lambda *_arguments, **_options: {}
-    try:
-        yield
-    finally:
-        module.load_state_dict_from_url = fetch
-
-
 class Inception(FeatureExtractorInceptionV3):
     """torch-fidelity's network, without its weights until they are loaded, called as extractors are."""
 
     def __init__(self) -> None:
-        with _nothing_fetched():
+        # The constructor would fetch a file and run code that stands in it: what it fetches here is empty.
+        with patch(f"{FeatureExtractorInceptionV3.__module__}.load_state_dict_from_url", return_value={}):
             super().__init__("inception", ["2048", "logits_unbiased"])
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:

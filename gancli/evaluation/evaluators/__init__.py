@@ -1,0 +1,1 @@
+"""How each kind of subject is evaluated: sets of images, numbers, translations of pairs, pairs of files, cycles."""

@@ -1,0 +1,242 @@
+"""What is asked of an evaluation, and what the subject and the data allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancli.data import Dataset
+from gancli.data.types import Progress
+from gancli.errors import GancliError, UsageError
+from gancli.evaluation.extractors import Extractor
+from gancli.evaluation.features import Reader, silent
+from gancli.evaluation.protocol import Protocol
+from gancli.evaluation.reference import drawn_labels
+from gancli.evaluation.subjects import Subject
+from gancli.latents import MAX_SEED
+from gancli.metrics.base import SMALLEST, Metric
+from gancli.metrics.intervals import MOST_SETS
+from gancli.metrics.kid import KID_SUBSET_SIZE
+from gancli.recipe.validation_errors import shown
+
+IMAGES = 10_000
+MOST_IMAGES = 100_000
+SAMPLES_PER_FEATURE = 10
+"""Below this, the covariance that FID takes is mostly noise."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of an evaluation.
+
+    Attributes:
+        metrics: names of the figures; none for all that the subject and the data allow.
+        images: how many to generate; None for what is usual.
+        extractor: the extractor's name; None is the one that knows the data, or pixels where none does.
+        seed_start: the first seed.
+        repeats: independent sets of images.
+        data_dir: where data sets are looked for first.
+        progress: called with what is being done, how much of it is done, and of how much.
+    """
+
+    metrics: tuple[str, ...] = ()
+    images: int | None = None
+    extractor: str | None = None
+    seed_start: int = 0
+    repeats: int = 1
+    data_dir: Path | None = None
+    progress: Progress = silent
+
+
+def own_data(subject: Subject) -> str:
+    """What it was trained on, as the training found it: a folder by its path, since its title is no name.
+
+    Raises:
+        UsageError: its file does not say so.
+    """
+    name = subject.recipe("data").get("name") or subject.data_name
+    if not isinstance(name, str):
+        raise UsageError(f"'{subject.name}' does not say what it was trained on", "name a data set with --data")
+    return name
+
+
+def refuse_addresses(subject: Subject) -> None:
+    """Refuse to fetch from addresses that only a file names, which may be a stranger's.
+
+    Raises:
+        UsageError: the model says that it was trained on such.
+    """
+    for name in (subject.recipe("data").get("name"), subject.data_name):
+        if isinstance(name, str) and "://" in name:
+            raise UsageError(
+                f"'{subject.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
+                "name the data with --data, if you trust that address",
+            )
+
+
+def check_own(subject: Subject, data: str, training: Dataset) -> None:
+    """Refuse a data set that only has the name of the one that the model was trained on."""
+    dataset, how = subject.header.get("dataset"), subject.recipe("data")
+    then = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
+    # Images that the training resized or fitted in a way of its own have another fingerprint here in any case.
+    alike = tuple(training.images.shape[1:]) == tuple(subject.shape)
+    alike = alike and (how.get("fit", "crop"), how.get("background", "white")) == ("crop", "white")
+    if alike and then is not None and then != training.fingerprint:
+        raise UsageError(
+            f"'{subject.name}' was trained on other images than the data set '{data}' here",
+            "--data NAME says what to compare with",
+        )
+
+
+def count(images: int | None, held_out: Dataset, training: Dataset, supply: int | None) -> int:
+    """How many images to generate."""
+    if images is not None and not SMALLEST <= images <= MOST_IMAGES:
+        raise UsageError(
+            f"cannot evaluate by {images:,} images", f"from {SMALLEST} to {MOST_IMAGES:,} can be generated"
+        )
+    for part in (held_out, training):
+        if (there := len(part.images)) < SMALLEST:
+            raise GancliError(f"'{part.name}' has {there} images in its {part.split} split; metrics take {SMALLEST}")
+    there = MOST_IMAGES if supply is None else supply
+    if there < max(SMALLEST, images or 0):
+        raise UsageError(
+            f"there are {there:,} images, and {max(SMALLEST, images or 0):,} are needed",
+            f"leave out --images, or give more than {SMALLEST - 1} images",
+        )
+    return images or min(IMAGES, len(held_out.images), there)
+
+
+def draws(options: Options, count: int, supply: int | None) -> tuple[list[range], int]:
+    """The seeds of each set of images, and into how many parts a single set is divided, for intervals.
+
+    A folder may hold too few images for several sets that share none. Then all that are evaluated are one set.
+    """
+    start, repeats = options.seed_start, options.repeats
+    if not 1 <= repeats <= MOST_SETS:
+        raise UsageError(f"--repeats {repeats} is out of range", f"from 1 to {MOST_SETS} sets of images can be made")
+    total = count * repeats
+    if repeats > 1 and supply is not None and total > supply:
+        if count - math.ceil(count / repeats) < SMALLEST:
+            raise UsageError(f"{count} images are too few for the intervals of --repeats {repeats}", "leave it out")
+        return [range(count)], repeats
+    if not 0 <= start <= MAX_SEED + 1 - total:
+        raise UsageError(f"{total:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
+    return [range(first, first + count) for first in range(start, start + total, count)], 0
+
+
+def protocol(
+    subject: Subject,
+    data: str,
+    reader: Reader,
+    held_out: Dataset,
+    training: Dataset,
+    drawn: Sequence[range],
+    parts: int = 0,
+) -> Protocol:
+    """Everything that the figures of these sets of seeds will depend on."""
+    count, supply, total = len(drawn[0]), subject.supply, sum(map(len, drawn))
+    real_shape = tuple(held_out.images.shape[1:])
+    return Protocol(
+        extractor=reader.extractor.name,
+        extractor_sha256=reader.digest,
+        data=data,
+        data_fingerprint=held_out.fingerprint,
+        split=held_out.split,
+        real_images=min(count, len(held_out.images)),
+        generated_images=count,
+        floor_images=min(count, len(training.images)),
+        seeds=f"{drawn[0][0]}-{drawn[-1][-1]}" if supply is None else f"none: {total:,} of {supply:,} images",
+        repeats=len(drawn),
+        parts=parts,
+        truncation=subject.model.latent.truncation if subject.model else None,
+        resize=_resize(subject.shape, real_shape, reader.extractor),
+        colour=_colour(subject.shape, real_shape, reader.extractor),
+        ema=subject.ema,
+    )
+
+
+def _resize(generated: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:
+    """Which side was resized from what; both go through the same filter."""
+    height, width = extractor.size
+    changes = [
+        f"{side} {shape[1]}x{shape[2]} to {height}x{width}"
+        for side, shape in (("generated", generated), ("real", real))
+        if shape[1:] != extractor.size
+    ]
+    return f"{', '.join(changes)}, {extractor.filter}" if changes else "none"
+
+
+def _colour(generated: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:
+    sides = [side for side, shape in (("generated", generated), ("real", real)) if shape[0] != extractor.channels]
+    how = "RGB to luma" if extractor.channels == 1 else "grey to RGB"
+    return f"{' and '.join(sides)} {how}" if sides else "none"
+
+
+def knows_classes(dataset: Dataset, names: Sequence[str]) -> bool:
+    """Whether a data set has labels for the classes that an extractor knows."""
+    return dataset.labels is not None and bool(names) and tuple(dataset.classes) == tuple(names)
+
+
+def applicable(
+    metrics: Sequence[Metric], named: bool, extractor: Extractor, held_out: Dataset, training: Dataset, count: int
+) -> tuple[Metric, ...]:
+    """The metrics that extractor and data allow.
+
+    Args:
+        metrics: those wanted.
+        named: whether they were asked for by name: then none is left out.
+        extractor: the extractor.
+        held_out: the images to compare with.
+        training: the images that were trained on.
+        count: how many images a side are compared.
+
+    Raises:
+        UsageError: one that was named and is not possible.
+    """
+    chosen = []
+    names = extractor.class_names
+    known = knows_classes(held_out, names) and knows_classes(training, names)
+    enough = known and int(drawn_labels(held_out, count).bincount(minlength=len(names)).min()) >= SMALLEST
+    for metric in metrics:
+        if metric.needs_classes and extractor.classless:
+            problem = f"{metric.name} needs classes, and {extractor.name} knows none", "fid needs no classes"
+        elif metric.within_classes and not known:
+            problem = (
+                f"{metric.name} needs images with the classes that the extractor knows, and '{held_out.name}' has none",
+                "fid needs no classes",
+            )
+        elif metric.within_classes and not enough:
+            problem = (
+                f"{metric.name} needs {SMALLEST} held-out images of each class, and there are fewer among {count:,}",
+                "leave out --images, or give more",
+            )
+        else:
+            chosen.append(metric)
+            continue
+        if named:
+            raise UsageError(*problem)
+    return tuple(chosen)
+
+
+def warnings(metrics: Sequence[Metric], protocol: Protocol, extractor: Extractor) -> tuple[str, ...]:
+    """What to be careful with."""
+    found, names = [], {metric.name for metric in metrics}
+    fewest = min(protocol.real_images, protocol.generated_images)
+    if fewest < SAMPLES_PER_FEATURE * extractor.features and "fid" in names:
+        found.append(
+            f"{fewest} images are few for {extractor.features} features: FID is biased upwards, so compare it only "
+            f"with the floor and with figures from as many images"
+        )
+    if fewest < KID_SUBSET_SIZE and "kid" in names:
+        found.append(
+            f"{fewest} images are fewer than KID's subsets of {KID_SUBSET_SIZE:,}: it scatters more, so compare it "
+            f"only with the floor and with figures from as many images"
+        )
+    if protocol.real_images != protocol.generated_images:
+        found.append(
+            f"{protocol.generated_images:,} generated images stand against {protocol.real_images:,} real ones: "
+            f"precision, recall, density and coverage are not comparable with figures from equal numbers"
+        )
+    return (*found, *extractor.cautions(protocol.data))

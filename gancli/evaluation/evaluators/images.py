@@ -1,0 +1,239 @@
+"""Sets of images are compared with held-out images by the features of an extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from gancli.data import Dataset, load
+from gancli.data.pixels import convert, parse_colour, parse_fit
+from gancli.data.selection import class_positions, only_class
+from gancli.data.types import Progress
+from gancli.device import float32_products
+from gancli.errors import UsageError
+from gancli.evaluation.evaluators import checks, reconstruction
+from gancli.evaluation.evaluators.checks import Options
+from gancli.evaluation.extractors import find, usual
+from gancli.evaluation.features import BATCH, Reader, readout
+from gancli.evaluation.reference import MOST_TRAINING, Reference, drawn_labels, positions
+from gancli.evaluation.report import Closest, Further, Report, Result
+from gancli.evaluation.subjects import Subject
+from gancli.latents import Inputs
+from gancli.metrics import PATH, choose, measure
+from gancli.metrics import usual as usual_metrics
+from gancli.metrics.base import Figure, Metric, Sets
+from gancli.metrics.classes import CATEGORY_ACCURACY, CLASS_ACCURACY, category_accuracy, class_accuracy
+from gancli.metrics.intervals import left_out, prediction
+from gancli.metrics.paths import path_length
+from gancli.model import Model, to_255
+
+SPLIT = "test"
+SHOWN = 24
+"""Generated images of which the nearest training image is reported."""
+
+
+def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
+    """Compare a model's images, or a folder's, with the held-out split of a data set.
+
+    Of what classes are predicted, and which images are closest to training images, the report tells of the first set.
+
+    Args:
+        subject: what makes the images.
+        data: the data set; None is the one that the model was trained on.
+        options: ``metrics`` may also name ``path`` (:mod:`gancli.metrics.paths`). ``images`` are as many as are held
+            out, at most 10,000, or as there are, unless given; on the real side stand as many, or all there are.
+            Figures of ``repeats`` sets are their means, with intervals; of a folder of too few images, those of a
+            single set, its intervals by leaving out so many parts in turn.
+
+    Raises:
+        UsageError: an unknown metric, extractor or data set, a number out of range, a metric that was named and is not
+            possible.
+        GancliError: missing weights, too few held-out images.
+    """
+    wanted, named = options.metrics or tuple(usual_metrics()), bool(options.metrics)
+    chosen = choose(wanted)
+    model = subject.model
+    with_path = PATH.name in wanted
+    if with_path and (model is None or model.takes != "latent"):
+        raise UsageError(
+            f"'{subject.name}' has no latents, and {PATH.name} is measured between latents", "leave it out of --metrics"
+        )
+    own, data = not data, data or checks.own_data(subject)
+    extractor = find(options.extractor) if options.extractor else usual(data)
+    if with_path and extractor.rounds:
+        raise UsageError(f"{PATH.name} cannot be measured by {extractor.name}, which rounds images", "leave it out")
+    reader = Reader.load(extractor, subject.device, options.progress)
+    held_out, training = (
+        load(data, split=split, data_dir=options.data_dir, progress=options.progress) for split in (SPLIT, "train")
+    )
+    whole, alone = training, subject.recipe("data").get("only_class") if own else None
+    if isinstance(alone, str):
+        held_out, training = only_class(held_out, alone), only_class(training, alone)
+    if own:
+        checks.check_own(subject, data, training)
+    count = checks.count(options.images, held_out, training, subject.supply)
+    drawn, parts = checks.draws(options, count, subject.supply)
+    protocol = checks.protocol(subject, data, reader, held_out, training, drawn, parts)
+    chosen = checks.applicable(chosen, named, extractor, held_out, training, protocol.real_images)
+
+    names = extractor.class_names
+    # Whether the model is conditioned on classes, by any one seed.
+    conditional = subject.conditioning(drawn[0][:1], names)[0] is not None
+    reference = Reference(protocol, held_out, training, reader, conditional)
+    work = _Comparison(subject, chosen, reader, reference, names, model if with_path else None)
+    measured = [work.measure(seeds) for seeds in drawn]
+    sets, results = measured[0]
+    if parts:
+        results = work.with_intervals(sets, results, parts)
+    elif len(drawn) > 1:
+        results = [_mean(same) for same in zip(*(each for _, each in measured), strict=True)]
+    warnings = checks.warnings(chosen, protocol, extractor)
+    if alone:
+        warnings += (
+            f"the model knows one class, '{alone}', and is compared with the images of that class in '{data}'",
+        )
+    done = {metric.name for metric in chosen}
+    return Report(
+        model=subject.name,
+        protocol=protocol,
+        results=tuple(results),
+        warnings=warnings + subject.warnings,
+        class_names=names,
+        generated=readout(sets.generated, len(names)),
+        real=readout(sets.real, len(names)),
+        further=_further(model, held_out, reader.progress) if model is not None and model.has_encoder else (),
+        closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in done else (),
+        class_fids=sets.class_fids if "class-fid" in done else (),
+        identity=subject.identity,
+    )
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What every set of a subject's images is compared with, and by which figures.
+
+    Attributes:
+        subject: what makes the images.
+        metrics: the metrics.
+        reader: the extractor.
+        reference: the real side.
+        names: the classes that the extractor knows.
+        paths_of: the model whose path length is measured too.
+    """
+
+    subject: Subject
+    metrics: Sequence[Metric]
+    reader: Reader
+    reference: Reference
+    names: Sequence[str]
+    paths_of: Model | None
+
+    def measure(self, seeds: range) -> tuple[Sets, list[Result]]:
+        """The images of these seeds, and their figures."""
+        reference, progress = self.reference, self.reader.progress
+        held_out = reference.held_out
+        floors, baselines = reference.figures(self.metrics)
+        images = self.subject.images(seeds, BATCH)
+        generated = self.reader.read("generated images", images, len(seeds), shared=True)
+        progress("metrics", 0, 1)
+        known = checks.knows_classes(held_out, self.names)
+        labels = drawn_labels(held_out, len(reference.features.values)) if known else None
+        classes, categories = self.subject.conditioning(seeds, self.names)
+        sets = reference.sets(generated, None if classes is None or labels is None else (labels, classes))
+        values = measure(self.metrics, sets)
+        progress("metrics", 1, 1)
+        results = [Result(each, values[each.name], floors[each.name], baselines[each.name]) for each in self.metrics]
+        if self.paths_of is not None:
+            results.append(Result(PATH, _path_length(self.paths_of, seeds, self.reader, reference.features.values)))
+        right = None if labels is None else class_accuracy(labels, reference.features.classes)
+        if classes is not None:
+            results.append(Result(CLASS_ACCURACY, class_accuracy(classes, generated.classes), right))
+        if categories is not None:
+            results.append(Result(CATEGORY_ACCURACY, category_accuracy(categories, generated.classes), right))
+        return sets, results
+
+    def with_intervals(self, sets: Sets, results: Iterable[Result], parts: int) -> list[Result]:
+        """The figures of a single set with intervals, by leaving out its parts in turn."""
+        found = []
+        for part in range(parts):
+            self.reader.progress("intervals", part, parts)
+            found.append(measure(self.metrics, sets.without(part, parts)))
+        self.reader.progress("intervals", parts, parts)
+        return [
+            replace(each, interval=_within(each.figure, left_out(each.value, [one[each.metric] for one in found])))
+            if each.metric in found[0]
+            else each
+            for each in results
+        ]
+
+
+def _mean(same: Sequence[Result]) -> Result:
+    """One figure of several sets."""
+    values = [result.value for result in same]
+    return replace(same[0], value=fmean(values), interval=_within(same[0].figure, prediction(values)))
+
+
+def _within(figure: Figure, interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval cut to the possible values."""
+    least, most = figure.limits
+    return max(interval[0], least), min(interval[1], most)
+
+
+def _path_length(model: Model, seeds: Sequence[int], reader: Reader, real: Tensor) -> float:
+    """Path length of a model's paths between these seeds."""
+
+    def generate(inputs: Inputs) -> Tensor:
+        # TF32's three digits would drown a step.
+        with float32_products(tf32=False):
+            images = model.generator(**{name: value.to(model.device) for name, value in inputs.items()})
+        return to_255(images, model.generator.range).clamp_(0, 255)
+
+    def features(batches: Iterable[Tensor], total: int) -> Tensor:
+        return reader.read("paths", batches, total).values
+
+    return path_length(generate, model.latent, seeds, features, real)
+
+
+def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
+    distances, indices, held_out = sets.to_training
+    median = float(held_out.sqrt().median().clamp_min(1e-12))
+    where = positions(len(training.images), MOST_TRAINING)
+    if isinstance(alone, str):
+        where = class_positions(whole, alone)[where]
+    first = distances.argsort(stable=True)[:SHOWN].tolist()
+    return tuple(Closest(seeds[i], int(where[indices[i]]), float(distances[i].sqrt()) / median) for i in first)
+
+
+def neighbours(subject: Subject, report: Report, *, data_dir: Path | None = None) -> Tensor:
+    """The generated images of ``report.closest``, each followed by its training image: uint8 (2 * N, C, H, W).
+
+    Args:
+        subject: the one that was evaluated.
+        report: what :func:`evaluate` found.
+        data_dir: where data sets lie.
+
+    Raises:
+        UsageError: memorisation was not measured.
+    """
+    if not report.closest:
+        raise UsageError("the nearest training images were not searched", "add memorisation to --metrics")
+    training = load(report.protocol.data, split="train", data_dir=data_dir)
+    near = training.images[[pair.training for pair in report.closest]]
+    made = torch.cat(list(subject.images([pair.seed for pair in report.closest], BATCH))).cpu()
+    _, channels, height, width = near.shape
+    made = convert(made, (height, width), channels, parse_fit("stretch"), parse_colour("white"))
+    return torch.stack([made, near], 1).flatten(0, 1)
+
+
+def _further(model: Model, held_out: Dataset, progress: Progress) -> tuple[Further, ...]:
+    """How well a model with an encoder reconstructs the held-out images."""
+    how, (channels, height, width) = model.recipe.data, model.shape
+    fit, background = parse_fit(how.fit), parse_colour(how.background)
+    images = convert(held_out.images[: checks.IMAGES], (height, width), channels, fit, background)
+    found: Mapping[str, float] = reconstruction.figures(model, images, progress)
+    return tuple(Further(name, reconstruction.TITLES[name], value) for name, value in found.items())

@@ -1,0 +1,69 @@
+"""Metrics of means and covariances: FID, FID within classes, diversity."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def fid(real: Tensor, generated: Tensor) -> float:
+    """Fréchet distance between the Gaussians fitted to both sets of features.
+
+    |m - m_g|^2 + tr(C + C_g - 2 (C C_g)^(1/2)), with means m and covariances C: Heusel et al. 2017, "GANs trained by a
+    two time-scale update rule converge to a local Nash equilibrium", equation 6. Biased upwards when images are few.
+    """
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+
+    # In float32 the means alone would be off in the fourth digit.
+    statistics = [fid_features_to_statistics(features.double()) for features in (generated, real)]
+    return fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
+
+
+def class_fids(
+    real: Tensor, generated: Tensor, real_classes: Tensor, generated_classes: Tensor, count: int
+) -> tuple[float | None, ...]:
+    """FID of the generated images of each class against the real images of that class.
+
+    The "intra FID" of Miyato & Koyama 2018, "cGANs with projection discriminator", section 5. Where fewer than two
+    images of a class were generated, all generated images are taken
+    instead, so that leaving a class out does not improve the figure.
+
+    Args:
+        real: features (N, D).
+        generated: features (M, D).
+        real_classes: int64 (N,).
+        generated_classes: int64 (M,).
+        count: how many classes there are.
+
+    Returns:
+        One figure a class, None for a class with fewer than two real images.
+    """
+    found: list[float | None] = []
+    for number in range(count):
+        real_part, part = real[real_classes == number], generated[generated_classes == number]
+        found.append(frechet(real_part, part if len(part) > 1 else generated) if len(real_part) > 1 else None)
+    return tuple(found)
+
+
+def frechet(real: Tensor, generated: Tensor) -> float:
+    """The same distance as :func:`fid`, a hundred times as fast, for many of them.
+
+    tr((C C_g)^(1/2)) is the sum of the singular values of R^T S, where C = R R^T and C_g = S S^T: the eigenvalues of
+    C C_g are the squares of these. No square root of a matrix is taken that is not symmetric.
+    """
+    sides = real.double(), generated.double()
+    roots, traces = [], 0.0
+    for values in sides:
+        covariance = values.T.cov()
+        eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+        # Rounding leaves eigenvalues just below 0, where images are fewer than features.
+        roots.append(eigenvectors * eigenvalues.clamp_min(0).sqrt())
+        traces += float(covariance.trace())
+    means = (sides[0].mean(0) - sides[1].mean(0)).square().sum()
+    return float(means + traces - 2 * torch.linalg.svdvals(roots[0].T @ roots[1]).sum())
+
+
+def diversity(real: Tensor, generated: Tensor) -> float:
+    """Mean squared distance of two generated features as a share of that of two real ones: 0 for one image repeated."""
+    variances = [values.double().var(0).sum() for values in (real, generated)]
+    return float(variances[1] / variances[0])
