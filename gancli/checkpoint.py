@@ -75,7 +75,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
 def _metadata(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """(JSON document under our key, entry by tensor name), read without torch and without the tensors.
 
-    Whatever a header says is held against the file before anything is taken from it.
+    A header's claims are checked against the file before anything is read by them.
     """
     try:
         refuse_special(path)
@@ -117,7 +117,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"its header says {name}, which is no number")
+    raise ValueError(f"its header has {name}, which is no number")
 
 
 def _check_tensors(table: Mapping[str, Any], body: int) -> None:
@@ -147,7 +147,7 @@ def _check_tensors(table: Mapping[str, Any], body: int) -> None:
 def _range(name: str, entry: Any, body: int) -> tuple[int, int]:
     """Where the bytes of a tensor begin and end."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"its tensor {name[:64]!r} lacks a type, a shape or a place, or has more")
+        raise ValueError(f"its tensor {name[:64]!r} lacks a type, a shape or offsets, or has more")
     kind, shape, places = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in SIZES:
         raise ValueError(f"its tensor {name[:64]!r} has an unknown type {str(kind)[:16]!r}")
@@ -161,7 +161,7 @@ def _range(name: str, entry: Any, body: int) -> tuple[int, int]:
         if size > body:
             break  # a product of huge sides would itself be huge
     if size != places[1] - places[0]:
-        raise ValueError(f"its tensor {name[:64]!r} does not fill its place")
+        raise ValueError(f"its tensor {name[:64]!r} does not fill its bytes")
     return places[0], places[1]
 
 

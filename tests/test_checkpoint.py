@@ -82,24 +82,24 @@ NOT_WHOLE = {
     "a gap between tensors": "its tensor 'b' begins at byte 8, and the one before ends at 4",
     "bytes of no tensor": "its tensors take 4 bytes, and 8 follow the header",
     "a name twice": "its header has a name twice",
-    "an entry that is a list": "its tensor 'a' lacks a type, a shape or a place, or has more",
-    "an entry that says more": "its tensor 'a' lacks a type, a shape or a place, or has more",
+    "an entry that is a list": "its tensor 'a' lacks a type, a shape or offsets, or has more",
+    "an entry that says more": "its tensor 'a' lacks a type, a shape or offsets, or has more",
     "offsets that are text": "its tensor 'a' lies outside of the file",
     "an offset that is true": "its tensor 'a' lies outside of the file",
     "an unknown type": "its tensor 'a' has an unknown type 'PICKLE'",
     "a type that is a list": "its tensor 'a' has an unknown type",
     "a negative side": "its tensor 'a' has a shape that none can have",
     "two negative sides": "its tensor 'a' has a shape that none can have",
-    "a side that is NaN": "its header says NaN, which is no number",
+    "a side that is NaN": "its header has NaN, which is no number",
     "a side of 1.0": "its tensor 'a' has a shape that none can have",
-    "a side of 2^64": "its tensor 'a' does not fill its place",
-    "sides whose product wraps to the right one": "its tensor 'a' does not fill its place",
-    "a shape unlike its bytes": "its tensor 'a' does not fill its place",
+    "a side of 2^64": "its tensor 'a' does not fill its bytes",
+    "sides whose product wraps to the right one": "its tensor 'a' does not fill its bytes",
+    "a shape unlike its bytes": "its tensor 'a' does not fill its bytes",
     "ten thousand sides": "its tensor 'a' has a shape that none can have",
     "ten million tensors": "its header holds more than 1,000,000 lists and tables",
     "more tensors than anybody has": "it holds 20,001 tensors, and at most 20,000 are read",
     "megabytes of metadata": "its header claims 9,437,216 bytes",
-    "a document that says NaN": "its header says NaN, which is no number",
+    "a document that says NaN": "its header has NaN, which is no number",
     "a document that is a list": "its header is not a table",
 }
 """What is said of a header that lies, by its name in the benchmark."""
@@ -139,7 +139,7 @@ def test_the_largest_lies_take_no_memory_beyond_their_files(tmp_path) -> None:
         file.truncate(path.stat().st_size + 4 * side)
     tracemalloc.start()
     try:
-        with pytest.raises(GancliError, match="its tensor 'a' does not fill its place"):
+        with pytest.raises(GancliError, match="its tensor 'a' does not fill its bytes"):
             checkpoint.read(path)
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:

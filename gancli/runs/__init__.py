@@ -1,1 +1,1 @@
-"""The run folder and everything that is kept there."""
+"""Runs: the training loop's surroundings, from plan to finished run folder."""

@@ -156,8 +156,8 @@ class RunFolder:
         """The error message for what ended a training from outside: what happened, what is left, how to resume."""
         if not self.path.is_dir():
             return GancliError(
-                f"{self.path} was removed or renamed while it was trained in",
-                "if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again",
+                f"{self.path} was removed or renamed during the training",
+                "if it has another name now, `gancli train --resume NAME` resumes it; otherwise start it again",
             )
         if isinstance(error, UsageError) and os.access(self.path, os.W_OK | os.X_OK):
             return error  # not about the folder, but for example about data that are no longer there
@@ -170,7 +170,7 @@ class RunFolder:
         with suppress(GancliError, OSError, KeyError, TypeError, ValueError):
             kept = int(checkpoint.read_header(self.path / catalogue.STATE_FILE)["rounds"])
             what += f"; {self.path} holds the state of round {kept:,}"
-        return GancliError(what, f"{remedy}, then go on with `gancli train --resume {shlex.quote(str(self.path))}`")
+        return GancliError(what, f"{remedy}, then resume with `gancli train --resume {shlex.quote(str(self.path))}`")
 
 
 def prune(snapshots: Path, done: int, keep: int) -> None:

@@ -335,8 +335,8 @@ RULES = {
         vanishing_gradient,
     ),
     "discriminator-wins": Rule(
-        "The discriminator classifies every image correctly. It learns nothing more, and its gradient tells the "
-        "generator little.",
+        "The discriminator classifies every image correctly. It learns nothing more, and its gradient has "
+        "little information for the generator.",
         "a smaller rate for D, dropout 0.3 to 0.6 in D, no pre-training, smoothing 0.1; "
         "check that data and fakes are normalised alike",
         discriminator_wins,

@@ -133,7 +133,7 @@ NO_DIVERSITY = 1e-3
 """Mean distance of real items below which they have no diversity to compare with."""
 
 NO_STRUCTURE = 0.2
-"""Correlation of neighbouring pixels of real images below which noise cannot be told from them."""
+"""Correlation of neighbouring pixels of real images below which noise cannot be distinguished from them."""
 
 
 def compare(samples: Tensor, real: Tensor, before: Tensor | None = None) -> dict[str, float]:

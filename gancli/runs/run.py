@@ -27,24 +27,19 @@ from gancli.runs.folder import METRICS_FILE, SAMPLES, RunFolder
 from gancli.runs.health import Diverged, Unhealthy
 from gancli.runs.periodic_evaluation import Evaluator, Settings, Stopped
 from gancli.runs.previews import FRAME, Preview, preview_rounds, save_pictures, shrunk
-from gancli.runs.state import NotFinite, RunFiles
+from gancli.runs.state import ROLLBACKS, NotFinite, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
-ROLLBACKS = 3
-"""Rollbacks before a run gives up: rates are then an eighth."""
-
 
 class Reporter(Protocol):
-    """Receives progress; every method returns at once."""
+    """Receives progress; its methods return at once."""
 
     def row(self, values: dict[str, float]) -> None:
         """About once a second: the row that goes to ``metrics.jsonl``."""
-        ...
 
     def pictures(self, images: Tensor) -> None:
         """Current samples, uint8 (N, C, H, W)."""
-        ...
 
 
 class Interrupted(Exception):
@@ -61,7 +56,7 @@ class Run:
         device: where.
         save_every: seconds between saves: at most this much work is lost when the process is killed.
         settings: how to evaluate the model during training; None: not at all.
-        keep: the number of last previews of which the models are kept; None: as before, at first 0.
+        keep: how many previews' models are kept, the last ones; None: as before, at first 0.
         world: the processes that train it together, all in this way: only the first writes files and evaluates.
 
     Attributes:
@@ -117,7 +112,7 @@ class Run:
             self.files.create(healthy=self.policy == "rollback")
         world.barrier()
         if not self.run_folder.locked:
-            notes.append("this file system cannot lock: see that nobody else trains here")
+            notes.append("this file system has no locks: do not train twice in this folder")
         self.note = "; ".join(filter(None, notes))
 
     @property
@@ -175,9 +170,8 @@ class Run:
                 if save:
                     self.files.save(wait=halt or self.finished)
                     saved = now
-            except NotFinite as error:
-                last = self._roll_back(self._diverged(error.message), reporter)
-            except Unhealthy as failure:
+            except (NotFinite, Unhealthy) as error:
+                failure = error if isinstance(error, Unhealthy) else self._diverged(error.message)
                 last = self._roll_back(failure, reporter)
             if halt and not self.finished:
                 raise Interrupted
@@ -197,12 +191,12 @@ class Run:
 
     def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         """Evaluate the model where it is due, and log the result."""
-        result, stopped = None, False
         try:
             result = self.evaluator.run_if_due(self.folder, self.trainer, self.dataset, self.finished, stop)
+            stopped = 0.0
         except Stopped:
-            stopped = True
-        if self.evaluated and self.world.maximum([float(stopped)])[0]:
+            result, stopped = None, 1.0
+        if self.evaluated and self.world.maximum([stopped])[0]:
             self.save()
             raise Interrupted
         if result is not None:
@@ -210,15 +204,13 @@ class Run:
             self._log(row, reporter)
             self.evaluator.restore([*self.evaluator.rows, row])
 
-    # Previews, metrics and health.
-
     def _preview(self, reporter: Reporter) -> dict[str, float]:
         """Write a sample grid; its statistics, which are the first process's in all of them."""
         if not self.world.first:
             return self.world.broadcast(None)
         images = self.preview.images()
-        path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
         picture = grid(shrunk(images, FRAME), columns=self.preview.columns)
+        path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
         self.files.writer.do(partial(save_picture, picture, path))
         reporter.pictures(images)
         return self.world.broadcast(self.preview.statistics())
@@ -226,7 +218,7 @@ class Run:
     def _row(self, reporter: Reporter, rate: float, statistics: dict[str, float] | None) -> None:
         """Log metrics; with a preview's statistics, check health too and act on a failure as the recipe says."""
         trainer = self.trainer
-        means = {**trainer.means(), **(statistics or {})}
+        means = trainer.means() | (statistics or {})
         self._speed = rate * trainer.feed.drawn / trainer.rounds
         if bad := next((name for name, value in means.items() if not math.isfinite(value)), None):
             raise self._diverged(f"{bad} is {means[bad]}", reporter)
@@ -239,8 +231,8 @@ class Run:
         active = {name: finding.text for name, finding in self.monitor.active.items()}
         self._log({**row, health.KEY: active}, reporter)
         if serious and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
-            where = f"round {trainer.rounds}; {self.folder} can go on from there"
-            further = f"`gancli train --resume {shlex.quote(str(self.folder))}` goes on all the same"
+            where = f"round {trainer.rounds}; {self.folder} can be resumed from there"
+            further = f"`gancli train --resume {shlex.quote(str(self.folder))}` resumes it all the same"
             raise Unhealthy(serious[0], f"{serious[0].title} in {where}: {serious[0].text}", further)
         if self.policy == "rollback":
             self.files.offer_healthy(self.monitor)  # at previews, whose rounds do not depend on when states are saved
@@ -287,11 +279,7 @@ class Run:
         return self.trainer.rounds
 
     def save(self) -> None:
-        """Write model and state, and wait until they are on the disk.
-
-        Raises:
-            Diverged: a weight is not finite; what was saved before stays.
-        """
+        """Write model and state, and wait for the disk; raises :class:`Diverged` where a weight is not finite."""
         try:
             self.files.save()
         except NotFinite as error:

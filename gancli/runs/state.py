@@ -31,6 +31,9 @@ from gancli.zoo import catalogue
 FORMAT = 2
 """Version of the layout of states; that of gancli 0.1 was 1."""
 
+ROLLBACKS = 3
+"""Rollbacks before a run gives up: rates are then an eighth."""
+
 HEALTHY_FILE, CANDIDATE_FILE = "healthy.safetensors", "healthy.next.safetensors"
 
 PROVEN = 3

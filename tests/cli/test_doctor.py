@@ -134,6 +134,6 @@ def test_the_watch_speaks_during_training_and_can_stop_it(run_cli) -> None:
     assert "; try: a smaller rate for D" in result.err
     assert "\nerror: discriminator wins in round " in result.err
     assert "hint: a smaller rate for D" in result.err
-    assert result.err.endswith("; `gancli train --resume r` goes on all the same\n")
+    assert result.err.endswith("; `gancli train --resume r` resumes it all the same\n")
     assert run_cli("doctor", "r").out.splitlines()[0].endswith(" of 200 rounds, stopped")
     assert "should be 'warn', 'stop' or 'rollback'" in run_cli("train", "digits", "--on-collapse", "x").err

@@ -394,8 +394,8 @@ def test_options_of_a_recipe(name):
 # The controller.
 
 
-def rounds(augment, *logits, images=100, mean=lambda values: values):
-    """Rounds of one discriminator's step each, and p after each of them."""
+def updates(augment, *logits, images=100, mean=lambda values: values):
+    """Updates of a discriminator, and p after each of them."""
     found = []
     for real in logits:
         augment.observe(torch.tensor(real).view(-1, 1))
@@ -410,29 +410,29 @@ SURE, UNSURE = [3.0, 0.1, 2.0, 1.0], [3.0, -0.1, 2.0, -1.0]
 
 def test_p_rises_while_the_discriminator_is_sure():
     augment = AdaptiveAugmentation(kimg=1, every=2)
-    # Every second round by 2 * 100 / 1000.
-    assert rounds(augment, *[SURE] * 4) == pytest.approx([0, 0.2, 0.2, 0.4])
-    assert rounds(augment, *[SURE] * 8)[-1] == 1
+    # Every second update by 2 * 100 / 1000.
+    assert updates(augment, *[SURE] * 4) == pytest.approx([0, 0.2, 0.2, 0.4])
+    assert updates(augment, *[SURE] * 8)[-1] == 1
 
 
 def test_p_falls_while_it_is_not():
     augment = AdaptiveAugmentation(kimg=1, every=2, probability=0.5)
-    assert rounds(augment, *[UNSURE] * 4) == pytest.approx([0.5, 0.3, 0.3, 0.1])
-    assert rounds(augment, *[UNSURE] * 2)[-1] == 0
+    assert updates(augment, *[UNSURE] * 4) == pytest.approx([0.5, 0.3, 0.3, 0.1])
+    assert updates(augment, *[UNSURE] * 2)[-1] == 0
 
 
 def test_signs_are_averaged_over_the_interval():
     # Mean sign 0.5, then the same against a target below it.
-    assert rounds(AdaptiveAugmentation(kimg=1, every=2, probability=0.5), SURE, UNSURE)[-1] == pytest.approx(0.3)
-    assert rounds(AdaptiveAugmentation(kimg=1, every=2, target=0.4), SURE, UNSURE)[-1] == pytest.approx(0.2)
+    assert updates(AdaptiveAugmentation(kimg=1, every=2, probability=0.5), SURE, UNSURE)[-1] == pytest.approx(0.3)
+    assert updates(AdaptiveAugmentation(kimg=1, every=2, target=0.4), SURE, UNSURE)[-1] == pytest.approx(0.2)
 
 
 def test_published_pace():
     augment = AdaptiveAugmentation()
-    assert rounds(augment, *[SURE] * 4, images=64) == pytest.approx([0, 0, 0, 64 * 4 / 500_000])
+    assert updates(augment, *[SURE] * 4, images=64) == pytest.approx([0, 0, 0, 64 * 4 / 500_000])
 
 
-def test_several_steps_and_parts_in_a_round():
+def test_parts_of_a_batch_and_patches():
     augment = AdaptiveAugmentation(kimg=1, every=1, probability=0.5)
     augment.observe(torch.ones(6, 1, 3, 3))
     augment.observe(-torch.ones(2, 1, 3, 3, dtype=torch.bfloat16))
@@ -443,7 +443,7 @@ def test_several_steps_and_parts_in_a_round():
 def test_processes_decide_together():
     others = torch.tensor([-4.0, 4.0])
     augment = AdaptiveAugmentation(kimg=1, every=1, probability=0.5)
-    assert rounds(augment, SURE, mean=lambda values: (values + others) / 2) == pytest.approx([0.4])
+    assert updates(augment, SURE, mean=lambda values: (values + others) / 2) == pytest.approx([0.4])
 
 
 def test_a_discriminator_that_rests_changes_nothing():
@@ -453,16 +453,16 @@ def test_a_discriminator_that_rests_changes_nothing():
 
 
 def test_a_fixed_probability():
-    assert rounds(AdaptiveAugmentation(target=None, probability=0.5, every=1), SURE, UNSURE) == [0.5, 0.5]
+    assert updates(AdaptiveAugmentation(target=None, probability=0.5, every=1), SURE, UNSURE) == [0.5, 0.5]
 
 
 def test_resumes_bit_exactly_within_an_interval():
     through = AdaptiveAugmentation(kimg=0.7, every=3, probability=0.1)
-    rounds(through, SURE, UNSURE, SURE, SURE)
+    updates(through, SURE, UNSURE, SURE, SURE)
     resumed = AdaptiveAugmentation(kimg=0.7, every=3)
     state = through.state_dict()
     assert set(state) == {"probability", "interval"}
     resumed.load_state_dict({name: value.clone() for name, value in state.items()})
-    assert rounds(through, UNSURE, SURE, SURE) == rounds(resumed, UNSURE, SURE, SURE)
+    assert updates(through, UNSURE, SURE, SURE) == updates(resumed, UNSURE, SURE, SURE)
     for name, value in through.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])

@@ -188,7 +188,7 @@ def test_stop_saves_and_says_why(tmp_path) -> None:
     assert stopped.value.hint.startswith("a smaller rate for D")
     there = checkpoint.read_header(tmp_path / "r" / "state.safetensors")["rounds"]
     assert there == run.trainer.rounds < 200
-    assert stopped.value.hint.endswith(f"; `gancli train --resume {tmp_path / 'r'}` goes on all the same")
+    assert stopped.value.hint.endswith(f"; `gancli train --resume {tmp_path / 'r'}` resumes it all the same")
     rows = read_metrics(tmp_path / "r" / "metrics.jsonl")
     assert (rows[-1]["round"], rows[-1][health.STOPPED]) == (there, "discriminator-wins")
     assert list(rows[-1]) == ["round", "images", "seconds", "images_per_second", health.STOPPED]

@@ -125,7 +125,7 @@ def test_a_full_disk_ends_a_training_with_one_error_and_the_last_state(
     assert stopped.code == 1
     assert stopped.err.endswith(
         f"error: no space left on device{file}; {folder} holds the state of round {kept}\n\n"
-        f"hint: make room on the disk, then go on with `gancli train --resume {folder}`\n"
+        f"hint: make room on the disk, then resume with `gancli train --resume {folder}`\n"
     )
     assert "Traceback" not in stopped.err
     checkpoint.read(folder / catalogue.STATE_FILE)
@@ -158,8 +158,8 @@ def test_a_removed_folder_is_told_and_not_made_anew(run_cli, home: Path, monkeyp
     result = run_cli(*WHOLE, "--out", "r", "--save-every", 0)
     assert result.code == 1
     assert result.err.endswith(
-        "error: r was removed or renamed while it was trained in\n\n"
-        "hint: if it has another name now, `gancli train --resume NAME` goes on; otherwise start it again\n"
+        "error: r was removed or renamed during the training\n\n"
+        "hint: if it has another name now, `gancli train --resume NAME` resumes it; otherwise start it again\n"
     )
     assert not (home / "r").exists()
 
@@ -227,7 +227,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     one = run(tmp_path / "r", tiny(3))
-    assert one.note == "this file system cannot lock: see that nobody else trains here"
+    assert one.note == "this file system has no locks: do not train twice in this folder"
     one.train(Silent())
 
 

@@ -30,15 +30,15 @@ class AdaptiveAugmentation(Augmentation):
     - ``cutout``: a rectangle of half of each side becomes zero, the middle of the range.
 
     ``blit`` and ``geometry`` are one resampling. With fewer than three channels ``color`` leaves out hue and
-    saturation; of four or more it changes the first three. Image-space filters and noise, which the paper finds
-    harmful, are not offered.
+    saturation; of four or more it changes the first three. Image-space filters and noise, which did not help in
+    the paper, are not offered.
 
     Args:
         limits: see :class:`Augmentation`.
         target: the controller aims at this mean sign of the logits of real images, which grows with overfitting; None
             leaves the probability as it is.
         kimg: thousands of real images in which p can rise from 0 to 1.
-        every: rounds between two of the controller's decisions.
+        every: updates of the discriminator between two of the controller's decisions.
         probability: p, at the beginning or for good.
         pipeline: the groups in use.
         color_factor: the transforms of ``color`` and their probability: this times p.
@@ -46,7 +46,7 @@ class AdaptiveAugmentation(Augmentation):
 
     probability: Tensor
     interval: Tensor
-    _round: Tensor
+    _update: Tensor
 
     def __init__(
         self,
@@ -67,33 +67,33 @@ class AdaptiveAugmentation(Augmentation):
         self.target, self.kimg, self.every = target, kimg, every
         self.pipeline, self.color_factor = frozenset(pipeline), color_factor
         self.register_buffer("probability", torch.tensor(float(probability)))
-        # Since the last decision, the same in all processes: sum of signs, logits, images, rounds.
+        # Since the last decision, the same in all processes: sum of signs, logits, images, updates.
         self.register_buffer("interval", torch.zeros(4))
-        # In this round, in this process: sum of signs, logits. Zero whenever a state is saved.
-        self.register_buffer("_round", torch.zeros(2), persistent=False)
+        # In this update, in this process: sum of signs, logits. Zero whenever a state is saved.
+        self.register_buffer("_update", torch.zeros(2), persistent=False)
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor) -> None:
         """Count the signs."""
         if self.target is not None:
             signs = real_logits.detach().float().sign()
-            self._round[0] += signs.sum()
-            self._round[1] += signs.numel()
+            self._update[0] += signs.sum()
+            self._update[1] += signs.numel()
 
     @torch.no_grad()
     def adjust(self, images: int, mean: Callable[[Tensor], Tensor]) -> None:
-        """In every so many rounds, p += sign(r_t - target) images / (1000 kimg), within [0, 1] (section 3).
+        """In every so many calls, p += sign(r_t - target) images / (1000 kimg), within [0, 1] (section 3).
 
         r_t is the mean sign of the logits of real images since the last decision, and ``images`` are those since then.
         """
         if self.target is None:
             return
-        self.interval[:2] += mean(self._round)
+        self.interval[:2] += mean(self._update)
         self.interval[2] += images
         self.interval[3] += 1
-        self._round.zero_()
-        signs, logits, shown, rounds = self.interval.clone().unbind()
-        due = rounds >= self.every
+        self._update.zero_()
+        signs, logits, shown, updates = self.interval.clone().unbind()
+        due = updates >= self.every
         change = (signs / logits.clamp(min=1) - self.target).sign() * shown / (1000 * self.kimg)
         self.probability.copy_(torch.where(due, (self.probability + change).clamp(0, 1), self.probability))
         self.interval.mul_(~due)

@@ -72,13 +72,13 @@ class Augmentation(nn.Module):
         raise NotImplementedError
 
     def observe(self, real_logits: Tensor) -> None:
-        """Take note of a discriminator step's logits of real images, of any shape."""
+        """Take note of logits of real images, of any shape; called for each part of a batch before its update."""
 
     def adjust(self, images: int, mean: Callable[[Tensor], Tensor]) -> None:
-        """Adapt to the logits of a round.
+        """Adapt to the logits since the last call; called after each update of the discriminator.
 
         Args:
-            images: real images that the discriminator was trained on in this round, in all processes.
+            images: real images that the discriminator was trained on since the last call, in all processes.
             mean: averages a tensor over all processes.
         """
 

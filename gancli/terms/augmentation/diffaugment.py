@@ -1,4 +1,4 @@
-"""DiffAugment (Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training", section 4)."""
+"""DiffAugment (Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training", section 3)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Affine(NamedTuple):
 def resample(images: Tensor, inverse: Affine) -> Tensor:
     """Transform each image by an affine map, the image being continued by reflection at its edges.
 
-    Karras et al. (2020b, appendix B.2) double the resolution with an orthogonal wavelet's low-pass filter, interpolate
+    Karras et al. (2020b, appendix B) double the resolution with an orthogonal wavelet's low-pass filter, interpolate
     linearly at twice the resolution, and halve it. Here the doubled image holds the original pixels and those halfway
     between, by the interpolating filter that is the autocorrelation of such a wavelet's filter, and is sampled once a
     pixel, at a quarter of the cost. Flips, quarter turns and whole shifts therefore copy pixels unchanged, which
