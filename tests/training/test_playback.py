@@ -11,7 +11,7 @@ from tiny import dataset, same, tiny, trainer
 from torch import Tensor
 
 from gancli.errors import UsageError
-from gancli.latents import _edges
+from gancli.latents.spec import _edges
 from gancli.objectives.base import Batch
 from gancli.recipe import Recipe
 from gancli.training import playback
