@@ -27,7 +27,7 @@ from torchvision.datasets import MNIST, ImageFolder
 
 from gancli import recipe
 from gancli.architectures._build import build
-from gancli.architectures.dcgan import Up
+from gancli.architectures._layers import Up
 from gancli.architectures.upsample import SameConvolution, UpsampledConvolution
 from gancli.data import DATASETS, Dataset, paths
 from gancli.data.requested import load_for

@@ -13,32 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, plugins
-from gancli.architectures._build import activations, build, spec_of
+from gancli.architectures import Generator, MappingGenerator, Translator, from_uint8, to_uint8
+from gancli.architectures._build import assemble, images_at_once, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
-from gancli.latents import LatentSpec, batches
+from gancli.latents import Inputs, LatentSpec, Space, batches, truncation
 from gancli.processes import distribute
 from gancli.recipe import Recipe, parse
-from gancli.recipe.migration import migrate
 from gancli.recipe.validation_errors import shown
 from gancli.zoo import catalogue
-
-
-def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Float images in [low, high] to uint8 on the CPU, rounded; what lies outside is cut off."""
-    return to_255(images, limits).round_().clamp_(0, 255).to(torch.uint8).cpu()
-
-
-def to_255(images: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Float images in [low, high] to float32 in [0, 255], neither rounded nor cut off."""
-    low, high = limits
-    return (images.float() - low) * (255 / (high - low))
-
-
-def from_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Images uint8 (N, C, H, W) to float32 in [low, high], where they are."""
-    low, high = limits
-    return (images.float() * ((high - low) / 255) + low).contiguous(memory_format=torch.channels_last)
 
 
 class Model:
@@ -49,12 +32,14 @@ class Model:
         path: the file it came from.
         header: the file's JSON document.
         recipe: what it was trained by.
-        latent: what it takes.
+        latent: the generator's latent.
         shape: (channels, height, width) of its images.
-        takes: what its generator is called with, "latent" or "source" (images).
-        networks: every network of the file by name, frozen and in evaluation mode.
+        networks: every network of the file by name, frozen and in evaluation mode; the first makes the images.
         at_once: images that there is memory for at a time.
+        truncation: see :meth:`truncate`; None for none.
     """
+
+    truncation: float | None = None
 
     def __init__(self, path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.path, self.name, self.header = path, name, dict(header)
@@ -67,23 +52,19 @@ class Model:
             self.shape, self.latent = spec.shape, spec.latent
             if LatentSpec.from_dict(_part(header, "latent", dict)) != spec.latent:
                 raise GancliError("its latent is not its recipe's")
-            self.takes = header.get("takes", "latent")
-            if self.takes not in ("latent", "source"):
-                raise GancliError(f"it takes {shown(self.takes)}, which is unknown")
             names = _part(header, "networks", list)
             if strange := [name for name in names or [None] if name not in list(self.recipe.networks)]:
-                raise GancliError(f"it publishes the network {shown(strange[0])}, which its recipe does not have")
-            self.at_once = _at_once(self.recipe, names[0], self.takes)
-            self.networks: dict[str, Any] = {
-                name: _assemble(self.recipe, name, tensors, makes_images=name == names[0]) for name in names
-            }
+                raise GancliError(f"it holds the network {shown(strange[0])}, which its recipe does not have")
+            self.at_once = images_at_once(self.recipe, names[0])
+            self.networks = {name: assemble(self.recipe, name, tensors) for name in names}
+            self.generator: Generator | Translator = self.networks[names[0]]  # ty: ignore[invalid-assignment]
         except GancliError as error:
             raise GancliError(f"{path} is not a whole model: {error.message}", error.hint) from None
 
     @property
-    def generator(self) -> Any:
-        """The network that makes images: the first of the file."""
-        return next(iter(self.networks.values()))
+    def takes(self) -> str:
+        """What its generator is called with: "latent", or "source" for a translator of images."""
+        return "source" if isinstance(self.generator, Translator) else "latent"
 
     @property
     def numbers(self) -> bool:
@@ -91,13 +72,27 @@ class Model:
         return self.generator.range is None
 
     @property
+    def range(self) -> tuple[float, float]:
+        """(lowest, highest) pixel value that its generator gives.
+
+        Raises:
+            UsageError: it makes numbers.
+        """
+        if self.generator.range is None:
+            raise UsageError(
+                f"{self.name} makes numbers, not pictures",
+                "name a model of images, such as dcgan/mnist; `gancli zoo list`",
+            )
+        return self.generator.range
+
+    @property
     def labelled(self) -> bool:
-        """Whether the classes that it is told are the labels of its data."""
+        """Whether the classes that it takes are the labels of its data."""
         return bool(self.header.get("labelled")) and self.latent.classes > 0
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that it is told, by name, or by number where it found them without labels; () for none."""
+        """The classes that it takes, by name, or by number where it found them without labels; () for none."""
         dataset = self.header.get("dataset")
         names = dataset.get("classes") if isinstance(dataset, Mapping) and self.labelled else None
         if isinstance(names, list) and len(names) == self.latent.classes:
@@ -111,7 +106,7 @@ class Model:
 
     @property
     def identity(self) -> str:
-        """SHA-256, in hex, over weights and recipe: what was measured of a model, or written about it, is no part."""
+        """SHA-256, in hex, over weights and the stored recipe; what else is in the header is no part of it."""
         tensors = {f"{name}.{key}": v for name, net in self.networks.items() for key, v in net.state_dict().items()}
         recipe = json.dumps(self.header["recipe"], sort_keys=True)
         return hashlib.sha256(f"{checkpoint.digest(tensors)} {recipe}".encode()).hexdigest()
@@ -127,24 +122,93 @@ class Model:
             network.to(device)
         return self
 
+    def latents(self) -> Generator:
+        """The generator, of a model that makes images from latents.
+
+        Raises:
+            UsageError: it makes images from images.
+        """
+        if isinstance(self.generator, Translator):
+            raise UsageError(
+                f"'{self.name}' makes images from images, not from seeds",
+                f"gancli translate {self.name} IMAGES --out DIR",
+            )
+        return self.generator
+
+    def truncate(self, value: float) -> None:
+        """Draw the images of seeds toward the typical, by the generator's strategy.
+
+        Args:
+            value: the largest value that a seed's z may have, or psi; see :mod:`gancli.latents.truncation`.
+
+        Raises:
+            UsageError: a value out of range, or a model without latents.
+        """
+        if isinstance(self.generator, Translator):
+            raise UsageError(f"'{self.name}' takes no latents that could be truncated", "leave out --truncation")
+        truncation.check(self.generator.truncation, value)
+        self.truncation = value
+        if self.generator.truncation == "z-cutoff":
+            self.latent = replace(self.latent, truncation=value)
+
+    def space(self, asked: Space | None = None) -> Space:
+        """The latent space to work in: the one asked for, or else the generator's best.
+
+        Raises:
+            UsageError: w of a generator without a mapping network.
+        """
+        best = self.latents().space
+        if asked == "w" and best != "w":
+            raise UsageError(f"'{self.name}' has no space w: its generator has no mapping network", "use --space z")
+        return asked or best
+
+    @torch.no_grad()
+    def points(self, inputs: Inputs, space: Space) -> Inputs:
+        """Inputs as points of a space, which :meth:`generate` takes in their place.
+
+        Returns:
+            For z the inputs. For w {"w": (N, …) on the CPU}, with the classes "y" where there are any.
+        """
+        if space == "z":
+            return inputs
+        w = torch.cat([self.map(part).cpu() for part in batches(inputs, self.at_once)])
+        return {"w": w} | ({"y": inputs["y"]} if "y" in inputs else {})
+
+    def centre(self, space: Space) -> Inputs:
+        """The mean of a space where it is not 0, on the CPU: {} for z, {"w": (width,)} for w."""
+        generator = self.latents()
+        return {"w": generator.w_mean.cpu()} if space == "w" and isinstance(generator, MappingGenerator) else {}
+
+    @property
+    def w_width(self) -> int:
+        """Features of a row of w; 0 without a mapping network."""
+        return self.generator.w_mean.numel() if isinstance(self.generator, MappingGenerator) else 0
+
+    def map(self, inputs: Inputs) -> Tensor:
+        """Generator inputs z, y and c to w on the model's device, truncated where psi was given."""
+        generator = self.latents()
+        w = generator.map(**{name: value.to(self.device) for name, value in inputs.items()})
+        if self.truncation is None or not isinstance(generator, MappingGenerator):
+            return w
+        return truncation.toward_mean(w, generator.w_mean, self.truncation, generator.truncated_layers)
+
+    def render(self, inputs: Inputs) -> Tensor:
+        """Generator inputs, or points of w, to its output (N, C, H, W) on its device; gradients flow to the inputs."""
+        return self.latents().synthesize(inputs["w"].to(self.device) if "w" in inputs else self.map(inputs))
+
     @torch.inference_mode()
-    def generate(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Generator inputs, as :class:`LatentSpec` makes them, to images: uint8 (N, C, H, W) on the CPU.
+    def generate(self, inputs: Inputs) -> Tensor:
+        """Generator inputs z, y and c, or points of w, to images: uint8 (N, C, H, W) on the CPU.
 
         A model of numbers gives them as they are: float32 (N, 1, 1, width).
 
         Raises:
             UsageError: the model makes images from images.
         """
-        if self.takes == "source" and "source" not in inputs:
-            raise UsageError(
-                f"'{self.name}' makes images from images, not from seeds",
-                f"gancli translate {self.name} IMAGES --out DIR",
-            )
-        if len(next(iter(inputs.values()))) > self.at_once:
-            return torch.cat([self.generate(part) for part in batches(dict(inputs), self.at_once)])
-        images = self.generator(**{name: value.to(self.device) for name, value in inputs.items()})
-        return images.float().cpu() if self.numbers else to_uint8(images, self.generator.range)
+        parts = [self.render(part) for part in batches(inputs, self.at_once)]
+        if self.numbers:
+            return torch.cat([part.float().cpu() for part in parts])
+        return torch.cat([to_uint8(part, self.range) for part in parts])
 
     def images(self, seeds: Sequence[int], batch: int = 256) -> Iterator[Tensor]:
         """The images of seeds, a batch at a time: uint8 (up to batch, C, H, W)."""
@@ -156,7 +220,6 @@ class Model:
         """Whether it also turns images into latents."""
         return "encoder" in self.networks
 
-    @torch.inference_mode()
     def encode(self, images: Tensor, batch: int = 256) -> Tensor:
         """The latents of images: float32 (N, dim) on the CPU; of a variational autoencoder the means of q(z | x).
 
@@ -171,13 +234,8 @@ class Model:
             raise UsageError(
                 f"{self.name} has no encoder", "gancli.editing.inversion.invert searches for latents instead"
             )
-        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
-            kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
-            raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
-        scaled = (
-            from_uint8(part.to(self.device), self.generator.range) for part in images.split(min(batch, self.at_once))
-        )
-        return torch.cat([self.networks["encoder"](part).float()[:, : self.latent.dim].cpu() for part in scaled])
+        encoded = self._over(images, batch, self.networks["encoder"])
+        return torch.cat([codes.float()[:, : self.latent.dim].cpu() for codes in encoded])
 
     def translate(self, sources: Tensor, *, network: str | None = None, batch: int = 256) -> Tensor:
         """What it makes of other images: uint8 (N, C, H, W) on the CPU.
@@ -194,16 +252,26 @@ class Model:
             raise UsageError(f"'{self.name}' makes images from seeds, not from images", "gancli sample draws from it")
         if network is not None and network not in self.networks:
             raise UsageError(f"'{self.name}' has no network '{network}'", f"it has {', '.join(self.networks)}")
-        if sources.dtype != torch.uint8 or tuple(sources.shape[1:]) != self.shape:
-            kind, shape = str(sources.dtype).removeprefix("torch."), tuple(sources.shape)
-            raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
-        chosen = self.networks[network] if network else self.generator
-        with torch.inference_mode():
-            scaled = (
-                from_uint8(part.to(self.device), chosen.range) for part in sources.split(min(batch, self.at_once))
-            )
-            made = [to_uint8(chosen(source=part), chosen.range) for part in scaled]
+        translator = self.networks[network] if network else self.generator
+        made = [to_uint8(images, self.range) for images in self._over(sources, batch, translator)]
         return torch.cat(made) if made else sources
+
+    def check_images(self, images: Tensor) -> None:
+        """Make sure that images are such as the model makes: uint8 (N, C, H, W).
+
+        Raises:
+            UsageError: another type or shape.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != self.shape:
+            kind, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
+            raise UsageError(f"the images are {kind} {shape}", f"{self.name} takes uint8 (N, {str(self.shape)[1:]}")
+
+    @torch.inference_mode()
+    def _over(self, images: Tensor, batch: int, network: nn.Module) -> list[Tensor]:
+        """The outputs of a network for images uint8 (N, C, H, W), a batch at a time."""
+        self.check_images(images)
+        parts = images.split(min(batch, self.at_once))
+        return [network(from_uint8(part.to(self.device), self.range)) for part in parts if len(part)]
 
     def sample(
         self,
@@ -246,7 +314,7 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
     Args:
         name: of the zoo (``dcgan/mnist``), a run folder, a ``.safetensors`` file; None for the newest run.
         device: ``auto`` is CUDA or Apple's GPU if there is one.
-        truncation: the largest value that a seed's latent may have; None for no limit.
+        truncation: see :meth:`Model.truncate`; None for none.
 
     Raises:
         GancliError: no such model, or a file that is not one.
@@ -258,67 +326,8 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
         plugins.trust(header.get("recipe"))
     model = Model(path, catalogue.label(path), header, tensors).to(where)
     if truncation is not None:
-        if model.takes == "source":
-            raise UsageError(f"'{model.name}' takes no latents that could be truncated", "leave out --truncation")
-        model.latent = replace(model.latent, truncation=truncation)
+        model.truncate(truncation)
     return model
-
-
-def discriminator_of(model: Model) -> Any:
-    """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
-
-    Raises:
-        GancliError: a file that is not whole, or that belongs to another model.
-    """
-    path = catalogue.discriminator_path(model.path)
-    if not path.is_file():
-        return None
-    tensors, header = checkpoint.read(path)
-    if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
-        raise GancliError(f"{path} is not a discriminator of this version of gancli", "delete it to do without")
-    if migrate(_part(header, "recipe", dict)) != migrate(model.header["recipe"]):
-        raise GancliError(f"{path} was not trained with {model.path.name}", "delete it to do without")
-    try:
-        return _assemble(model.recipe, "discriminator", tensors).to(model.device)
-    except GancliError as error:
-        raise GancliError(f"{path} is not a whole discriminator: {error.message}", "delete it to do without") from None
-
-
-MODEST = 2**26
-"""Bytes of a layer that an image may take without anybody asking how many they are."""
-
-
-def _at_once(recipe: Recipe, name: str, takes: str) -> int:
-    """How many images there is memory for at a time, found before any is taken.
-
-    A file of a few kilobytes may ask for convolutions of 4096x4096 pixels with thousands of channels.
-
-    Raises:
-        GancliError: not even one.
-    """
-    spec = spec_of(recipe)
-    network = build(recipe, name, blank=True).eval()
-    widest = max((max(value.shape[:2]) for value in network.parameters() if value.dim() == 4), default=1)
-    # At twice the size, as a layer may double an image before the next one cuts it.
-    if 4 * widest * 4 * spec.shape[1] * spec.shape[2] <= MODEST:
-        return ALL
-    from gancli.data.memory import total_memory
-
-    with torch.device("meta"):
-        inputs = {"source": torch.empty(1, *spec.shape)} if takes == "source" else spec.latent.hollow()
-        try:
-            each = activations(network, inputs)
-        except RuntimeError:  # it looks at values, of which there are none there
-            each = 4 * widest * spec.shape[1] * spec.shape[2]
-    if (most := total_memory() // 4) < each:
-        raise GancliError(
-            f"one image of it takes {each / 2**30:,.1f} GiB of memory, and {most / 2**30:,.1f} are to spare"
-        )
-    return max(1, min(ALL, most // max(1, each)))
-
-
-ALL = 2**20
-"""Images at a time where none is large: no limit at all."""
 
 
 def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:
@@ -326,23 +335,3 @@ def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise GancliError(f"its header has no {key}")
     return value
-
-
-def _assemble(recipe: Recipe, name: str, tensors: Mapping[str, Tensor], *, makes_images: bool = False) -> nn.Module:
-    """The named network with the weights of the file, which must fit exactly; half precision becomes single."""
-    network = build(recipe, name, blank=True)
-    if makes_images and not hasattr(network, "range"):
-        raise GancliError(f"its network '{name}' makes no images")
-    own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
-    wanted = network.state_dict()
-    faults = sorted(set(wanted) ^ set(own))
-    faults += sorted(key for key in set(wanted) & set(own) if not _fits(own[key], wanted[key]))
-    if faults:
-        raise GancliError(f"its tensor '{name}.{faults[0]}' does not fit its recipe")
-    network.load_state_dict({key: own[key].to(value.dtype) for key, value in wanted.items()}, assign=True)
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def _fits(value: Tensor, wanted: Tensor) -> bool:
-    alike = value.shape == wanted.shape and value.is_floating_point() == wanted.is_floating_point()
-    return alike and not value.is_complex() and bool(torch.isfinite(value).all())

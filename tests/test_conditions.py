@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gancli.errors import UsageError
-from gancli.latents import LatentSpec, Seeds
+from gancli.latents import LatentSpec
 from gancli.latents.conditions import Code, Request, check_codes, folder_name, folder_names, parse_classes, parse_codes
 
 FASHION = ("T-shirt/top", "trouser", "bag")
@@ -98,7 +98,7 @@ def made(request: Request, batch: int = 256) -> dict[str, torch.Tensor]:
 
 
 def test_every_class_gets_all_the_seeds() -> None:
-    request = Request(Seeds([range(5, 8)]), (2, 0))
+    request = Request(range(5, 8), (2, 0))
     own = SPEC.from_seeds(range(5, 8))
     for batch in (256, 2):
         inputs = made(request, batch)
@@ -109,13 +109,13 @@ def test_every_class_gets_all_the_seeds() -> None:
 
 
 def test_without_classes_every_seed_is_itself() -> None:
-    request = Request(Seeds([range(9)]))
+    request = Request(range(9))
     assert all(torch.equal(value, SPEC.from_seeds(range(9))[name]) for name, value in made(request, 4).items())
     assert (len(request), request.columns) == (9, None)
 
 
 def test_a_sweep_moves_one_code_and_nothing_else() -> None:
-    request = Request(Seeds([range(2)]), None, (Code(0, 0.25),), (1, (-2.0, 0.0, 2.0)))
+    request = Request(range(2), None, (Code(0, 0.25),), (1, (-2.0, 0.0, 2.0)))
     own, inputs = SPEC.from_seeds(range(2)), made(request)
     assert torch.equal(inputs["z"], own["z"].repeat_interleave(3, 0))
     assert torch.equal(inputs["y"], own["y"].repeat_interleave(3))

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import gancli
+from gancli.architectures import Discriminator, Spec
 from gancli.data import load
-from gancli.editing.inpainting import ELSEWHERE, _judged, blend, importance, inpaint
+from gancli.editing.inpainting import ELSEWHERE, _logits, blend, importance, inpaint
 from gancli.errors import UsageError
+from gancli.latents import LatentSpec
 from gancli.metrics.images import psnr
 
 
@@ -31,15 +33,18 @@ def test_holes_in_digits_are_filled_better_than_by_a_mean() -> None:
     means = images.float().where(known, torch.nan).flatten(1).nanmean(1).byte()
     plain = images.where(known, means[:, None, None, None])
     assert psnr(images, filled).mean() > psnr(images, plain).mean() + 2
-    # What stands in the hole is not looked at.
+    # The pixels in the hole do not matter.
     again, _ = inpaint(model, images.masked_fill(missing[:, None], 77), missing, steps=60)
     assert torch.equal(again, filled)
 
 
-class Bright(nn.Module):
+SPEC = Spec((1, 2, 2), LatentSpec(1, classes=4))
+
+
+class Bright(Discriminator):
     """Holds bright images for real."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
         return 50 * images.flatten(1).mean(1, keepdim=True)
 
 
@@ -49,22 +54,23 @@ def test_the_discriminator_has_its_say() -> None:
     model = gancli.load("quick/digits", device="cpu")
     shades = []
     for prior in (0.0, 10.0):
-        _, inputs = inpaint(model, images, missing, discriminator=Bright(), prior=prior, steps=30)
+        _, inputs = inpaint(model, images, missing, discriminator=Bright(SPEC), prior=prior, steps=30)
         shades.append(model.generate(inputs).float().mean())
     assert shades[1] > shades[0] + 20
 
 
-class Told(nn.Module):
-    """Is told the class, and says more than one thing."""
+class Conditional(Discriminator):
+    """Takes the class, and has another head."""
 
     conditional = True
 
-    def forward(self, images: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        assert y is not None
         return y[:, None] + images.flatten(1).sum(1, keepdim=True), images
 
 
-def test_a_discriminator_that_knows_classes_is_told_them() -> None:
-    said = _judged(Told(), torch.ones(4, 1, 2, 2), {"y": torch.tensor([[0, 1], [2, 3]])})
+def test_a_conditional_discriminator_gets_the_classes() -> None:
+    said = _logits(Conditional(SPEC), torch.ones(4, 1, 2, 2), {"y": torch.tensor([[0, 1], [2, 3]])})
     assert said.tolist() == [4, 5, 6, 7]
 
 

@@ -1,16 +1,18 @@
 """Search for latents: what a model made is found again, within the latent's distribution, each image on its own."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from toys import Copy, model_of
 
 import gancli
+from gancli.architectures import Generator, Spec, mlp
 from gancli.editing.inversion import invert
 from gancli.errors import GancliError, UsageError
 from gancli.latents import LatentSpec
+from gancli.model import Model
 
 
 def error(model, images: Tensor, inputs) -> Tensor:
@@ -41,22 +43,20 @@ def test_each_image_is_searched_for_on_its_own() -> None:
     assert torch.allclose(together, torch.cat(alone), atol=1e-3)
 
 
-class Told(nn.Module):
+class Told(Generator):
     """Paints its class into the first pixel, its code into the second, tanh(z) into the rest."""
 
-    range = (0.0, 1.0)
+    def __init__(self) -> None:
+        super().__init__(Spec((1, 2, 2), LatentSpec(2, classes=5, codes=1)), "sigmoid")
+        self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, z: Tensor, y: Tensor, c: Tensor) -> Tensor:
-        code = (c + 1) / 2
-        return torch.cat([y[:, None] / 4, code, (z.tanh() + 1) / 2], 1).view(-1, 1, 2, 2)
+    def synthesize(self, w: Tensor) -> Tensor:
+        z, y, c = w.split((2, 5, 1), 1)
+        return torch.cat([y @ torch.arange(5.0)[:, None] / 4, (c + 1) / 2, (z.tanh() + 1) / 2], 1).view(-1, 1, 2, 2)
 
 
-def told(**values) -> Any:
-    model = SimpleNamespace(
-        name="told/toy", takes="latent", numbers=False, shape=(1, 2, 2), device=torch.device("cpu"),
-        latent=LatentSpec(2, classes=5, codes=1), generator=Told(),
-    )  # fmt: skip
-    return SimpleNamespace(**{**vars(model), **values})
+def told() -> Model:
+    return model_of(Told(), name="told/toy")
 
 
 def test_classes_are_chosen_and_codes_are_searched_for() -> None:
@@ -82,17 +82,18 @@ def test_no_image_is_no_latent() -> None:
 def test_images_of_another_kind(model, images: Tensor, message: str) -> None:
     with pytest.raises(GancliError) as raised:
         invert(model, images)
-    assert (raised.value.message, raised.value.hint) == (message, "told/toy makes uint8 (N, 1, 2, 2)")
+    assert (raised.value.message, raised.value.hint) == (message, "told/toy takes uint8 (N, 1, 2, 2)")
+
+
+NUMBERS = mlp.Generator(Spec((1, 1, 4), LatentSpec(2)), hidden=[2], output="linear")
+COPY = Copy(Spec((1, 2, 2), LatentSpec(1)))
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"takes": "source"}, "told/toy turns images into images: it has no latent to search or walk through"),
-        ({"numbers": True}, "told/toy makes numbers, not pictures"),
-    ],
+    ("generator", "message"),
+    [(COPY, "'toy/toy' makes images from images, not from seeds"), (NUMBERS, "toy/toy makes numbers, not pictures")],
 )
-def test_models_without_latents_or_pictures(values, message: str) -> None:
+def test_models_without_latents_or_pictures(generator: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        invert(told(**values), torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
+        invert(model_of(generator), torch.zeros(1, *generator.shape, dtype=torch.uint8))
     assert raised.value.message == message

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from toys import model_of
 
 import gancli
+from gancli.architectures import Spec
+from gancli.architectures.mlp import Generator
 from gancli.editing.arithmetic import AMONG, Operand, _shown, mix, parse
 from gancli.errors import UsageError
-from gancli.latents import LatentSpec, Seeds
+from gancli.latents import LatentSpec
 
 
-def seeds(first: int, last: int) -> Seeds:
-    return Seeds([range(first, last + 1)])
+def seeds(first: int, last: int) -> range:
+    return range(first, last + 1)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,13 @@ def test_the_mean_of_a_label_shows_the_label_and_the_difference_of_two_turns_one
 
 def conditional() -> Any:
     header = {"dataset": {"classes": ["cat", "dog", "cow"]}}
-    return SimpleNamespace(name="told/toy", header=header, data_name="toys", latent=LatentSpec(6, classes=3, codes=2))
+    spec = Spec((1, 2, 2), LatentSpec(6, classes=3, codes=2))
+    return model_of(
+        Generator(spec, hidden=[2]),
+        name="told/toy",
+        header=header,
+        recipe=SimpleNamespace(data=SimpleNamespace(name="toys")),
+    )
 
 
 def test_the_class_of_a_conditional_model_is_that_of_most_factors() -> None:
@@ -136,5 +145,5 @@ def test_labels_need_classes_and_somebody_who_reads_them() -> None:
         mix(model, parse("mean(label=cat)"))
     model = conditional()
     model.latent = LatentSpec(6)
-    with pytest.raises(UsageError, match=r"told/toy: no extractor knows 'toys', so that no label can be told"):
+    with pytest.raises(UsageError, match=r"told/toy: no extractor knows 'toys', so that no label can be found"):
         mix(model, parse("mean(label=cat)"))

@@ -12,9 +12,9 @@ import torch
 
 import gancli
 from gancli import checkpoint, recipe
-from gancli.architectures._build import build
+from gancli.architectures import to_uint8
+from gancli.architectures._build import ALL, build
 from gancli.errors import GancliError, UsageError
-from gancli.model import ALL, to_uint8
 from gancli.zoo import catalogue
 
 ENTRIES = [entry for entry in catalogue.entries() if entry.path]
@@ -134,10 +134,10 @@ FORGED = {
         lambda t, h: h.update(networks=["discriminator"]),
         "its network 'discriminator' makes no images",
     ),
-    "unknown network": (lambda t, h: h.update(networks=["critic"]), "it publishes the network 'critic'"),
-    "no network": (lambda t, h: h.update(networks=[]), "it publishes the network None"),
+    "unknown network": (lambda t, h: h.update(networks=["critic"]), "it holds the network 'critic'"),
+    "no network": (lambda t, h: h.update(networks=[]), "it holds the network None"),
     "terabytes": (lambda t, h: generator(h).update(dense=8192, width=8192, most=8192), "does not fit its recipe"),
-    "a network that is a list": (lambda t, h: h.update(networks=[["x"]]), "it publishes the network ['x']"),
+    "a network that is a list": (lambda t, h: h.update(networks=[["x"]]), "it holds the network ['x']"),
     "a classes' list that is none": (lambda t, h: h["latent"].update(classes=[1]), "latent classes [1] is not a whole"),
     "millions of pixels": (lambda t, h: h["recipe"]["data"].update(size=[4096, 4096]), "is not a whole model"),
     "more parameters than bytes": (
@@ -196,12 +196,12 @@ def test_large_images_are_made_a_few_at_a_time(monkeypatch) -> None:
     from gancli.data import memory
 
     whole = gancli.load("dcgan/digits", device="cpu")
-    monkeypatch.setattr("gancli.model.MODEST", 0)
+    monkeypatch.setattr("gancli.architectures._build.MODEST", 0)
     monkeypatch.setattr(memory, "total_memory", lambda: 400_000)
     narrow = gancli.load("dcgan/digits", device="cpu")
     assert 1 <= narrow.at_once < 20
-    sizes, real = [], narrow.generator.forward
-    monkeypatch.setattr(narrow.generator, "forward", lambda **inputs: sizes.append(len(inputs["z"])) or real(**inputs))
+    sizes, real = [], narrow.latents().synthesize
+    monkeypatch.setattr(narrow.generator, "synthesize", lambda w: sizes.append(len(w)) or real(w))
     assert (narrow.sample(seeds=range(20)).int() - whole.sample(seeds=range(20)).int()).abs().max() <= 1
     assert max(sizes) <= narrow.at_once
     assert sum(sizes) == 20

@@ -1,9 +1,9 @@
-"""Last layers of discriminators and encoders, beside the logit of real or fake."""
+"""Last layers of discriminators besides the logit of real or fake, and those of encoders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,26 +11,77 @@ from torch import Tensor, nn
 from gancli.architectures._base import Spec
 from gancli.errors import UsageError
 
+HeadNames = list[Literal["class", "codes"]]
+"""What a discriminator may tell of an image besides real or fake."""
+
 Code = Literal["plain", "whitened", "gaussian"]
-"""What an encoder says of an image: a code (N, dim) as it comes, or whitened, or means and log variances (N, 2 dim)."""
+"""What an encoder gives: codes (N, dim), or whitened codes, or means and log variances (N, 2 dim)."""
+
+
+class Heads(nn.Module):
+    """Linear heads on a discriminator's last features.
+
+    With ``hidden``, they share a layer of their own, as Q does in InfoGAN (Chen et al. 2016, appendix C.1).
+
+    Args:
+        spec: how many classes and codes there are.
+        names: "class" gives logits (N, classes), "codes" values (N, codes).
+        features: of the discriminator's last layer.
+        hidden: features of the shared layer; 0 for none.
+
+    Raises:
+        UsageError: a head for what the generator does not take.
+    """
+
+    def __init__(self, spec: Spec, names: HeadNames, features: int, hidden: int) -> None:
+        super().__init__()
+        sizes = {"class": spec.latent.classes, "codes": spec.latent.codes}
+        for name in names:
+            if not sizes[name]:
+                kind = "classes" if name == "class" else name
+                raise UsageError(
+                    f"a discriminator cannot have the head '{name}': the generator takes no {kind}",
+                    f"as in --set latent.{kind}=2",
+                )
+        shared: list[nn.Module] = []
+        if hidden:
+            shared = [nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
+        self.shared = nn.Sequential(*shared)
+        self.last = nn.ModuleList(nn.Linear(hidden or features, sizes[name]) for name in names)
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """(N, features) to the heads' outputs, in the order of their names."""
+        shared = self.shared(features)
+        return [last(shared) for last in self.last]
+
+
+def classes_for(spec: Spec) -> int:
+    """The number of classes, for a class-conditional discriminator.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not spec.latent.classes:
+        raise UsageError(
+            "a discriminator cannot be class-conditional: there are no classes", "as in --set latent.classes=data"
+        )
+    return spec.latent.classes
 
 
 class Whitening(nn.Module):
     """Codes (N, dim) moved, turned and scaled until they have mean 0 and covariance I, as latents from N(0, 1) have.
 
-    It says how the codes of an autoencoder are distributed, without which its decoder could not be sampled: a Gaussian
-    fitted to them (Ghosh et al. 2020, "From variational to deterministic autoencoders", section 4), by running averages
-    and without a gradient, so that it changes nothing of what is learned.
+    A Gaussian fitted to an autoencoder's codes, without which its decoder could not be sampled (Ghosh et al. 2020,
+    "From variational to deterministic autoencoders", section 4): by running averages and without a gradient, so that it
+    changes nothing of what is learned.
 
     Args:
-        dim: values of a code.
+        dim: dimensions of a code.
         momentum: share of each batch in the averages.
     """
 
     mean: Tensor
     covariance: Tensor
-    unrecorded: ClassVar[bool] = True
-    """A CUDA graph cannot hold it: on a GPU, its factors come from a library of their own."""
 
     def __init__(self, dim: int, momentum: float = 0.01) -> None:
         super().__init__()
@@ -57,55 +108,6 @@ class Whitening(nn.Module):
 
 
 def encoder_end(features: int, dim: int, code: Code) -> list[nn.Module]:
-    """The last layers of an encoder, from (N, features) to what :data:`Code` says."""
+    """The last layers of an encoder, from (N, features) to what :data:`Code` names."""
     last = nn.Linear(features, 2 * dim if code == "gaussian" else dim)
     return [last, Whitening(dim)] if code == "whitened" else [last]
-
-
-Reads = list[Literal["class", "codes"]]
-"""What a discriminator may read in an image besides real or fake."""
-
-
-class Readings(nn.Module):
-    """Further last layers on a discriminator's features, one for each thing that it reads there.
-
-    With ``hidden``, they share a layer of their own, as Q does in InfoGAN (Chen et al. 2016, appendix C.1).
-
-    Args:
-        spec: how many classes and codes there are.
-        heads: what is read: "class" gives logits (N, classes), "codes" values (N, codes).
-        features: of the discriminator's last layer.
-        hidden: features of the shared layer; 0 for none.
-    """
-
-    def __init__(self, spec: Spec, heads: Reads, features: int, hidden: int) -> None:
-        super().__init__()
-        sizes = {"class": spec.latent.classes, "codes": spec.latent.codes}
-        for name in heads:
-            if not sizes[name]:
-                kind = "classes" if name == "class" else name
-                raise UsageError(
-                    f"a discriminator cannot read '{name}': the generator is told no {kind}",
-                    f"as in --set latent.{kind}=2",
-                )
-        shared: list[nn.Module] = []
-        if hidden:
-            shared = [nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
-        self.shared = nn.Sequential(*shared)
-        self.last = nn.ModuleList(nn.Linear(hidden or features, sizes[name]) for name in heads)
-
-    def forward(self, features: Tensor) -> list[Tensor]:
-        """(N, features) to what is read, in the order asked for."""
-        shared = self.shared(features)
-        return [last(shared) for last in self.last]
-
-
-def check_told(spec: Spec) -> int:
-    """The number of classes, for a network that is told one.
-
-    Raises:
-        UsageError: there are none.
-    """
-    if not spec.latent.classes:
-        raise UsageError("a discriminator cannot be told a class: there are none", "as in --set latent.classes=data")
-    return spec.latent.classes

@@ -1,9 +1,19 @@
-"""Layers that several families share."""
+"""Layers that several families share, and what is done to all of a network's layers."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations
+
+Norm = Literal["batch", "instance", "none"]
+
+FEW = 4
+"""Up to so many channels, blocks of 2x2 pixels are computed as channels: the same sums over four times as many of them.
+PyTorch's kernels for one channel, or three, are several times slower than the arithmetic."""
 
 LEVELS = 2**16
 """Values of the sixteen bits by which a feature is dropped."""
@@ -27,3 +37,109 @@ class Dropout(nn.Dropout):
         # In the order in which features lie in memory, whichever that is.
         dense = torch.empty_like(input)
         return input * kept.as_strided(dense.shape, dense.stride())
+
+
+def dropping(dropout: float, *, channels: bool = False) -> list[nn.Module]:
+    """Dropout of features, or of whole channels; no layer at all for 0, so that tensors keep their names."""
+    if not dropout:
+        return []
+    return [nn.Dropout2d(dropout) if channels else Dropout(dropout)]
+
+
+def normalisation(norm: Norm, features: int, *, flat: bool = False) -> list[nn.Module]:
+    """The normalisation of that name over channels, or over features (N, features) where ``flat``."""
+    if norm == "none":
+        return []
+    if norm == "instance":
+        return [nn.InstanceNorm2d(features)]
+    return [nn.BatchNorm1d(features) if flat else nn.BatchNorm2d(features)]
+
+
+def initialise(network: nn.Module, std: float) -> None:
+    """Weights N(0, std), scales of batch norm N(1, std), biases 0 (Radford et al. 2016, section 3); 0 changes none."""
+    if not std:
+        return
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def normalise_spectrum(network: nn.Module) -> None:
+    """Divide the weight of every linear and convolutional layer by its largest singular value (Miyato et al. 2018,
+    "Spectral normalization for generative adversarial networks", section 2.1), by one power iteration a pass."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            parametrizations.spectral_norm(module)
+
+
+def halvings(height: int, width: int, most: int, smallest: int = 1) -> list[tuple[int, int]]:
+    """(height, width) of the image and after each halving, rounded up: at most ``most`` of them, and none after which a
+    side would be under ``smallest`` or is one pixel already."""
+    sizes = [(height, width)]
+    while len(sizes) <= most and min(sizes[-1]) > 1:
+        half = ((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2)
+        if min(half) < smallest:
+            break
+        sizes.append(half)
+    return sizes
+
+
+class Down(nn.Conv2d):
+    """A 4x4 convolution of stride 2, which halves the size, rounding down."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
+        super().__init__(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h // 2, w // 2)."""
+        return strided(input, self.weight, self.bias)
+
+
+def strided(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The 4x4 convolution of stride 2 of (N, C, h, w): (N, outputs, h // 2, w // 2)."""
+    if weight.shape[1] > FEW or not x.requires_grad:
+        return F.conv2d(x, weight, bias, stride=2, padding=1)
+    # Of the kernels for few channels, the one for the gradient of the input is the slow one.
+    height, width = x.shape[2:]
+    x = F.pixel_unshuffle(F.pad(x, (1, 1 - width % 2, 1, 1 - height % 2)), 2)
+    return F.conv2d(x, F.pixel_unshuffle(weight, 2), bias)
+
+
+class Up(nn.Module):
+    """A 4x4 transposed convolution of stride 2, which doubles the size, cut to ``size``."""
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int], bias: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, *size)."""
+        layer = self.convolution
+        doubled = layer(x) if layer.out_channels > FEW else _by_phase(x, layer.weight, layer.bias)
+        return doubled[..., : self.size[0], : self.size[1]]
+
+
+def _by_phase(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The 4x4 transposed convolution of stride 2, as a 3x3 convolution that makes the pixels of each 2x2 block."""
+    inputs, outputs = weight.shape[:2]
+    # An even row of a doubled image is reached from the row above by the last of four taps, and from the same by the
+    # second; an odd one from the same by the third, and from the row below by the first.
+    taps = F.pad(weight, (1, 1, 1, 1)).view(inputs, outputs, 3, 2, 3, 2)
+    kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(-1, inputs, 3, 3).flip(2, 3)
+    return F.pixel_shuffle(F.conv2d(x, kernel, None if bias is None else bias.repeat_interleave(4), padding=1), 2)
+
+
+class Flat(nn.Flatten):
+    """(N, C, H, W) to (N, C * H * W), whose gradient comes back in the memory layout that the convolutions use."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Flat, by channel first."""
+        if input.requires_grad:
+            input.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+        return super().forward(input)

@@ -11,9 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from gancli.architectures._base import RANGES, Output, Share, Spec, Width, squash
-from gancli.architectures._heads import Code, Readings, Reads, check_told, encoder_end
-from gancli.architectures._layers import Dropout
+from gancli.architectures import _base
+from gancli.architectures._base import OptionalWidth, Share, Spec, Width
+from gancli.architectures._heads import Code, HeadNames, Heads, classes_for, encoder_end
+from gancli.architectures._layers import dropping
+from gancli.architectures._ranges import Output, squash
 
 Hidden = Annotated[list[Width], Field(max_length=64)]
 
@@ -21,12 +23,11 @@ Hidden = Annotated[list[Width], Field(max_length=64)]
 def _layers(sizes: list[int], slope: float, dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope) if slope else nn.ReLU()]
-        layers += [Dropout(dropout)] if dropout else []
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope) if slope else nn.ReLU(), *dropping(dropout)]
     return layers
 
 
-class Generator(nn.Module):
+class Generator(_base.Generator):
     """Latents (N, dim) to images (N, C, H, W) of any shape.
 
     Args:
@@ -34,7 +35,7 @@ class Generator(nn.Module):
         hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
-        output: the last function, which sets the range of pixel values.
+        output: the output function, which sets the range of pixel values.
     """
 
     def __init__(
@@ -46,18 +47,17 @@ class Generator(nn.Module):
         dropout: Share = 0.0,
         output: Output = "tanh",
     ) -> None:
-        super().__init__()
-        self.shape, self.latent, self.range = spec.shape, spec.latent, RANGES[output]
+        super().__init__(spec, output)
         sizes = [spec.latent.width, *hidden]
         last = nn.Linear(sizes[-1], math.prod(spec.shape))
         self.body = nn.Sequential(*_layers(sizes, slope, dropout), last, squash(output))
 
-    def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
-        """z (N, dim), with classes y (N,), with codes c (N, codes), to (N, C, H, W)."""
-        return self.body(self.latent.join(z, y, c)).view(-1, *self.shape)
+    def synthesize(self, w: Tensor) -> Tensor:
+        """w (N, width) to (N, C, H, W)."""
+        return self.body(w).view(-1, *self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(_base.Discriminator):
     """Images (N, C, H, W) to logits (N, 1); higher means more real.
 
     Args:
@@ -65,9 +65,9 @@ class Discriminator(nn.Module):
         hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
-        conditional: also takes the class, one-hot beside the pixels.
-        heads: what it reads in an image besides: the class, the codes; then it returns (logits, reading, …).
-        head_width: features of a layer before the readings; 0 for none.
+        conditional: it also takes the class, one-hot beside the pixels.
+        heads: what else it tells of an image: the class, the codes; it then returns (logits, head, …).
+        head_width: features of a layer before the heads; 0 for none.
     """
 
     def __init__(
@@ -78,28 +78,25 @@ class Discriminator(nn.Module):
         slope: Share = 0.2,
         dropout: Share = 0.3,
         conditional: bool = False,
-        heads: Reads = [],  # noqa: B006
-        head_width: Annotated[int, Field(ge=0, le=8192)] = 0,
+        heads: HeadNames = [],  # noqa: B006
+        head_width: OptionalWidth = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         self.conditional, self.heads = conditional, tuple(heads)
-        self.batch_independent = not head_width  # the shared layer of readings has batch norm
-        self.classes = check_told(spec) if conditional else 0
+        self.batch_independent = not head_width  # the heads' shared layer has batch norm
+        self.classes = classes_for(spec) if conditional else 0
         sizes = [math.prod(spec.shape) + self.classes, *hidden]
         self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), nn.Linear(sizes[-1], 1))
-        self.readings = Readings(spec, heads, sizes[-1], head_width) if heads else None
+        self.readings = Heads(spec, heads, sizes[-1], head_width) if heads else None
 
-    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
-        """(N, C, H, W), with classes y (N,) if it is told them, to (N, 1) and what it reads."""
+    def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), with classes y (N,) if it is conditional, to (N, features)."""
         if y is not None:
             images = torch.cat([images.flatten(1), one_hot(y, self.classes).to(images.dtype)], dim=1)
-        if self.readings is None:
-            return self.body(images)
-        features = self.body[:-1](images)
-        return self.body[-1](features), *self.readings(features)
+        return super().features(images)
 
 
-class Encoder(nn.Module):
+class Encoder(_base.Encoder):
     """Images (N, C, H, W) to codes (N, dim), or to means and log variances (N, 2 dim).
 
     Args:
@@ -107,7 +104,7 @@ class Encoder(nn.Module):
         hidden: features of the hidden layers, at most 64 of them.
         slope: of the leaky ReLU; 0 for a plain ReLU.
         dropout: probability after each hidden layer.
-        code: what it gives: a code as it comes, a whitened one, or a Gaussian's mean and log variance.
+        code: what it gives: codes, whitened codes, or a Gaussian's mean and log variance.
     """
 
     def __init__(
@@ -119,14 +116,10 @@ class Encoder(nn.Module):
         dropout: Share = 0.0,
         code: Code = "plain",
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         sizes = [math.prod(spec.shape), *hidden]
         end = encoder_end(sizes[-1], spec.latent.dim, code)
         self.body = nn.Sequential(nn.Flatten(), *_layers(sizes, slope, dropout), *end)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, dim) or (N, 2 dim)."""
-        return self.body(images)
 
 
 NETWORKS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder}

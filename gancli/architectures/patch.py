@@ -1,4 +1,4 @@
-"""A discriminator of patches (Isola et al. 2017, section 3.2.2 and appendix 6.1.2): one logit for each place.
+"""A discriminator of patches (Isola et al. 2017, section 3.2.2 and appendix 6.1.2): one logit for each patch.
 
 In the paper's words C64-C128-C256-C512, then a convolution to one channel: 4x4 convolutions, of stride 2 but for the
 last two, which judge patches of 70x70 pixels. With one halving less each, patches are 34x34 and 16x16. A small image
@@ -13,45 +13,36 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures._base import Share, Spec, Width
-from gancli.architectures.dcgan import drop, initialise
-from gancli.architectures.unet import Norm, normed
-from gancli.errors import UsageError
-
-MINIMUM = 6
+from gancli.architectures import _base
+from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
+from gancli.architectures._layers import Norm, dropping, initialise, normalisation, normalise_spectrum
 
 
 def halvings(height: int, width: int, most: int) -> int:
-    """How often the image is halved, rounding down: at most ``most`` times, and to no side under 3 pixels.
-
-    Raises:
-        UsageError: a side is under 6 pixels.
-    """
+    """How often the image is halved, rounding down: at most ``most`` times, and to no side under 3 pixels."""
     side, count = min(height, width), 0
-    if side < MINIMUM:
-        raise UsageError(
-            f"patch needs images of at least {MINIMUM}x{MINIMUM} pixels, these are {height}x{width}",
-            f"choose a larger size, as in --set data.size=[{max(height, MINIMUM)},{max(width, MINIMUM)}]",
-        )
     while count < most and side // 2 >= 3:
         side, count = side // 2, count + 1
     return count
 
 
-class Discriminator(nn.Module):
-    """Images (N, C, H, W), with the sources that they were made from where it is conditional, to logits (N, 1, h, w).
+class Discriminator(_base.Discriminator):
+    """Images (N, C, H, W), with their sources where it is conditional, to logits (N, 1, h, w).
 
     Args:
         spec: shape of the images.
         width: channels of the first layer; each later one has twice as many.
         most: the largest number of channels.
         layers: halvings at most: 3 judge patches of 70x70, 2 of 34x34, 1 of 16x16.
-        conditional: it sees the source beside the image; without, it judges images alone.
+        conditional: it also takes the source of each image.
         norm: after every layer but the first and the last.
         slope: of the leaky ReLU.
         dropout: probability after each convolution but the last, of whole channels; 0 in the papers.
         init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
+        spectral_norm: divide every weight by its largest singular value (Miyato et al. 2018).
     """
+
+    serves = Sizes(minimum=6)
 
     def __init__(
         self,
@@ -64,28 +55,32 @@ class Discriminator(nn.Module):
         norm: Norm = "batch",
         slope: Share = 0.2,
         dropout: Share = 0.0,
-        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
+        init_std: InitStd = 0.02,
+        spectral_norm: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         channels, height, image_width = spec.shape
         self.takes_source, self.batch_independent = conditional, norm != "batch"
         inputs, body = channels * (2 if conditional else 1), []
         strides = [2] * halvings(height, image_width, layers) + [1]
         for stage, stride in enumerate(strides):
-            kind, outputs = norm if stage else "none", min(width * 2**stage, most)
-            body += [nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=kind == "none"), *normed(kind, outputs)]
-            body += [nn.LeakyReLU(slope), *drop(dropout)]
+            kind: Norm = norm if stage else "none"
+            outputs = min(width * 2**stage, most)
+            body += [nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=kind == "none")]
+            body += [*normalisation(kind, outputs), nn.LeakyReLU(slope), *dropping(dropout, channels=True)]
             inputs = outputs
         self.body = nn.Sequential(*body, nn.Conv2d(inputs, 1, 4, padding=1))
         initialise(self, init_std)
+        if spectral_norm:
+            normalise_spectrum(self)
 
-    def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) twice to (N, 1, h, w)."""
+    def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), twice where it is conditional, to (N, features, h, w)."""
         if self.takes_source:
             if source is None:
-                raise ValueError("a conditional discriminator needs the source")
+                raise ValueError("a conditional discriminator of patches needs the source")
             images = torch.cat([source, images], 1)
-        return self.body(images)
+        return super().features(images)
 
 
 NETWORKS = {"discriminator": Discriminator}

@@ -9,16 +9,15 @@ normalisation (or another, or none), and borders are mirrored rather than filled
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.architectures._base import INVERSES, RANGES, Share, Spec, Width, squash
-from gancli.architectures._layers import Dropout
-from gancli.architectures.dcgan import initialise
-from gancli.architectures.unet import Norm, normed
-from gancli.errors import UsageError
+from gancli.architectures import _base
+from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
+from gancli.architectures._layers import Norm, dropping, halvings, initialise, normalisation
+from gancli.architectures._ranges import PixelOutput
 
 MINIMUM = 4
 
@@ -27,23 +26,15 @@ def bottleneck(height: int, width: int, downsamplings: int) -> list[tuple[int, i
     """(height, width) of the image and after each downsampling, which rounds up.
 
     Raises:
-        UsageError: too small for borders to be mirrored.
+        UsageError: too small for borders to be mirrored at the innermost size.
     """
-    sizes = [(height, width)]
-    for _ in range(downsamplings):
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-    if min(height, width) < MINIMUM or min(sizes[-1]) < 2:
-        least = max(MINIMUM, 2**downsamplings + 1)
-        raise UsageError(
-            f"resnet with {downsamplings} downsamplings needs images of at least {least}x{least} pixels, "
-            f"these are {height}x{width}",
-            f"choose a larger size, as in --set data.size=[{max(height, least)},{max(width, least)}]",
-        )
-    return sizes
+    least = max(MINIMUM, 2**downsamplings + 1)
+    Sizes(minimum=least).check(f"resnet with {downsamplings} downsamplings", (1, height, width))
+    return halvings(height, width, downsamplings)
 
 
 def _same(inputs: int, outputs: int, side: int) -> nn.Module:
-    """A convolution that keeps the size, its border mirrored."""
+    """A convolution of stride 1 whose border is mirrored, so that the size stays."""
     return nn.Conv2d(inputs, outputs, side, padding=side // 2, padding_mode="reflect")
 
 
@@ -52,9 +43,9 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, norm: Norm, dropout: float) -> None:
         super().__init__()
-        layers = [_same(channels, channels, 3), *normed(norm, channels), nn.ReLU()]
-        layers += [Dropout(dropout)] if dropout else []
-        self.body = nn.Sequential(*layers, _same(channels, channels, 3), *normed(norm, channels))
+        layers = [_same(channels, channels, 3), *normalisation(norm, channels), nn.ReLU()]
+        layers += [*dropping(dropout), _same(channels, channels, 3), *normalisation(norm, channels)]
+        self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) to the same."""
@@ -62,7 +53,7 @@ class Block(nn.Module):
 
 
 class Up(nn.Module):
-    """uk: a 3x3 transposed convolution that doubles, then cuts to the size that was halved."""
+    """uk: a 3x3 transposed convolution of stride 2, cut to ``size``."""
 
     def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -74,7 +65,7 @@ class Up(nn.Module):
         return self.convolution(x)[..., : self.size[0], : self.size[1]]
 
 
-class Generator(nn.Module):
+class Generator(_base.Translator):
     """Source images (N, C, H, W) to images (N, C, H, W), both in its range.
 
     Args:
@@ -84,14 +75,14 @@ class Generator(nn.Module):
         blocks: residual blocks; the paper takes 6 for 128 pixels and 9 for 256.
         norm: after every layer but the last; without one, contrast is kept as it is, which suits repairs (Lim et al.
             2017, section 3.1).
-        residual: it corrects the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
+        residual: it adds to the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
             sources that are nearly right. The paper's does not.
         dropout: within the blocks; 0 in the paper.
         init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
-        output: the last function, which sets the range of pixel values.
+        output: the output function, which sets the range of pixel values.
     """
 
-    takes = "source"
+    serves = Sizes(minimum=MINIMUM)
 
     def __init__(
         self,
@@ -103,30 +94,26 @@ class Generator(nn.Module):
         norm: Norm = "instance",
         residual: bool = False,
         dropout: Share = 0.0,
-        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
-        output: Literal["tanh", "sigmoid"] = "tanh",
+        init_std: InitStd = 0.02,
+        output: PixelOutput = "tanh",
     ) -> None:
-        super().__init__()
-        self.range, self.shape = RANGES[output], spec.shape
+        super().__init__(spec, output, residual)
         channels, *size = spec.shape
         sizes = bottleneck(size[0], size[1], downsamplings)
         widths = [width * 2**stage for stage in range(downsamplings + 1)]
-        self.inverse = INVERSES[output] if residual else None
-        layers = [_same(channels, width, 7), *normed(norm, width), nn.ReLU()]
+        layers = [_same(channels, width, 7), *normalisation(norm, width), nn.ReLU()]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *normed(norm, outputs), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *normalisation(norm, outputs), nn.ReLU()]
         layers += [Block(widths[-1], norm, dropout) for _ in range(blocks)]
         for stage in range(downsamplings, 0, -1):
             narrower = widths[stage - 1]
-            layers += [Up(widths[stage], narrower, sizes[stage - 1]), *normed(norm, narrower), nn.ReLU()]
+            layers += [Up(widths[stage], narrower, sizes[stage - 1]), *normalisation(norm, narrower), nn.ReLU()]
         self.body = nn.Sequential(*layers, _same(width, channels, 7))
-        self.squash = squash(output)
         initialise(self, init_std)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H, W)."""
-        made = self.body(source)
-        return self.squash(made if self.inverse is None else made + self.inverse(source))
+    def translate(self, source: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H, W), before the output function."""
+        return self.body(source)
 
 
 NETWORKS = {"generator": Generator}

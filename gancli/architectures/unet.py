@@ -1,55 +1,29 @@
 """Images to images by a U-Net (Ronneberger et al. 2015; Isola et al. 2017, section 3.2.1 and appendix 6.1.1).
 
-Convolutions 4x4 with stride 2 halve the source down to a bottleneck, transposed ones double it up again, and each
-stage on the way up also sees what the way down had at its size. An odd side is halved rounding up, and reached again
-by cutting a row or column off the doubled one, so that any size from 8 pixels up is served.
+4x4 convolutions of stride 2 halve the source down to a bottleneck, transposed ones double it up again, and each
+stage on the way up also takes the features that the way down had at its size. An odd side is halved rounding up, and
+reached again by cutting a row or column off the doubled one, so that any size from 8 pixels up is served.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures._base import INVERSES, RANGES, Share, Spec, Width, squash
-from gancli.architectures._layers import Dropout
-from gancli.architectures.dcgan import Up, initialise
-from gancli.errors import UsageError
+from gancli.architectures import _base
+from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
+from gancli.architectures._layers import Norm, Up, dropping, halvings, initialise, normalisation
+from gancli.architectures._ranges import PixelOutput
 
-MINIMUM = 8
 SLOPE = 0.2
-Norm = Literal["batch", "instance", "none"]
-
-
-def halvings(height: int, width: int, levels: int) -> list[tuple[int, int]]:
-    """(height, width) of the image and after each halving, rounded up: ``levels`` of them, fewer where one side is
-    down to a pixel before.
-
-    Raises:
-        UsageError: a side is under 8 pixels.
-    """
-    if min(height, width) < MINIMUM:
-        raise UsageError(
-            f"unet needs images of at least {MINIMUM}x{MINIMUM} pixels, these are {height}x{width}",
-            f"choose a larger size, as in --set data.size=[{max(height, MINIMUM)},{max(width, MINIMUM)}]",
-        )
-    sizes = [(height, width)]
-    while len(sizes) <= levels and min(sizes[-1]) > 1:
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-    return sizes
-
-
-def normed(norm: Norm, channels: int) -> list[nn.Module]:
-    """The normalisation of that name over channels."""
-    kinds = {"batch": [nn.BatchNorm2d], "instance": [nn.InstanceNorm2d], "none": []}
-    return [kind(channels) for kind in kinds[norm]]
 
 
 class Down(nn.Module):
-    """A 4x4 convolution that halves, rounding up: an odd side gets its last row or column twice."""
+    """A 4x4 convolution of stride 2 that rounds up: an odd side gets its last row or column twice."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
         super().__init__()
@@ -63,7 +37,7 @@ class Down(nn.Module):
         return self.convolution(x)
 
 
-class Generator(nn.Module):
+class Generator(_base.Translator):
     """Source images (N, C, H, W) to images (N, C, H, W), both in its range.
 
     Args:
@@ -73,17 +47,17 @@ class Generator(nn.Module):
         levels: halvings at most; the paper's go on down to one pixel, 8 for an image of 256.
         norm: after every layer but the first, the innermost and the last.
         dropout: on the innermost three stages of the way up but for the outermost; the paper's 0.5 is its only source
-            of chance. None is applied when the network is used.
-        residual: it corrects the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
+            of randomness. None is applied when the network is used.
+        residual: it adds to the source rather than making the image anew (Zhang et al. 2017, section 3), which suits
             sources that are nearly right. The paper's does not.
-        flips: where it is used (not while it learns), the mean of what it makes of the source and of its three mirror
-            images, turned back: nearer to the truth, at four times the work (Timofte et al. 2016, "Seven ways to
-            improve example-based single image super resolution", "enhanced prediction").
+        flips: in evaluation mode, the mean of its outputs for the source and its three mirror images, mirrored back:
+            nearer to the truth, at four times the work (Timofte et al. 2016, "Seven ways to improve example-based
+            single image super resolution", "enhanced prediction").
         init_std: standard deviation of the initial weights; 0 for PyTorch's own initialisation.
-        output: the last function, which sets the range of pixel values.
+        output: the output function, which sets the range of pixel values.
     """
 
-    takes = "source"
+    serves = Sizes(minimum=8)
 
     def __init__(
         self,
@@ -96,12 +70,11 @@ class Generator(nn.Module):
         dropout: Share = 0.5,
         residual: bool = False,
         flips: bool = False,
-        init_std: Annotated[float, Field(ge=0, le=1)] = 0.02,
-        output: Literal["tanh", "sigmoid"] = "tanh",
+        init_std: InitStd = 0.02,
+        output: PixelOutput = "tanh",
     ) -> None:
-        super().__init__()
-        self.range, self.shape = RANGES[output], spec.shape
-        self.inverse, self.flips = INVERSES[output] if residual else None, flips
+        super().__init__(spec, output, residual)
+        self.flips = flips
         channels, height, image_width = spec.shape
         sizes = halvings(height, image_width, levels)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes) - 1)]
@@ -110,36 +83,35 @@ class Generator(nn.Module):
         for stage, outputs in enumerate(widths):
             inputs = widths[stage - 1] if stage else channels
             # A single pixel has no deviation to be normalised by.
-            kind = norm if 0 < stage < last else "none"
+            kind: Norm = norm if 0 < stage < last else "none"
             entry = [nn.LeakyReLU(SLOPE)] if stage else []
             convolution = Down(inputs, outputs, bias=kind == "none")
-            self.down.append(nn.Sequential(*entry, convolution, *normed(kind, outputs)))
+            self.down.append(nn.Sequential(*entry, convolution, *normalisation(kind, outputs)))
         for stage in range(last, 0, -1):
             inputs = widths[stage] * (1 if stage == last else 2)
             convolution = Up(inputs, widths[stage - 1], sizes[stage], norm == "none")
-            chance = [Dropout(dropout)] if dropout and stage > last - 3 else []
-            self.up.append(nn.Sequential(nn.ReLU(), convolution, *normed(norm, widths[stage - 1]), *chance))
+            after = [*normalisation(norm, widths[stage - 1]), *dropping(dropout if stage > last - 3 else 0)]
+            self.up.append(nn.Sequential(nn.ReLU(), convolution, *after))
         inputs = widths[0] * (2 if last else 1)
         self.out = nn.Sequential(nn.ReLU(), Up(inputs, channels, sizes[0], True))
-        self.squash = squash(output)
         initialise(self, init_std)
 
     def forward(self, source: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""
         if self.training or not self.flips:
-            return self._make(source)
+            return super().forward(source)
         mirrors: list[list[int]] = [[], [2], [3], [2, 3]]
-        return torch.stack([self._make(source.flip(axes)).flip(axes) for axes in mirrors]).mean(0)
+        return torch.stack([super(Generator, self).forward(source.flip(axes)).flip(axes) for axes in mirrors]).mean(0)
 
-    def _make(self, source: Tensor) -> Tensor:
+    def translate(self, source: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H, W), before the output function."""
         seen = [source]
         for stage in self.down:
             seen.append(stage(seen[-1]))
         x = seen.pop()
         for stage in self.up:
             x = torch.cat([stage(x), seen.pop()], 1)
-        x = self.out(x)
-        return self.squash(x if self.inverse is None else x + self.inverse(source))
+        return self.out(x)
 
 
 NETWORKS = {"generator": Generator}

@@ -14,21 +14,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures._base import RANGES, Output, Share, Spec, Width, squash
-from gancli.architectures._layers import Dropout
-from gancli.errors import UsageError
+from gancli.architectures import _base
+from gancli.architectures._base import Share, Sizes, Spec, Width
+from gancli.architectures._layers import Dropout, normalise_spectrum
+from gancli.architectures._ranges import Output, squash
 
-MINIMUM = 8
+SIZES = Sizes(minimum=8, instead=", or --model gan, which takes any size")
 Depths = Annotated[list[Width], Field(min_length=1, max_length=8)]
-
-
-def _check(spec: Spec) -> None:
-    _, height, width = spec.shape
-    if min(height, width) < MINIMUM:
-        raise UsageError(
-            f"upsample needs images of at least {MINIMUM}x{MINIMUM} pixels, these are {height}x{width}",
-            "choose a larger size, as in --set data.size=[28,28]",
-        )
 
 
 def _glorot(network: nn.Module) -> None:
@@ -74,16 +66,18 @@ class UpsampledConvolution(nn.ConvTranspose2d):
         return doubled[..., : self.size[0], : self.size[1]]
 
 
-class Generator(nn.Module):
+class Generator(_base.Generator):
     """Latents (N, dim) to images (N, C, H, W).
 
     Args:
         spec: shape and latent.
         depth: channels that the dense layer gives, at a quarter of the image's size.
-        depths: channels of the convolutions; the first two double the image.
+        depths: channels of the convolutions; the first two upsample.
         dropout: probability after the dense layer.
-        output: the last function, which sets the range of pixel values.
+        output: the output function, which sets the range of pixel values.
     """
+
+    serves = SIZES
 
     def __init__(
         self,
@@ -94,9 +88,7 @@ class Generator(nn.Module):
         dropout: Share = 0.4,
         output: Output = "sigmoid",
     ) -> None:
-        super().__init__()
-        _check(spec)
-        self.latent, self.range = spec.latent, RANGES[output]
+        super().__init__(spec, output)
         channels, height, width = spec.shape
         sizes = [((height + part - 1) // part, (width + part - 1) // part) for part in (4, 2, 1)]
         self.base = (depth, *sizes[0])
@@ -119,10 +111,9 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*body, nn.ConvTranspose2d(inputs, channels, 5, padding=2), squash(output))
         _glorot(self)
 
-    def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
-        """z (N, dim), with classes y (N,), with codes c (N, codes), to (N, C, H, W)."""
-        x = self.stem(self.latent.join(z, y, c)).view(-1, *self.base)
-        return self.body(x.contiguous(memory_format=torch.channels_last))
+    def synthesize(self, w: Tensor) -> Tensor:
+        """w (N, width) to (N, C, H, W)."""
+        return self.body(self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last))
 
 
 class SameConvolution(nn.Conv2d):
@@ -146,17 +137,18 @@ class SameConvolution(nn.Conv2d):
         return super().forward(F.pad(input, self.border))
 
 
-class Discriminator(nn.Module):
+class Discriminator(_base.Discriminator):
     """Images (N, C, H, W) to logits (N, 1); higher means more real.
 
     Args:
         spec: shape of the images.
-        depths: channels of the convolutions; all but the last halve the image.
+        depths: channels of the convolutions; all but the last have stride 2.
         slope: of the leaky ReLU.
         dropout: probability after each convolution.
+        spectral_norm: divide every weight by its largest singular value (Miyato et al. 2018).
     """
 
-    batch_independent = True
+    serves = SIZES
 
     def __init__(
         self,
@@ -165,9 +157,9 @@ class Discriminator(nn.Module):
         depths: Depths = [64, 128, 256, 512],  # noqa: B006 (read, never written)
         slope: Share = 0.2,
         dropout: Share = 0.4,
+        spectral_norm: bool = False,
     ) -> None:
-        super().__init__()
-        _check(spec)
+        super().__init__(spec)
         inputs, *size = spec.shape
         layers: list[nn.Module] = []
         for number, outputs in enumerate(depths):
@@ -177,10 +169,8 @@ class Discriminator(nn.Module):
             inputs, size = outputs, [-(-side // stride) for side in size]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * size[0] * size[1], 1))
         _glorot(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 1)."""
-        return self.body(images)
+        if spectral_norm:
+            normalise_spectrum(self)
 
 
 NETWORKS = {"generator": Generator, "discriminator": Discriminator}

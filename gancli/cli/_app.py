@@ -108,7 +108,7 @@ def _run(words: Sequence[str]) -> None:
             code = app(arguments, standalone_mode=False, prog_name="gancli", obj=typed)
         sys.stdout.flush()
     except typer.TyperException as error:
-        code, fault = error.exit_code, _explained(error)
+        code, fault = error.exit_code, _explained(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
@@ -139,7 +139,7 @@ def _failure(error: Exception) -> tuple[int, tuple[str, str], bool]:
     return 1, (f"an unexpected error: {what}", "run it again with --traceback for details"), False
 
 
-def _explained(error: typer.TyperException) -> tuple[str, str] | None:
+def _explained(error: typer.TyperException, arguments: Sequence[str]) -> tuple[str, str] | None:
     """Message and hint for arguments that typer refused; None if typer has printed help instead."""
     from pydantic import ValidationError
 
@@ -150,7 +150,7 @@ def _explained(error: typer.TyperException) -> tuple[str, str] | None:
         rule = message.partition(", unable to parse")[0].replace(": Input", ": it")
         message = f"{rule}, not {str(error.__cause__.errors()[0]['input'])[:40]}"
     context: typer.Context | None = getattr(error, "ctx", None)  # typer's own subclasses are private
-    command = context.command_path if context else "gancli"
+    command = context.command_path if context else " ".join(["gancli", *arguments[:1]])
     return message[:1].lower() + message[1:], f"`{command} --help` lists arguments and options"
 
 

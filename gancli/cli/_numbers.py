@@ -13,7 +13,7 @@ from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.files import check_file
-from gancli.latents import Inputs, Seeds, batches, parse_seeds
+from gancli.latents import Inputs, Seeds, batches, seeds_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def refuse_options(model: Model, **options: object) -> None:
 
 def default_seeds(model: Model) -> Seeds:
     """The seeds that a plot shows by default."""
-    return parse_seeds(f"0-{POINTS - 1}" if model.shape[-1] == 2 else "0-63")
+    return range(POINTS if model.shape[-1] == 2 else 64)
 
 
 def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, batch: int, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, ba
     if out is not None:
         save_grid(Plot(formula).picture(rows)[None], out, scale=1, gap=0)
     if as_json:
-        facts = {"model": model.name, "seeds": str(chosen), "samples": len(chosen)}
+        facts = {"model": model.name, "seeds": seeds_text(chosen), "samples": len(chosen)}
         print(json.dumps(facts | {"out": str(out) if out else None, "csv": str(table) if table else None}))
         return
     say(f"{count_of(len(chosen), 'sample')} of {model.name}")

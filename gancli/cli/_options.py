@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gancli import latents
 from gancli.errors import UsageError
 from gancli.rendering.layout import MAX_GRID
 
@@ -33,7 +34,15 @@ Scale = Annotated[
 Picture = Annotated[str | None, typer.Option(metavar="FILE.png", help="The picture. Default: named after the model.")]
 Truncation = Annotated[
     float | None,
-    typer.Option(metavar="T", help="Limit latents to [-T, T]; from 2 down to about 1, quality rises, variety falls."),
+    typer.Option(
+        metavar="T",
+        help="Limit latents to [-T, T]; from 2 down to about 1, quality rises, variety falls. "
+        "With a mapping network: the factor psi, from 1 down to 0.",
+    ),
+]
+Space = Annotated[
+    latents.Space | None,
+    typer.Option(help="Latent space to work in; w takes a model with a mapping network. Default: the model's best."),
 ]
 Steps = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Optimization steps of the latent search.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]

@@ -232,7 +232,7 @@ def _augment(images: Tensor, name: str, columns: int) -> Tensor:
     """Rows of one image and ``columns - 1`` augmentations of it, drawn from seed 0."""
     import torch
 
-    from gancli.model import from_uint8, to_uint8
+    from gancli.architectures import from_uint8, to_uint8
     from gancli.terms.augmentation import AUGMENTATIONS
 
     class Seeded:

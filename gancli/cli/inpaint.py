@@ -52,6 +52,7 @@ def inpaint(
     restarts: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="Random starts of the search; the best result is kept.")
     ] = 4,
+    space: _options.Space = None,
     device: _options.Device = "auto",
     data_dir: _options.DataDir = None,
     as_json: _options.AsJson = False,
@@ -70,7 +71,7 @@ def inpaint(
     one, box = picture_or_folder(out), _parse_box(mask)
 
     import_quickly("gancli.model")
-    from gancli import model as models
+    from gancli.editing.inpainting import discriminator_of
     from gancli.editing.inpainting import inpaint as fill
     from gancli.metrics.images import psnr
 
@@ -87,13 +88,14 @@ def inpaint(
     )
     hole = _box_hole(subject, mask, box) if box else _file_hole(subject, mask, images)
     holes = hole.expand(len(given.images), -1, -1)
-    discriminator = models.discriminator_of(subject)
+    discriminator = discriminator_of(subject)
     with counting("search steps", len(given.images) * steps) as progress:
         filled, _ = fill(
             subject,
             given.images,
             holes,
             discriminator=discriminator,
+            space=space,
             steps=steps,
             restarts=restarts,
             progress=progress,

@@ -59,6 +59,7 @@ def interpolate(
             help="A .gif, .webp, .apng or .mp4; a .png shows the frames in a row. Default: MODEL-walk.gif.",
         ),
     ] = None,
+    space: _options.Space = None,
     truncation: _options.Truncation = None,
     device: _options.Device = "auto",
     batch: _options.Batch = 256,
@@ -94,8 +95,9 @@ def interpolate(
         _numbers.refuse_options(source, scale=scale)
     target = Path(out) if out else Path(f"{file_stem(source.name)}-walk.gif")
     chosen = _classes(source, ",".join(classes), walks) if classes else [None] * len(walks)
+    where = source.space(space)
     paths = [
-        path(source.latent, walk, frames, method=method, loop=loop, classes=own)
+        path(source.latent, source.points(_keyframes(source, walk, own), where), frames, method=method, loop=loop)
         for walk, own in zip(walks, chosen, strict=True)
     ]
     shown = None if strip else fps or 24
@@ -112,6 +114,12 @@ def interpolate(
     else:
         say(f"{length:,} frames of {source.name}")
         print(target)
+
+
+def _keyframes(model: Model, seeds: Seeds, classes: tuple[int, ...] | None) -> Inputs:
+    """The inputs of seeds, with these classes unless they keep their own."""
+    inputs = model.latent.from_seeds(seeds)
+    return inputs if classes is None else inputs | {"y": inputs["y"].new_tensor(classes)}
 
 
 def _classes(model: Model, text: str, walks: list[Seeds]) -> list[tuple[int, ...]]:

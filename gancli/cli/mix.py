@@ -29,6 +29,7 @@ def mix(
         str, typer.Option(metavar="SEEDS", help="The seeds that mean(label=...) searches for a label.")
     ] = "0-999",
     scale: _options.Scale = None,
+    space: _options.Space = None,
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
@@ -61,7 +62,7 @@ def mix(
     check_latents(source)
     path = path or Path(f"{file_stem(source.name)}-mix.png")
     with counting("images", len(seeds)) as progress:
-        mixture = arithmetic.mix(source, operands, among=seeds, progress=progress)
+        mixture = arithmetic.mix(source, operands, space=space, among=seeds, progress=progress)
     _, height, width = source.shape
     above = [f"{'-' if operand.factor < 0 else '+'} {operand.amount}" for operand in operands]
     above[0] = above[0].removeprefix("+ ")

@@ -16,6 +16,7 @@ from gancli.cli.terminal.progress import counting
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gancli.latents import Space
     from gancli.model import Model
 
 
@@ -32,6 +33,7 @@ def reconstruct(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, metavar="N", help="Use the first N images.")] = 32,
     steps: _options.Steps = 300,
+    space: _options.Space = None,
     device: _options.Device = "auto",
     data_dir: _options.DataDir = None,
     as_json: _options.AsJson = False,
@@ -55,14 +57,14 @@ def reconstruct(
     subject, given, path = _images.open_model_and_images(
         model, images, suffix="reconstructed", out=out, one=one, count=n, device=device, data_dir=data_dir
     )
-    results = _reconstructions(subject, given.images, steps)
+    results = _reconstructions(subject, given.images, steps, space)
     each = psnr(given.images, results).tolist()
     if one:
         _images.save_pairs(path, given.images, results)
     else:
         _images.save_each(path, given.names, results)
     _images.tell_of_images(given.changed, subject.shape, given.skipped)
-    mean, way = sum(each) / len(each), "encoder" if subject.has_encoder else "search"
+    mean, way = sum(each) / len(each), "encoder" if subject.has_encoder and space != "w" else "search"
     if as_json:
         found = {name: round(value, 3) for name, value in zip(given.names, each, strict=True)}
         facts = {"model": subject.name, "out": str(path), "by": way, "images": len(each), "psnr": mean, "each": found}
@@ -72,13 +74,13 @@ def reconstruct(
         print(path)
 
 
-def _reconstructions(model: Model, images: Tensor, steps: int) -> Tensor:
+def _reconstructions(model: Model, images: Tensor, steps: int, space: Space | None) -> Tensor:
     """Reconstructions of uint8 (N, C, H, W) images, in the same form."""
     from gancli.evaluation.evaluators.reconstruction import reconstruct as by_encoder
 
-    if model.has_encoder:
+    if model.has_encoder and space != "w":
         return by_encoder(model, images)
     from gancli.editing.inversion import invert
 
     with counting("search steps", len(images) * steps) as progress:
-        return model.generate(invert(model, images, steps=steps, progress=progress))
+        return model.generate(invert(model, images, space=space, steps=steps, progress=progress))

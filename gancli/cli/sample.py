@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.files import check_file, check_folder
-from gancli.latents import Seeds, parse_seeds
+from gancli.latents import Seeds, parse_seeds, seeds_text
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
 from gancli.rendering.layout import MAX_GRID, file_stem
@@ -94,7 +94,7 @@ def sample(
             f"a sweep is one picture, but '{out}' takes one PNG for each seed", "name a .png, or fix the code"
         )
     if csv is None or out is not None:
-        _check_output(chosen or Seeds([]), grid, many, out)
+        _check_output(chosen or (), grid, many, out)
 
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.model")
@@ -129,7 +129,7 @@ def sample(
 def _report(model: Model, request: Request, path: Path, as_json: bool) -> None:
     names = [model.classes[number] for number in request.classes or ()]
     if as_json:
-        made = {"model": model.name, "out": str(path), "seeds": str(request.seeds), "images": len(request)}
+        made = {"model": model.name, "out": str(path), "seeds": seeds_text(request.seeds), "images": len(request)}
         print(json.dumps({**made, "classes": names} if names else made))
     else:
         of_class = f", {kind_of_class(model)} {', '.join(names)}" if names else ""
@@ -185,7 +185,8 @@ def _check_output(chosen: Seeds, grid: str | None, many: bool, out: str | None) 
         raise UsageError(
             f"--grid lays out one picture, but '{path}' takes one PNG for each seed", "leave out one of the two"
         )
-    elif (twice := chosen.repeated()) is not None:
+    elif len(set(chosen)) < len(chosen):
+        twice = Counter(chosen).most_common(1)[0][0]
         raise UsageError(f"seed {twice} is named twice and would give two files of one name", "name every seed once")
     elif path:
         check_no_run(path)
@@ -217,7 +218,7 @@ def _request(
     moving = next((code for code in codes if code.last is not None), None)
     sweep = (moving.number, tuple(moving.values(cells[0] if cells else COLUMNS))) if moving else None
     if seeds is None:
-        seeds = Seeds([range(_default_count(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))])
+        seeds = range(_default_count(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))
     request = Request(seeds, numbers, tuple(code for code in codes if code.last is None), sweep)
     if cells:
         _check_cells(cells, len(request))

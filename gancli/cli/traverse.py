@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,15 +14,10 @@ from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import say
 from gancli.errors import UsageError
-from gancli.latents import batches
 from gancli.rendering.layout import MAX_GRID, file_stem
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gancli.latents import Inputs, LatentSpec
-
-    Generate = Callable[[Inputs], Tensor]
+    from gancli.latents import LatentSpec
 
 ROWS = 10
 """Dimensions that are shown by default, after all codes."""
@@ -34,19 +28,22 @@ def traverse(
     dims: Annotated[
         str | None,
         typer.Option(
-            help="Dimensions of z and codes, such as 0-9,42 or c0,c1,0-3. Default: all codes and the first 10."
+            help="Dimensions of z (or w) and codes, such as 0-9,42 or c0,c1,0-3. Default: all codes and the first 10."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="The latent to start from.")] = 0,
     reach: Annotated[
         str | None,
         typer.Option(
-            "--range", metavar="FROM..TO", help="Values to go through. Default: -2..2, or -1..1 for uniform latents."
+            "--range",
+            metavar="FROM..TO",
+            help="Values to go through, of w in standard deviations. Default: -2..2, or -1..1 for uniform latents.",
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Number of values, both ends included.")] = 9,
     out: _options.Picture = None,
     scale: _options.Scale = None,
+    space: _options.Space = None,
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
@@ -64,17 +61,19 @@ def traverse(
 
     import_quickly("gancli.model")
     from gancli import model as models
+    from gancli.editing import traversal
     from gancli.editing.inversion import check_latents
     from gancli.rendering.captions import save_captioned
 
     source = models.load(model, device=device)
     check_latents(source)
-    rows = parse_dims(dims, source.latent)
+    where = source.space(space)
+    rows = parse_dims(dims, source.latent, source.w_width if where == "w" else None)
     if len(rows) * steps > MAX_GRID:
         raise UsageError(f"{len(rows) * steps:,} images are too many for one picture", "take fewer --dims or --steps")
-    values = _values(ends, steps, source.latent)
+    values = _values(ends, steps, uniform=where == "z" and source.latent.distribution == "uniform")
     path = path or Path(f"{file_stem(source.name)}-traverse.png")
-    images = _images(source.latent, seed, rows, values, source.generate)
+    images = traversal.traverse(source, seed, rows, values, space=where)
     save_captioned(images, path, columns=steps, scale=scale, above=[f"{value:.3g}" for value in values], beside=rows)
     if as_json:
         pixels = images.view(len(rows), steps, -1).float()
@@ -86,14 +85,15 @@ def traverse(
         print(path)
 
 
-def parse_dims(text: str | None, spec: LatentSpec) -> list[str]:
-    """Read ``0-9,c0``: dimensions of z by their number, codes with a c before it.
+def parse_dims(text: str | None, spec: LatentSpec, width: int | None = None) -> list[str]:
+    """Read ``0-9,c0``: dimensions of z by their number, codes with a c before it; of w, where it has this width.
 
     Raises:
         UsageError: anything else, or a dimension or a code that the model does not have.
     """
+    codes, dims = (spec.codes, spec.dim) if width is None else (0, width)
     if text is None:
-        return [*(f"c{code}" for code in range(spec.codes)), *map(str, range(min(ROWS, spec.dim)))]
+        return [*(f"c{code}" for code in range(codes)), *map(str, range(min(ROWS, dims)))]
     rows: list[str] = []
     for part in (part.strip() for part in text.split(",")):
         found = re.fullmatch(r"(c?)([0-9]{1,6})(?:\s*-\s*c?([0-9]{1,6}))?", part)
@@ -104,7 +104,7 @@ def parse_dims(text: str | None, spec: LatentSpec) -> list[str]:
         first, last = int(found[2]), int(found[3] or found[2])
         if last < first:
             raise UsageError(f"--dims '{part}' runs backwards", f"write it as {found[1]}{last}-{first}")
-        count, what = (spec.codes, "code") if found[1] else (spec.dim, "dimension")
+        count, what = (codes, "code") if found[1] else (dims, "dimension")
         if last >= count:
             has = f"they go from {found[1]}0 to {found[1]}{count - 1}" if count else "it takes no codes"
             raise UsageError(f"--dims '{part}': the model has no {what} {last}", has)
@@ -120,9 +120,8 @@ def _parse_range(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def _values(ends: tuple[float, float] | None, steps: int, spec: LatentSpec) -> list[float]:
+def _values(ends: tuple[float, float] | None, steps: int, *, uniform: bool) -> list[float]:
     """Evenly spaced values; a generator of uniform latents has seen none beyond 1."""
-    uniform = spec.distribution == "uniform"
     limit = 1.0 if uniform else 2.0
     first, last = ends or (-limit, limit)
     if uniform and max(abs(first), abs(last)) > 1:
@@ -130,16 +129,3 @@ def _values(ends: tuple[float, float] | None, steps: int, spec: LatentSpec) -> l
             f"--range {first:g}..{last:g} leaves the cube of this model's uniform latents", "stay within -1..1"
         )
     return [round(first + (last - first) * step / (steps - 1), 6) for step in range(steps)]
-
-
-def _images(spec: LatentSpec, seed: int, rows: list[str], values: list[float], generate: Generate) -> Tensor:
-    """uint8 (rows * values, C, H, W), row after row."""
-    import torch
-
-    inputs: Inputs = spec.from_seeds([seed])
-    inputs = {name: value.repeat(len(rows) * len(values), *[1] * (value.dim() - 1)) for name, value in inputs.items()}
-    for number, row in enumerate(rows):
-        where = slice(number * len(values), (number + 1) * len(values))
-        name, dim = ("c", int(row[1:])) if row.startswith("c") else ("z", int(row))
-        inputs[name][where, dim] = torch.tensor(values)
-    return torch.cat([generate(piece) for piece in batches(inputs, 256)])

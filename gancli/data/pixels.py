@@ -246,12 +246,7 @@ def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[
 def convert(images: Tensor, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]) -> Tensor:
     """Convert images of one size and number of channels to another, block by block.
 
-    Args:
-        images: uint8 (N, C, H, W).
-        size: (height, width) of the result.
-        channels: 1 or 3.
-        fit: how another aspect ratio is brought to ``size``.
-        background: (red, green, blue) from 0 to 255.
+    Args are those of :func:`decode`, but for the images, uint8 (N, C, H, W).
 
     Returns:
         uint8 (N, channels, height, width).

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Seeds, batches, parse_seeds
+from gancli.latents import Inputs, Seeds, Space, batches, parse_seeds, seeds_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
-    from gancli.latents import LatentSpec
     from gancli.model import Model
 
-AMONG = Seeds([range(1000)])
+AMONG = range(1000)
 """The seeds that ``mean(label=…)`` chooses from."""
 
 MOST_TERMS, MOST_SEEDS = 32, 100_000
@@ -113,11 +112,17 @@ def _short(text: str) -> str:
 
 
 def mix(
-    model: Model, operands: Sequence[Operand], *, among: Seeds = AMONG, progress: Callable[[int], None] | None = None
+    model: Model,
+    operands: Sequence[Operand],
+    *,
+    space: Space | None = None,
+    among: Seeds = AMONG,
+    progress: Callable[[int], None] | None = None,
 ) -> Mixture:
     """The latents of an expression's operands and of its result.
 
-    The sum of independent latents is too long for a generator, and a mean of many too short: what is shown, a mean or
+    What is added up is each operand's difference from the mean of the space: 0 in z, the generator's mean in w. In z
+    the sum of independent latents is too long for a generator, and a mean of many too short: what is shown, a mean or
     the result, is brought back along its direction to where latents of the model lie
     (:meth:`gancli.latents.LatentSpec.confine`). Means are added up as they are, so that the difference of two turns a
     seed into the other class and leaves it its style; a factor makes more of it. The class of a conditional model is
@@ -126,34 +131,38 @@ def mix(
     Args:
         model: makes pictures from latents.
         operands: of :func:`parse`.
+        space: z or w; the model's best unless given.
         among: the seeds among which those of a label are looked for.
-        progress: told how many images have just been looked at for that.
+        progress: told how many images have just been classified for that.
 
     Raises:
-        UsageError: a label that the model has not, or that none of the seeds shows; a sum of nothing.
+        UsageError: a label that the model has not, or that none of the seeds shows; a sum of nothing; no such space.
     """
     import torch
 
+    space = model.space(space)
     groups = _groups(model, operands, among, progress)
-    means = [_mean(model.latent, group) for group in groups]
+    means = [_mean(model, group, space) for group in groups]
     rows = {name: torch.cat([mean[name] for mean in means]) for name in means[0]}
+    centre = model.centre(space)
     factors = torch.tensor([operand.factor for operand in operands])
-    total = {name: (factors[:, None] * values).sum(0, keepdim=True) for name, values in rows.items()}
-    if float(total["z"].norm()) < 1e-4:
+    total = {name: torch.tensordot(factors, values - centre.get(name, 0), 1)[None] for name, values in rows.items()}
+    if float(total[space].norm()) < 1e-4:
         raise UsageError("the terms cancel each other out: no latent is left", "leave one of them out")
-    inputs = model.latent.confine({name: torch.cat([rows[name], total[name]]) for name in rows})
+    inputs = {name: torch.cat([rows[name], total[name] + centre.get(name, 0)]) for name in rows}
+    inputs = model.latent.confine(inputs)
     if "y" in inputs:
         inputs["y"] = inputs["y"].argmax(1)
     return Mixture(inputs, tuple(map(len, groups)))
 
 
-def _mean(spec: LatentSpec, seeds: Seeds) -> Inputs:
+def _mean(model: Model, seeds: Seeds, space: Space) -> Inputs:
     """One row: the mean over seeds, with a class as the share (1, classes) of each."""
     import torch
 
-    inputs = spec.from_seeds(seeds)
+    inputs = model.points(model.latent.from_seeds(seeds), space)
     if "y" in inputs:
-        inputs["y"] = torch.nn.functional.one_hot(inputs["y"], spec.classes)
+        inputs["y"] = torch.nn.functional.one_hot(inputs["y"], model.latent.classes)
     return {name: values.float().mean(0, keepdim=True) for name, values in inputs.items()}
 
 
@@ -167,10 +176,11 @@ def _groups(
     for operand, number in zip(operands, numbers, strict=True):
         seeds = operand.seeds
         if number is not None:
-            seeds = Seeds(range(seed, seed + 1) for seed, its in zip(among, shown, strict=True) if its == number)
+            seeds = tuple(seed for seed, its in zip(among, shown, strict=True) if its == number)
         if not seeds:
             raise UsageError(
-                f"{operand.name}: none of the seeds {_short(str(among))} shows it", "look at more, as in --among 0-9999"
+                f"{operand.name}: none of the seeds {_short(seeds_text(among))} shows it",
+                "take more, as in --among 0-9999",
             )
         groups.append(seeds)
     return groups
@@ -193,7 +203,7 @@ def _class(model: Model, label: str) -> int:
 def _shown(model: Model, seeds: Seeds, progress: Callable[[int], None] | None) -> list[int]:
     """The class of each seed's image; -1 for one that is not clearly of any.
 
-    As the extractor that knows the data reads it; where there is none, what a conditional model was asked for.
+    As the extractor of the data classifies it; where there is none, the class that a conditional model was given.
     """
     from gancli.evaluation import extractors
     from gancli.evaluation.features import CONFIDENT, Reader
@@ -204,7 +214,7 @@ def _shown(model: Model, seeds: Seeds, progress: Callable[[int], None] | None) -
     except UsageError as error:
         if "y" in inputs:
             return inputs["y"].tolist()
-        raise UsageError(f"{model.name}: {error.message}, so that no label can be told", "name seeds") from None
+        raise UsageError(f"{model.name}: {error.message}, so that no label can be found", "name seeds") from None
 
     def made() -> Iterator[Tensor]:
         for piece in batches(inputs, 256):

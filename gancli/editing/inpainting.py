@@ -6,28 +6,34 @@ what is left around the hole and looks real, then blend that image into the hole
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from gancli.editing.inversion import RESTARTS, STEPS, Progress, check_images, pictures, search
-from gancli.errors import UsageError
-from gancli.latents import Inputs
+from gancli import checkpoint
+from gancli.architectures import Discriminator
+from gancli.architectures._build import assemble
+from gancli.editing.inversion import RESTARTS, STEPS, Progress, pictures, search
+from gancli.errors import GancliError, UsageError
+from gancli.latents import Inputs, Space
+from gancli.recipe.migration import migrate
+from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.model import Model
 
 WINDOW = 7
-"""Pixels that a pixel's importance looks at, across and down (the paper's size)."""
+"""Pixels across and down, around a pixel, that decide its importance (the paper's size)."""
 
 ELSEWHERE = 0.1
 """Importance of a pixel without a hole nearby. The paper's is 0, which leaves open what a hole in a digit belongs to:
 with 0.1, holes of 10x10 in 24 test digits were filled 0.7 dB better."""
 
 PRIOR = 0.003
-"""Weight of the discriminator's word beside the contextual loss (lambda in section 4)."""
+"""Weight of the prior loss beside the contextual loss (lambda in section 4)."""
 
 
 def inpaint(
@@ -35,7 +41,8 @@ def inpaint(
     images: Tensor,
     holes: Tensor,
     *,
-    discriminator: nn.Module | None = None,
+    discriminator: Discriminator | None = None,
+    space: Space | None = None,
     prior: float = PRIOR,
     steps: int = STEPS,
     restarts: int = RESTARTS,
@@ -45,10 +52,11 @@ def inpaint(
 
     Args:
         model: makes pictures from latents.
-        images: uint8 (N, C, H, W) of the model's shape; what stands in a hole is not looked at.
+        images: uint8 (N, C, H, W) of the model's shape; the pixels in a hole do not matter.
         holes: bool (N, H, W), true where something is missing.
         discriminator: images in the generator's range to logits, for the prior loss. Without it the prior is the
             latent's own: it stays where its distribution puts it.
+        space: z or w, to search in; the model's best unless given.
         prior: weight of the prior loss.
         steps: steps of Adam for each start.
         restarts: starts for each image.
@@ -60,36 +68,68 @@ def inpaint(
     Raises:
         UsageError: a hole of nothing or of everything; a model that makes no pictures from latents.
     """
-    check_images(model, images)
+    model.check_images(images)
     check_holes(images, holes)
-    wanted, weights = (images.float() / 255).to(model.device), importance(holes).to(model.device)
-    low, high = model.generator.range or (0.0, 1.0)
+    target, weights = (images.float() / 255).to(model.device), importance(holes).to(model.device)
+    low, high = model.range
 
     def contextual(made: Tensor, inputs: Inputs, which: slice) -> Tensor:
-        apart = (made - wanted[which, None]).abs().mean(2)
+        apart = (made - target[which, None]).abs().mean(2)
         return (apart * weights[which, None]).flatten(2).sum(2)
 
     def loss(made: Tensor, inputs: Inputs, which: slice) -> Tensor:
         if discriminator is None:
             return contextual(made, inputs, which)
-        logits = _judged(discriminator, made.flatten(0, 1) * (high - low) + low, inputs)
+        logits = _logits(discriminator, made.flatten(0, 1) * (high - low) + low, inputs)
         # A higher logit is more real for every loss: -log D of the paper's log(1 - D), which has no gradient left
         # where D is sure.
         return contextual(made, inputs, which) + prior * F.softplus(-logits).unflatten(0, made.shape[:2])
 
-    inputs = search(model, loss, len(images), nearness=contextual, steps=steps, restarts=restarts, progress=progress)
+    inputs = search(
+        model,
+        loss,
+        len(images),
+        nearness=contextual,
+        space=space,
+        steps=steps,
+        restarts=restarts,
+        progress=progress,
+    )
     with torch.inference_mode():
         made = pictures(model, inputs).cpu()
     blended = blend(images.float() / 255, made, holes)
     return (blended * 255).round_().clamp_(0, 255).byte(), inputs
 
 
-def _judged(discriminator: nn.Module, images: Tensor, inputs: Inputs) -> Tensor:
-    """Logits (N,) of images in the generator's range; one that is told the class hears what the generator heard."""
-    about = {"y": inputs["y"].flatten()} if getattr(discriminator, "conditional", False) else {}
-    said = discriminator(images, **about)
-    # One that also reads the class or codes says so after the logit.
-    return (said if isinstance(said, Tensor) else said[0]).float().flatten(1).mean(1)
+def _logits(discriminator: Discriminator, images: Tensor, inputs: Inputs) -> Tensor:
+    """Logits (N,) of images in the generator's range, of the classes that the generator was given."""
+    condition = {"y": inputs["y"].flatten()} if discriminator.conditional else {}
+    output = discriminator(images, **condition)
+    return (output if isinstance(output, Tensor) else output[0]).float().flatten(1).mean(1)
+
+
+def discriminator_of(model: Model) -> Discriminator | None:
+    """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
+
+    Raises:
+        GancliError: a file that is not whole, or that belongs to another model.
+    """
+    path = catalogue.discriminator_path(model.path)
+    if not path.is_file():
+        return None
+    tensors, header = checkpoint.read(path)
+    if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
+        raise GancliError(f"{path} is not a discriminator of this version of gancli", "delete it to do without")
+    recipe = header.get("recipe")
+    if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
+        raise GancliError(f"{path} was not trained with {model.path.name}", "delete it to do without")
+    try:
+        network = assemble(model.recipe, "discriminator", tensors).to(model.device)
+        if not isinstance(network, Discriminator):
+            raise GancliError("its network is no discriminator of images")
+        return network
+    except GancliError as error:
+        raise GancliError(f"{path} is not a whole discriminator: {error.message}", "delete it to do without") from None
 
 
 def check_holes(images: Tensor, holes: Tensor) -> None:
@@ -136,17 +176,17 @@ def blend(images: Tensor, made: Tensor, holes: Tensor) -> Tensor:
     inside = holes[:, None].double()
     apart = (images - made).double() * (1 - inside)
 
-    def slope(values: Tensor) -> Tensor:
-        return _laplace(values) * inside
+    def laplacian(values: Tensor) -> Tensor:
+        return _laplacian(values) * inside
 
-    # The unknown x lives in the hole only: slope(x) = -slope(apart).
+    # The unknown x lives in the hole only: laplacian(x) = -laplacian(apart).
     filling = torch.zeros_like(apart)
-    rest = -slope(apart)
+    rest = -laplacian(apart)
     direction, size = rest, rest.square().sum((1, 2, 3), keepdim=True)
     for _ in range(4 * sum(images.shape[2:])):
         if float(size.max()) < 1e-12:
             break
-        ahead = slope(direction)
+        ahead = laplacian(direction)
         step = size / (direction * ahead).sum((1, 2, 3), keepdim=True).clamp_min(1e-30)
         filling, rest = filling + step * direction, rest - step * ahead
         before, size = size, rest.square().sum((1, 2, 3), keepdim=True)
@@ -154,7 +194,7 @@ def blend(images: Tensor, made: Tensor, holes: Tensor) -> Tensor:
     return torch.where(holes[:, None], made + filling.float(), images)
 
 
-def _laplace(values: Tensor) -> Tensor:
+def _laplacian(values: Tensor) -> Tensor:
     """The sum of the differences from the up to four neighbours inside the image, (N, C, H, W)."""
     total = torch.zeros_like(values)
     for dim in (2, 3):

@@ -1,4 +1,4 @@
-"""What a conditional generator is asked for, as users type it: classes and codes. No torch is imported here."""
+"""Classes and codes for a conditional generator, as users type them. No torch is imported here."""
 
 from __future__ import annotations
 

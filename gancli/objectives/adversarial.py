@@ -70,7 +70,8 @@ class Adversarial(Alternating):
         no player."""
         loss = options.get("loss", "non-saturating")
         try:
-            if options.get("smoothing") and not registry.get("loss", loss).smooths:
+            smooths = registry.get("loss", loss).smooths
+            if options.get("smoothing") and not smooths:
                 yield f"objective.smoothing = {options['smoothing']}: '{loss}' has no labels to smooth, leave it out"
         except UsageError as error:
             yield f"objective.loss = {shown(loss)}: {error.message}; {error.hint}"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.architectures import to_uint8
 from gancli.data import Dataset
-from gancli.model import to_uint8
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.numbers import Plot

@@ -1,12 +1,13 @@
 """Every registered architecture, because it is registered."""
 
-import inspect
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from gancli import registry
-from gancli.architectures._base import Spec
+from gancli.architectures import Discriminator, Generator, Sizes, Spec, Translator
 from gancli.architectures._build import build
 from gancli.architectures.dcgan import stage_sizes
 from gancli.errors import UsageError
@@ -14,59 +15,150 @@ from gancli.latents import LatentSpec
 from gancli.recipe import parse
 
 
-def takes_latents(family: str) -> bool:
-    """Whether it has a generator that makes images of latents, and not of other images."""
-    generator = registry.get("architecture", family).get("generator")
-    return generator is not None and "z" in inspect.signature(generator.forward).parameters
+class Square(Generator):
+    """A family for grey squares of a power of two, such as progressively growing ones are."""
+
+    serves = Sizes(minimum=4, maximum=64, square=True, power_of_two=True, channels=(1,))
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec, "tanh")
+        self.body = nn.Sequential(nn.Linear(spec.latent.width, spec.shape[1] ** 2), nn.Tanh())
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        return self.body(w).view(-1, *self.shape)
 
 
-FAMILIES = [family for family in registry.names("architecture") if takes_latents(family)]
-SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (3, 64, 48), (1, 9, 31), (3, 30, 17), (4, 13, 13)]
+FAMILIES = {name: registry.get("architecture", name) for name in registry.names("architecture")}
+FAMILIES["square"] = {"generator": Square}
+GENERATORS = [name for name, roles in FAMILIES.items() if issubclass(roles.get("generator", nn.Module), Generator)]
+SHAPES = [
+    (1, 28, 28),
+    (3, 32, 32),
+    (1, 8, 8),
+    (3, 64, 48),
+    (1, 9, 31),
+    (3, 30, 17),
+    (4, 13, 13),
+    (1, 64, 64),
+    (1, 2, 3),
+]
+SERVED = [
+    pytest.param(make, shape, id=f"{family}-{role}-{'x'.join(map(str, shape))}")
+    for family, roles in FAMILIES.items()
+    for role, make in roles.items()
+    for shape in SHAPES
+    if make.serves.admits(shape)
+]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-@pytest.mark.parametrize("family", FAMILIES)
-def test_shapes_ranges_and_gradients(family: str, shape: tuple[int, int, int]) -> None:
+def output(network: nn.Module, spec: Spec) -> Tensor:
+    """What a network of any kind gives for four images or latents."""
+    if isinstance(network, Generator):
+        return network(**spec.latent.from_seeds(range(4)))
+    images = torch.rand(4, *spec.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    if isinstance(network, Translator):
+        return network(source=images)
+    return network(images, source=images) if getattr(network, "takes_source", False) else network(images)
+
+
+@pytest.mark.parametrize(("make", "shape"), SERVED)
+def test_shapes_ranges_and_gradients(make: Any, shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     spec = Spec(shape, LatentSpec(dim=12))
-    roles = registry.get("architecture", family)
-    generator, discriminator = roles["generator"](spec), roles["discriminator"](spec)
-    images = generator(**spec.latent.from_seeds(range(4)))
-    low, high = generator.range
-    assert images.shape == (4, *shape)
-    assert images.min() >= low
-    assert images.max() <= high
-    logits = discriminator(images)
-    assert logits.shape == (4, 1)
-    assert torch.isfinite(logits).all()
-    logits.square().sum().backward()
-    for network in (generator, discriminator):
-        for name, parameter in network.named_parameters():
-            assert parameter.grad is not None, name
-            assert torch.isfinite(parameter.grad).all(), name
-    # A bias before batch norm takes none, so that every parameter counts.
-    assert all(p.grad.abs().sum() > 0 for n, p in discriminator.named_parameters() if n.endswith("weight"))
+    network = make(spec)
+    made = output(network, spec)
+    if isinstance(network, Generator | Translator):
+        assert made.shape == (4, *shape)
+        assert network.range[0] <= made.min()
+        assert made.max() <= network.range[1]
+    elif isinstance(network, Discriminator):
+        assert made.shape[:2] == (4, 1)
+    else:
+        assert made.shape == (4, 12)
+    assert torch.isfinite(made).all()
+    made.square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        if isinstance(network, Discriminator) and name.endswith("weight"):  # a bias before batch norm takes none
+            assert parameter.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_family_does_not_serve_is_refused(family: str) -> None:
+    for role, make in FAMILIES[family].items():
+        for shape in SHAPES:
+            if not make.serves.admits(shape):
+                with pytest.raises(UsageError, match=r"needs |makes images of"):
+                    make(Spec(shape, LatentSpec(dim=2)))
+        assert make.serves.admits((1, *make.serves.nearest(50, 60))), role
+
+
+@pytest.mark.parametrize(
+    ("shape", "message", "hint"),
+    [
+        ((3, 8, 8), "x makes images of 1 channels, these have 3", "as in --set data.channels=1"),
+        (
+            (1, 30, 20),
+            "x needs square images with sides that are powers of two of at least 4x4 pixels, these are 30x20",
+            "choose a larger size, as in --set data.size=[32,32]",
+        ),
+        (
+            (1, 100, 100),
+            "x needs square images with sides that are powers of two of at most 64x64 pixels, these are 100x100",
+            "choose another size, as in --set data.size=[64,64]",
+        ),
+    ],
+)
+def test_a_refusal_names_the_nearest_size(shape: tuple[int, int, int], message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Square.serves.check("x", shape)
+    assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("family", GENERATORS)
 def test_the_same_seed_gives_the_same_network(family: str) -> None:
-    spec = Spec((1, 12, 12), LatentSpec(dim=5))
+    spec = Spec((1, 16, 16), LatentSpec(dim=5))
     made = []
     for _ in range(2):
         torch.manual_seed(3)
-        made.append(registry.get("architecture", family)["generator"](spec).state_dict())
+        made.append(FAMILIES[family]["generator"](spec).state_dict())
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", GENERATORS)
 def test_an_image_does_not_depend_on_its_batch(family: str) -> None:
     torch.manual_seed(0)
-    spec = Spec((3, 16, 16), LatentSpec(dim=7))
-    generator = registry.get("architecture", family)["generator"](spec).eval()
+    spec = Spec((1, 16, 16), LatentSpec(dim=7))
+    generator = FAMILIES[family]["generator"](spec).eval()
     with torch.inference_mode():
         together = generator(**spec.latent.from_seeds(range(20)))
         alone = torch.cat([generator(**spec.latent.from_seeds([seed])) for seed in range(20)])
     torch.testing.assert_close(together, alone)
+
+
+SPECTRAL = [("dcgan", {"conditional": True, "width": 8}), ("patch", {"width": 8}), ("upsample", {"depths": [4, 8]})]
+
+
+@pytest.mark.parametrize(("family", "options"), SPECTRAL)
+def test_spectral_norm_bounds_every_weight(family: str, options: dict[str, Any]) -> None:
+    """Miyato et al. 2018, equation 8: the largest singular value of each weight is 1."""
+    torch.manual_seed(0)
+    spec = Spec((1, 12, 12), LatentSpec(dim=2, classes=3))
+    make = FAMILIES[family]["discriminator"]
+    assert not any("parametrizations" in name for name in make(spec, **options).state_dict())
+    network = make(spec, spectral_norm=True, **options)
+    images = torch.randn(4, 1, 12, 12)
+    inputs = {"dcgan": {"y": torch.tensor([0, 1, 2, 1])}, "patch": {"source": images}, "upsample": {}}[family]
+    for _ in range(60):
+        network(images, **inputs)
+    layers = [module for module in network.eval().modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    assert len(layers) > 1
+    for layer in layers:
+        assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.05)
+    copy = make(spec, spectral_norm=True, **options).eval()
+    copy.load_state_dict(network.state_dict())
+    assert torch.equal(copy(images, **inputs), network(images, **inputs))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +210,7 @@ def test_dcgan_at_64_is_the_papers() -> None:
 
 def test_dcgan_refuses_seven_pixels() -> None:
     with pytest.raises(UsageError) as refused:
-        stage_sizes(7, 20)
+        FAMILIES["dcgan"]["generator"](Spec((1, 7, 20), LatentSpec(2)))
     assert refused.value.message == "dcgan needs images of at least 8x8 pixels, these are 7x20"
     assert refused.value.hint == (
         "choose a larger size, as in --set data.size=[8,20], or --model gan, which takes any size"

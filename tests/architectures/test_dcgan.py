@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gancli.architectures import dcgan, mlp, patch, upsample
+from gancli.architectures import _layers, dcgan, mlp, patch, upsample
 from gancli.architectures._base import Spec
 from gancli.latents import LatentSpec
 
@@ -27,7 +27,7 @@ def slopes(y: torch.Tensor, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_halving_is_the_strided_convolution(size: tuple[int, int], channels: int) -> None:
-    layer = dcgan.Down(channels, 6, bias=True).double()
+    layer = _layers.Down(channels, 6, bias=True).double()
     x = random(2, channels, *size)
     inputs = [x, *layer.parameters()]
     fast, plain = layer(x), F.conv2d(x, layer.weight, layer.bias, stride=2, padding=1)
@@ -38,7 +38,7 @@ def test_halving_is_the_strided_convolution(size: tuple[int, int], channels: int
 @pytest.mark.parametrize("channels", [1, 3, 5])
 @pytest.mark.parametrize("bias", [True, False])
 def test_doubling_is_the_transposed_convolution(size: tuple[int, int], channels: int, bias: bool) -> None:
-    layer = dcgan.Up(6, channels, size, bias).double()
+    layer = _layers.Up(6, channels, size, bias).double()
     x = random(2, 6, *((side + 1) // 2 for side in size))
     inputs = [x, *layer.parameters()]
     fast, plain = layer(x), layer.convolution(x)[..., : size[0], : size[1]]
@@ -50,7 +50,7 @@ def test_the_gradient_of_a_flattened_image_lies_as_the_image_does() -> None:
     x = random(4, 6, 7, 7)
     seen: list[torch.Tensor] = []
     x.register_hook(seen.append)
-    dcgan.Flat()(x * 1).square().sum().backward()
+    _layers.Flat()(x * 1).square().sum().backward()
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(x.grad, 2 * x.detach())
 

@@ -53,9 +53,9 @@ def test_a_discriminator_may_read_class_and_codes(family: str, hidden: int) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"conditional": True}, "a discriminator cannot be told a class: there are none"),
-        ({"heads": ["class"]}, "a discriminator cannot read 'class': the generator is told no classes"),
-        ({"heads": ["codes"]}, "a discriminator cannot read 'codes': the generator is told no codes"),
+        ({"conditional": True}, "a discriminator cannot be class-conditional: there are no classes"),
+        ({"heads": ["class"]}, "a discriminator cannot have the head 'class': the generator takes no classes"),
+        ({"heads": ["codes"]}, "a discriminator cannot have the head 'codes': the generator takes no codes"),
     ],
 )
 def test_what_nobody_says_cannot_be_heard(family: str, options: dict, message: str) -> None:

@@ -6,9 +6,10 @@ from torch import nn
 
 from gancli.architectures._base import Spec
 from gancli.architectures._build import build
+from gancli.architectures._layers import halvings
 from gancli.architectures.patch import Discriminator
 from gancli.architectures.patch import halvings as patch_halvings
-from gancli.architectures.unet import Generator, halvings
+from gancli.architectures.unet import Generator
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
 from gancli.recipe import parse
@@ -127,11 +128,11 @@ def test_sizes():
     assert halvings(9, 40, 2) == [(9, 40), (5, 20), (3, 10)]
     assert [patch_halvings(side, side, 3) for side in (6, 11, 12, 28, 64)] == [1, 1, 2, 3, 3]
     with pytest.raises(UsageError) as refused:
-        halvings(7, 20, 3)
+        Generator(Spec((1, 7, 20), LATENT))
     assert refused.value.message == "unet needs images of at least 8x8 pixels, these are 7x20"
     assert refused.value.hint == "choose a larger size, as in --set data.size=[8,20]"
     with pytest.raises(UsageError, match="patch needs images of at least 6x6 pixels, these are 5x9"):
-        patch_halvings(5, 9, 3)
+        Discriminator(Spec((1, 5, 9), LATENT))
 
 
 def test_flips_average_over_mirror_images_where_the_network_is_used():

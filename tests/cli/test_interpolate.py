@@ -15,6 +15,12 @@ class Fake:
     shape = (1, 28, 28)
     latent = LatentSpec(8)
 
+    def space(self, asked=None):
+        return asked or "z"
+
+    def points(self, inputs, space):
+        return inputs
+
     def generate(self, inputs):
         assert len(inputs["z"]) <= 300
         shade = (inputs["z"][:, 0] * 40 + 128).round().clamp(0, 255).byte()
@@ -124,8 +130,8 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
             "4 walks of two seeds take 8 seeds, of three 12",
         ),
         (
-            ["--seeds", "0-9999999"],
-            "299,999,971 images are too many for one walk, which takes at most 50,000",
+            ["--seeds", "0-999999"],
+            "29,999,971 images are too many for one walk, which takes at most 50,000",
             "take fewer seeds or fewer --frames",
         ),
         (

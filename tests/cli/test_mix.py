@@ -41,7 +41,7 @@ def test_json_tells_what_stands_behind_the_terms(run_cli) -> None:
         (
             ["mean(label=1)", "--among", "0"],
             "mean(label=1): none of the seeds 0 shows it",
-            "look at more, as in --among 0-9999",
+            "take more, as in --among 0-9999",
         ),
     ],
 )

@@ -23,6 +23,12 @@ class Fake:
     shape = (1, 28, 28)
     latent = LatentSpec(4)
 
+    def space(self, asked=None):
+        return asked or "z"
+
+    def points(self, inputs, space):
+        return inputs
+
     def generate(self, inputs):
         shade = (inputs["z"].mean(1) * 40 + 128).round().clamp(0, 255).byte()
         return shade[:, None, None, None].repeat(1, *self.shape)
@@ -121,8 +127,8 @@ def test_an_archive_of_images_and_json(run_cli):
         ),
         (
             ["-n", "10000001", "--out", "d"],
-            "-n '0-10000000' names 10,000,001 seeds; at most 10,000,000 go in one command",
-            "make them in several commands, such as 0-9999999 and then 10000000-19999999",
+            "-n '0-10000000' names 10,000,001 seeds; at most 1,000,000 go in one command",
+            "make them in several commands, such as 0-999999 and then 1000000-1999999",
         ),
         (
             ["--out", "a.jpg"],

@@ -23,6 +23,12 @@ class Fake:
     labelled = True
     latent = LatentSpec(2, "uniform", classes=3, codes=2)
 
+    def space(self, asked=None):
+        return asked or "z"
+
+    def points(self, inputs, space):
+        return inputs
+
     def generate(self, inputs):
         y = inputs["y"] if inputs["y"].dim() == 1 else inputs["y"] @ torch.arange(3.0)
         shade = 100 + 20 * y + 4 * inputs["c"][:, 0] + 2 * inputs["c"][:, 1]

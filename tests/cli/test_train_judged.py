@@ -53,7 +53,9 @@ def test_a_run_remembers_how_it_is_judged(run_cli) -> None:
 def test_a_dry_run_tells_what_it_costs(run_cli, home: Path) -> None:
     result = run_cli(*RUN, "--evaluate-every", 0.036, "--dry-run")
     last = result.out.splitlines()[-1]
-    pattern = r"# evaluation   fid of 355 generated, 4 times, \d+\.\d s each: \d:\d\d beside the time above"
+    pattern = (
+        r"# evaluation   fid of 355 generated images, 4 times, \d+\.\d s each: \d:\d\d in addition to the time above"
+    )
     assert re.fullmatch(pattern, last)
     assert not (home / "r").exists()
 

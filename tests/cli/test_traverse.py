@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toys import model_of
 
 import gancli
-from gancli.cli.traverse import _images, parse_dims
+from gancli.architectures import Spec
+from gancli.architectures.mlp import Generator
+from gancli.cli.traverse import parse_dims
+from gancli.editing.traversal import traverse
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
 
@@ -38,17 +42,14 @@ def test_uniform_latents_stay_in_their_cube(run_cli) -> None:
     )
 
 
-def test_codes_come_first_and_only_one_value_of_a_row_changes() -> None:
+def test_codes_come_first_and_only_one_value_of_a_row_changes(monkeypatch) -> None:
     spec = LatentSpec(12, codes=2, classes=3)
     assert parse_dims(None, spec) == ["c0", "c1", *map(str, range(10))]
     assert parse_dims("3,c0-1, 0-1", spec) == ["3", "c0", "c1", "0", "1"]
     taken: list = []
-
-    def generate(inputs):
-        taken.append(inputs)
-        return torch.zeros(len(inputs["z"]), 1, 1, 1)
-
-    _images(spec, 5, ["c1", "3"], [-1.0, 0.5], generate)
+    model = model_of(Generator(Spec((1, 1, 1), spec), hidden=[2]))
+    monkeypatch.setattr(model, "generate", lambda inputs: taken.append(inputs) or torch.zeros(4, 1, 1, 1))
+    traverse(model, 5, ["c1", "3"], [-1.0, 0.5])
     (inputs,), start = taken, spec.from_seeds([5])
     assert inputs["c"][:, 1].tolist() == [-1, 0.5, start["c"][0, 1], start["c"][0, 1]]
     assert inputs["z"][:, 3].tolist() == [start["z"][0, 3], start["z"][0, 3], -1, 0.5]

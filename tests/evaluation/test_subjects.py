@@ -71,7 +71,9 @@ def test_large_images_are_told_to_have_been_made_smaller(tmp_path: Path) -> None
 
 
 def test_models_are_still_models() -> None:
-    assert isinstance(open_subject("quick/digits"), Model)
+    found = open_subject("quick/digits")
+    assert isinstance(found.model, Model)
+    assert found.identity == found.model.identity
 
 
 @pytest.mark.parametrize(

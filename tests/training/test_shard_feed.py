@@ -27,7 +27,7 @@ from gancli.data.types import ImageSet
 from gancli.errors import GancliError
 from gancli.processes import World
 from gancli.recipe import read
-from gancli.runs.run import Run
+from gancli.runs.state import RunFiles
 from gancli.training.shard_batches import WINDOW, ShardBatches, ShardOrder
 
 CPU = torch.device("cpu")
@@ -258,16 +258,16 @@ def test_a_run_on_shards_goes_on_to_the_bit(home, run_cli, monkeypatch, again):
     ]
     done = run_cli(*command, "--out", "whole")
     assert done.code == 0, done.err
-    real, rounds = Run.save, []
+    real, rounds = RunFiles.save, []
 
-    def save(self: Run, wait: bool = True) -> None:
+    def save(self: RunFiles, wait: bool = True) -> None:
         real(self, True)
         rounds.append(self.trainer.rounds)
-        if self.trainer.rounds == 3 and self.folder.name == "half":
+        if self.trainer.rounds == 3 and self.path.name == "half":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "save", save)
+        patch.setattr(RunFiles, "save", save)
         assert run_cli(*command, "--out", "half").code == 130
     assert rounds[-1] == 3
     resumed = run_cli("train", "--resume", "half", "--quiet") if again == "half" else run_cli(*command, "--out", "half")

@@ -164,10 +164,10 @@ def test_budgets_become_rounds() -> None:
         assert planning.rounds_of(tiny(training={"budget": budget}), 1000, images=100, seconds=0.5) == rounds
 
 
-def test_a_budget_in_minutes_has_room_for_looks() -> None:
+def test_a_budget_in_minutes_has_room_for_previews() -> None:
     made = tiny(training={"budget": "1 minutes"})
-    for looks, rounds in ((0.0, 120), (10.0, 100), (45.0, 60)):
-        assert planning.rounds_of(made, 1000, images=100, seconds=0.5, looks=looks) == rounds
+    for previews, rounds in ((0.0, 120), (10.0, 100), (45.0, 60)):
+        assert planning.rounds_of(made, 1000, images=100, seconds=0.5, previews=previews) == rounds
 
 
 def test_measuring_leaves_no_trace() -> None:

@@ -150,7 +150,7 @@ def protocol(
         seeds=f"{drawn[0][0]}-{drawn[-1][-1]}" if supply is None else f"none: {total:,} of {supply:,} images",
         repeats=len(drawn),
         parts=parts,
-        truncation=subject.model.latent.truncation if subject.model else None,
+        truncation=subject.model.truncation if subject.model else None,
         resize=_resize(subject.shape, real_shape, reader.extractor),
         colour=_colour(subject.shape, real_shape, reader.extractor),
         ema=subject.ema,

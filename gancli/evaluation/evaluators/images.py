@@ -10,6 +10,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from gancli.architectures import to_255
 from gancli.data import Dataset, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
 from gancli.data.selection import class_positions, only_class
@@ -30,7 +31,7 @@ from gancli.metrics.base import Figure, Metric, Sets
 from gancli.metrics.classes import CATEGORY_ACCURACY, CLASS_ACCURACY, category_accuracy, class_accuracy
 from gancli.metrics.intervals import left_out, prediction
 from gancli.metrics.paths import path_length
-from gancli.model import Model, to_255
+from gancli.model import Model
 
 SPLIT = "test"
 SHOWN = 24
@@ -191,7 +192,7 @@ def _path_length(model: Model, seeds: Sequence[int], reader: Reader, real: Tenso
         # TF32's three digits would drown a step.
         with float32_products(tf32=False):
             images = model.generator(**{name: value.to(model.device) for name, value in inputs.items()})
-        return to_255(images, model.generator.range).clamp_(0, 255)
+        return to_255(images, model.range).clamp_(0, 255)
 
     def features(batches: Iterable[Tensor], total: int) -> Tensor:
         return reader.read("paths", batches, total).values

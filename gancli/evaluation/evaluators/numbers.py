@@ -57,7 +57,7 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         real_images=count,
         generated_images=count,
         seeds=f"{start}-{start + count - 1}",
-        truncation=subject.model.latent.truncation if subject.model else None,
+        truncation=subject.model.truncation if subject.model else None,
         ema=subject.ema,
     )
     chosen = list(dict.fromkeys(options.metrics)) or list(values)

@@ -62,7 +62,7 @@ def lower_bound(model: Model, images: Tensor, seed: int = 0) -> dict[str, Tensor
     from gancli.objectives.vae import divergence, posterior
 
     how: dict[str, Any] = model.recipe.objective.options
-    target = from_uint8(images.to(model.device), model.generator.range)
+    target = from_uint8(images.to(model.device), model.range)
     mean, log_variance = posterior(model.networks["encoder"], target)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(mean)
     made = model.generator(z=mean + (0.5 * log_variance).exp() * noise)

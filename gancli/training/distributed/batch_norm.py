@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
+from gancli.architectures import MappingGenerator
 from gancli.architectures._heads import Whitening
 from gancli.processes import World
 
@@ -135,7 +136,7 @@ def share(network: nn.Module, world: World) -> nn.Module:
     """The network with every such layer over all processes; its tensors keep their names."""
     if isinstance(network, nn.modules.batchnorm._BatchNorm):
         return SharedNorm(network, world)
-    if isinstance(network, Whitening):
+    if isinstance(network, Whitening | MappingGenerator):
         network.over_all = world.mean
     for name, child in network.named_children():
         if (shared := share(child, world)) is not child:

@@ -1,0 +1,72 @@
+"""Truncation: images of seeds drawn toward the typical, which makes them better and more alike.
+
+Which way a model does it, its generator declares: by limiting z, or by moving w toward its mean.
+"""
+
+from __future__ import annotations
+
+from math import erf
+from typing import TYPE_CHECKING, Literal
+
+from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Strategy = Literal["z-cutoff", "w-psi"]
+
+LEAST_CUTOFF = 1e-3
+MOST_PSI = 2.0
+
+
+def check(strategy: Strategy, value: float) -> None:
+    """Hold the value of ``--truncation`` against a model's strategy.
+
+    Args:
+        strategy: "z-cutoff": the value is the largest that z may have. "w-psi": it is psi, what remains of w's distance
+            from its mean.
+        value: what the user gave.
+
+    Raises:
+        UsageError: out of range.
+    """
+    if strategy == "z-cutoff" and not value >= LEAST_CUTOFF:
+        raise UsageError(
+            f"--truncation {value:g} leaves nothing to draw from",
+            "2 changes little; down to about 1, images become safer and more alike",
+        )
+    if strategy == "w-psi" and not -MOST_PSI <= value <= MOST_PSI:
+        raise UsageError(
+            f"--truncation {value:g} is out of range: this model moves w toward its mean by a factor",
+            f"from -{MOST_PSI:g} to {MOST_PSI:g}; 1 changes nothing, 0.7 is usual, at 0 all images are the mean's",
+        )
+
+
+def cutoff(z: Tensor, limit: float, distribution: str) -> Tensor:
+    """z (N, dim) as if it had been drawn again and again until no value lay beyond the limit.
+
+    That is the truncation trick (Brock et al. 2019, "Large scale GAN training for high fidelity natural image
+    synthesis", section 3.1). Drawn again, a seed would become another image at each limit; here each value takes
+    the place in the truncated distribution that it had in the whole one, so that images change gradually.
+    """
+    if distribution == "uniform":
+        return z * min(limit, 1.0)
+    # erf(z / sqrt(2)) is uniform on (-1, 1), and on (-edge, edge) under a limit.
+    return ((z.double() / 2**0.5).erf() * erf(limit / 2**0.5)).erfinv().mul(2**0.5).clamp(-limit, limit).float()
+
+
+def toward_mean(w: Tensor, mean: Tensor, psi: float, layers: int | None = None) -> Tensor:
+    """mean + psi (w - mean): Karras et al. 2019, "A style-based generator architecture", appendix B.
+
+    Args:
+        w: (N, width) or (N, rows, width).
+        mean: (width,), the mean of w over many z.
+        psi: 1 leaves w as it is.
+        layers: only the first of the rows; None for all.
+    """
+    moved = mean + psi * (w - mean)
+    if layers is None or w.dim() == 2:
+        return moved
+    import torch
+
+    return torch.cat([moved[:, :layers], w[:, layers:]], 1)
