@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.objectives.adversarial import Adversarial
-from gancli.terms.step import Score, Step, Term, heads_of
+from gancli.terms.step import Score, Step, Term
 
 
 class AuxiliaryClassifier(Adversarial):
@@ -34,7 +34,7 @@ class AuxiliaryClassifier(Adversarial):
     ) -> None:
         super().__init__(networks, **options)
         self.class_weight = class_weight
-        if "class" not in heads_of(self.discriminator):
+        if "class" not in self.discriminator.heads:
             raise UsageError(
                 "objective 'acgan' needs a discriminator with a class head",
                 'as in --set networks.discriminator.heads=["class"]',

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from gancli import registry
+from gancli.architectures import Discriminator
 from gancli.errors import UsageError, nearest
 from gancli.objectives._alternating import SIDES, Alternating, Side
 from gancli.recipe.validation_errors import dotted, shown
@@ -53,7 +54,8 @@ class Adversarial(Alternating):
         **options: Any,
     ) -> None:
         super().__init__(networks, **options)
-        self.generator, self.discriminator = networks["generator"], networks["discriminator"]
+        self.generator = networks["generator"]
+        self.discriminator = cast(Discriminator, networks["discriminator"])
         self.loss: Loss = registry.get("loss", loss)(self.smoothing)
         self.order, self.clip, self.joint = order, clip, joint
         self.step_options = replace(

@@ -18,7 +18,7 @@ class Conditional(Adversarial):
 
     def __init__(self, networks: Mapping[str, nn.Module], **options: Any) -> None:
         super().__init__(networks, **options)
-        if not getattr(self.discriminator, "conditional", False):
+        if not self.discriminator.conditional:
             raise UsageError(
                 "objective 'cgan' needs a discriminator that is conditioned on the class",
                 "as in --set networks.discriminator.conditional=true",

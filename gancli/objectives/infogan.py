@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.objectives.adversarial import Adversarial
-from gancli.terms.step import Step, Term, heads_of
+from gancli.terms.step import Step, Term
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
@@ -42,7 +42,7 @@ class InfoGan(Adversarial):
             "class": Term("information/class", _of_class, class_weight),
             "codes": Term("information/codes", _of_codes, code_weight),
         }
-        self.information = [terms[head] for head in heads_of(self.discriminator)]
+        self.information = [terms[head] for head in self.discriminator.heads]
         if not self.information:
             raise UsageError(
                 "objective 'infogan' needs a discriminator with heads for the generator's codes",

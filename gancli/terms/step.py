@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from gancli.architectures import Discriminator, Generator
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe.schedules import Number, Progress, value_at
@@ -273,9 +274,7 @@ class Step:
         with torch.set_grad_enabled(self._trains_generator):
             if still:
                 self.generator.eval()
-            made = (
-                self.generator(source=self.source) if self.options.translates else self.generator(**self.latents)
-            )  # TEMP
+            made = self._translate() if self.options.translates else self.generator.synthesize(self.w)
             if still:
                 self.generator.train()
         return made
@@ -283,6 +282,9 @@ class Step:
     def _input(self, images: Tensor) -> Tensor:
         """Images as a discriminator's step starts from them."""
         return images.detach().requires_grad_() if self.image_gradients else images
+
+    def _translate(self) -> Tensor:
+        return self.options.networks["generator"](source=self.source)
 
     @property
     def _trains_generator(self) -> bool:
@@ -294,9 +296,9 @@ class Step:
         return "fake" in self.shared and (not self._trains_generator or self.shared["fake"].requires_grad)
 
     @property
-    def generator(self) -> Any:
-        """The network of that name."""
-        return self.options.networks["generator"]
+    def generator(self) -> Generator:
+        """The network that makes fakes of latents."""
+        return cast(Generator, self.options.networks["generator"])
 
     # Scores.
 
@@ -317,13 +319,19 @@ class Step:
             network: which discriminator; that of the step's options unless named.
             augment: whether noise and augmentation are applied.
         """
-        discriminator: Any = self.options.networks[network or self.options.discriminator]
-        conditions = {"y": labels, "source": source}
+        discriminator = self.discriminator(network)
         if augment:
-            images, conditions["source"] = self._augment(images, source)
-        output = discriminator(images, **{name: conditions[name] for name in _conditioning(discriminator)})
+            images, source = self._augment(images, source)
+        conditions = ({"y": labels} if discriminator.conditional else {}) | (
+            {"source": source} if discriminator.takes_source else {}
+        )
+        output = discriminator(images, **conditions)
         logits, *heads = output if isinstance(output, tuple) else (output,)
-        return Score(logits.float(), {n: h.float() for n, h in zip(heads_of(discriminator), heads, strict=True)})
+        return Score(logits.float(), {n: h.float() for n, h in zip(discriminator.heads, heads, strict=True)})
+
+    def discriminator(self, name: str | None = None) -> Discriminator:
+        """The discriminator of that name; that of the step's options unless named."""
+        return cast(Discriminator, self.options.networks[name or self.options.discriminator])
 
     def _augment(self, images: Tensor, source: Tensor | None) -> tuple[Tensor, Tensor | None]:
         options = self.options
@@ -351,8 +359,7 @@ class Step:
     def scores(self) -> tuple[Score, Score]:
         """Real and fake score, as one batch where the discriminator returns the same for both ways."""
         fake, real = self.fake, self.real  # latents are drawn before noise
-        discriminator = self.options.networks[self.options.discriminator]
-        independent = getattr(discriminator, "batch_independent", False) and not self.image_gradients
+        independent = self.discriminator().batch_independent and not self.image_gradients
         if (self.options.joint or independent) and not self._cache.keys() & {"real_score", "fake_score"}:
             labels, source = (
                 None if one is None or other is None else torch.cat([one, other])
@@ -364,8 +371,9 @@ class Step:
 
     def conditions(self, *, fake: bool) -> tuple[Tensor | None, Tensor | None]:
         """Labels and source for a score, of what the discriminator is conditioned on."""
-        takes = _conditioning(self.options.networks[self.options.discriminator])
-        labels = (self.latents["y"] if fake else self.labels) if "y" in takes else None
+        labels = None
+        if self.discriminator().conditional:
+            labels = self.latents["y"] if fake else self.labels
         return labels, self.source if self.options.translates else None
 
     def side(self, discriminator: str, real: Tensor, fake: Tensor) -> Step:
@@ -402,17 +410,6 @@ class Step:
         from torch.distributed.nn.functional import all_gather
 
         return torch.cat(all_gather(values.contiguous()))
-
-
-def _conditioning(discriminator: Any) -> tuple[str, ...]:
-    """What a discriminator is called with besides images."""
-    takes = {"y": getattr(discriminator, "conditional", False), "source": getattr(discriminator, "takes_source", False)}
-    return tuple(name for name, wanted in takes.items() if wanted)
-
-
-def heads_of(discriminator: nn.Module) -> tuple[str, ...]:
-    """Names of its outputs besides the logits."""
-    return getattr(discriminator, "heads", ())
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,26 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gancli.architectures import Discriminator, Generator
 from gancli.recipe.schedules import Progress
 from gancli.terms.objective import Objective
 from gancli.terms.step import Batch, SampleRandom, Step
+
+
+class ToyDiscriminator(Discriminator):
+    """A discriminator of no family."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+
+class ToyGenerator(Generator):
+    """A generator of no family."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
 
 
 def random(rows: int, latents: Callable[[], dict[str, Tensor]] = dict, part: slice = slice(None)) -> SampleRandom:

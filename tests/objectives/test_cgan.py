@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from steps import losses, step
+from steps import ToyDiscriminator, ToyGenerator, losses, step
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
@@ -19,18 +19,21 @@ CODES = torch.tensor([[0.5, -1.0], [0.0, 1.0]])
 INPUTS = {"z": torch.zeros(2, 3), "y": ASKED, "c": CODES}
 
 
-class Grey(nn.Module):
+class Grey(ToyGenerator):
     """Images of one pixel whose shade is the class."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shade = nn.Parameter(torch.zeros(1))
 
-    def forward(self, z: Tensor, y: Tensor, c: Tensor | None = None) -> Tensor:
-        return y.view(-1, 1, 1, 1).float() + self.shade
+    def map(self, z: Tensor, y: Tensor, c: Tensor | None = None) -> Tensor:
+        return y
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        return w.view(-1, 1, 1, 1).float() + self.shade
 
 
-class ClassConditional(nn.Module):
+class ClassConditional(ToyDiscriminator):
     """Its logit is 3 if the pixel agrees with the class, else -3."""
 
     conditional = True
@@ -39,7 +42,7 @@ class ClassConditional(nn.Module):
         return torch.where((images.flatten() - y).abs() < 0.5, 3.0, -3.0)[:, None] + 0 * images.flatten(1)
 
 
-class Heads(nn.Module):
+class Heads(ToyDiscriminator):
     """Returns logit 0, 2 for class 1, and both codes as 0."""
 
     def __init__(self, *heads: str) -> None:
@@ -95,5 +98,5 @@ def test_infogan_recovers_the_codes_of_fakes_alone() -> None:
 )
 def test_a_discriminator_that_does_not_fit_is_refused(objective: type, option: str) -> None:
     with pytest.raises(UsageError) as refused:
-        objective(networks(nn.Flatten()))
+        objective(networks(ToyDiscriminator()))
     assert option in refused.value.hint

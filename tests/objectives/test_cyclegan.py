@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from steps import losses, random, step
+from steps import ToyDiscriminator, losses, random, step
 from torch import Tensor, nn
 
 from gancli import checkpoint, recipe
@@ -34,7 +34,7 @@ class Shift(nn.Module):
         return source + self.by
 
 
-class Mean(nn.Module):
+class Mean(ToyDiscriminator):
     """The mean pixel as logit."""
 
     def forward(self, images: Tensor, source: Tensor | None = None) -> Tensor:

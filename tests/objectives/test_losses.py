@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from steps import step
+from steps import ToyDiscriminator, step
 from torch import nn
 
 from gancli import registry
@@ -59,12 +59,14 @@ def test_every_loss_prefers_the_right_order(name: str) -> None:
 
 @pytest.mark.parametrize("regularizer", [R1(), R2()])
 def test_r1_and_r2_of_a_linear_discriminator_are_half_its_squared_weights(regularizer: R1 | R2) -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 1, dtype=torch.float64))
+    network = ToyDiscriminator()
+    network.body = nn.Sequential(nn.Flatten(), nn.Linear(6, 1, dtype=torch.float64))
+    network.readings = None
     x = torch.randn(5, 1, 2, 3, dtype=torch.float64)
     objective = Adversarial({"generator": nn.Identity(), "discriminator": network})
     one = step(objective, Batch(x), rows=5, image_gradients=True)
     one.__dict__["fake"] = x.clone().requires_grad_()
     value = regularizer(one)
-    torch.testing.assert_close(value, 0.5 * network[1].weight.square().sum())
+    torch.testing.assert_close(value, 0.5 * network.body[1].weight.square().sum())
     value.backward()
-    torch.testing.assert_close(network[1].weight.grad, network[1].weight.detach())
+    torch.testing.assert_close(network.body[1].weight.grad, network.body[1].weight.detach())

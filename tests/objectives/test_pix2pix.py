@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from steps import losses, step
+from steps import ToyDiscriminator, losses, step
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,7 +24,7 @@ class Half(nn.Module):
         return source * self.scale
 
 
-class Difference(nn.Module):
+class Difference(ToyDiscriminator):
     """One logit for each pixel: image minus source."""
 
     takes_source = True

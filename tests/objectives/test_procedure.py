@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from steps import step
+from steps import ToyDiscriminator, step
 from torch import nn
 
 from gancli import registry
@@ -118,7 +118,7 @@ def test_weights_are_clipped_after_each_step() -> None:
     assert max(p.abs().max() for p in one.networks["generator"].parameters()) > 0.01
 
 
-class Linear(nn.Module):
+class Linear(ToyDiscriminator):
     """f(x) = w x; remembers what it was called with."""
 
     def __init__(self, weight: list[float]) -> None:
