@@ -83,7 +83,12 @@ IDENTIFIERS = {
 }
 """Words of public names, between underscores and capitals, and what to say instead."""
 
-FINE = {"slope": "the slope of a leaky ReLU", "look_up": "a look-up in a table", "judge": "the command zoo judge"}
+FINE = {
+    "slope": "the slope of a leaky ReLU",
+    "look_up": "a look-up in a table",
+    "judge": "the command zoo judge",
+    "readings": "the heads, by this name in the state dicts of stored weights",
+}
 """Public names that use such a word in another sense."""
 
 REMAINING = frozenset(
