@@ -27,6 +27,55 @@ settings.load_profile("gancli")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+FAST = """
+architectures/test_heads.py architectures/test_upsample.py architectures/test_resnet.py objectives/test_losses.py
+objectives/test_step.py test_checkpoint.py test_files.py test_latent.py test_migration.py test_recipe.py
+test_registry.py test_words.py evaluation/test_comparison.py evaluation/test_metrics.py evaluation/test_scores.py
+training/test_optimizers.py
+""".split()
+"""Files and folders of unit tests, marked ``fast``."""
+
+SLOW = frozenset(
+    """
+test_kid_of_more_images_than_a_subset_is_the_same_every_time
+""".split()
+)
+"""Tests of those files that take seconds."""
+
+
+LONGEST = (
+    "cli/test_together.py",
+    "benchmarks/test_faults.py",
+    "training/test_processes.py",
+    "test_guards.py",
+    "test_commands.py",
+    "evaluation/test_intervals.py",
+    "training/test_costs.py",
+    "training/test_survival.py",
+)
+"""Files that take longest."""
+
+
+def is_fast(path: Path) -> bool:
+    """Whether a file has tests marked ``fast``."""
+    name = path.relative_to(Path(__file__).parent).as_posix()
+    return any(name == fast or (fast.endswith("/") and name.startswith(fast)) for fast in FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m fast``, import no other file."""
+    other = config.option.markexpr == "fast" and collection_path.is_file() and not is_fast(collection_path)
+    return True if other else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast tests, and begin with the longest files: what begins last is what the other processes wait for."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    for item in items:
+        if is_fast(item.path) and getattr(item, "originalname", "") not in SLOW:
+            item.add_marker("fast")
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command left behind."""

@@ -43,7 +43,7 @@ def test_an_option_is_left_out_with_its_value() -> None:
     assert without(["train", "--processes", "2", "x", "--processes=3", "-q"], "--processes") == ["train", "x", "-q"]
 
 
-ROUNDS = 60
+ROUNDS = 24
 TRAINING = ["train", "digits", *SMALL, "--rounds", ROUNDS, "--save-every", 0.05]
 
 
@@ -103,7 +103,7 @@ if os.environ.get("RANK") == "1" and not state.exists():
 
     def last(self):
         real(self)
-        if self.rounds == 30:
+        if self.rounds == 12:
             while not state.exists():
                 time.sleep(0.01)
             Path("died").touch()
@@ -111,7 +111,7 @@ if os.environ.get("RANK") == "1" and not state.exists():
 
     Trainer.round = last
 """
-"""Python runs it when it starts: the second process kills itself after 30 rounds, but not once there is a state."""
+"""Python runs it when it starts: the second process kills itself after 12 rounds, but not once there is a state."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
