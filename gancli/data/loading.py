@@ -11,10 +11,10 @@ from gancli.data.folder import layout
 from gancli.data.paths import there
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
-from gancli.data.types import Dataset, Formula, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
+from gancli.data.types import Dataset, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
 from gancli.errors import UsageError, nearest
 
-__all__ = ["Dataset", "Formula", "Progress", "Skipped", "load"]
+__all__ = ["Dataset", "Skipped", "load"]
 
 
 def load(

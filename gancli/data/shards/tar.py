@@ -115,7 +115,9 @@ class Tar:
                 if member.size < 0 or member.offset_data <= last:
                     raise tarfile.ReadError("a size below zero")
                 last = member.offset_data
-                if not self._is_file(member):
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+                    if not member.isdir():
+                        self._report(member.name, "a link, a device or a file with holes")
                     continue
                 if member.offset_data + member.size > end:
                     raise tarfile.ReadError("it ends within a member")
@@ -130,14 +132,6 @@ class Tar:
                 raise
             reason = " ".join(str(error).split())[:80] or type(error).__name__
             self._report(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
-
-    def _is_file(self, member: tarfile.TarInfo) -> bool:
-        """Whether it is a regular file; links, devices and sparse files are reported, folders are not."""
-        if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse():
-            return True
-        if not member.isdir():
-            self._report(member.name, "a file with holes" if member.issparse() else "a link or a device, not a file")
-        return False
 
     def _take(self, member: tarfile.TarInfo) -> None:
         """Store the offset of an image, or the class of a key."""
