@@ -215,4 +215,5 @@ def test_files_beside_a_state_are_held_to_the_same(name: str, left: tuple[Path, 
         return
     result = run_cli("sample", folder if name == "model.safetensors" else folder / name, "--out", "x.png")
     assert result.code == 1
-    assert f"error: {folder / name} is not a whole safetensors file: its tensor 'b' begins at byte 4" in result.err
+    assert f"error: {folder / name} is not a whole safetensors file: " in result.err
+    assert "invalid offset for tensor `b`" in result.err
