@@ -123,6 +123,7 @@ class Measurement:
         preview: seconds of a preview, of which a run has a fixed number.
         images: real images a round.
         parameters: by network.
+        compiled: names of the networks that are compiled.
         weights: bytes of weights, gradients, optimizer moments and average.
         activations: bytes that a step keeps for its backward pass.
     """
@@ -131,6 +132,7 @@ class Measurement:
     preview: float
     images: int
     parameters: dict[str, int]
+    compiled: list[str]
     weights: int
     activations: int
 
@@ -169,6 +171,7 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
         preview=min(_time_preview(preview) for _ in range(3)),  # the first one also loads what all share
         images=images_a_round(trainer),
         parameters={name: sum(p.numel() for p in net.parameters()) for name, net in trainer.networks.items()},
+        compiled=trainer.compiled,
         weights=state_bytes(trainer),
         activations=activations[0],
     )

@@ -194,7 +194,7 @@ def test_an_honest_state_is_taken(left: tuple[Path, dict, dict]) -> None:
 
 
 def test_the_optimizer_s_settings_are_the_recipe_s() -> None:
-    weights, section = [torch.nn.Parameter(torch.ones(2, 3))], Optimizer(name="adam")
+    weights, section = [torch.nn.Parameter(torch.ones(2, 3))], Optimizer(name="adam", lr=0.1)
     optimizer = torch.optim.Adam(weights, betas=(0.5, 0.9))
     weights[0].sum().backward()
     optimizer.step()
