@@ -27,19 +27,27 @@ settings.load_profile("gancli")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-FAST = """
-architectures/test_heads.py architectures/test_upsample.py architectures/test_resnet.py objectives/test_losses.py
-objectives/test_step.py test_checkpoint.py test_files.py test_latent.py test_migration.py test_recipe.py
-test_registry.py test_words.py evaluation/test_comparison.py evaluation/test_metrics.py evaluation/test_scores.py
-training/test_optimizers.py
-""".split()
+FAST = (
+    "architectures/test_heads.py",
+    "architectures/test_upsample.py",
+    "architectures/test_resnet.py",
+    "objectives/test_losses.py",
+    "objectives/test_step.py",
+    "test_checkpoint.py",
+    "test_files.py",
+    "test_latent.py",
+    "test_migration.py",
+    "test_recipe.py",
+    "test_registry.py",
+    "test_words.py",
+    "evaluation/test_comparison.py",
+    "evaluation/test_metrics.py",
+    "evaluation/test_scores.py",
+    "training/test_optimizers.py",
+)
 """Files and folders of unit tests, marked ``fast``."""
 
-SLOW = frozenset(
-    """
-test_kid_of_more_images_than_a_subset_is_the_same_every_time
-""".split()
-)
+SLOW = ("test_kid_of_more_images_than_a_subset_is_the_same_every_time",)
 """Tests of those files that take seconds."""
 
 
