@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gancli.data.synthetic import FORMULAS
-from gancli.data.types import Progress
+from gancli.data.types import Progress, no_progress
 from gancli.errors import UsageError
 from gancli.evaluation.evaluators import cycles, files, numbers, pairs
 from gancli.evaluation.evaluators import images as image_sets
 from gancli.evaluation.evaluators.checks import Options
-from gancli.evaluation.features import silent
 from gancli.evaluation.report import Report
 from gancli.evaluation.subjects import Pictures, Subject, as_subject
 from gancli.model import Model
@@ -48,7 +47,7 @@ def evaluate(
         GancliError: missing weights, too few held-out images.
     """
     subject = as_subject(subject)
-    options = Options(tuple(metrics or ()), images, extractor, seed_start, repeats, data_dir, progress or silent)
+    options = Options(tuple(metrics or ()), images, extractor, seed_start, repeats, data_dir, progress or no_progress)
     if isinstance(subject, Pictures):
         return _of_pictures(subject, data, options)
     model = subject.model

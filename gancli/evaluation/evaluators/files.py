@@ -18,13 +18,13 @@ from gancli.data.folder.files import Source, open_source
 from gancli.data.pairs.sources import check_partners, titles_of
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
 from gancli.errors import UsageError
-from gancli.evaluation.evaluators.checks import IMAGES, Options
-from gancli.evaluation.evaluators.pairs import NAMES, check_count
+from gancli.evaluation.evaluators.checks import IMAGES, Options, check_count
+from gancli.evaluation.evaluators.pairs import NAMES
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.images import HIGHEST_PSNR, METHOD, WINDOW, compare
+from gancli.metrics.images import HIGHEST_PSNR, METHOD, check_ssim, compare
 
 
 def evaluate(subject: Subject, data: str, options: Options) -> Report:
@@ -59,12 +59,8 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         error += float((true.double() - made.double()).square().sum())
         values += true.numel()
         found = compare(true, made)
-        if "ssim" in metrics and "ssim" not in found:
-            size = f"{true.shape[2]}x{true.shape[3]}"
-            raise UsageError(
-                f"'{title}': SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and these are {size}",
-                "psnr is of any",
-            )
+        if "ssim" in metrics:
+            check_ssim(true.shape, f"'{title}': ")
         for name in metrics:
             each[name].append(found[name])
         options.progress("pairs", done, len(chosen))
