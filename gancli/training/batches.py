@@ -7,11 +7,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gancli.data import Dataset, Formula
+from gancli.data import Dataset
+from gancli.data.synthetic import Formula
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
-from gancli.terms.step import Batch
+from gancli.terms.batch import Batch
 from gancli.training.preprocessing import Preprocessor, there
 from gancli.training.shard_batches import ShardBatches
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, registry
-from gancli.data import describe
+from gancli.data import DATASETS
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Pixels, Stacked
 
@@ -85,7 +85,7 @@ class Extractor:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes that it knows, as far as they have names."""
-        facts = describe(self.datasets[0]) if self.datasets else None
+        facts = DATASETS.get(self.datasets[0]) if self.datasets else None
         return facts.classes if facts else ()
 
     def load(self) -> tuple[nn.Module, str]:
