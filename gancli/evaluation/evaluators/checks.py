@@ -224,7 +224,9 @@ def applicable(
                 f"{metric.name} needs images with the classes that the extractor knows, and '{held_out.name}' has none"
             )
         elif metric.within_classes and not enough:
-            problem = f"{metric.name} needs {SMALLEST} held-out images of each class, and {count:,} hold fewer"
+            problem = (
+                f"{metric.name} needs {SMALLEST} held-out images of each class, and there are fewer among {count:,}"
+            )
         else:
             chosen.append(metric)
             continue
