@@ -23,6 +23,7 @@ from gancli import checkpoint, registry
 from gancli.data import DATASETS
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Pixels, Stacked
+from gancli.plugins import offered
 
 WEIGHTS = Path(__file__).parent / "weights"
 BICUBIC = "bicubic, antialiased"
@@ -175,7 +176,7 @@ def find(name: str) -> Extractor:
     """
     if name in EXTRACTORS:
         return EXTRACTORS[name]
-    names = sorted({*EXTRACTORS, *registry.plugins("extractor")})
+    names = sorted({*EXTRACTORS, *offered("extractor")})
     if name not in names:
         close, everything = nearest(name, names), f"one of: {', '.join(names)}"
         raise UsageError(f"unknown extractor '{name}'", close if close == everything else f"{close} {everything}")
