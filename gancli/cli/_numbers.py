@@ -18,7 +18,7 @@ from gancli.latents import Inputs, Seeds, batches, seeds_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.synthetic import Numbers
+    from gancli.data.synthetic import Formula
     from gancli.model import Model
 
 POINTS = 1_000
@@ -102,7 +102,7 @@ def save_walk(
     save_frames(frames, target, fps)
 
 
-def _formula(model: Model) -> Numbers:
+def _formula(model: Model) -> Formula:
     from gancli.data.synthetic import FORMULAS
 
     formula = FORMULAS.get(model.data_name or "")

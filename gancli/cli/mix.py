@@ -13,7 +13,6 @@ from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
-from gancli.errors import UsageError
 from gancli.latents import parse_seeds
 from gancli.rendering.layout import file_stem
 
@@ -48,8 +47,6 @@ def mix(
 
     operands = arithmetic.parse(expression)
     seeds = parse_seeds(among, option="--among")
-    if len(seeds) > arithmetic.MOST_SEEDS:
-        raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {arithmetic.MOST_SEEDS:,}")
     path = picture_path(out)
 
     import_quickly("gancli.model")

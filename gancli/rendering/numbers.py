@@ -17,7 +17,7 @@ from gancli import files
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gancli.data.types import Formula
+    from gancli.data.synthetic import Formula
 
 REAL = 2_000
 """Real points behind the generated ones."""

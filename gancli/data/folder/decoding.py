@@ -45,21 +45,52 @@ def prepare(source: Source, listing: Listing, view: View, progress: Progress, sp
         return cached
     with strict_about_bombs():
         size, channels, bad = measure(source, names, view, progress)
-        good = [index for index, name in enumerate(names) if name not in bad]
-        draft = cache.Draft(slot, key, (max(len(good), 1), channels, *(view.size or capped(size))))
-        try:
-            decoded = fill(source, names, good, draft.pixels, view, bad, progress)
-            if not decoded:
-                name, reason = map(printable, next(iter(bad.items())))
-                raise UsageError(
-                    f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
-                    "is it a folder or a zip of images?",
-                )
-            targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
-            skipped = tuple(Skipped(printable(name), printable(bad[name])) for name in sorted(bad))
-            return draft.commit(len(decoded), targets, classes, skipped)
-        finally:
-            draft.discard()
+        entry = slot, key, cache.PREPARED
+        made = into_cache(entry, source, listing, (channels, *(view.size or capped(size))), view, bad, progress)
+    if made is None:
+        name, reason = map(printable, next(iter(bad.items())))
+        raise UsageError(
+            f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
+            "is it a folder or a zip of images?",
+        )
+    return made
+
+
+def into_cache(
+    entry: tuple[str, str, cache.Pool],
+    source: Source,
+    listing: Listing,
+    shape: tuple[int, int, int],
+    view: View,
+    bad: dict[str, str],
+    progress: Progress,
+    prefix: str = "",
+) -> ImageSet | None:
+    """Decode images into the cache; None where none can be decoded.
+
+    Args:
+        entry: slot, key and pool of the cache.
+        source: of the files.
+        listing: which files, and their labels.
+        shape: (channels, height, width).
+        view: how another aspect ratio and transparency are handled.
+        bad: files to leave out, with the reason; gets those that cannot be decoded.
+        progress: called with the number of files read.
+        prefix: of the names of files that are left out.
+    """
+    names, labels = listing.names, listing.labels
+    good = [index for index, name in enumerate(names) if name not in bad]
+    slot, key, pool = entry
+    draft = cache.Draft(slot, key, (max(len(good), 1), *shape), pool)
+    try:
+        decoded = fill(source, names, good, draft.pixels, view, bad, progress)
+        if not decoded:
+            return None
+        targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
+        skipped = tuple(Skipped(prefix + printable(name), printable(bad[name])) for name in sorted(bad))
+        return draft.commit(len(decoded), targets, listing.classes, skipped)
+    finally:
+        draft.discard()
 
 
 def capped(size: tuple[int, float]) -> tuple[int, int]:
@@ -93,16 +124,13 @@ def measure(
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
 
-    def read(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
-        try:
-            with source.open(names[index]) as file:
-                return names[index], probe(file)
-        except BadImageError as error:
-            return names[index], str(error)
+    def read(index: int) -> tuple[tuple[int, int], bool, bool]:
+        with source.open(names[index]) as file:
+            return probe(file)
 
-    for name, header in in_parallel(read, len(names), progress, "reading sizes"):
-        if isinstance(header, str):
-            bad[name] = header
+    for name, header in zip(names, in_parallel(read, len(names), progress, "reading sizes"), strict=True):
+        if isinstance(header, BadImageError):
+            bad[name] = str(header)
             continue
         size, grey, transparent = header
         sizes[size] += 1
@@ -137,18 +165,14 @@ def fill(
     """
     channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
 
-    def work(row: int) -> tuple[int, str]:
-        try:
-            with source.open(names[good[row]]) as file:
-                pixels[row] = decode(file, size, channels, view.fit, view.background)
-            return row, ""
-        except BadImageError as error:
-            return row, str(error)
+    def work(row: int) -> None:
+        with source.open(names[good[row]]) as file:
+            pixels[row] = decode(file, size, channels, view.fit, view.background)
 
     decoded: list[int] = []
-    for row, reason in in_parallel(work, len(good), progress, "decoding"):
-        if reason:
-            bad[names[good[row]]] = reason
+    for row, error in enumerate(in_parallel(work, len(good), progress, "decoding")):
+        if error is not None:
+            bad[names[good[row]]] = str(error)
             continue
         if row != len(decoded):
             pixels[len(decoded)] = pixels[row]
@@ -156,8 +180,12 @@ def fill(
     return decoded
 
 
-def in_parallel(work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30) -> Iterator[T]:
-    """``work(i)`` for i from 0 to ``count`` on all cores, in order. PIL releases Python's lock while it decodes.
+def in_parallel(
+    work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30
+) -> Iterator[T | BadImageError]:
+    """``work(i)``, or the BadImageError that it raises, for i from 0 to ``count`` on all cores, in order.
+
+    PIL releases Python's lock while it decodes.
 
     Args:
         work: called on any thread.
@@ -166,12 +194,19 @@ def in_parallel(work: Callable[[int], T], count: int, progress: Progress, task: 
         task: what the progress calls it.
         block: results computed ahead of the consumer at most.
     """
+
+    def attempt(index: int) -> T | BadImageError:
+        try:
+            return work(index)
+        except BadImageError as error:
+            return error
+
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         for first in range(0, count, block):
             end = min(first + block, count)
             chunks = [range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK)]
-            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(work, chunk)), chunks), strict=True):
+            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(attempt, chunk)), chunks), strict=True):
                 yield from results
                 progress(task, chunk.stop, count)
     finally:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import warnings
-from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -16,7 +16,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from gancli.data import cache
-from gancli.data.folder.decoding import capped, fill, measure, strict_about_bombs
+from gancli.data.folder.decoding import capped, into_cache, measure, strict_about_bombs
+from gancli.data.folder.files import Listing
 from gancli.data.shards import index_file
 from gancli.data.shards.index_file import POOL, Index
 from gancli.data.shards.names import expand, is_remote, of_split
@@ -46,8 +47,8 @@ class Stream:
     """
 
     def __init__(self, paths: Sequence[str], index: Index, view: View, scan: Path) -> None:
-        assert view.size is not None
-        assert view.channels is not None
+        assert view.size
+        assert view.channels
         self.paths, self.shards, self.classes, self.view = tuple(paths), index.shards, index.classes, view
         self._scan = scan
         self.counts = tuple(each.images for each in self.shards)
@@ -56,8 +57,7 @@ class Stream:
         self.fingerprint = cache.digest(
             [(each.images, each.fingerprint) for each in self.shards], self.classes, self._view
         )
-        self._decoding, self._queue_lock = threading.Lock(), threading.Lock()
-        self._queue: deque[tuple[int, Future[ImageSet]]] = deque()
+        self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
         # Shards are decoded on a thread, and warning filters hold for the whole process.
         warnings.filterwarnings("ignore", module="PIL")
@@ -69,27 +69,19 @@ class Stream:
     def request(self, number: int) -> Future[ImageSet]:
         """Decode a shard on a background thread, after those requested before; see :meth:`get`."""
         future: Future[ImageSet] = Future()
-        with self._queue_lock:
-            self._queue.append((number, future))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, daemon=True)
-                self._thread.start()
+        # Not an executor: the interpreter would wait at its end for downloads that nothing needs any more.
+        self._thread = threading.Thread(target=self._serve, args=(number, future, self._thread), daemon=True)
+        self._thread.start()
         return future
 
-    def _serve(self) -> None:
-        """Decode until the queue is empty."""
-        while True:
-            with self._queue_lock:
-                if not self._queue:
-                    self._thread = None
-                    return
-                number, future = self._queue.popleft()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(self.get(number))
-                except BaseException as error:  # raised again by future.result()
-                    future.set_exception(error)
-            del future
+    def _serve(self, number: int, future: Future[ImageSet], before: threading.Thread | None) -> None:
+        """Decode a shard after the thread of the request before."""
+        if before is not None:
+            before.join()
+        try:
+            future.set_result(self.get(number))
+        except BaseException as error:  # raised again by future.result()
+            future.set_exception(error)
 
     def get(self, number: int, progress: Progress = no_progress) -> ImageSet:
         """One shard: its images uint8 (N, C, H, W), memory-mapped, and labels int64 (N,) or None.
@@ -121,28 +113,21 @@ class Stream:
             return made
 
     def _decode(self, tar: Tar, slot: str, key: str, progress: Progress, name: str) -> ImageSet:
-        bad = {}
-        if self.classes:
-            faulty = [label is None or label >= len(self.classes) for label in tar.labels]
-            bad = {image: "no class of the set" for image, wrong in zip(tar.names, faulty, strict=True) if wrong}
-        good = [index for index, image in enumerate(tar.names) if image not in bad]
-        channels, height, width = self.shape
-        shape = (max(len(good), 1), channels, height, width)
-        cache.make_room(POOL, shape[0] * channels * height * width)
-        draft = cache.Draft(slot, key, shape, POOL)
-        try:
-            decoded = fill(tar, tar.names, good, draft.pixels, self.view, bad, progress)
-            if bad:
-                image, reason = next(iter(bad.items()))
-                message = f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
-                if not decoded:
-                    raise GancliError(message, "leave the shard out, or make it again")
-                log.warning("%s; others of the shard replace them", message)
-            labels = torch.tensor([tar.labels[index] for index in decoded]) if self.classes else None
-            skipped = tuple(Skipped(f"{name}: {image}", reason) for image, reason in bad.items())
-            return draft.commit(len(decoded), labels, self.classes, skipped)
-        finally:
-            draft.discard()
+        known = range(len(self.classes))
+        labels = [-1 if label is None else label for label in tar.labels]
+        wrong = [image for image, label in zip(tar.names, labels, strict=True) if self.classes and label not in known]
+        bad = dict.fromkeys(wrong, "no class of the set")
+        cache.make_room(POOL, len(tar.names) * math.prod(self.shape))
+        listing = Listing(tar.names, labels if self.classes else None, self.classes)
+        made = into_cache((slot, key, POOL), tar, listing, self.shape, self.view, bad, progress, f"{name}: ")
+        if bad:
+            image, reason = next(iter(bad.items()))
+            message = f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
+            if made is None:
+                raise GancliError(message, "leave the shard out, or make it again")
+            log.warning("%s; others of the shard replace them", message)
+        assert made is not None  # an image that is not decoded is a bad one
+        return made
 
 
 @contextmanager
