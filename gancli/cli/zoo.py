@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gancli.zoo.catalogue import Entry
 
 app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
-JudgedBy = Annotated[
+EvaluatedBy = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="The images to evaluate on, as a folder or zip. Default: the named data set."),
 ]
@@ -127,7 +127,7 @@ def add(
         str | None,
         typer.Option("--as", metavar="NAME", help="The name of the data set, for a run on a folder or zip of it."),
     ] = None,
-    data: JudgedBy = None,
+    data: EvaluatedBy = None,
     discriminator: Annotated[
         bool, typer.Option("--discriminator", help="Add the discriminator too, for `gancli inpaint`.")
     ] = False,
@@ -155,7 +155,7 @@ def judge(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Such as dcgan/mnist. Default: all.")
     ] = None,
-    data: JudgedBy = None,
+    data: EvaluatedBy = None,
     data_dir: _options.DataDir = None,
 ) -> None:
     """Evaluate models of this checkout's zoo again and update their files and cards.

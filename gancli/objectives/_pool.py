@@ -19,11 +19,11 @@ class ImagePool(nn.Module):
         shape: (C, H, W) of one.
     """
 
-    kept: Tensor
+    images: Tensor
 
     def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.register_buffer("kept", torch.zeros(size, *shape))
+        self.register_buffer("images", torch.zeros(size, *shape))
 
     def exchange_in(self, step: Step, fakes: Tensor, rounds: int) -> Tensor:
         """The fakes to score in a step: all processes have the same pool, and each scores its rows.
@@ -48,17 +48,17 @@ class ImagePool(nn.Module):
             seen: fakes that came before these.
             generator: on the CPU.
         """
-        size, count = len(self.kept), len(fresh)
+        size, count = len(self.images), len(fresh)
         if size == 0:
             return fresh
         if seen < size:
             slots = torch.arange(seen, min(seen + count, size))
-            self.kept[slots] = fresh[: len(slots)].to(self.kept.dtype)
+            self.images[slots] = fresh[: len(slots)].to(self.images.dtype)
             return fresh
         few = min(count, size)  # one slot serves one fake
         swapped = (torch.rand(few, generator=generator) < 0.5).nonzero().flatten()
         slots = torch.randperm(size, generator=generator)[: len(swapped)]
         mixed = fresh.clone()
-        mixed[swapped] = self.kept[slots].to(fresh.dtype)
-        self.kept[slots] = fresh[swapped].to(self.kept.dtype)
+        mixed[swapped] = self.images[slots].to(fresh.dtype)
+        self.images[slots] = fresh[swapped].to(self.images.dtype)
         return mixed

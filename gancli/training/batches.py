@@ -13,7 +13,7 @@ from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.terms.batch import Batch
-from gancli.training.preprocessing import Preprocessor, there
+from gancli.training.preprocessing import Preprocessor, to_device
 from gancli.training.shard_batches import ShardBatches
 
 Limits = tuple[float, float] | None
@@ -21,10 +21,10 @@ Limits = tuple[float, float] | None
 
 
 class Batches(Protocol):
-    """An endless stream of batches. What comes next is a function of the seed and of how much was drawn."""
+    """An endless sequence of batches, a function of the seed and of the number of items drawn."""
 
     drawn: int
-    """Items handed out so far, to all processes together: the position, and all there is to save."""
+    """Items drawn so far, in all processes together: the only state."""
 
     def next(self) -> Batch:
         """This process's rows of the next batch, on the device."""
@@ -32,7 +32,7 @@ class Batches(Protocol):
 
 
 def batches_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: Limits, world: World = ALONE) -> Batches:
-    """The stream that a recipe wants of its data."""
+    """The batches of a recipe's data."""
     training = recipe.training
     if dataset.formula is not None:
         if limits is not None:
@@ -70,7 +70,7 @@ class FormulaBatches:
         batch: rows a draw.
         seed: of the rows.
         device: where batches go.
-        world: the processes among which a draw is shared.
+        world: the processes that share a batch.
     """
 
     def __init__(self, formula: Formula, batch: int, seed: int, device: torch.device, world: World = ALONE) -> None:
@@ -81,11 +81,11 @@ class FormulaBatches:
         """Fresh rows, float32 (batch, 1, 1, width); this process's share of them."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.drawn) % 2**32)
         self.drawn += self.batch
-        return Batch(there(self.formula.draw(self.batch, generator)[self._rows, None, None], self.device))
+        return Batch(to_device(self.formula.draw(self.batch, generator)[self._rows, None, None], self.device))
 
 
 class ImageBatches:
-    """Shuffled batches of a resident set.
+    """Shuffled batches of a set in memory.
 
     Every image is seen once an epoch, also where an epoch ends within a batch.
 
@@ -99,7 +99,7 @@ class ImageBatches:
         mirror: show each image mirrored half of the time.
         sources: uint8 (M, C, H, W), what images are made from, or None.
         paired: source and image of one number belong together (M = N); otherwise sources come in an order of their own.
-        world: the processes among which a draw is shared.
+        world: the processes that share a batch.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ImageBatches:
         self.device, self.drawn = device, 0
         self._preprocessor = Preprocessor(batch, seed, device, limits, mirror, world)
         self._order = _ShuffledOrder(len(images), seed)
-        # An unpaired source must not follow the images' order: where both have N items it would be a pairing.
+        # In the images' order, unpaired sources would be paired where both have N items.
         self._other = self._order if paired or sources is None else _ShuffledOrder(len(sources), seed ^ 0x5EED)
         if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
             self.images = images.to(device)
@@ -134,13 +134,13 @@ class ImageBatches:
         flips = preprocessor.flips(self.drawn)
         images = preprocessor.floats(_selected(self.images, index), flips)
         source = None if self.sources is None else preprocessor.floats(_selected(self.sources, other), flips)
-        labels = None if self.labels is None else there(_selected(self.labels, index), self.device)
+        labels = None if self.labels is None else to_device(_selected(self.labels, index), self.device)
         return Batch(images, labels, source)
 
 
 def _selected(rows: Tensor, index: Tensor) -> Tensor:
-    # Whole images are copied, where brackets would look up every pixel's place.
-    return rows.index_select(0, there(index, rows.device))
+    # index_select copies whole images, where indexing would gather pixel by pixel.
+    return rows.index_select(0, to_device(index, rows.device))
 
 
 class _ShuffledOrder:

@@ -1,4 +1,4 @@
-"""Pixels as they lie in memory on their way to what networks see."""
+"""From uint8 pixels to the float images that networks take."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from gancli.processes import World
 
 
 class Preprocessor:
-    """Makes images that were drawn into a process's part of a batch.
+    """Makes a process's rows of a batch from pixels.
 
     Args:
-        batch: images a draw, of all processes together.
-        seed: of what is mirrored.
+        batch: images of a batch, in all processes together.
+        seed: of mirroring.
         device: where batches go.
         limits: (lowest, highest) value that 0 and 255 become.
         mirror: show each image mirrored half of the time.
-        world: the processes among which a draw is shared.
+        world: the processes that share a batch.
 
     Attributes:
-        rows: of a draw, those of this process.
+        rows: of a batch, those of this process.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Preprocessor:
         self.rows = world.share(batch)
 
     def flips(self, drawn: int) -> Tensor | None:
-        """Which images of this process are mirrored in a draw, bool (N, 1, 1, 1); None: none ever.
+        """Which images of this process are mirrored in a batch, bool (N, 1, 1, 1); None: none ever.
 
         Args:
             drawn: images so far, which decides it together with the seed.
@@ -40,19 +40,19 @@ class Preprocessor:
             return None
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + drawn) % 2**32)
         chosen = torch.rand(self.batch, generator=generator)[self.rows] < 0.5
-        return there(chosen, self.device)[:, None, None, None]
+        return to_device(chosen, self.device)[:, None, None, None]
 
     def floats(self, pixels: Tensor, flips: Tensor | None) -> Tensor:
         """Images uint8 (N, C, H, W) as float32 on the device, channels last."""
-        images = there(pixels, self.device).float().mul_(self.scale).add_(self.low)
+        images = to_device(pixels, self.device).float().mul_(self.scale).add_(self.low)
         if flips is not None:
             images = torch.where(flips, images.flip(-1), images)
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def there(values: Tensor, device: torch.device) -> Tensor:
-    """The same on a device, which is not waited for."""
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """The same on a device, without synchronising."""
     if device.type != "cuda" or values.is_cuda:
         return values.to(device)
-    # From pinned memory they travel while the device computes.
+    # From pinned memory they are copied while the device computes.
     return values.pin_memory().to(device, non_blocking=True)

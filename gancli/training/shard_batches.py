@@ -17,7 +17,7 @@ from gancli.data.types import ImageSet
 from gancli.errors import GancliError
 from gancli.processes import ALONE, World
 from gancli.terms.batch import Batch
-from gancli.training.preprocessing import Preprocessor, there
+from gancli.training.preprocessing import Preprocessor, to_device
 
 WINDOW = 4
 """Shards whose images are shuffled together."""
@@ -26,19 +26,19 @@ WINDOW = 4
 class ShardBatches:
     """Shuffled batches of images in shards.
 
-    Every image is seen once an epoch. At no time are more than two windows of shards held.
+    Every image is seen once an epoch. At most two windows of shards are in memory.
 
     Args:
         stream: reads the shards.
-        batch: images a draw, of all processes together.
+        batch: images of a batch, in all processes together.
         seed: of the order.
         device: where batches go.
         limits: (lowest, highest) value that 0 and 255 become.
         mirror: show each image mirrored half of the time.
-        world: the processes among which a draw is shared; the order is the same for any number of them.
+        world: the processes that share a batch; the order is the same for any number of them.
 
     Attributes:
-        drawn: items handed out so far, to all processes together.
+        drawn: images so far, in all processes together.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ShardBatches:
         self.stream, self.batch, self.device, self.world = stream, batch, device, world
         self._preprocessor = Preprocessor(batch, seed, device, limits, mirror, world)
         self.drawn = 0
-        self.held: dict[int, Future[ImageSet]] = {}
+        self.requested: dict[int, Future[ImageSet]] = {}
         self._order = ShardOrder(stream.counts, seed)
 
     def next(self) -> Batch:
@@ -63,46 +63,46 @@ class ShardBatches:
         pixels, labels = self._rows(self.drawn + rows.start, rows.stop - rows.start)
         self.drawn += self.batch
         images = self._preprocessor.floats(pixels, self._preprocessor.flips(self.drawn))
-        return Batch(images, None if labels is None else there(labels, self._preprocessor.device))
+        return Batch(images, None if labels is None else to_device(labels, self._preprocessor.device))
 
     def _rows(self, drawn: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Images uint8 (N, C, H, W) at positions of the order, and their labels int64 (N,) where there are classes."""
         pixels, labels, where, start = [], [], [], 0
         for part in self._order.take(drawn, count):
-            self._hold(part)
-            for place, shard in enumerate(part.window):
-                here = (part.places == place).nonzero().flatten()
+            self._prefetch(part)
+            for number, shard in enumerate(part.window):
+                here = (part.shards == number).nonzero().flatten()
                 if not len(here):
                     continue
-                found = self._ready(shard)
-                # Whole images stand in for those that cannot be read.
+                found = self._shard(shard)
+                # Readable images replace those that cannot be read.
                 rows = part.rows[here] % len(found.images)
                 pixels.append(found.images.index_select(0, rows))
                 labels += [] if found.labels is None else [found.labels[rows]]
                 where.append(here + start)
             start += len(part.rows)
-        # Gathering all at once takes a tenth of the time that putting each in its place would.
-        back = torch.cat(where).argsort()
-        return torch.cat(pixels).index_select(0, back), torch.cat(labels)[back] if labels else None
+        # One gather takes a tenth of the time of many scatters.
+        order = torch.cat(where).argsort()
+        return torch.cat(pixels).index_select(0, order), torch.cat(labels)[order] if labels else None
 
-    def _hold(self, part: Part) -> None:
-        """Ask for the shards of a window and of the one after it, and let go of all others."""
-        # Processes that share a cache begin with different shards, and find what the others have decoded.
-        turn = self.world.rank * len(part.window) // self.world.size
-        wanted = [*part.window[turn:], *part.window[:turn], *part.following]
-        if self.held.keys() != set(wanted):
-            self.held = {shard: future for shard, future in self.held.items() if shard in wanted}
-            for shard in wanted:
-                self.held[shard] = self.held.get(shard) or self.stream.request(shard)
+    def _prefetch(self, part: Part) -> None:
+        """Request the shards of a window and of the next one, and release all others."""
+        # Processes that share a cache begin with different shards, so that each decodes some of them.
+        first = self.world.rank * len(part.window) // self.world.size
+        needed = [*part.window[first:], *part.window[:first], *part.following]
+        if self.requested.keys() != set(needed):
+            self.requested = {shard: future for shard, future in self.requested.items() if shard in needed}
+            for shard in needed:
+                self.requested[shard] = self.requested.get(shard) or self.stream.request(shard)
 
-    def _ready(self, shard: int) -> ImageSet:
-        """A shard that is held, once it is decoded."""
+    def _shard(self, shard: int) -> ImageSet:
+        """A requested shard, once it is decoded."""
         try:
-            return self.held[shard].result()
+            return self.requested[shard].result()
         except GancliError:
-            # It may have failed long ago, when it was not yet needed: the network may be back.
-            self.held[shard] = self.stream.request(shard)
-            return self.held[shard].result()
+            # It may have failed long before it was needed: the network may be back.
+            self.requested[shard] = self.stream.request(shard)
+            return self.requested[shard].result()
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,18 @@ class Part:
     Attributes:
         window: shards that are shuffled together.
         following: those of the next window.
-        places: int64 (N,), whose shard of the window each image is.
-        rows: int64 (N,), which image of it.
+        shards: int64 (N,), the number of each image's shard in the window.
+        rows: int64 (N,), the number of each image in its shard.
     """
 
     window: tuple[int, ...]
     following: tuple[int, ...]
-    places: Tensor
+    shards: Tensor
     rows: Tensor
 
 
 class ShardOrder:
-    """Images of shards in an order that the seed alone decides.
+    """The order of the images of shards, which depends on the seed alone.
 
     Each epoch takes the shards in another order, some at a time, and shuffles the images of these.
 
@@ -145,10 +145,10 @@ class ShardOrder:
         while drawn < end:
             epoch, offset = divmod(drawn, self.total)
             number, offset = self._find(epoch, offset)
-            places, rows = self._shuffle(epoch, number)
+            shards, rows = self._shuffle(epoch, number)
             part = slice(offset, offset + end - drawn)
             window, following = self.window(epoch, number), self.window(epoch, number + 1)
-            yield Part(window, following, places[part], rows[part])
+            yield Part(window, following, shards[part], rows[part])
             drawn += len(rows[part])
 
     def window(self, epoch: int, number: int) -> tuple[int, ...]:
@@ -162,8 +162,8 @@ class ShardOrder:
             order = torch.randperm(len(self.counts), generator=self._generator(epoch)).tolist()
             windows = [tuple(order[start : start + self.size]) for start in range(0, len(order), self.size)]
             ends = list(accumulate(sum(self.counts[shard] for shard in window) for window in windows))
-            kept = {epoch - 1: self._epochs[epoch - 1]} if epoch - 1 in self._epochs else {}
-            self._epochs = {**kept, epoch: (windows, ends)}
+            previous = {epoch - 1: self._epochs[epoch - 1]} if epoch - 1 in self._epochs else {}
+            self._epochs = {**previous, epoch: (windows, ends)}
         return self._epochs[epoch]
 
     def _find(self, epoch: int, offset: int) -> tuple[int, int]:
@@ -173,13 +173,13 @@ class ShardOrder:
         return number, offset - (ends[number - 1] if number else 0)
 
     def _shuffle(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """Places and rows of all images of a window, in their order."""
+        """Shards and rows of all images of a window, in their order."""
         if self._shuffled is None or self._shuffled[0] != (epoch, number):
             counts = [self.counts[shard] for shard in self.window(epoch, number)]
             order = torch.randperm(sum(counts), generator=self._generator(epoch, number))
-            places = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+            shards = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
             rows = torch.cat([torch.arange(count) for count in counts])
-            self._shuffled = (epoch, number), places[order], rows[order]
+            self._shuffled = (epoch, number), shards[order], rows[order]
         return self._shuffled[1], self._shuffled[2]
 
     def _generator(self, *what: int) -> torch.Generator:

@@ -97,7 +97,7 @@ def test_a_pool_fills_in_the_rounds_that_its_discriminator_plays() -> None:
     full = []
     for number in (10, 11, 12):
         losses(objective, "discriminator", step(objective, batch(1.0, 0.0), number=number))
-        full.append(int((objective.pool.kept == 0.5).sum()))
+        full.append(int((objective.pool.images == 0.5).sum()))
     assert full == [2, 4, 6]
 
 
@@ -146,8 +146,8 @@ def test_it_trains_all_four_and_resumes_to_the_bit_with_its_pool(tmp_path) -> No
     rest.round()
     a, b = checkpoint.flatten(whole.state())[0], checkpoint.flatten(rest.state())[0]
     assert all(torch.equal(a[key], b[key]) for key in a)
-    assert a["objective.pool.kept"].shape == (10, 1, 8, 8)
-    assert a["objective.pool.kept"].abs().sum() > 0
+    assert a["objective.pool.images"].shape == (10, 1, 8, 8)
+    assert a["objective.pool.images"].abs().sum() > 0
     moved = {key.split(".")[1] for key in start if key.startswith("networks") and not torch.equal(start[key], a[key])}
     assert moved == {"generator", "back", "discriminator", "discriminator_source"}
     # Both players look at the same batch.
@@ -169,8 +169,8 @@ def test_the_preview_is_source_translation_and_round_trip() -> None:
 
 def test_parts_of_a_batch_fill_places_after_each_other() -> None:
     objective = by_hand(cycle=1.0, identity=0.0, pool=4)
-    objective.pool.kept = torch.full((4, 1, 1, 1), -1.0)
+    objective.pool.images = torch.full((4, 1, 1, 1), -1.0)
     for number, part in enumerate((slice(0, 2), slice(2, 4))):
         one = Step(random(4, part=part), objective.step_options)
         objective.pool.exchange_in(one, torch.full((2, 1, 1, 1), float(number)), rounds=0)
-    assert objective.pool.kept.flatten().tolist() == [0, 0, 1, 1]
+    assert objective.pool.images.flatten().tolist() == [0, 0, 1, 1]

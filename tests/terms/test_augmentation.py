@@ -453,7 +453,7 @@ def test_a_discriminator_that_rests_changes_nothing():
 
 
 def test_a_fixed_probability():
-    assert updates(AdaptiveAugmentation(target=None, probability=0.5, every=1), SURE, UNSURE) == [0.5, 0.5]
+    assert updates(AdaptiveAugmentation(target="off", probability=0.5, every=1), SURE, UNSURE) == [0.5, 0.5]
 
 
 def test_resumes_bit_exactly_within_an_interval():

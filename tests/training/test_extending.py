@@ -342,9 +342,11 @@ def test_adas_probability_moves_and_resumes_bit_exactly(model: str, tmp_path) ->
 
 def test_a_fixed_augmentation_can_be_scheduled(tmp_path) -> None:
     span = {"from": 0.0, "to": 0.55, "over": "24 images", "shape": "cosine"}
-    augment = {"name": "ada", "probability": span, "pipeline": ["blit", "geometry", "color", "cutout"]}
+    augment = {"name": "ada", "target": "off", "probability": span, "pipeline": ["blit", "geometry", "color", "cutout"]}
     made = tiny(4, objective={"augment": augment})
     assert made.to_dict()["objective"]["augment"]["probability"] == span
+    with pytest.raises(UsageError, match=r"objective\.augment\.target = 0\.6: the probability is scheduled"):
+        tiny(4, objective={"augment": {**augment, "target": 0.6}})
     resumes(made, tmp_path)
 
 

@@ -60,8 +60,8 @@ def test_every_image_comes_once_an_epoch(counts, size):
             for part in order.take(start, min(6, (epoch + 1) * total - start)):
                 assert len(part.window) <= size
                 found += [
-                    (part.window[place], row)
-                    for place, row in zip(part.places.tolist(), part.rows.tolist(), strict=True)
+                    (part.window[number], row)
+                    for number, row in zip(part.shards.tolist(), part.rows.tolist(), strict=True)
                 ]
         assert len(found) == total
         assert set(found) == everything
@@ -70,7 +70,7 @@ def test_every_image_comes_once_an_epoch(counts, size):
 def listed(order: ShardOrder, drawn: int, count: int) -> list[tuple[int, int]]:
     parts = list(order.take(drawn, count))
     return [
-        (p.window[place], row) for p in parts for place, row in zip(p.places.tolist(), p.rows.tolist(), strict=True)
+        (p.window[number], row) for p in parts for number, row in zip(p.shards.tolist(), p.rows.tolist(), strict=True)
     ]
 
 

@@ -5,9 +5,9 @@ data", sections 2 and 3, appendix B).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -36,11 +36,11 @@ class AdaptiveAugmentation(Augmentation):
 
     Args:
         limits: see :class:`Augmentation`.
-        target: the controller aims at this mean sign of the logits of real images, which grows with overfitting; None
+        target: the controller aims at this mean sign of the logits of real images, which grows with overfitting; "off"
             leaves the probability as it is.
         kimg: thousands of real images in which p can rise from 0 to 1.
         every: updates of the discriminator between two of the controller's decisions.
-        probability: p, at the beginning or for good.
+        probability: p at the beginning, or throughout with ``target = "off"``, where it may be a schedule.
         pipeline: the groups in use.
         color_factor: the transforms of ``color`` and their probability: this times p.
     """
@@ -53,7 +53,7 @@ class AdaptiveAugmentation(Augmentation):
         self,
         limits: tuple[float, float] = (-1.0, 1.0),
         *,
-        target: Annotated[float, Field(gt=-1, lt=1)] | None = 0.6,
+        target: Annotated[float, Field(gt=-1, lt=1)] | Literal["off"] = 0.6,
         kimg: Annotated[float, Field(gt=0)] = 500.0,
         every: Annotated[int, Field(ge=1)] = 4,
         probability: Annotated[float, Field(ge=0, le=1), *MAY_BE_SCHEDULED] = 0.0,
@@ -65,13 +65,23 @@ class AdaptiveAugmentation(Augmentation):
         color_factor: Annotated[float, Field(ge=0, le=1)] = 1.0,
     ) -> None:
         super().__init__(limits)
-        self.target, self.kimg, self.every = target, kimg, every
+        self.target = None if target == "off" else float(target)
+        self.kimg, self.every = kimg, every
         self.pipeline, self.color_factor = frozenset(pipeline), color_factor
         self.register_buffer("probability", torch.tensor(float(probability)))
         # Since the last decision, the same in all processes: sum of signs, logits, images, updates.
         self.register_buffer("interval", torch.zeros(4))
         # In this update, in this process: sum of signs, logits. Zero whenever a state is saved.
         self.register_buffer("_update", torch.zeros(2), persistent=False)
+
+    @staticmethod
+    def validation_errors(options: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
+        """A scheduled probability that a controller would change as well."""
+        if isinstance(options.get("probability"), Mapping) and options.get("target") != "off":
+            yield (
+                f"objective.augment.target = {options.get('target')}: the probability is scheduled, "
+                'leave it to the schedule by target = "off"'
+            )
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor) -> None:
