@@ -23,32 +23,29 @@ def picture_path(out: str | None, option: str = "--out") -> Path | None:
     return Path(out)
 
 
-def check_no_run(path: Path) -> None:
-    """Refuse to write images into a run folder.
-
-    Raises:
-        UsageError: the path is one.
-    """
-    if (path / "state.safetensors").exists():
-        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
-
-
-def picture_or_folder(out: str | None) -> bool:
+def picture_or_folder(out: str | None, *, archive: bool = False) -> bool:
     """Whether ``--out`` names one picture (the default) and not a folder, once it is known to be writable.
 
+    Args:
+        out: what the user typed.
+        archive: whether a .zip will do for a folder.
+
     Raises:
-        UsageError: an empty name, a suffix other than .png, a run folder, or a path that cannot be written.
+        UsageError: an empty name, another suffix, a run folder, or a path that cannot be written.
     """
     if out == "":
         raise UsageError("--out is empty", "name a .png or a folder")
     path = Path(out or "picture.png")
-    check_no_run(path)
-    if path.suffix.lower() == ".png":
+    suffix = path.suffix.lower()
+    if (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+    if suffix == ".png" or (archive and suffix == ".zip"):
         check_file(path)
-        return True
-    if path.suffix and not path.is_dir() and not str(out).endswith("/"):
+        return suffix == ".png"
+    if suffix and not path.is_dir() and not str(out).endswith("/"):
+        zipped = ", in .zip for an archive" if archive else ""
         raise UsageError(
-            f"--out '{out}' ends in '{path.suffix}'", "end it in .png for one picture, or in / for a folder"
+            f"--out '{out}' ends in '{path.suffix}'", f"end it in .png for one picture{zipped}, or in / for a folder"
         )
     check_folder(path)
     return False
