@@ -67,6 +67,15 @@ def agreement(folder: Path, rounds: int) -> dict[str, Any]:
     return {"rounds": rounds, "models": by_model}
 
 
+def free_port() -> int:
+    """A port that nothing listens on, below those that systems give to outgoing connections meanwhile."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
+
+
 def together(folder: Path, size: int, *plans: str, threads: int | None = None) -> None:
     """Have so many processes train every model of the zoo together, once for each plan of ``side_by_side.py``.
 
@@ -74,9 +83,7 @@ def together(folder: Path, size: int, *plans: str, threads: int | None = None) -
         RuntimeError: one of them failed.
         TimeoutExpired: one of them hangs.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     paths = os.pathsep.join([str(ROOT), str(WORKER.parent)])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "PYTHONPATH": paths}
     shared |= {} if threads is None else {"OMP_NUM_THREADS": str(threads)}

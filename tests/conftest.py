@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # ``benchmarks`` makes hostile files for tests as well.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -14,6 +15,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # Before torch is imported, here and in processes that tests start: on a busy machine, threads that wait for each other
 # made these very small networks five times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The same examples every time, however long a busy machine takes for one.
+settings.register_profile(
+    "gancli",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("gancli")
 # Read by CUDA's library once, when it multiplies for the first time.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 

@@ -51,7 +51,7 @@ def told(code: str, *arguments: str) -> list[tuple[set[str], int]]:
     # Found without being installed as well, as when the tests run in a checkout.
     environment = os.environ | {"PYTHONPATH": str(Path(gancli.__file__).parents[1])}
     command = [sys.executable, "-c", TELL + code, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     assert "leaked" not in done.stderr  # as compiled modules say of objects that are kept from being collected
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"modules"')]

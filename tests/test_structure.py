@@ -98,7 +98,7 @@ def modules_after(*arguments: str) -> set[str]:
         "print('\\n#' + ' '.join(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment(), timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment(), timeout=900
     )
     return set(done.stdout.rsplit("#", 1)[1].split())
 

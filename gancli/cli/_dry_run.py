@@ -41,6 +41,10 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         "budget": f"{rounds:,} rounds, {shown:,} {'samples' if numbers else 'images'}{epochs}",
         "time": clock(rounds * measured.seconds + FRAMES * measured.preview),
     }
+    if recipe.training.compile:
+        eager = [name for name in measured.parameters if name not in measured.compiled]
+        facts["compiled"] = ", ".join(measured.compiled) or "nothing"
+        facts["compiled"] += f"; eager for second-order gradients: {', '.join(eager)}" if eager else ""
     if settings is not None:
         facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)
     print(recipe.to_toml())

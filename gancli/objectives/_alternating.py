@@ -15,8 +15,9 @@ from gancli.recipe.schedules import Schedule
 from gancli.recipe.sections import Augment, Regularization
 from gancli.terms.augmentation import Augmentation
 from gancli.terms.objective import Objective
+from gancli.terms.players import Term
 from gancli.terms.regularizers import Regularizer
-from gancli.terms.step import Step, Term
+from gancli.terms.step import Step
 
 Side = Literal["discriminator", "generator"]
 SIDES: list[Side] = ["discriminator", "generator"]

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.objectives.adversarial import Adversarial
-from gancli.terms.step import Score, Step, Term
+from gancli.terms.players import Term
+from gancli.terms.step import Score, Step
 
 
 class AuxiliaryClassifier(Adversarial):

@@ -16,7 +16,8 @@ from gancli.errors import UsageError, nearest
 from gancli.objectives._alternating import SIDES, Alternating, Side
 from gancli.recipe.validation_errors import dotted, shown
 from gancli.terms.losses import Loss
-from gancli.terms.step import Player, Step, Term
+from gancli.terms.players import Player, Term
+from gancli.terms.step import Step
 
 
 class Adversarial(Alternating):

@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.recipe.validation_errors import shown
+from gancli.terms.batch import Batch
 from gancli.terms.objective import Objective
-from gancli.terms.step import Batch, Player, Step, Term, no_figures
+from gancli.terms.players import Player, Term, no_figures
+from gancli.terms.step import Step
 
 Likelihood = Literal["bernoulli", "gaussian"]
 Deviation = Annotated[float, Field(gt=0, le=100)]

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from gancli.objectives._alternating import Alternating
 from gancli.objectives._pool import ImagePool
+from gancli.terms.batch import Batch
 from gancli.terms.losses import LeastSquares
-from gancli.terms.step import Batch, Player, Step, Term
+from gancli.terms.players import Player, Term
+from gancli.terms.step import Step
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.objectives.adversarial import Adversarial
-from gancli.terms.step import Step, Term
+from gancli.terms.players import Term
+from gancli.terms.step import Step
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 

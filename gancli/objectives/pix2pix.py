@@ -10,7 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancli.objectives.adversarial import Adversarial
-from gancli.terms.step import Batch, Step, Term
+from gancli.terms.batch import Batch
+from gancli.terms.players import Term
+from gancli.terms.step import Step
 
 
 class Pix2Pix(Adversarial):

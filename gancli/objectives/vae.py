@@ -7,7 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gancli.objectives.autoencoder import Autoencoder
-from gancli.terms.step import Step, Term
+from gancli.terms.players import Term
+from gancli.terms.step import Step
 
 
 def posterior(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

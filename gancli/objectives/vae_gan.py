@@ -13,8 +13,10 @@ from gancli.errors import UsageError
 from gancli.objectives._alternating import Alternating
 from gancli.objectives.autoencoder import Deviation, pairs_and_samples
 from gancli.objectives.vae import Vae, divergence, draw, posterior
+from gancli.terms.batch import Batch
 from gancli.terms.losses import NonSaturating
-from gancli.terms.step import Batch, Player, Step, Term
+from gancli.terms.players import Player, Term
+from gancli.terms.step import Step
 
 
 class VaeGan(Alternating):

@@ -126,6 +126,7 @@ class Measurement:
         preview: seconds of a preview, of which a run has a fixed number.
         images: real images a round.
         parameters: by network.
+        compiled: names of the networks that are compiled.
         weights: bytes of weights, gradients, optimizer moments and average.
         activations: bytes that a step keeps for its backward pass.
     """
@@ -134,6 +135,7 @@ class Measurement:
     preview: float
     images: int
     parameters: dict[str, int]
+    compiled: list[str]
     weights: int
     activations: int
 
@@ -173,6 +175,7 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
         preview=min(_time_preview(preview) for _ in range(3)),  # the first one also loads what all share
         images=images_a_round(trainer),
         parameters=parameters,
+        compiled=trainer.compiled,
         weights=state_bytes(trainer),
         activations=activations[0],
     )

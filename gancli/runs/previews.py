@@ -20,7 +20,7 @@ from gancli.rendering.plots import save_losses
 from gancli.runs.folder import METRICS_FILE, SAMPLES
 from gancli.runs.health import of_training
 from gancli.runs.metrics_log import read_metrics
-from gancli.terms.step import Batch
+from gancli.terms.batch import Batch
 from gancli.training.batches import batches_of
 from gancli.training.loop import Trainer
 

@@ -8,7 +8,9 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from gancli.terms.step import Batch, Player, Step, StepOptions
+from gancli.terms.batch import Batch
+from gancli.terms.players import Player
+from gancli.terms.step import Step, StepOptions
 
 
 class Objective(nn.Module):

@@ -1,11 +1,11 @@
-"""The step: what one optimizer update works on, and the players and terms that it is made of.
+"""The step: what one optimizer update works on.
 
 A step computes each thing once, when a term first asks for it. What no term asks for is not computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -17,85 +17,12 @@ from gancli.architectures import Discriminator, Generator
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe.schedules import Number, Progress, value_at
+from gancli.terms.batch import Batch, Latents, SampleRandom
 
 if TYPE_CHECKING:
     from gancli.terms.augmentation import Augmentation
 
 T = TypeVar("T")
-
-Latents = dict[str, Tensor]
-"""Generator inputs by name, each (N, …): z, with classes y, with codes c."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Real data.
-
-    Attributes:
-        images: (N, C, H, W) in the generator's range.
-        labels: int64 (N,); None for data without classes.
-        source: what an image is to be translated from, (N, C, H, W) in the same range; None where data has none.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-    source: Tensor | None = None
-
-    def split(self, parts: int) -> list[Batch]:
-        """The same rows as so many batches of the same size, in order."""
-        if parts == 1:
-            return [self]
-        columns = [
-            [None] * parts if value is None else value.chunk(parts) for value in (self.images, self.labels, self.source)
-        ]
-        return [Batch(*row) for row in zip(*columns, strict=True)]
-
-
-class SampleRandom:
-    """Random numbers that belong to the samples of a batch.
-
-    All are drawn for the whole batch by a generator that has the same state in every process; then the rows at hand are
-    taken. So the numbers of a sample depend neither on the number of processes nor on the parts that a batch is worked
-    on in.
-
-    Args:
-        latents: draws the latents of a whole batch.
-        generator: of the other random numbers, on the device.
-        batch: samples in the whole batch.
-        rows: those that are worked on.
-
-    Attributes:
-        batch: samples in the whole batch.
-        start: the first of the rows that are worked on.
-    """
-
-    def __init__(
-        self, latents: Callable[[], Latents], generator: torch.Generator, batch: int, rows: slice = slice(None)
-    ) -> None:
-        self._latents, self._generator, self.batch, self._rows = latents, generator, batch, rows
-        self.start, stop, _ = rows.indices(batch)
-        self._count = stop - self.start
-
-    def latents(self) -> Latents:
-        """Fresh latents of the rows at each call."""
-        return {name: value[self._rows] for name, value in self._latents().items()}
-
-    def normal(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-        """N(0, 1); the first dimension of the shape is the number of rows or a multiple of it."""
-        return self._draw(torch.randn, shape, dtype)
-
-    def uniform(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-        """The same, uniform on [0, 1)."""
-        return self._draw(torch.rand, shape, dtype)
-
-    def _draw(self, draw: Callable[..., Tensor], shape: Sequence[int], dtype: torch.dtype | None) -> Tensor:
-        # Real images and fakes in one batch come one after the other in the whole batch as well.
-        times, rest = shape[0] // self._count, shape[1:]
-        generator = self._generator
-        drawn = draw(times * self.batch, *rest, generator=generator, device=generator.device, dtype=dtype)
-        if self._count == self.batch:
-            return drawn
-        return drawn.unflatten(0, (times, self.batch))[:, self._rows].flatten(0, 1)
 
 
 class Score(NamedTuple):
@@ -410,76 +337,3 @@ class Step:
         from torch.distributed.nn.functional import all_gather
 
         return torch.cat(all_gather(values.contiguous()))
-
-
-@dataclass(frozen=True)
-class Term:
-    """One summand of a player's loss.
-
-    Attributes:
-        name: under which its value is logged, as ``loss/NAME``.
-        fn: computes it, a scalar.
-        weight: a number or a schedule.
-        every: it is computed in every so many rounds and weighted up, so that its mean is unchanged (Karras et al.
-            2020, section 3.1).
-        image_gradients: whether it needs gradients with respect to real and fake images.
-    """
-
-    name: str
-    fn: Callable[[Step], Tensor]
-    weight: Number = 1.0
-    every: int = 1
-    image_gradients: bool = False
-
-    def due(self, number: int) -> bool:
-        """Whether it is computed in the round of that number."""
-        return number % self.every == 0
-
-    def value(self, step: Step) -> Tensor:
-        """Its weighted value."""
-        value, factor = self.fn(step), value_at(self.weight, step.progress) * self.every
-        return value if factor == 1 else value * factor
-
-
-def no_figures(step: Step) -> dict[str, Tensor]:
-    """Nothing to log besides the losses."""
-    return {}
-
-
-@dataclass(frozen=True)
-class Player:
-    """One side of the game.
-
-    Attributes:
-        name: also names its section under ``optimizer``.
-        networks: names of the networks that it trains; all others are frozen during its step.
-        terms: whose sum it minimises.
-        steps: steps a round, or the number for each round.
-        real: whether each step takes a fresh batch of real data.
-        figures: scalars for the log besides the losses.
-        after: called after each of its updates, for example to clip weights.
-    """
-
-    name: str
-    networks: tuple[str, ...]
-    terms: Sequence[Term]
-    steps: int | Callable[[int], int] = 1
-    real: bool = True
-    figures: Callable[[Step], dict[str, Tensor]] = no_figures
-    after: Callable[[Step], None] | None = None
-
-    def steps_in(self, number: int) -> int:
-        """Steps in the round of that number."""
-        return self.steps if isinstance(self.steps, int) else self.steps(number)
-
-    def due(self, number: int) -> list[Term]:
-        """The terms of the round of that number."""
-        return [term for term in self.terms if term.due(number)]
-
-    def play(self, step: Step) -> dict[str, Tensor]:
-        """The losses of a step, by name."""
-        terms = self.due(step.round)
-        step.trained, step.image_gradients = self.networks, any(term.image_gradients for term in terms)
-        for term in terms:
-            step.losses[term.name] = term.value(step)
-        return step.losses

@@ -11,7 +11,7 @@ from gancli.data import Dataset, Formula
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
-from gancli.terms.step import Batch
+from gancli.terms.batch import Batch
 from gancli.training.preprocessing import Preprocessor, there
 from gancli.training.shard_batches import ShardBatches
 

@@ -26,10 +26,13 @@ from gancli.errors import UsageError, nearest
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.recipe.schedules import Progress
+from gancli.terms.batch import Batch, SampleRandom
 from gancli.terms.objective import Objective
-from gancli.terms.step import Batch, Player, SampleRandom, Step
+from gancli.terms.players import Player
+from gancli.terms.step import Step
 from gancli.training import optimizers
 from gancli.training.batches import Batches, batches_of
+from gancli.training.checks import check_networks, rows_of_parts
 from gancli.training.distributed import batch_norm, dropout
 from gancli.training.ema import Ema
 
@@ -55,7 +58,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device, world: World = ALONE) -> None:
         self.recipe, self.device, self.settings, self.world = recipe, device, recipe.training, world
-        self._rows = _rows_of_parts(recipe, world)
+        self._rows = rows_of_parts(recipe, world)
         self._dropout_rows = dropout.Rows(self.settings.batch, self._rows[0])
         if device.type == "cuda":
             torch.cuda.set_device(device)  # the default device for seeds and for the exchange between processes
@@ -64,7 +67,7 @@ class Trainer:
         self.spec: Spec = spec_of(recipe)
         torch.manual_seed(self.settings.seed)
         make: Any = registry.get("objective", recipe.objective.name)
-        _check_networks(recipe, make)
+        check_networks(recipe, make)
         self.networks = {name: self._prepared(build(recipe, name)) for name in recipe.networks}
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
@@ -376,34 +379,3 @@ def _compile(network: Any) -> None:
     network.compile()
     if hasattr(network, "synthesize"):
         network.synthesize = torch.compile(network.synthesize)
-
-
-def _rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
-    """The rows of the batch that this process works on, one part after the other.
-
-    Raises:
-        UsageError: the batch cannot be divided evenly.
-    """
-    batch, parts = recipe.training.batch, recipe.training.accumulate
-    rows, rest = divmod(batch, world.size * parts)
-    if rest:
-        shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
-        even = max(1, round(batch / (world.size * parts))) * world.size * parts
-        raise UsageError(
-            f"training.batch = {batch} cannot be divided evenly by {shares}", f"as in --set training.batch={even}"
-        )
-    first = world.share(batch).start
-    return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]
-
-
-def _check_networks(recipe: Recipe, objective: Any) -> None:
-    """The recipe has the networks that the objective trains, in their roles, and no other."""
-    needed = objective.networks_needed
-    if missing := sorted(set(needed) - set(recipe.networks)):
-        has = ", ".join(sorted(recipe.networks))
-        raise UsageError(f"objective '{recipe.objective.name}' needs networks.{missing[0]}", f"the recipe has {has}")
-    if idle := sorted(set(recipe.networks) - set(needed)):
-        raise UsageError(f"networks.{idle[0]} plays no part in '{recipe.objective.name}'", "leave it out")
-    for name, role in needed.items():
-        if (recipe.networks[name].role or name) != role:
-            raise UsageError(f"networks.{name} has the role '{recipe.networks[name].role or name}'", f"it plays {role}")

@@ -16,7 +16,7 @@ from gancli.data.shards.stream import Stream
 from gancli.data.types import ImageSet
 from gancli.errors import GancliError
 from gancli.processes import ALONE, World
-from gancli.terms.step import Batch
+from gancli.terms.batch import Batch
 from gancli.training.preprocessing import Preprocessor, there
 
 WINDOW = 4

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import NUMBERS, TEXTS
@@ -11,7 +11,7 @@ from gancli import recipe
 from gancli.errors import GancliError
 from gancli.zoo import catalogue
 
-QUICK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=25)
 TYPED = st.one_of(
     st.text(max_size=20),
     st.integers(-(2**70), 2**70).map(str),

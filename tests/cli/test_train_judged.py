@@ -1,18 +1,16 @@
 """``gancli train --evaluate-every`` as a user meets it."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
 from gancli import checkpoint
+from gancli.runs.periodic_evaluation import Evaluator
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -110,21 +108,21 @@ def test_a_model_of_numbers_is_judged_by_its_formula(run_cli) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
-def test_ctrl_c_while_it_is_judged(home: Path, run_cli) -> None:
-    judged = ["--evaluate-every", "0.012", "--evaluate-images", "5000"]
-    command = [sys.executable, "-m", "gancli", "train", "digits", "--rounds", "2", *SMALL, "--out", "r"]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    with subprocess.Popen([*command, *judged], stderr=subprocess.PIPE, text=True, env=environment) as child:
-        metrics = home / "r/metrics.jsonl"
-        while not metrics.exists() or '"round": 1,' not in metrics.read_text():
-            assert child.poll() is None
-            time.sleep(0.005)
-        child.send_signal(signal.SIGINT)  # the second evaluation takes a while, and has just begun
-        assert child.stderr is not None
-        talk = child.stderr.read()
-    assert child.returncode == 130
-    assert talk.endswith("stopped at round 1 of 2; saved in r\nresume with: gancli train --resume r\n")
+def test_ctrl_c_while_it_is_judged(home: Path, run_cli, monkeypatch) -> None:
+    real, begun = Evaluator._evaluate, []
+
+    def evaluated(self: Evaluator, *arguments: Any) -> Any:
+        begun.append(arguments)
+        if len(begun) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Evaluator, "_evaluate", evaluated)
+        command = ["train", "digits", "--rounds", 2, *SMALL, "--out", "r"]
+        stopped = run_cli(*command, "--evaluate-every", 0.012, "--evaluate-images", 60)
+    assert stopped.code == 130
+    assert stopped.err.endswith("stopped at round 1 of 2; saved in r\nresume with: gancli train --resume r\n")
     assert run_cli("train", "--resume", "r", "--evaluate-images", "50", "-q").code == 0
     header = checkpoint.read_header(home / "r/model.safetensors")
     assert header["evaluation"]["protocol"]["generated_images"] == 50

@@ -56,7 +56,7 @@ def test_several_readers_share_a_cache(home, shelf):
     for _ in range(3):
         shutil.rmtree(POOL.root)
         futures = [reader.request(number) for number in range(3) for reader in readers]
-        found = [future.result(timeout=60).images[:, 0, 0, 0].tolist() for future in futures]
+        found = [future.result(timeout=600).images[:, 0, 0, 0].tolist() for future in futures]
         assert found == [everything[6 * number : 6 * number + 6] for number in range(3) for _ in readers]
         del futures
 

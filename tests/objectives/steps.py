@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from gancli.architectures import Discriminator, Generator
 from gancli.recipe.schedules import Progress
+from gancli.terms.batch import Batch, SampleRandom
 from gancli.terms.objective import Objective
-from gancli.terms.step import Batch, SampleRandom, Step
+from gancli.terms.step import Step
 
 
 class ToyDiscriminator(Discriminator):

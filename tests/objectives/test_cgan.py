@@ -12,7 +12,8 @@ from gancli.objectives.acgan import AuxiliaryClassifier
 from gancli.objectives.adversarial import Adversarial
 from gancli.objectives.cgan import Conditional
 from gancli.objectives.infogan import InfoGan
-from gancli.terms.step import Batch, Step
+from gancli.terms.batch import Batch
+from gancli.terms.step import Step
 
 LABELS, ASKED = torch.tensor([0, 1]), torch.tensor([1, 1])
 CODES = torch.tensor([[0.5, -1.0], [0.0, 1.0]])

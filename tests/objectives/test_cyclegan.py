@@ -14,7 +14,8 @@ from gancli.data.pairs.styles import restyle
 from gancli.objectives._pool import ImagePool
 from gancli.objectives.cyclegan import CycleGan
 from gancli.recipe import Recipe
-from gancli.terms.step import Batch, Step
+from gancli.terms.batch import Batch
+from gancli.terms.step import Step
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from gancli import registry
 from gancli.objectives.adversarial import Adversarial
+from gancli.terms.batch import Batch
 from gancli.terms.regularizers import R1, R2
-from gancli.terms.step import Batch
 
 REAL = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
 FAKE = torch.tensor([[0.5], [-3.0]], dtype=torch.float64)

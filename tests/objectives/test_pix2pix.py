@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gancli.errors import UsageError
 from gancli.objectives.pix2pix import Pix2Pix
-from gancli.terms.step import Batch
+from gancli.terms.batch import Batch
 
 
 class Half(nn.Module):

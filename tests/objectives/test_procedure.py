@@ -12,8 +12,8 @@ from torch import nn
 from gancli import registry
 from gancli.errors import UsageError
 from gancli.objectives.adversarial import Adversarial
+from gancli.terms.batch import Batch
 from gancli.terms.regularizers import GradientPenalty
-from gancli.terms.step import Batch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from tiny import tiny, trainer

@@ -2,7 +2,7 @@
 
 import torch
 
-from gancli.terms.step import Batch, SampleRandom
+from gancli.terms.batch import Batch, SampleRandom
 
 
 def random(rows: slice, batch: int = 8) -> SampleRandom:

@@ -12,7 +12,8 @@ from gancli.objectives.autoencoder import negative_log_likelihood
 from gancli.objectives.vae import Vae, divergence, draw
 from gancli.recipe import Recipe
 from gancli.runs import planning
-from gancli.terms.step import Batch, Step, StepOptions
+from gancli.terms.batch import Batch
+from gancli.terms.step import Step, StepOptions
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 

@@ -1,24 +1,27 @@
 """Other GANs, added from outside in a few lines each: none needs a change of the training loop or of file formats."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from relativistic import Average, Pairing
 from tiny import Silent, run, same, tiny, trainer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from toys import Mapped
 
 import gancli
 from gancli import checkpoint, recipe, registry
 from gancli.architectures._base import Spec
 from gancli.data import load
 from gancli.errors import UsageError
-from gancli.terms.losses import LeastSquares, Loss
+from gancli.terms.losses import LeastSquares
 from gancli.terms.objective import Objective
+from gancli.terms.players import Player, Term
 from gancli.terms.regularizers import Regularizer
-from gancli.terms.step import Player, Step, Term
+from gancli.terms.step import Step
 from gancli.training.loop import Trainer
 
 
@@ -142,32 +145,6 @@ class Cycle(Objective):
         return (networks["back"](b) - step.real).abs().mean() + (networks["forth"](a) + step.real).abs().mean()
 
 
-class Pairing(Loss):
-    """Relativistic pairing: each fake against one real image (Jolicoeur-Martineau 2019, section 4.1)."""
-
-    smooths, relativistic = False, True
-
-    def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.softplus(fake - real).mean()
-
-    def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        assert real is not None
-        return F.softplus(real - fake).mean()
-
-
-class Average(Pairing):
-    """Relativistic average: each image against the mean of the others, over the whole batch (section 4.2)."""
-
-    whole_batch = True
-
-    def d(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
-
-    def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        assert real is not None
-        return self.d(fake, real)
-
-
 class Brightness(Regularizer):
     """A generator's regularizer with an option and state: the mean pixel stays near a running mean of real ones."""
 
@@ -183,6 +160,23 @@ class Brightness(Regularizer):
         return (step.fake.mean() - self.typical).square()
 
 
+class PathLength(Regularizer):
+    """E[(|J^T y| - a)^2] with a running mean a, y ~ N(0, I) (Karras et al. 2020, equation 4)."""
+
+    player, second_order = "generator", ("generator",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, step: Step) -> Tensor:
+        noise = step.random.normal(step.fake.shape) / (step.fake[0, 0].numel() ** 0.5)
+        (gradient,) = torch.autograd.grad((step.fake * noise).sum(), step.w, create_graph=True)
+        lengths = gradient.square().sum(-1).mean(-1).sqrt()
+        self.mean.lerp_(lengths.detach().mean(), 0.01)
+        return (lengths - self.mean).square().mean()
+
+
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch) -> None:
     monkeypatch.setattr(registry, "_added", {})
@@ -191,6 +185,8 @@ def plugins(monkeypatch) -> None:
     registry.add("objective", "own-cycle", Cycle)
     registry.add("architecture", "linear", {"encoder": Encoder})
     registry.add("architecture", "translator", {"translator": Translator})
+    registry.add("architecture", "mapped", {"generator": Mapped})
+    registry.add("regularizer", "path-length", PathLength)
     registry.add("loss", "pairing", Pairing)
     registry.add("loss", "average", Average)
     registry.add("regularizer", "brightness", Brightness)
@@ -222,13 +218,15 @@ def resumes(made: recipe.Recipe, tmp_path) -> tuple[Trainer, Trainer]:
         whole.round()
     flat, plain = checkpoint.flatten(whole.state())
     checkpoint.write(tmp_path / "s.safetensors", flat, {"state": plain})
+    for _ in range(2):
+        whole.round()
+    end = copy.deepcopy(whole.state())
     rest = trainer(made)
     read, header = checkpoint.read(tmp_path / "s.safetensors")
     rest.load_state(checkpoint.unflatten(header["state"], read))
-    for one in (whole, rest):
-        for _ in range(2):
-            one.round()
-    assert same(whole.state(), rest.state())
+    for _ in range(2):
+        rest.round()
+    assert same(end, rest.state())
     return whole, rest
 
 
@@ -314,6 +312,91 @@ def test_every_objective_with_a_discriminator_takes_regularizers(model: str, reg
     one = trainer(tiny(2, model, objective={"regularizers": {regularizer: {"weight": 1.0}}}))
     one.round()
     assert one.means()[f"loss/{regularizer}"] > 0
+
+
+def test_diffaugment_on_pairs_moves_source_and_image_alike(tmp_path) -> None:
+    made = tiny(4, "pix2pix", objective={"augment": {"name": "diffaugment", "policy": ["translation"]}})
+    one, seen = trainer(made), []
+
+    def keep(network: nn.Module, images: tuple[Tensor], conditions: dict[str, Tensor]) -> None:
+        seen.append((images[0].detach(), conditions["source"].detach()))
+
+    one.networks["discriminator"].register_forward_pre_hook(keep, with_kwargs=True)
+    one.round()
+    for images, sources in seen:
+        # What is shifted in is zero in both, at the same pixels of every pair.
+        edges = [(value == 0).all(1)[:, :, [0, -1]].all(1) for value in (images, sources)]
+        assert torch.equal(*edges)
+        assert edges[0].any()
+    resumes(made, tmp_path)
+
+
+@pytest.mark.parametrize("model", ["quick", "cyclegan", "vae-gan"])
+def test_adas_probability_moves_and_resumes_bit_exactly(model: str, tmp_path) -> None:
+    augment = {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 1}
+    whole, _ = resumes(tiny(4, model, objective={"augment": augment}), tmp_path)
+    probability = whole.state()["objective"]["augmentation.probability"]
+    assert probability == pytest.approx(4 * 12 / 100 if model != "cyclegan" else float(probability))
+    assert probability > 0
+
+
+def test_a_fixed_augmentation_can_be_scheduled(tmp_path) -> None:
+    span = {"from": 0.0, "to": 0.55, "over": "24 images", "shape": "cosine"}
+    augment = {"name": "ada", "probability": span, "pipeline": ["blit", "geometry", "color", "cutout"]}
+    made = tiny(4, objective={"augment": augment})
+    assert made.to_dict()["objective"]["augment"]["probability"] == span
+    resumes(made, tmp_path)
+
+
+def mapped(**sections: Any) -> recipe.Recipe:
+    table = tiny(4, "mlp-gan").to_dict()
+    table["networks"]["generator"] = {"architecture": "mapped", "width": 8, "mixing": 0.9}
+    return recipe.parse(recipe.merge(table, sections))
+
+
+def test_a_mapping_network_mixes_styles_and_takes_a_path_length_penalty(tmp_path) -> None:
+    made = mapped(objective={"regularizers": {"path-length": {"weight": 2.0, "every": 2}}})
+    whole, _ = resumes(made, tmp_path)
+    assert whole.objective.second_order == ("generator",)
+    assert whole.means()["loss/path-length"] > 0
+    assert whole.state()["objective"]["regularizers.path-length.mean"] > 0
+    assert whole.generator.w_mean.abs().sum() > 0
+
+
+def test_a_model_with_a_mapping_network_is_truncated_toward_the_mean_of_w(tmp_path) -> None:
+    run(tmp_path / "r", mapped(training={"ema": {"kimg": 0.01}})).train(Silent())
+    whole, half, mean = (
+        gancli.load(tmp_path / "r", device="cpu", truncation=psi).sample(seeds=range(8)).float() for psi in (1, 0.5, 0)
+    )
+    assert torch.equal(whole, gancli.load(tmp_path / "r", device="cpu").sample(seeds=range(8)).float())
+    assert torch.equal(mean, mean[:1].expand_as(mean))
+    assert half.std(0).mean() < whole.std(0).mean()
+
+
+def test_spectral_norm_is_an_option_of_the_discriminator(tmp_path) -> None:
+    whole, _ = resumes(tiny(4, "dcgan", networks={"discriminator": {"spectral_norm": True}}), tmp_path)
+    assert any("parametrizations" in name for name in whole.networks["discriminator"].state_dict())
+
+
+@pytest.mark.parametrize(
+    ("regularizers", "compiled"),
+    [({}, ["generator", "discriminator"]), ({"r1": {"weight": 1.0}}, ["generator"])],
+    ids=["first order", "second order"],
+)
+def test_networks_without_second_order_gradients_are_compiled(monkeypatch, regularizers: dict, compiled: list) -> None:
+    called = []
+
+    def compile(function, **options):
+        return lambda *arguments, **named: called.append(function) or function(*arguments, **named)
+
+    monkeypatch.setattr(torch, "compile", compile)
+    eager = trainer(tiny(2, "mlp-gan", objective={"regularizers": regularizers}))
+    one = trainer(tiny(2, "mlp-gan", objective={"regularizers": regularizers}, training={"compile": True}))
+    assert one.compiled == compiled
+    for each in (eager, one):
+        each.round()
+    assert called
+    assert same(eager.state(), one.state())
 
 
 def test_what_is_not_asked_for_is_not_computed() -> None:

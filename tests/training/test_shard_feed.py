@@ -184,7 +184,7 @@ def test_the_next_window_is_made_while_this_one_is_used(home):
     one = feed(home / "s", batch=4)
     one.next()
     for future in one.held.values():
-        future.result(timeout=30)
+        future.result(timeout=600)
     assert len(one.held) == 2 * WINDOW
 
 
@@ -197,7 +197,7 @@ def test_nobody_waits_for_a_feed_that_is_gone(home):
     del one
     if thread is not None:
         assert thread.daemon
-        thread.join(30)
+        thread.join(600)
         assert not thread.is_alive()
     gc.collect()
     assert reader() is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import Silent, run, tiny
 
@@ -33,7 +33,7 @@ NAMES = st.sampled_from(["round", "images", "seconds", "loss/generator", "divers
 NAMES |= st.sampled_from(
     ["probability/real", "probability/fake", "health", "rollback", "stopped", "diverged", "evaluation"]
 )
-QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60)
 
 
 def write(folder: Path, rows: list[Any]) -> Path:

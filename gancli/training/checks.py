@@ -1,0 +1,40 @@
+"""Whether the parts of a recipe fit together, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gancli.errors import UsageError
+from gancli.processes import World
+from gancli.recipe import Recipe
+
+
+def rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
+    """The rows of the batch that this process works on, one part after the other.
+
+    Raises:
+        UsageError: the batch cannot be divided evenly.
+    """
+    batch, parts = recipe.training.batch, recipe.training.accumulate
+    rows, rest = divmod(batch, world.size * parts)
+    if rest:
+        shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
+        even = max(1, round(batch / (world.size * parts))) * world.size * parts
+        raise UsageError(
+            f"training.batch = {batch} cannot be divided evenly by {shares}", f"as in --set training.batch={even}"
+        )
+    first = world.share(batch).start
+    return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]
+
+
+def check_networks(recipe: Recipe, objective: Any) -> None:
+    """The recipe has the networks that the objective trains, in their roles, and no other."""
+    needed = objective.networks_needed
+    if missing := sorted(set(needed) - set(recipe.networks)):
+        has = ", ".join(sorted(recipe.networks))
+        raise UsageError(f"objective '{recipe.objective.name}' needs networks.{missing[0]}", f"the recipe has {has}")
+    if idle := sorted(set(recipe.networks) - set(needed)):
+        raise UsageError(f"networks.{idle[0]} plays no part in '{recipe.objective.name}'", "leave it out")
+    for name, role in needed.items():
+        if (recipe.networks[name].role or name) != role:
+            raise UsageError(f"networks.{name} has the role '{recipe.networks[name].role or name}'", f"it plays {role}")
