@@ -70,24 +70,19 @@ def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others
     inputs = [*files, *(file for other in others for file in user_images.list_files(other))]
     names = [Path(name).expanduser() for name in (*user_images.as_list(images), *others) if name not in DATASETS]
     folders = [folder.resolve() for folder in names if folder.is_dir()]
-    parent = out.resolve().parent if one else out.resolve()
     other = f"{out.stem if out.suffix == '.png' else out.resolve().name}-made{out.suffix}"
     hint = f"name another {'file' if one else 'folder'}, as in --out {out.parent / other}"
-    if not one and _identity(out) in map(_identity, folders):
+    if not one and out.resolve() in folders:
         raise UsageError(f"'{out}' is a folder of input images: results would replace them", hint)
     taken = {_identity(file.path) for file in inputs}
-    for name in [out.name] if one else [f"{file.title}.png" for file in files]:
-        written = out if one else out / name
-        there = _identity(written)
+    for written in [out] if one else [out / f"{file.title}.png" for file in files]:
         # All files of an input folder count, also those that are not read, such as its training images.
-        if there and (there in taken or any(parent.is_relative_to(folder) for folder in folders)):
+        inside = any(written.parent.resolve().is_relative_to(folder) for folder in folders)
+        if written.exists() and (inside or _identity(written) in taken):
             raise UsageError(f"'{written}' is an input image: a result would replace it", hint)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file."""
+    found = path.stat()
     return found.st_dev, found.st_ino

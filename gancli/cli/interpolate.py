@@ -85,11 +85,10 @@ def interpolate(
     source, target = open_model(model, out, "-walk.gif", device=device, truncation=truncation)
     if source.numbers:
         _numbers.refuse_options(source, scale=scale)
-    chosen = _classes(source, ",".join(classes), walks) if classes else [None] * len(walks)
     where = source.space(space)
     paths = [
-        path(source.latent, source.points(_keyframes(source, walk, own), where), frames, method=method, loop=loop)
-        for walk, own in zip(walks, chosen, strict=True)
+        path(source.latent, source.points(inputs, where), frames, method=method, loop=loop)
+        for inputs in _keyframes(source, walks, ",".join(classes) if classes else None)
     ]
     with counting("images", length * len(walks)) as progress:
         if strip:
@@ -102,22 +101,21 @@ def interpolate(
     report(as_json, source, target, text, seeds=[list(walk) for walk in walks], frames=length)
 
 
-def _keyframes(model: Model, seeds: Seeds, classes: tuple[int, ...] | None) -> Inputs:
-    """The inputs of seeds, with these classes unless they keep their own."""
-    inputs = model.latent.from_seeds(seeds)
-    return inputs if classes is None else inputs | {"y": inputs["y"].new_tensor(classes)}
+def _keyframes(model: Model, walks: list[Seeds], text: str | None) -> list[Inputs]:
+    """The inputs of the seeds of every walk, with the classes that ``--class`` names unless they keep their own."""
+    import torch
 
-
-def _classes(model: Model, text: str, walks: list[Seeds]) -> list[tuple[int, ...]]:
-    """The class of every keyframe, walk by walk."""
-    numbers = parse_classes(text, model.classes, model.name, kind_of_class(model))
-    length, seeds = len(walks[0]), len(walks[0]) * len(walks)
-    if len(numbers) not in (1, seeds):
-        raise UsageError(
-            f"--class '{text}' names {len(numbers)} classes for {seeds} seeds", "name one for all, or one for each seed"
-        )
-    each = numbers * seeds if len(numbers) == 1 else numbers
-    return [each[start : start + length] for start in range(0, seeds, length)]
+    inputs = [model.latent.from_seeds(walk) for walk in walks]
+    if text is not None:
+        numbers, seeds = parse_classes(text, model.classes, model.name, kind_of_class(model)), sum(map(len, walks))
+        if len(numbers) not in (1, seeds):
+            raise UsageError(
+                f"--class '{text}' names {len(numbers)} classes for {seeds} seeds",
+                "name one for all, or one for each seed",
+            )
+        of_walks = torch.tensor(numbers).expand(seeds).view(len(walks), -1)
+        inputs = [walk | {"y": own} for walk, own in zip(inputs, of_walks, strict=True)]
+    return inputs
 
 
 def _check(target: Path, fps: float | None) -> bool:
