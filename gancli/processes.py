@@ -225,28 +225,30 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
     threads = max(1, (os.cpu_count() or 1) // count)
     with TemporaryDirectory(prefix="gancli-") as folder:
         ended = Path(folder) / "code"
-        set_here = {ENDED: str(ended), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)), **_SETTINGS}
-        with _environment(set_here):
-            config = LaunchConfig(
-                min_nodes=1,
-                max_nodes=1,
-                nproc_per_node=count,
-                run_id=secrets.token_hex(8),
-                rdzv_backend="c10d",
-                rdzv_endpoint="localhost:0",
-                max_restarts=restarts,
-                monitor_interval=0.2,
-            )
-            try:
-                elastic_launch(config, sys.executable)("-m", "gancli", *arguments)
-            except ChildFailedError as error:
-                number, failure = error.get_first_failure()
-                raise GancliError(
-                    f"process {number} ended with exit code {failure.exitcode}, {restarts + 1} times",
-                    "its messages stand above; --processes 1 runs the same in one process",
-                ) from None
-            except SignalException as error:
-                return 128 + int(error.sigval)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        os.environ.update(_SETTINGS, **{ENDED: str(ended)})
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=count,
+            run_id=secrets.token_hex(8),
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=restarts,
+            monitor_interval=0.2,
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", "gancli", *arguments)
+        except ChildFailedError as error:
+            number, failure = error.get_first_failure()
+            raise GancliError(
+                f"process {number} ended with exit code {failure.exitcode}, {restarts + 1} times",
+                "its messages stand above; --processes 1 runs the same in one process",
+            ) from None
+        except SignalException as error:
+            return 128 + int(error.sigval)
+        finally:
+            del os.environ[ENDED]
         return int(ended.read_text()) if ended.exists() else 0
 
 
@@ -269,17 +271,3 @@ def give_up(code: int, final: bool = True) -> tuple[int, bool]:
             return 0, True
     ended = path.exists()  # another process printed its error, and this one may have failed because that one is gone
     return (0, False) if ended else (code, True)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Generator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

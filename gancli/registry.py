@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 
 from gancli.errors import GancliError, UsageError, nearest
-from gancli.plugins import KINDS, is_allowed, offered
+from gancli.plugins import is_allowed, offered
 
 # Kinds whose members are files, and kinds whose members are entries of one table.
 _FOLDERS = {"architecture": "architectures", "objective": "objectives"}
@@ -73,7 +73,7 @@ def get(kind: str, name: str) -> Any:
 
 def _of_plugin(kind: str, name: str) -> Any:
     """What another package offers under a name that is none of ours."""
-    there = plugins(kind)
+    there = offered(kind)
     if name not in there:
         known = {*names(kind), *there}
         raise UsageError(f"no {kind} is called {name[:64]!r}", nearest(name[:64], known))
@@ -83,11 +83,12 @@ def _of_plugin(kind: str, name: str) -> Any:
             f"the {kind} {name!r} is code of another package, {_package(entry)}, which no file starts by naming it",
             f"if you trust that package, add --allow-plugin {name}",
         )
-    found = _imported(kind, entry)
-    parts = list(found.values()) if kind == "architecture" and isinstance(found, Mapping) else [found]
-    if not parts or not all(map(callable, parts)):
-        raise GancliError(f"the {kind} '{name}' of {_package(entry)} is none: {entry.value}", _other(entry))
-    return found
+    return _loaded(kind, entry, _is_code)
+
+
+def _is_code(found: Any) -> bool:
+    parts = list(found.values()) if isinstance(found, Mapping) else [found]
+    return bool(parts) and all(map(callable, parts))
 
 
 def add(kind: str, name: str, code: Any) -> None:
@@ -107,46 +108,38 @@ def add(kind: str, name: str, code: Any) -> None:
     _added[kind, name] = code
 
 
-def plugins(kind: str) -> dict[str, EntryPoint]:
-    """What other packages offer of a kind, by name, without importing any of it; nothing of kinds that cannot be."""
-    return offered(kind) if kind in KINDS else {}
-
-
 def plugin(kind: str, name: str, of: type[Offered]) -> Offered:
     """What another package offers under a name that a person typed, imported now.
 
     Args:
         kind: such as ``extractor``.
-        name: one of :func:`plugins`.
+        name: one that :func:`gancli.plugins.offered` lists.
         of: what it must be, with the name in its attribute ``name``.
 
     Raises:
         GancliError: it cannot be imported, or is something else.
     """
-    entry = plugins(kind)[name]
-    found = _imported(kind, entry)
-    if not isinstance(found, of) or getattr(found, "name", None) != name:
-        raise GancliError(
-            f"the {kind} '{name}' of {_package(entry)} is no {of.__name__} of that name: {entry.value}", _other(entry)
-        )
-    return found
+
+    def is_named_so(found: Any) -> bool:
+        return isinstance(found, of) and getattr(found, "name", None) == name
+
+    return _loaded(kind, offered(kind)[name], is_named_so)
 
 
-def _imported(kind: str, entry: EntryPoint) -> Any:
+def _loaded(kind: str, entry: EntryPoint, is_one: Callable[[Any], bool]) -> Any:
+    hint = f"install another version of {_package(entry)}, or none"
     try:
-        return entry.load()
+        found = entry.load()
     except Exception as error:
-        raise GancliError(
-            f"the {kind} '{entry.name}' of {_package(entry)} cannot be imported: {error}", _other(entry)
-        ) from error
+        message = f"the {kind} '{entry.name}' of {_package(entry)} cannot be imported: {error}"
+        raise GancliError(message, hint) from error
+    if not is_one(found):
+        raise GancliError(f"the {kind} '{entry.name}' of {_package(entry)} is none: {entry.value}", hint)
+    return found
 
 
 def _package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else entry.value
-
-
-def _other(entry: EntryPoint) -> str:
-    return f"install another version of {_package(entry)}, or none"
 
 
 def options(code: Callable[..., Any]) -> type[BaseModel]:

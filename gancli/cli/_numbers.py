@@ -16,7 +16,7 @@ from gancli.latents.conditions import Request
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gancli.data.synthetic import Numbers
+    from gancli.data.synthetic import Formula
     from gancli.model import Model
 
 POINTS = 1_000
@@ -81,7 +81,7 @@ def frames(model: Model, paths: Sequence[Inputs], batch: int, progress: Callable
         yield plot.picture(walks[:, frame if plot.curve else 0 : frame + 1].flatten(0, 1))
 
 
-def formula_of(model: Model) -> Numbers:
+def formula_of(model: Model) -> Formula:
     """The formula of a model's data.
 
     Raises:

@@ -38,9 +38,9 @@ def training_table(budgets: dict[str, float | None], options: dict[str, Any]) ->
 
 def default_model(data: str) -> str:
     """The zoo's model for a data set if none is named."""
-    from gancli.data import describe
+    from gancli.data import DATASETS
 
-    facts = describe(data)
+    facts = DATASETS.get(data)
     return facts.model if facts else "quick"
 
 

@@ -10,7 +10,6 @@ from gancli.cli import _options
 from gancli.cli._images import open_model, report
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.progress import counting
-from gancli.errors import UsageError
 from gancli.latents import parse_seeds
 
 
@@ -44,8 +43,6 @@ def mix(
 
     operands = arithmetic.parse(expression)
     seeds = parse_seeds(among, option="--among")
-    if len(seeds) > arithmetic.MOST_SEEDS:
-        raise UsageError(f"--among names {len(seeds):,} seeds", f"name at most {arithmetic.MOST_SEEDS:,}")
     path = picture_path(out)
 
     source, path = open_model(model, path, "-mix.png", device=device, latents=True)

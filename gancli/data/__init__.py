@@ -7,17 +7,17 @@ torch.Size([1442, 1, 8, 8])
 
 from typing import TYPE_CHECKING, Any
 
-from gancli.data.builtin.names import DATASETS, Facts, describe
+from gancli.data.builtin.names import DATASETS
 
-__all__ = ["DATASETS", "Dataset", "Facts", "Formula", "Skipped", "describe", "load"]
+__all__ = ["DATASETS", "Dataset", "Skipped", "load"]
 
 if TYPE_CHECKING:
-    from gancli.data.loading import Dataset, Formula, Skipped, load
+    from gancli.data.loading import Dataset, Skipped, load
 
 
 def __getattr__(name: str) -> Any:
     # Resolved on first use, so that lists of names and help do not import torch.
-    if name in ("Dataset", "Formula", "Skipped", "load"):
+    if name in __all__:
         from gancli.data import loading
 
         return getattr(loading, name)

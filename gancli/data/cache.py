@@ -61,21 +61,16 @@ def find(slot: str, key: str, pool: Pool = PREPARED) -> ImageSet | None:
     folder = pool.root / f"{slot}-{key}"
     try:
         facts = json.loads((folder / "facts.json").read_text("utf-8"))
-        shape = tuple(int(side) for side in facts["shape"])
-        pixels = folder / "pixels.bin"
-        if len(shape) != 4 or min(shape) < 1 or pixels.stat().st_size != math.prod(shape):
-            return None
-        labels = None
+        shape, pixels, labels = tuple(facts["shape"]), folder / "pixels.bin", None
         if facts["labelled"]:
             labels = torch.from_numpy(np.fromfile(folder / "labels.bin", dtype="<i8").astype(np.int64))
-            if len(labels) != shape[0]:
-                return None
-        skipped = tuple(Skipped(str(name), str(reason)) for name, reason in facts["skipped"])
-        classes = tuple(str(name) for name in facts["classes"])
+        if pixels.stat().st_size != math.prod(shape) or (labels is not None and len(labels) != shape[0]):
+            return None
+        skipped = tuple(Skipped(name, reason) for name, reason in facts["skipped"])
         images = mapped(pixels, shape, resident=pool.resident)
         with contextlib.suppress(OSError):
             os.utime(folder)
-        return ImageSet(images, labels, classes, skipped, str(facts["fingerprint"]))
+        return ImageSet(images, labels, tuple(facts["classes"]), skipped, facts["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,6 +1,5 @@
 """``load``: open a data set by name, a folder, a zip, or tar shards."""
 
-import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,12 +8,13 @@ from gancli.data import synthetic
 from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.folder import layout
+from gancli.data.paths import there
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
-from gancli.data.types import Dataset, Formula, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
+from gancli.data.types import Dataset, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
 from gancli.errors import UsageError, nearest
 
-__all__ = ["Dataset", "Formula", "Progress", "Skipped", "load"]
+__all__ = ["Dataset", "Skipped", "load"]
 
 
 def load(
@@ -62,10 +62,9 @@ def load(
 
         shards, examples = stream.load(name, split, view, report)
         return replace(_dataset(shard_names.title(name), split, examples), stream=shards)
-    path = Path(name).expanduser()
-    # An empty name would be the current folder.
-    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+    if not there(name):
         raise UsageError(f"there is no data set '{name}'", _suggestion(name))
+    path = Path(name).expanduser()
     return _dataset(layout.title(path), split, layout.load(path, split, view, report))
 
 

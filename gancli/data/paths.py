@@ -57,6 +57,12 @@ def present(facts: Facts, data_dir: Path | None = None) -> bool:
     return not facts.files or all(find(facts, split, data_dir) for split in SPLITS)
 
 
+def there(name: str) -> bool:
+    """Whether a user's path exists; no name is too long or odd to be asked for, and an empty one is not the current
+    folder."""
+    return bool(name) and os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 - unlike Path's, never raises
+
+
 def check_address(url: str) -> None:
     """Make sure that an address may be fetched.
 

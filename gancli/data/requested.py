@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from gancli.data.pairs.sources import load_with_sources
 from gancli.data.selection import only_class
 from gancli.data.types import Dataset, Progress
 
-
-class RequestedData(Protocol):
-    """The ``data`` section of a recipe; see the descriptions of its fields in :mod:`gancli.recipe`."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def size(self) -> tuple[int, int] | None: ...  # noqa: D102
-    @property
-    def channels(self) -> int | None: ...  # noqa: D102
-    @property
-    def fit(self) -> str: ...  # noqa: D102
-    @property
-    def background(self) -> str: ...  # noqa: D102
-    @property
-    def only_class(self) -> str | None: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    @property
-    def paired(self) -> bool: ...  # noqa: D102
+if TYPE_CHECKING:
+    from gancli.recipe.sections import Data
 
 
 def load_for(
-    data: RequestedData, *, split: str = "train", data_dir: Path | None = None, progress: Progress | None = None
+    data: Data, *, split: str = "train", data_dir: Path | None = None, progress: Progress | None = None
 ) -> Dataset:
     """One split of the requested data, with its sources, and limited to one class where the recipe says so.
 

@@ -31,11 +31,15 @@ class Curve:
         name: the data set's.
         width: points.
         noise: standard deviation of the noise.
+
+    Attributes:
+        limits: the lowest and the highest value that a plot shows, here as in the other formulas.
     """
 
     name: str
     width: int = 15
     noise: float = 0.02
+    limits = (-1.4, 1.4)
 
     @property
     def x(self) -> Tensor:
@@ -50,11 +54,6 @@ class Curve:
     def at(self, x: Tensor) -> Tensor:
         """The curve at any x, in the shape of x."""
         return torch.sin(math.pi * x)
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that a plot shows."""
-        return -1.4, 1.4
 
     @property
     def columns(self) -> list[str]:
@@ -116,13 +115,9 @@ class Spiral:
     name: str
     sd: float = 0.25 / 7.5
     scale: float = 7.5
+    limits = (-2.3, 2.3)
     width = 2
     columns = ("x", "y")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that a plot shows, on both axes."""
-        return -2.3, 2.3
 
     def at(self, part: Tensor) -> Tensor:
         """Points of the spiral itself, for parts from 0 (inside) to 1 (outside): (N,) to (N, 2)."""
@@ -137,14 +132,14 @@ class Spiral:
     several = draw
 
 
-Numbers = Curve | Mixture | Spiral
+Formula = Curve | Mixture | Spiral
 
 _AROUND = tuple(
     (round(2 * math.cos(turn * math.pi / 4), 6), round(2 * math.sin(turn * math.pi / 4), 6)) for turn in range(8)
 )
 _SQUARE = tuple((2.0 * column - 4, 2.0 * row - 4) for row in range(5) for column in range(5))
 
-FORMULAS: Mapping[str, Numbers] = {
+FORMULAS: Mapping[str, Formula] = {
     formula.name: formula
     for formula in (
         Curve("sine"),
@@ -158,12 +153,12 @@ FORMULAS: Mapping[str, Numbers] = {
 """By the name of the data set; :mod:`gancli.data.builtin.names` lists the same names without torch."""
 
 
-def examples(formula: Numbers, split: str, count: int = EXAMPLES) -> Tensor:
+def examples(formula: Formula, split: str, count: int = EXAMPLES) -> Tensor:
     """Fixed draws of a split, in the layout of images: float32 (count, 1, 1, width)."""
     generator = torch.Generator().manual_seed(_SEEDS[split])
     return formula.several(count, generator)[:, None, None, :]
 
 
-def fingerprint(formula: Numbers, split: str) -> str:
+def fingerprint(formula: Formula, split: str) -> str:
     """16 hex digits that stand for the formula's own numbers: the last bits of a draw depend on the processor."""
     return hashlib.sha256(repr((sorted(asdict(formula).items()), split)).encode()).hexdigest()[:16]

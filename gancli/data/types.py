@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from gancli.data.shards.stream import Stream
+    from gancli.data.synthetic import Formula
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the task, how much of it is done, and the total (0: unknown)."""
@@ -46,29 +47,6 @@ class Skipped:
 
     name: str
     reason: str
-
-
-class Formula(Protocol):
-    """A distribution given by a formula: rows of numbers instead of images."""
-
-    @property
-    def name(self) -> str:
-        """The name of the data set."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Numbers in a row: two are a point of the plane, others a curve."""
-        ...
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The lowest and the highest value that a plot shows."""
-        ...
-
-    def draw(self, count: int, generator: Generator) -> Tensor:
-        """Fresh rows, float32 (count, width), decided by the generator alone."""
-        ...
 
 
 @dataclass(frozen=True)

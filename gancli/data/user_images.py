@@ -1,6 +1,5 @@
 """Images that a user names on the command line: files, folders or zips, or a data set's held-out split."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from gancli.data import loading
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import is_zip, open_source
+from gancli.data.paths import there
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
 from gancli.data.types import Fit, Progress, Skipped, no_progress
 from gancli.errors import UsageError
@@ -172,7 +172,7 @@ def _typed(name: str, file: File) -> str:
 def _files(name: str) -> list[File]:
     """The files of one name."""
     path = Path(name).expanduser()
-    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+    if not there(name):
         raise UsageError(
             f"there is no image, folder or data set '{name}'",
             "an image's file, a folder or a zip of images, or a name that `gancli data list` shows",

@@ -118,18 +118,20 @@ def discriminator_of(model: Model) -> Discriminator | None:
     if not path.is_file():
         return None
     tensors, header = checkpoint.read(path)
-    if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
-        raise GancliError(f"{path} is not a discriminator of this version of gancli", "delete it to do without")
     recipe = header.get("recipe")
-    if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
-        raise GancliError(f"{path} was not trained with {model.path.name}", "delete it to do without")
     try:
+        if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
+            raise GancliError("it is none of this version of gancli")
+        if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
+            raise GancliError(f"it was not trained with {model.path.name}")
         network = assemble(model.recipe, "discriminator", tensors).to(model.device)
         if not isinstance(network, Discriminator):
-            raise GancliError("its network is no discriminator of images")
-        return network
+            raise GancliError("it does not take images")
     except GancliError as error:
-        raise GancliError(f"{path} is not a whole discriminator: {error.message}", "delete it to do without") from None
+        raise GancliError(
+            f"{path} is no discriminator of this model: {error.message}", "delete it to do without"
+        ) from None
+    return network
 
 
 def check_holes(images: Tensor, holes: Tensor) -> None:

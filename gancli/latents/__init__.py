@@ -5,15 +5,13 @@ also takes ``y`` and one with codes ``c``, and callers that pass the whole dicti
 space that a mapping network makes is ``w``.
 """
 
-from gancli.latents.paths import Method, lerp, path, slerp, way
-from gancli.latents.seeds import MAX_SEED, MAX_SEEDS, Seeds, parse_seeds, seeds_text
-from gancli.latents.spec import Distribution, Inputs, LatentSpec, Space, batches
+from gancli.latents.paths import Method, path, way
+from gancli.latents.seeds import MAX_SEED, Seeds, parse_seeds, seeds_text
+from gancli.latents.spec import Inputs, LatentSpec, Space, batches
 from gancli.latents.truncation import Strategy
 
 __all__ = [
     "MAX_SEED",
-    "MAX_SEEDS",
-    "Distribution",
     "Inputs",
     "LatentSpec",
     "Method",
@@ -21,10 +19,8 @@ __all__ = [
     "Space",
     "Strategy",
     "batches",
-    "lerp",
     "parse_seeds",
     "path",
     "seeds_text",
-    "slerp",
     "way",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -53,10 +52,9 @@ def parse_codes(texts: Sequence[str]) -> tuple[Code, ...]:
         UsageError: another form, a value beyond 100, a code named twice, or two sweeps.
     """
     codes = tuple(_code(text) for text in texts)
-    numbers = [code.number for code in codes]
-    for number in numbers:
-        if numbers.count(number) > 1:
-            raise UsageError(f"code {number} is given twice", "give every code once")
+    number, times = Counter(code.number for code in codes).most_common(1)[0] if codes else (0, 0)
+    if times > 1:
+        raise UsageError(f"code {number} is given twice", "give every code once")
     sweeps = [code.number for code in codes if code.last is not None]
     if len(sweeps) > 1:
         raise UsageError(
@@ -75,8 +73,6 @@ def _code(text: str) -> Code:
             raise UsageError(
                 f"--code '{text[:40]}': {end:g} is out of range", f"values go from -{FURTHEST:g} to {FURTHEST:g}"
             )
-    if len(ends) == 2 and math.isclose(*ends):
-        raise UsageError(f"--code '{text[:40]}' sweeps from a value to itself", _EXAMPLE)
     return Code(int(found[1]), *ends)
 
 

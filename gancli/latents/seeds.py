@@ -29,7 +29,8 @@ def parse_seeds(text: str, *, option: str = "--seeds") -> Seeds:
     for part in text.split(","):
         found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
         if not found:
-            raise UsageError(_error(part.strip(), text, option), _EXAMPLE)
+            what = f"'{short(part.strip())}' is not a whole number or a range of whole numbers"
+            raise UsageError(f"{option} {what if text.strip() else 'is empty'}", _EXAMPLE)
         first, last = (_seed(digits, option) for digits in (found[1], found[2] or found[1]))
         if last < first:
             raise UsageError(f"{option} '{part.strip()}' runs backwards", f"write it as {last}-{first}")
@@ -37,7 +38,7 @@ def parse_seeds(text: str, *, option: str = "--seeds") -> Seeds:
     total = sum(map(len, ranges))
     if total > MAX_SEEDS:
         raise UsageError(
-            f"{option} '{_short(text)}' names {total:,} seeds; at most {MAX_SEEDS:,} go in one command",
+            f"{option} '{short(text)}' names {total:,} seeds; at most {MAX_SEEDS:,} go in one command",
             "make them in several commands, such as 0-999999 and then 1000000-1999999",
         )
     return ranges[0] if len(ranges) == 1 else tuple(seed for part in ranges for seed in part)
@@ -54,21 +55,12 @@ def seeds_text(seeds: Sequence[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def _error(part: str, text: str, option: str) -> str:
-    if not text.strip():
-        return f"{option} is empty"
-    if not part:
-        return f"{option} '{_short(text)}' has nothing on one side of a comma"
-    if re.fullmatch(r"-[0-9]+", part):
-        return f"{option} '{_short(part)}': a seed is never negative"
-    return f"{option} '{_short(part)}' is not a whole number or a range of whole numbers"
-
-
 def _seed(digits: str, option: str) -> int:
     if len(digits.lstrip("0")) > 10 or int(digits) > MAX_SEED:
-        raise UsageError(f"{option} '{_short(digits)}' is too large", f"seeds go from 0 to {MAX_SEED}")
+        raise UsageError(f"{option} '{short(digits)}' is too large", f"seeds go from 0 to {MAX_SEED}")
     return int(digits)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text of any length as a message quotes it."""
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -91,14 +91,13 @@ class LatentSpec:
         from torch.nn.functional import one_hot
 
         parts = [z]
-        for name, size, value in (("y", self.classes, y), ("c", self.codes, c)):
-            if size and value is None:
+        for name, value in (("y", y), ("c", c)):
+            if not self._sizes[name]:
+                continue
+            if value is None:
                 raise UsageError(f"this generator also takes {name}", "as LatentSpec.from_seeds makes it")
-        if y is not None and self.classes:
             # A class may also come as weights (N, classes), for what lies between two classes.
-            parts.append((one_hot(y, self.classes) if y.dim() == 1 else y).to(z.dtype))
-        if c is not None and self.codes:
-            parts.append(c.to(z.dtype))
+            parts.append((one_hot(value, self.classes) if value.dim() == 1 else value).to(z.dtype))
         return torch.cat(parts, dim=1) if len(parts) > 1 else z
 
     def from_seeds(self, seeds: Sequence[int]) -> Inputs:
@@ -130,8 +129,12 @@ class LatentSpec:
         """Inputs of one row by their shapes: zeros, on whatever device tensors are made on now."""
         import torch
 
-        sizes = {"z": self.dim, "y": self.classes, "c": self.codes}
-        return {name: torch.zeros(1, size) for name, size in sizes.items() if size}
+        return {name: torch.zeros(1, size) for name, size in self._sizes.items() if size}
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """Features of each input, 0 where the generator does not take it."""
+        return {"z": self.dim, "y": self.classes, "c": self.codes}
 
     def check(self, inputs: Inputs) -> None:
         """Hold inputs against what a generator takes.
@@ -140,14 +143,13 @@ class LatentSpec:
             UsageError: one too many or missing, a wrong shape, or a class that there is not.
         """
         n = len(inputs["z"])
-        shapes = {"z": [(n, self.dim)], "y": [(n,), (n, self.classes)], "c": [(n, self.codes)]}
-        for name, size in (("z", self.dim), ("y", self.classes), ("c", self.codes)):
-            wanted = " or ".join(str(shape).replace(str(n), "N", 1) for shape in shapes[name])
+        for name, size in self._sizes.items():
             if not size and name in inputs:
                 raise UsageError(f"this model takes no {name}", "leave it out")
+            wanted = f"(N,) or (N, {size})" if name == "y" else f"(N, {size})"
             if size and name not in inputs:
                 raise UsageError(f"this model also takes {name}", f"give it as {wanted}")
-            if size and tuple(inputs[name].shape) not in shapes[name]:
+            if size and inputs[name].shape != (n, size) and (name != "y" or inputs[name].shape != (n,)):
                 raise UsageError(f"{name} has shape {tuple(inputs[name].shape)}", f"this model takes {wanted}")
         y = inputs.get("y")
         if y is not None and y.dim() == 1 and len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.classes:
@@ -232,15 +234,13 @@ class LatentSpec:
         Raises:
             GancliError: not a table, an unknown or a missing key, a wrong type, a value out of bounds.
         """
-        if not isinstance(values, Mapping):
-            raise GancliError(f"the latent specification is {type(values).__name__}, not a table")
+        if not isinstance(values, Mapping) or "dim" not in values:
+            raise GancliError("the latent specification is not a table with 'dim'")
         known = [field.name for field in fields(cls) if field.name != "truncation"]
         if unknown := sorted(str(key) for key in values if key not in known):
             raise GancliError(
                 f"the latent specification has an unknown key {unknown[0]!r}", f"one of: {', '.join(known)}"
             )
-        if "dim" not in values:
-            raise GancliError("the latent specification has no 'dim'")
         return cls(**values)
 
 

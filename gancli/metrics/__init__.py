@@ -26,6 +26,7 @@ from gancli.metrics.kid import kid
 from gancli.metrics.moments import diversity, fid
 from gancli.metrics.neighbours import memorisation
 from gancli.metrics.wasserstein import sliced
+from gancli.plugins import offered
 
 
 def _of_values(measure: Callable[[Tensor, Tensor], float]) -> Callable[[Sets], float]:
@@ -93,7 +94,7 @@ def choose(names: Iterable[str]) -> tuple[Metric, ...]:
         GancliError: another package offers it, and it cannot be loaded.
     """
     chosen = tuple(dict.fromkeys(names))
-    known = [*usual(), PATH.name, *registry.plugins("metric")]
+    known = [*usual(), PATH.name, *offered("metric")]
     for name in chosen:
         if name not in known:
             raise UsageError(f"unknown metric '{name}'", nearest(name, known))

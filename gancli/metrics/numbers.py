@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gancli.data.synthetic import Curve, Mixture, Numbers, Spiral
+from gancli.data.synthetic import Curve, Formula, Mixture, Spiral
 from gancli.metrics.base import Figure
 
 NEAR = 3.0
@@ -80,7 +80,7 @@ def of_spiral(rows: Tensor, formula: Spiral) -> dict[str, float]:
     return {"quality": float(good.float().mean()), "coverage": float(covered.float().mean())}
 
 
-def measure(rows: Tensor, formula: Numbers) -> tuple[dict[str, float], str]:
+def measure(rows: Tensor, formula: Formula) -> tuple[dict[str, float], str]:
     """The figures of rows (N, width) for a formula, the most informative first, and what they count, in words."""
     rows = rows.float()
     if isinstance(formula, Curve):

@@ -100,27 +100,24 @@ def unwritable(value: Any, path: tuple[Any, ...] = ()) -> Iterator[str]:
     where = dotted(path)
     if len(path) > DEEPEST:
         yield f"{dotted(path[:3])}…: more than {DEEPEST} tables and lists within each other"
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str) or not _unicode(key):
-                yield f"{dotted((*path, key))}: the key should be Unicode text"
-            else:
+    elif isinstance(value, Mapping | list | tuple):
+        table = value if isinstance(value, Mapping) else {str(index): inner for index, inner in enumerate(value)}
+        for key, inner in table.items():
+            if isinstance(key, str) and _is_unicode(key):
                 yield from unwritable(inner, (*path, key))
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from unwritable(inner, (*path, index))
-    elif isinstance(value, str):
-        if not _unicode(value):
-            yield f"{where} = {shown(value)}: should be Unicode text"
-    elif isinstance(value, int):
-        if abs(value) >= 2**63:
-            yield f"{where}: should be a whole number of at most 64 bits"
-    elif value is not None and not isinstance(value, float):
+            else:
+                yield f"{dotted((*path, key))}: the key should be Unicode text"
+    elif isinstance(value, str) and not _is_unicode(value):
+        yield f"{where} = {shown(value)}: should be Unicode text"
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        yield f"{where}: should be a whole number of at most 64 bits"
+    elif not isinstance(value, str | int | float | None):
         yield f"{where} = {shown(str(value))}: should be text, a number, true or false, a list or a table"
 
 
-def _unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _is_unicode(text: str) -> bool:
+    """Whether it holds no half of a surrogate pair."""
+    return not re.search("[\ud800-\udfff]", text)
 
 
 def from_pydantic(

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator, Tensor
 
-from gancli.data.synthetic import Curve
+from gancli.data.synthetic import Curve, Formula
 from gancli.rendering.images import save_picture, to_pil
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gancli.data.types import Formula
 
 REAL = 2_000
 """Real points behind the generated ones."""

@@ -12,12 +12,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 from gancli.errors import GancliError
 
 Row = Mapping[str, Any]
-AnyRow = TypeVar("AnyRow", bound=Row)
 Metrics = dict[str, float]
 
 # Keys of rows that are no metrics.
@@ -168,7 +167,7 @@ class HealthMonitor:
         self._previews.append({**means(self._rows), "round": row["round"]})
         self._rows = []
         self.suspected = set()
-        checks = [(name, rule, rule.check(self._previews)) for name, rule in RULES.items() if rule.check]
+        checks = ((name, rule, rule.check(self._previews)) for name, rule in RULES.items() if rule.check)
         return [finding for check in checks for finding in self._conclude(*check)]
 
     @property
@@ -202,7 +201,7 @@ class HealthMonitor:
         return [finding]
 
 
-def of_training(rows: Iterable[AnyRow]) -> list[AnyRow]:
+def of_training(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows without those of evaluations."""
     return [row for row in rows if EVALUATION not in row]
 
@@ -213,11 +212,6 @@ def replay(rows: Iterable[Row]) -> HealthMonitor:
     for row in rows:
         monitor.observe(row)
     return monitor
-
-
-def advice(name: str) -> str:
-    """What to try against a failure."""
-    return RULES[name].advice
 
 
 def means(rows: Sequence[tuple[int, Row]]) -> Metrics:

@@ -106,31 +106,38 @@ def _is_health(value: Any) -> bool:
     return isinstance(value, dict) and len(value) <= 32 and all(map(_text, (*value.keys(), *value.values())))
 
 
-def _is_rollback(value: Any) -> bool:
-    kinds: dict[str, Callable[[Any], bool]] = {
-        "from": counts, "to": counts, "because": _text, "text": _text, "scale": _finite
-    }  # fmt: skip
-    return isinstance(value, dict) and value.keys() == kinds.keys() and all(kinds[k](v) for k, v in value.items())
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
 
 
-def _is_evaluation(value: Any) -> bool:
-    """A failed evaluation has its error; others have results by metric, the one that chooses the best, and if it is."""
-    if not isinstance(value, dict) or not _finite(value.get("seconds")):
-        return False
-    if "failed" in value:
-        return _text(value["failed"])
-    results = value.get("results")
-    return (
-        isinstance(results, dict)
-        and all(isinstance(figure, dict) and all(map(_number, figure.values())) for figure in results.values())
-        and _text(value.get("by"))
-        and value["by"] in results
-        and _text(value.get("fingerprint"))
-        and type(value.get("best")) is bool
+def _are_results(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(figure, dict) and all(map(_number, figure.values())) for figure in value.values()
     )
 
 
-_KINDS: dict[str, Callable[[Any], bool]] = {
+Kinds = dict[str, Callable[[Any], bool]]
+_ROLLBACK: Kinds = {"from": counts, "to": counts, "because": _text, "text": _text, "scale": _finite}
+_FAILED: Kinds = {"failed": _text, "seconds": _finite}
+# By metric; which one chooses the best model, and whether this one is.
+_EVALUATED: Kinds = {
+    "results": _are_results, "fingerprint": _text, "by": _text, "best": _is_flag, "seconds": _finite
+}  # fmt: skip
+
+
+def _has(value: Any, kinds: Kinds) -> bool:
+    return isinstance(value, dict) and value.keys() == kinds.keys() and all(kinds[k](v) for k, v in value.items())
+
+
+def _is_rollback(value: Any) -> bool:
+    return _has(value, _ROLLBACK)
+
+
+def _is_evaluation(value: Any) -> bool:
+    return _has(value, _FAILED) or (_has(value, _EVALUATED) and value["by"] in value["results"])
+
+
+_KINDS: Kinds = {
     "health": _is_health,
     "rollback": _is_rollback,
     "stopped": _text,

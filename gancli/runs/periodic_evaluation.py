@@ -7,15 +7,14 @@ is refused then and not hours later; the next ones follow after a number of trai
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import BaseModel, Field
 
 from gancli import checkpoint
 from gancli.data import Dataset
@@ -63,53 +62,38 @@ class Settings:
     data_dir: Path | None = field(default=None, compare=False)
 
 
+class Stored(BaseModel, strict=True):
+    """The document in a run's ``evaluation.json``: settings, and the protocols of all evaluations by fingerprint."""
+
+    every: float = Field(gt=0, allow_inf_nan=False)
+    best_by: str | None
+    images: int | None = Field(gt=0, le=10**6)
+    protocols: dict[str, Any]
+
+
 def stored_settings(folder: Path) -> Settings | None:
     """The settings of a run's last evaluation; None where there was none.
 
     Raises:
         GancliError: a damaged file.
     """
-    table = _stored(folder)
-    if not table:
-        return None
-    try:
-        every, by, images = float(table["every"]), table["best_by"], table["images"]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise _damaged(folder) from None
-    counted = images is None or (type(images) is int and 0 < images <= 10**6)
-    if not (0 < every < math.inf and isinstance(by, str | None) and counted):
-        raise _damaged(folder)
-    return Settings(every, by, images)
+    stored = _stored(folder)
+    return Settings(stored.every, stored.best_by, stored.images) if stored else None
 
 
-def _stored(folder: Path) -> dict[str, Any]:
-    """The document of a run's evaluations; empty where there is none."""
+def _stored(folder: Path) -> Stored | None:
+    path = folder / FILE
     try:
-        refuse_special(folder / FILE)
-        if (folder / FILE).stat().st_size > LARGEST:
-            raise _damaged(folder)
-        table = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        refuse_special(path)
+        if path.stat().st_size > LARGEST:
+            raise ValueError
+        return Stored.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (ValueError, RecursionError):
-        raise _damaged(folder) from None
-    if not isinstance(table, dict) or not isinstance(table.get("protocols"), dict):
-        raise _damaged(folder)
-    return table
-
-
-def _damaged(folder: Path) -> GancliError:
-    return GancliError(
-        f"{folder / FILE} does not say how the run is evaluated", "delete it, and give the options again"
-    )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A report, and the seconds that it took."""
-
-    report: Report
-    seconds: float
+        return None
+    except ValueError:
+        raise GancliError(
+            f"{path} does not say how the run is evaluated", "delete it, and give the options again"
+        ) from None
 
 
 class Evaluator:
@@ -126,7 +110,7 @@ class Evaluator:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings, self.spent = settings, 0.0
         self.rows: list[Mapping[str, Any]] = []
-        self._first: Evaluation | None = None
+        self._first: tuple[Report, float] | None = None
         self._held_out: int | None = None
 
     def clock(self) -> float:
@@ -151,25 +135,25 @@ class Evaluator:
         if self.settings is not None and self.settings != stored_settings(folder):
             self._first = self.try_out(trainer, dataset)
 
-    def try_out(self, trainer: Trainer, dataset: Dataset) -> Evaluation:
-        """Evaluate the present model, and check the settings.
+    def try_out(self, trainer: Trainer, dataset: Dataset) -> tuple[Report, float]:
+        """Evaluate the present model, and check the settings; a report and the seconds that it took.
 
         Raises:
             UsageError: this model or this data cannot be evaluated so.
         """
         assert self.settings is not None
         try:
-            found = self._evaluate(trainer, dataset, lambda: False)
+            report, seconds = self._evaluate(trainer, dataset, lambda: False)
         except GancliError as error:
             hint = "; or ".join(filter(None, [error.hint, "leave it out and train all the same"]))
             raise UsageError(f"--evaluate-every: {error.message}", hint) from error
-        names = [result.metric for result in found.report.results]
+        names = [result.metric for result in report.results]
         if (by := self.settings.best_by) not in (None, *names):
             from gancli.metrics import METRICS
 
             known = {*names, *(METRICS if _makes_images(trainer) else ())}
             raise UsageError(f"--best-by {by}: this model has no such metric", nearest(by or "", known))
-        return found
+        return report, seconds
 
     def run_if_due(
         self, folder: Path, trainer: Trainer, dataset: Dataset, finished: bool, stop: Callable[[], bool]
@@ -196,11 +180,11 @@ class Evaluator:
         if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
             return None  # the training is about to find this out by itself
         try:
-            found, self._first = self._first or self._evaluate(trainer, dataset, stop), None
+            (found, seconds), self._first = self._first or self._evaluate(trainer, dataset, stop), None
         except GancliError as error:
             return {"failed": error.message, "seconds": 0.0}
         folder.stat()  # one that was removed meanwhile is not made again
-        report = found.report.to_dict()
+        report = found.to_dict()
         self._store(folder, report)
         results, asked = report["results"], self.settings and self.settings.best_by
         by = next((each for each in results if each["metric"] == asked), results[0])
@@ -217,7 +201,7 @@ class Evaluator:
             "fingerprint": report["fingerprint"],
             "by": by["metric"],
             "best": best,
-            "seconds": round(found.seconds, 3),
+            "seconds": round(seconds, 3),
         }
 
     def _due(self, trainer: Trainer, finished: bool) -> bool:
@@ -231,7 +215,7 @@ class Evaluator:
         step = self.settings.every * 1000
         return trainer.batches.drawn // step > last["images"] // step
 
-    def _evaluate(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> Evaluation:
+    def _evaluate(self, trainer: Trainer, dataset: Dataset, stop: Callable[[], bool]) -> tuple[Report, float]:
         """Evaluate a copy of the model; the time is added to ``spent``."""
         # Imported late: most trainings are not evaluated.
         from gancli.evaluation.evaluate import evaluate
@@ -253,7 +237,7 @@ class Evaluator:
         finally:
             seconds = time.perf_counter() - begun
             self.spent += seconds
-        return Evaluation(_titled(report, trainer.recipe.data.name, dataset.name), seconds)
+        return _titled(report, trainer.recipe.data.name, dataset.name), seconds
 
     def _count(self, trainer: Trainer) -> int:
         assert self.settings is not None
@@ -276,13 +260,13 @@ class Evaluator:
 
     def _store(self, folder: Path, report: Mapping[str, Any]) -> None:
         """Store settings and protocols in the run's folder, each protocol once."""
-        assert self.settings is not None
-        before = _stored(folder)
-        settings = {key: value for key, value in asdict(self.settings).items() if key != "data_dir"}
-        protocols = {**before.get("protocols", {}), report["fingerprint"]: report["protocol"]}
-        if (table := {**settings, "protocols": protocols}) != before:
+        settings, before = self.settings, _stored(folder)
+        assert settings is not None
+        protocols = (before.protocols if before else {}) | {report["fingerprint"]: report["protocol"]}
+        now = Stored(every=settings.every, best_by=settings.best_by, images=settings.images, protocols=protocols)
+        if now != before:
             with atomic(folder / FILE) as temporary:
-                temporary.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+                temporary.write_text(now.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _makes_images(trainer: Trainer) -> bool:

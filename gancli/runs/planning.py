@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancli import checkpoint
 from gancli.data import Dataset
 from gancli.data.memory import total_memory
 from gancli.device import multiplies_bf16
@@ -28,17 +29,11 @@ from gancli.runs.previews import FRAMES, Preview
 from gancli.training.loop import Trainer
 
 
-def pick_precision(asked: str, device: torch.device) -> tuple[str, str]:
-    """(precision, the reason in words) by the hardware alone: ``auto`` is bf16 where it is multiplied natively."""
-    if asked != "auto":
-        return asked, "as asked"
+def natively_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 natively: elsewhere it would only be slower."""
     if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        native = device.type == "cpu" and multiplies_bf16()
-    if native:
-        return "bf16", f"this {device.type} multiplies bf16 natively"
-    return "fp32", f"this {device.type} does not multiply bf16 natively"
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and multiplies_bf16()
 
 
 SPEEDUP = 1.1
@@ -53,7 +48,7 @@ def measure_precision(
     Small networks are as fast in fp32. Where the hardware does not multiply bf16, nothing is measured.
     """
     if recipe.training.precision == "fp32":
-        return pick_precision("auto", device)
+        return "fp32", f"this {device.type} does not multiply bf16 natively"
     precisions = [recipe.with_values(training={"precision": precision}) for precision in ("fp32", "bf16")]
     trainers = [halfway(one, dataset, device) for one in precisions]
     ratios: list[float] = []
@@ -72,7 +67,7 @@ def _time_round(trainer: Trainer) -> float:
     """Seconds of a round."""
     begin = time.perf_counter()
     trainer.round()
-    _synchronize(trainer.device)
+    torch.get_device_module(trainer.device).synchronize()
     return time.perf_counter() - begin
 
 
@@ -84,7 +79,9 @@ def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
     """
     _, channels, height, width = dataset.images.shape
     _check_room(recipe, (channels, height, width), device)
-    precision, _ = pick_precision(recipe.training.precision, device)
+    precision = recipe.training.precision
+    if precision == "auto":
+        precision = "bf16" if natively_bf16(device) else "fp32"
     found: dict[str, dict[str, Any]] = {"data": {"size": [height, width], "channels": channels}}
     if recipe.latent.classes == "data":
         if not dataset.classes:
@@ -162,19 +159,18 @@ def measure(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: 
     with saved_bytes() as activations:
         trainer.round()
     trainer.round()
-    _synchronize(device)
+    torch.get_device_module(device).synchronize()
     # The median of short spans: another program that takes the machine for a moment must not plan the whole run.
     spans: list[float] = []
     start = time.perf_counter()
     while len(spans) < 3 or (time.perf_counter() - start < seconds and len(spans) < 200):
         spans.append(_time_round(trainer))
     preview = Preview(trainer, dataset)
-    parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     return Measurement(
         seconds=median(spans),
         preview=min(_time_preview(preview) for _ in range(3)),  # the first one also loads what all share
         images=images_a_round(trainer),
-        parameters=parameters,
+        parameters={name: sum(p.numel() for p in net.parameters()) for name, net in trainer.networks.items()},
         compiled=trainer.compiled,
         weights=state_bytes(trainer),
         activations=activations[0],
@@ -266,16 +262,9 @@ def rounds_of(recipe: Recipe, count: int, images: int, seconds: float, previews:
 
 def state_bytes(trainer: Trainer) -> int:
     """Bytes of weights, their gradients, optimizer moments and the EMA."""
-    weights = [p for network in trainer.networks.values() for p in network.parameters()]
-    moments = [
-        value
-        for optimizer in trainer.optimizers.values()
-        for state in optimizer.state.values()
-        for value in state.values()
-        if isinstance(value, Tensor)
-    ]
-    averages = [p for network in trainer.ema.networks.values() for p in network.parameters()] if trainer.ema else []
-    return sum(t.nbytes for t in [*weights, *weights, *moments, *averages])
+    gradients = [p for network in trainer.networks.values() for p in network.parameters()]
+    state, _ = checkpoint.flatten(trainer.state())
+    return sum(tensor.nbytes for tensor in [*gradients, *state.values()])
 
 
 @contextmanager
@@ -289,10 +278,3 @@ def saved_bytes() -> Generator[list[int]]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         yield total
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

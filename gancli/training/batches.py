@@ -7,7 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gancli.data import Dataset, Formula
+from gancli.data import Dataset
+from gancli.data.synthetic import Formula
 from gancli.errors import UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,59 +56,45 @@ def write_card(model: str) -> Path:
 
 def _basis(protocol: Mapping[str, Any]) -> str:
     """What the metrics were computed on."""
-    if "source" in protocol and "baseline" not in protocol:
-        return (
-            "Rows of the picture: sources, their translations, and these translated back; then the same from the other "
-            f"side. {protocol['real_images']:,} images and {protocol['generated_images']:,} sources "
-            f"({protocol['source']}) of {protocol['data']} ({protocol['split']} split): {protocol['method']}. One run."
-        )
+    real = f"{protocol['real_images']:,}"
+    generated = f"{protocol['generated_images']:,}"
     if "source" in protocol:
-        baseline = f" Baseline: {protocol['baseline']}." if protocol["baseline"] else ""
-        return (
-            f"{protocol['real_images']:,} images of {protocol['data']} ({protocol['split']} split), sources made by "
-            f"{protocol['source']}.{baseline} {protocol['method']}. One run."
-        )
+        held_out, source = f"of {protocol['data']} ({protocol['split']} split)", protocol["source"]
+        if "baseline" not in protocol:
+            text = (
+                "Rows of the picture: sources, their translations, and these translated back; then the same from the "
+                f"other side. {real} images and {generated} sources ({source}) {held_out}:"
+            )
+        else:
+            baseline = f" Baseline: {protocol['baseline']}." if protocol["baseline"] else ""
+            text = f"{real} images {held_out}, sources made by {source}.{baseline}"
+        return f"{text} {protocol['method']}. One run."
     if "method" in protocol:
-        return (
-            f"{protocol['generated_images']:,} generated samples, {protocol['real_images']:,} real ones for the "
-            f"floor: {protocol['method']}. One run."
-        )
+        return f"{generated} generated samples, {real} real ones for the floor: {protocol['method']}. One run."
     repeats = protocol.get("repeats", 1)
     sets = f"means of {repeats} sets of images ± 95 % prediction interval of one more set" if repeats > 1 else "one set"
     return (
-        f"{protocol['generated_images']:,} generated and {protocol['real_images']:,} held-out images "
-        f"({protocol['split']} split), features of `{protocol['extractor']}`, resize {protocol['resize']}, {sets}. "
+        f"{generated} generated and {real} held-out images ({protocol['split']} split), features of "
+        f"`{protocol['extractor']}`, resize {protocol['resize']}, {sets}. "
         "The baseline draws each pixel from those of the training images at its position."
     )
 
 
-def _classification(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """How confidently, and as which classes, the extractor classifies the images."""
+def _remarks(evaluation: Mapping[str, Any]) -> str:
+    """The FID as a multiple of real images', and how confidently the extractor classifies the images, as which."""
+    texts = [
+        f"Its FID is {row['value'] / row['floor']:.1f} times that of real images."
+        for row in evaluation["results"]
+        if row["metric"] == "fid" and row.get("floor")
+    ]
     if (classes := evaluation.get("classes")) and classes["names"]:
         generated, real = (f"{100 * evaluation['confident'][side]:.1f} %" for side in ("generated", "real"))
         worst = max(abs(one - other) for one, other in zip(classes["generated"], classes["real"], strict=True))
-        yield (
+        texts.append(
             f"Classified with a probability above 0.9: {generated} of the images ({real} of the held-out ones). "
             f"No class's share differs by more than {100 * worst:.1f} percentage points from theirs."
         )
-
-
-def _fid_ratio(results: list[Mapping[str, Any]]) -> Iterator[str]:
-    found = next((row for row in results if row["metric"] == "fid" and row.get("floor")), None)
-    if found:
-        yield f"Its FID is {found['value'] / found['floor']:.1f} times that of real images."
-
-
-def _encoder(metrics: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Results of a model with an encoder on held-out images."""
-    if metrics:
-        results = "; ".join(f"{each['title']}: {each['value']:.2f}" for each in metrics)
-        yield f"On held-out images: {results}."
-
-
-def _size(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
+    return " ".join(texts)
 
 
 def figure(row: Mapping[str, Any], key: str = "value") -> str:
@@ -127,27 +113,30 @@ def figure(row: Mapping[str, Any], key: str = "value") -> str:
 
 
 def _section(name: str, path: Path) -> list[str]:
+    """The parts of a card about one weights file."""
     header = checkpoint.read_header(path)
-    protocol, results = header["evaluation"]["protocol"], header["evaluation"]["results"]
-    training = header["training"]
+    training, evaluation, size = header["training"], header["evaluation"], path.stat().st_size
+    results = evaluation["results"]
     references = {key: title for key, title in REFERENCES.items() if any(row.get(key) is not None for row in results)}
     lines = [["metric", "this model", *references.values()], ["---", *["---:"] * (1 + len(references))]]
     lines += [[row["metric"], *(figure(row, key) for key in ("value", *references))] for row in results]
-    rows = [f"| {' | '.join(line)} |" for line in lines]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
-    use = f"gancli translate {name} {path.stem} --degrade --out translated" if "source" in protocol else ""
+    translates = "source" in evaluation["protocol"]
+    use = f"translate {name} {path.stem} --degrade --out translated" if translates else f"sample {name}"
     time = f", in {training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else ""
+    further = "; ".join(f"{each['title']}: {each['value']:.2f}" for each in evaluation.get("further", []))
     parts = [
         f"## {name}",
         f"![samples of {name}]({path.stem}.png)",
-        f"{checkpoint.count_parameters(path):,} parameters, {_size(path)}. Trained on "
+        f"{checkpoint.count_parameters(path):,} parameters, "
+        f"{f'{size / 1e6:.1f} MB' if size >= 50_000 else f'{size / 1e3:.0f} kB'}. Trained on "
         f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. The weights are "
         f"{'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
-        "\n".join(rows),
-        _basis(protocol),
-        " ".join([*_fid_ratio(results), *_classification(header["evaluation"])]),
-        *_encoder(header["evaluation"].get("further", [])),
-        f"```\n{command(header)}\ngancli evaluate {name}\n{use or f'gancli sample {name}'}\n```",
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        _basis(evaluation["protocol"]),
+        _remarks(evaluation),
+        further and f"On held-out images: {further}.",
+        f"```\n{command(header)}\ngancli evaluate {name}\ngancli {use}\n```",
     ]
     return [part for part in parts if part]

@@ -81,7 +81,6 @@ def add(
     if known_as is not None:
         header["recipe"] = recipe.merge(header["recipe"], {"data": {"name": known_as}})
     model, name = _names(header)
-    _check_recipe(header)
     folder = catalogue.zoo_folder() / model
     header |= {"training": {"seconds": state["seconds"], "machine": state.get("machine", "")}}
 
@@ -141,11 +140,9 @@ def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> P
 
 def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | None = None) -> None:
     """The picture of an entry: 64 samples, or ten of each class; a plot; held-out pairs; or translations and back."""
-    if model.takes == "source" and model.recipe.data.paired:
-        save_grid(pairs.examples(model, data, data_dir=data_dir), path, columns=12)
-        return
     if model.takes == "source":
-        save_grid(cycles.examples(model, data, data_dir=data_dir), path, columns=12)
+        kind = pairs if model.recipe.data.paired else cycles
+        save_grid(kind.examples(model, data, data_dir=data_dir), path, columns=12)
         return
     formula = FORMULAS.get(model.data_name or "")
     if formula is None:
@@ -157,7 +154,7 @@ def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | Non
 
 
 def _names(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Model and data set, which must be the zoo's and a named one."""
+    """Model and data set, which must be the zoo's, with its recipe, and a named one."""
     stored = recipe.parse(header.get("recipe", {}))
     model, data = stored.model, stored.data.name
     if model not in catalogue.models():
@@ -166,16 +163,13 @@ def _names(header: Mapping[str, Any]) -> tuple[str, str]:
         raise UsageError(
             f"'{data}' is not a data set by name", "models of the zoo are trained on data that everyone can get"
         )
-    return model, data
-
-
-def _check_recipe(header: Mapping[str, Any]) -> None:
     for path, zoo, run in changes(header):
         if path not in OWN:
             raise UsageError(
                 f"the zoo's recipe has changed since: {path} is {zoo!r} there, and was {run!r} in this run",
                 "train it anew with the recipe as it is now",
             )
+    return model, data
 
 
 def _write_small(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Mapping[str, Tensor]:

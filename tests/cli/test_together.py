@@ -166,5 +166,7 @@ def test_a_process_that_is_asked_to_stop_has_time_to_save(monkeypatch: pytest.Mo
         return lambda *_: None
 
     monkeypatch.setattr(api, "elastic_launch", launched)
+    for name in ("OMP_NUM_THREADS", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"):
+        monkeypatch.setenv(name, "1")  # restored afterwards
     assert processes.launch(2, []) == 0
     assert asked == [100]

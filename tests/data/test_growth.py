@@ -16,7 +16,7 @@ from PIL import Image
 
 from gancli.data import cache, load, memory, pixels
 from gancli.data.folder import files
-from gancli.training.batches import Images
+from gancli.training.batches import ImageBatches
 
 OPENED: list[str] = []
 WATCHED: list[Path] = []
@@ -53,28 +53,14 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each path was asked for its size and time: by ``os.stat``, and by what ``os.scandir`` gives."""
+    """How often each path was asked for its size and time."""
     counted: Counter[str] = Counter()
-    stat, scandir = os.stat, os.scandir
-
-    class Entry:
-        def __init__(self, entry: os.DirEntry) -> None:
-            self.entry, self.name, self.path, self.is_dir = entry, entry.name, entry.path, entry.is_dir
-
-        def stat(self) -> os.stat_result:
-            counted[self.path] += 1
-            return self.entry.stat()
-
-    @contextmanager
-    def entries(folder: Path) -> Iterator[Iterator[Entry]]:
-        with scandir(folder) as found:
-            yield map(Entry, found)
+    stat = os.stat
 
     def ask(path: object, **options: object) -> os.stat_result:
         counted[str(path)] += 1
         return stat(path, **options)
 
-    monkeypatch.setattr(files.os, "scandir", entries)
     monkeypatch.setattr(files.os, "stat", ask)
     return counted
 
@@ -125,7 +111,7 @@ def test_own_memory_does_not_grow_with_a_mapped_set(tmp_path, never_resident):
         file.truncate(size)
     before = own_memory()
     images = cache.mapped(tmp_path / "pixels.bin", (size // 2**16, 1, 256, 256))
-    feed = Images(images, None, 16, 0, torch.device("cpu"), (-1.0, 1.0))
+    feed = ImageBatches(images, None, 16, 0, torch.device("cpu"), (-1.0, 1.0))
     while feed.drawn < len(images):
         feed.next()
     assert own_memory() - before < size // 3
@@ -136,7 +122,7 @@ def test_drawn_images_are_those_of_the_order(layout):
     images = torch.arange(20 * 3 * 4 * 5).view(20, 3, 4, 5).byte()
     if layout == "columns":
         images = images.transpose(2, 3)
-    feed = Images(images, None, 7, 5, torch.device("cpu"), (-1.0, 1.0))
+    feed = ImageBatches(images, None, 7, 5, torch.device("cpu"), (-1.0, 1.0))
     order = torch.randperm(20, generator=torch.Generator().manual_seed(5 * 1_000_003))
     for start in (0, 7):
         batch = feed.next().images

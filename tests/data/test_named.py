@@ -456,20 +456,6 @@ def test_no_network(server, monkeypatch, home, tmp_path):
     )
 
 
-@pytest.mark.parametrize("archive", [b"not gzip", gzip.compress(b"x" * 999)[:20]], ids=["another kind", "cut"])
-def test_an_archive_that_cannot_be_unpacked(server, monkeypatch, home, archive):
-    put_on(monkeypatch, server, "cifar10", {"c.tar.gz": server.add("c.tar.gz", archive)})
-    assert "c.tar.gz: it cannot be unpacked (" in failure("cifar10").message
-    assert leftovers(cached(home)) == []
-
-
-def test_an_archive_without_the_files(server, monkeypatch):
-    data = tgz({"cifar-10-batches-bin/data_batch_1.bin": b"x"})
-    put_on(monkeypatch, server, "cifar10", {"c.tar.gz": server.add("c.tar.gz", data)})
-    expected = ": 'cifar-10-batches-bin/data_batch_2.bin' is not in the archive"
-    assert failure("cifar10").message.endswith(expected)
-
-
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError) as error:

@@ -1,6 +1,6 @@
 import pytest
 
-from gancli.data import DATASETS, describe, pixels
+from gancli.data import DATASETS, pixels
 from gancli.data.builtin import download
 from gancli.data.builtin.names import SPLITS, parse_size
 from gancli.errors import UsageError
@@ -32,16 +32,11 @@ def test_every_set_of_the_list():
 @pytest.mark.parametrize("name", DATASETS)
 def test_facts_are_complete(name):
     facts = DATASETS[name]
-    assert describe(name) is facts
     assert facts.name == name
     assert facts.channels in (1, 3)
     assert len(set(facts.classes)) == len(facts.classes)
     assert set(facts.images) == set(SPLITS)
     assert name == "digits" or facts.formula or all(facts.files[split] for split in SPLITS)
-
-
-def test_paths_have_no_facts():
-    assert describe("./mnist") is None
 
 
 @pytest.mark.parametrize("name", [name for name, facts in DATASETS.items() if facts.files])

@@ -44,8 +44,8 @@ def test_addresses_stand_for_shards():
     [
         ("a-{3..1}.tar", "'{3..1}' in 'a-{3..1}.tar' is no range"),
         ("a-{x}.tar", "'{x}' in 'a-{x}.tar' is no range"),
-        ("a-{0..999999999999}.tar", "'a-{0..999999999999}.tar' names 1,000,000,000,000 shards"),
-        ("{0..999}{0..999}.tar", "'{0..999}{0..999}.tar' names 1,000,000 shards"),
+        ("a-{0..999999999999}.tar", "'a-{0..999999999999}.tar' names more than 100,000 shards"),
+        ("{0..999}{0..999}.tar", "'{0..999}{0..999}.tar' names more than 100,000 shards"),
         ("missing-{0..1}.tar", "there is no shard 'missing-0.tar'"),
         ("none-*.tar", "no shard is called 'none-*.tar'"),
         ("http://example.org/a.tar", "'http://example.org/a.tar' is not fetched: only https is"),
@@ -56,7 +56,7 @@ def test_addresses_stand_for_shards():
         ("https://[x/a.tar", "'https://[x/a.tar' is not an address: Invalid IPv6 URL"),
         ("https://example.org/a.zip", "'https://example.org/a.zip' is no shard"),
         ("https://example.org/a.tar.gz", "the shard 'https://example.org/a.tar.gz' is compressed"),
-        ("{https://example.org/a,b}.tar", "'{https://example.org/a,b}.tar' names both addresses and files"),
+        ("{https://example.org/a,b}.tar", "there is no shard 'https://example.org/a.tar'"),
     ],
 )  # fmt: skip
 def test_names_that_stand_for_nothing(home, name, message):

@@ -106,7 +106,7 @@ def test_shards_take_a_new_folder(home, photos):
 
 def test_shards_have_no_sources_and_no_single_class(home):
     from gancli.data.requested import load_for
-    from gancli.recipe import Data
+    from gancli.recipe.sections import Data
 
     shades(home / "s", [6], labelled=True)
     for options, message in (

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli import registry
 from gancli.checkpoint import digest, read_header
 from gancli.data import DATASETS, load
 from gancli.data.paths import present
@@ -22,6 +21,7 @@ from gancli.evaluation.features import Reader, prepare, readout
 from gancli.evaluation.report import Readout
 from gancli.metrics.base import Features
 from gancli.metrics.classes import class_accuracy
+from gancli.plugins import offered
 
 # Read before the fixture that hides it from every test.
 REAL_DATA = os.environ.get("GANCLI_DATA", "")
@@ -271,7 +271,7 @@ def plugins(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_another_package_offers_an_extractor(plugins: Path) -> None:
-    assert {"means", "broken"} <= set(registry.plugins("extractor"))
+    assert {"means", "broken"} <= set(offered("extractor"))
     assert "offered_extractors" not in sys.modules
     spec = find("means")
     images = torch.full((2, 1, 8, 8), 51, dtype=torch.uint8)
@@ -282,7 +282,7 @@ def test_another_package_offers_an_extractor(plugins: Path) -> None:
 
 def test_extractors_of_other_packages_are_found_without_torch(plugins: Path) -> None:
     code = (
-        "import sys; from gancli.registry import plugins as p; print('means' in p('extractor'), 'torch' in sys.modules)"
+        "import sys; from gancli.plugins import offered as p; print('means' in p('extractor'), 'torch' in sys.modules)"
     )
     path = os.pathsep.join([str(plugins), str(Path(extractors.__file__).parents[3])])
     done = subprocess.run(
@@ -295,7 +295,7 @@ def test_extractors_of_other_packages_are_found_without_torch(plugins: Path) -> 
     ("name", "message"),
     [
         ("broken", "the extractor 'broken' of offerer cannot be imported: No module named 'offered_nowhere'"),
-        ("other", "the extractor 'other' of offerer is no Extractor of that name: offered_extractors:MEANS"),
+        ("other", "the extractor 'other' of offerer is none: offered_extractors:MEANS"),
     ],
 )
 def test_an_extractor_that_cannot_be_had_names_its_package(plugins: Path, name: str, message: str) -> None:

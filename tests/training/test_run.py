@@ -210,10 +210,12 @@ def test_the_discriminator_beside_the_model(tmp_path) -> None:
     assert discriminator_of(load("quick/digits", device="cpu")) is None
     run(tmp_path / "other", tiny(3)).train(Silent())
     (tmp_path / "other" / "discriminator.safetensors").replace(tmp_path / "r" / "discriminator.safetensors")
-    with pytest.raises(GancliError, match=r"discriminator.safetensors was not trained with model.safetensors"):
+    with pytest.raises(GancliError, match=r"no discriminator of this model: it was not trained with model.safetensors"):
         discriminator_of(model)
     checkpoint.write(tmp_path / "r" / "discriminator.safetensors", {}, {**model.header, "kind": "discriminator"})
-    with pytest.raises(GancliError, match=r"not a whole discriminator: its tensor .discriminator\.body.* does not fit"):
+    with pytest.raises(
+        GancliError, match=r"no discriminator of this model: its tensor .discriminator\.body.* does not fit"
+    ):
         discriminator_of(model)
     (tmp_path / "r" / "discriminator.safetensors").unlink()
     assert discriminator_of(model) is None

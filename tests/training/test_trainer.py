@@ -190,13 +190,15 @@ def test_both_ways_of_a_round_make_products_in_its_precision(precision: str, mon
 
 
 def test_the_precision_is_decided_by_the_hardware_alone(monkeypatch) -> None:
-    cpu = torch.device("cpu")
+    cpu, asked = torch.device("cpu"), tiny().with_values(training={"precision": "auto"})
     monkeypatch.setattr(planning, "multiplies_bf16", lambda: True)
-    assert planning.pick_precision("auto", cpu) == ("bf16", "this cpu multiplies bf16 natively")
+    assert planning.resolve(asked, dataset(asked), cpu).training.precision == "bf16"
     monkeypatch.setattr(planning, "multiplies_bf16", lambda: False)
-    assert planning.pick_precision("auto", cpu)[0] == "fp32"
-    assert planning.pick_precision("bf16", cpu) == ("bf16", "as asked")
-    assert planning.pick_precision("tf32", torch.device("cuda")) == ("tf32", "as asked")
+    assert planning.resolve(asked, dataset(asked), cpu).training.precision == "fp32"
+    assert planning.measure_precision(tiny(), dataset(asked), cpu) == (
+        "fp32",
+        "this cpu does not multiply bf16 natively",
+    )
 
 
 def test_bf16_trains() -> None:

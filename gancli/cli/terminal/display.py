@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli.terminal.console import say, stderr
-from gancli.runs.health import EVALUATION, KEY, ROLLBACK, advice
+from gancli.runs.health import EVALUATION, KEY, ROLLBACK, RULES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ class Display(AbstractContextManager["Display"]):
 
 def warnings(values: dict[str, Any]) -> dict[str, str]:
     """What the health monitor found in a row of metrics, by name: the finding, and what to try."""
-    found = {name: f"{text}; try: {advice(name)}" for name, text in values.get(KEY, {}).items()}
+    found = {name: f"{text}; try: {RULES[name].advice}" for name, text in values.get(KEY, {}).items()}
     if back := values.get(ROLLBACK):
         words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
         found["rollback"] = f"{words} in round {back['from']:,}"

@@ -200,15 +200,13 @@ def _fetch_one(remote: Remote, root: Path, progress: Progress) -> None:
             return
         except WebError as error:
             reasons.append(f"{f'{name} from Google Drive' if drive else url}: {error}")
-        except (EOFError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
-            reasons.append(f"{url}: it cannot be unpacked ({error})")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     raise WebError("; ".join(reasons))
 
 
 def _unpack(archive: Path, files: Mapping[str, str], root: Path) -> None:
-    """Move the named members of an archive to their places in the data folder, each whole or not at all."""
+    """Move the named members of a verified archive to their places in the data folder, each whole or not at all."""
     folder = archive.parent / "unpacked"
     folder.mkdir()
 
@@ -230,8 +228,6 @@ def _unpack(archive: Path, files: Mapping[str, str], root: Path) -> None:
         with gzip.open(archive, "rb") as content:
             _write(content, folder / next(iter(files)))
     for member, path in files.items():
-        if not (folder / member).exists():
-            raise WebError(f"'{member}' is not in the archive")
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / member).replace(root / path)
 

@@ -200,11 +200,6 @@ _FACTS = (
 DATASETS: Mapping[str, Facts] = MappingProxyType({facts.name: facts for facts in _FACTS})
 
 
-def describe(name: str) -> Facts | None:
-    """The facts of a named data set; None for a path or an unknown name."""
-    return DATASETS.get(name)
-
-
 def check_installed(facts: Facts, modules: Iterable[str]) -> None:
     """Make sure that modules beyond the core are installed.
 

@@ -93,16 +93,13 @@ def measure(
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
 
-    def read(index: int) -> tuple[str, tuple[tuple[int, int], bool, bool] | str]:
-        try:
-            with source.open(names[index]) as file:
-                return names[index], probe(file)
-        except BadImageError as error:
-            return names[index], str(error)
+    def read(index: int) -> tuple[tuple[int, int], bool, bool]:
+        with source.open(names[index]) as file:
+            return probe(file)
 
-    for name, header in in_parallel(read, len(names), progress, "reading sizes"):
-        if isinstance(header, str):
-            bad[name] = header
+    for name, header in zip(names, in_parallel(read, len(names), progress, "reading sizes"), strict=True):
+        if isinstance(header, BadImageError):
+            bad[name] = str(header)
             continue
         size, grey, transparent = header
         sizes[size] += 1
@@ -137,18 +134,14 @@ def fill(
     """
     channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
 
-    def work(row: int) -> tuple[int, str]:
-        try:
-            with source.open(names[good[row]]) as file:
-                pixels[row] = decode(file, size, channels, view.fit, view.background)
-            return row, ""
-        except BadImageError as error:
-            return row, str(error)
+    def work(row: int) -> None:
+        with source.open(names[good[row]]) as file:
+            pixels[row] = decode(file, size, channels, view.fit, view.background)
 
     decoded: list[int] = []
-    for row, reason in in_parallel(work, len(good), progress, "decoding"):
-        if reason:
-            bad[names[good[row]]] = reason
+    for row, error in enumerate(in_parallel(work, len(good), progress, "decoding")):
+        if error is not None:
+            bad[names[good[row]]] = str(error)
             continue
         if row != len(decoded):
             pixels[len(decoded)] = pixels[row]
@@ -156,8 +149,12 @@ def fill(
     return decoded
 
 
-def in_parallel(work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30) -> Iterator[T]:
-    """``work(i)`` for i from 0 to ``count`` on all cores, in order. PIL releases Python's lock while it decodes.
+def in_parallel(
+    work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30
+) -> Iterator[T | BadImageError]:
+    """``work(i)``, or the BadImageError that it raises, for i from 0 to ``count`` on all cores, in order.
+
+    PIL releases Python's lock while it decodes.
 
     Args:
         work: called on any thread.
@@ -166,12 +163,19 @@ def in_parallel(work: Callable[[int], T], count: int, progress: Progress, task: 
         task: what the progress calls it.
         block: results computed ahead of the consumer at most.
     """
+
+    def attempt(index: int) -> T | BadImageError:
+        try:
+            return work(index)
+        except BadImageError as error:
+            return error
+
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         for first in range(0, count, block):
             end = min(first + block, count)
             chunks = [range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK)]
-            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(work, chunk)), chunks), strict=True):
+            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(attempt, chunk)), chunks), strict=True):
                 yield from results
                 progress(task, chunk.stop, count)
     finally:

@@ -87,37 +87,27 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._files: dict[str, tuple[int, int]] = {}
-        pending = [(self.path, "")]
-        while pending:
-            folder, prefix = pending.pop()
-            try:
-                pending += self._scan(folder, prefix)
-            except OSError as error:
-                if not prefix:
-                    raise
-                log.warning("left out the folder '%s': %s", folder, (error.strerror or str(error)).lower())
-        self.names = sorted(self._files)
-
-    def _scan(self, folder: Path, prefix: str) -> list[tuple[Path, str]]:
-        """Store the files of one folder, and return the folders in it."""
-        below = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name[0] == "." or entry.name == _MACOS:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    below.append((Path(entry.path), f"{prefix}{entry.name}/"))
+        for folder, below, names in os.walk(self.path, onerror=self._unreadable):
+            below[:] = [name for name in below if not _hidden(name)]
+            prefix = f"{Path(folder).relative_to(self.path).as_posix()}/".removeprefix("./")
+            for name in names:
+                if _hidden(name):
                     continue
                 try:
-                    found = entry.stat()
+                    found = os.stat(f"{folder}/{name}")  # noqa: PTH116 - many thousands of them
                 except OSError:
                     # A broken link: listed, so that it is reported by name.
-                    self._files[prefix + entry.name] = (0, 0)
+                    self._files[prefix + name] = (0, 0)
                     continue
                 # Opening a pipe or a device would block for ever.
                 if stat.S_ISREG(found.st_mode):
-                    self._files[prefix + entry.name] = (found.st_size, found.st_mtime_ns)
-        return below
+                    self._files[prefix + name] = (found.st_size, found.st_mtime_ns)
+        self.names = sorted(self._files)
+
+    def _unreadable(self, error: OSError) -> None:
+        if Path(error.filename) == self.path:
+            raise error
+        log.warning("left out the folder '%s': %s", error.filename, (error.strerror or str(error)).lower())
 
     def open(self, name: str) -> BinaryIO:
         """The file, opened; refused when larger than any image should be."""

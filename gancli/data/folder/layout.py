@@ -1,9 +1,11 @@
 """The layout of a folder or zip of images: which files are images, their classes, and the held-out split."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
 
 from gancli.data.builtin.names import TEST, TRAIN
 from gancli.data.folder.decoding import prepare
@@ -15,6 +17,12 @@ from gancli.errors import UsageError, printable
 _LABELS = "dataset.json"
 # The first bytes of the common formats, for files without a known suffix: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+class _Labels(BaseModel, strict=True):
+    """``dataset.json`` of the StyleGAN tools: the class number of every image, or null."""
+
+    labels: list[tuple[str, Annotated[int, Field(ge=0, lt=1_000_000)]]] | None
 
 
 def title(path: Path) -> str:
@@ -131,25 +139,18 @@ def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
     try:
         with source.open(root + _LABELS) as file:
             text = file.read(most + 1)
-        document = None if len(text) > most else json.loads(text)
+        if len(text) > most:
+            raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
+        pairs = _Labels.model_validate_json(text).labels
     except BadImageError as error:
         raise UsageError(f"{where} cannot be read: {error}", hint) from None
-    except (ValueError, RecursionError):
-        raise UsageError(f"{where} is not JSON", hint) from None
-    if len(text) > most:
-        raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
-    pairs = document.get("labels") if isinstance(document, dict) else False
+    except ValidationError as error:
+        fault = error.errors()[0]
+        at = ".".join(map(str, fault["loc"]))
+        raise UsageError(f"{where} is faulty{f' at {at}' if at else ''}: {fault['msg']}", hint) from None
     if pairs is None:
         return Listing(list(images), None, ())
-    if not isinstance(pairs, list):
-        raise UsageError(f"{where} has no list of labels", hint)
-    labels: dict[str, int] = {}
-    for pair in pairs:
-        match pair:
-            case [str(name), int(label)] if not isinstance(label, bool) and 0 <= label < 1_000_000:
-                labels[root + name.replace("\\", "/")] = label
-            case _:
-                raise UsageError(f"{where} has a faulty label: {json.dumps(pair)[:80]}", hint)
+    labels = {root + name.replace("\\", "/"): label for name, label in pairs}
     if unknown := sorted(labels.keys() - source.names):
         raise UsageError(f"{where} labels '{unknown[0][len(root) :]}', which does not exist", hint)
     if missing := [name for name in images if name not in labels]:

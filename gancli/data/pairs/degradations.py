@@ -159,7 +159,7 @@ class Degradation:
         """Degrade images uint8 (N, C, H, W); the seed of image i is ``first + i``."""
         if self.name == "gray" and images.shape[1] == 1:
             raise UsageError("the images are grey already: there is no colour to give back", "choose a set in colour")
-        return _in_blocks(
+        return in_blocks(
             images,
             lambda block, start: self.kind.spoil(block, self.amount, range(first + start, first + start + len(block))),
         )
@@ -167,10 +167,10 @@ class Degradation:
     def baseline(self, spoiled: Tensor) -> Tensor | None:
         """The simplest restoration of degraded images uint8 (N, C, H, W); None where there is none."""
         restore = self.kind.baseline
-        return None if restore is None else _in_blocks(spoiled, lambda block, start: restore(block, self.amount))
+        return None if restore is None else in_blocks(spoiled, lambda block, start: restore(block, self.amount))
 
 
-def _in_blocks(images: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
+def in_blocks(images: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
     """Change uint8 images (N, C, H, W), block by block as floats in [0, 1], with the position of the block's first."""
     made = torch.empty_like(images)
     for start in range(0, len(images), _BLOCK):

@@ -6,7 +6,6 @@ from every image; ``split``, for files that show both side by side; or a second 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from gancli.data.folder.files import open_source
 from gancli.data.loading import load
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, halves, restyle
+from gancli.data.paths import there
 from gancli.data.types import Dataset, View, combined_fingerprint, no_progress
 from gancli.errors import UsageError, nearest
 
@@ -51,7 +51,7 @@ def load_with_sources(name: str, source: str, paired: bool = True, **options: An
         return _computed(_images(name, source, options), degradation.spoil, paired)
     if source in STYLES:
         return _computed(_images(name, source, options), partial(restyle, source), paired)
-    if source not in DATASETS and not Path(source).expanduser().exists():
+    if source not in DATASETS and not there(source):
         known = [*degradations.KINDS, *STYLES, SPLIT]
         raise UsageError(
             f"data.source = '{source}' is neither a degradation, a style, split, nor a folder or zip of images",
@@ -138,10 +138,9 @@ def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
     Raises:
         UsageError: files of an odd width that are not shrunk.
     """
-    path = Path(name).expanduser()
-    if not name or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, never raises
+    if not there(name):
         return None
-    files = open_source(path)
+    files = open_source(Path(name).expanduser())
     names = layout.listing(files, options.get("split", "train")).names
     view = View(None, None, "crop", (0, 0, 0))
     with strict_about_bombs():

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.data.pairs.degradations import in_blocks
 from gancli.errors import UsageError
 
 Style = Callable[[Tensor, torch.Generator], Tensor]
@@ -22,9 +23,6 @@ GRAIN = 4
 
 DIMMEST = 0.45
 """The darkest value of the texture; the lightest is 1."""
-
-BLOCK = 4096
-"""Images restyled at once."""
 
 
 def inverted(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,11 +67,7 @@ def restyle(name: str, images: Tensor, seed: int = 0) -> Tensor:
         uint8 (N, C, H, W).
     """
     generator = torch.Generator().manual_seed(seed)
-    made = torch.empty(images.shape, dtype=torch.uint8)
-    for start in range(0, len(images), BLOCK):
-        part = STYLES[name](images[start : start + BLOCK].float() / 255, generator)
-        made[start : start + BLOCK] = (part * 255).round_().clamp_(0, 255).byte()
-    return made
+    return in_blocks(images, lambda block, start: STYLES[name](block, generator))
 
 
 def halves(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:

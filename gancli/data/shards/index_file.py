@@ -153,15 +153,9 @@ def parse_index(path: Path, source: str) -> Index:
     Raises:
         UsageError: it is not an index.
     """
-    try:
+    with suppress(OSError, ValidationError):
         if path.stat().st_size <= LARGEST_INDEX:
             return Index.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        for fault in error.errors():
-            if fault["loc"] == ("format",):
-                raise UsageError(f"'{source}' has the format {fault['input']!r}, not {FORMAT}", _HINT) from None
-    except OSError:
-        pass
     raise UsageError(f"'{source}' is not an index of shards", _HINT)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gancli.data.builtin.names import TEST, TRAIN
-from gancli.data.paths import check_address
+from gancli.data.paths import check_address, there
 from gancli.errors import UsageError
 
 INDEX = "index.json"
@@ -27,17 +27,15 @@ def is_sharded(name: str) -> bool:
     if is_remote(name) or name.lower().endswith((".tar", *_PACKED)):
         return True
     path = Path(name).expanduser()
-    if not name or not os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, never raises
+    if not there(name) or not path.is_dir():
         return False
-    found = False
     with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == INDEX:
-                continue
-            if not entry.name.lower().endswith((".tar", *_PACKED)):
-                return False
-            found = True
-    return found
+        tars = [
+            entry.name.lower().endswith((".tar", *_PACKED))
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name != INDEX
+        ]
+    return bool(tars) and all(tars)
 
 
 def is_remote(name: str) -> bool:
@@ -67,12 +65,10 @@ def expand(name: str) -> list[str]:
     Raises:
         UsageError: nothing is called so, a compressed tar, an address that may not be fetched, too many shards.
     """
+    far = is_remote(name)
     # A file may really be called so.
-    names = [name] if not is_remote(name) and _there(name) else _braces(name)
-    far = [each for each in names if is_remote(each)]
-    if 0 < len(far) < len(names):
-        raise UsageError(f"'{name}' names both addresses and files", "name the ones or the others")
-    found = far or [path for each in names for path in _files(each)]
+    names = [name] if not far and there(name) else _braces(name)
+    found = names if far else [path for each in names for path in _files(each)]
     for each in found:
         if far:
             check_address(each)
@@ -83,19 +79,13 @@ def expand(name: str) -> list[str]:
             raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
     if not found:
         raise UsageError(f"no shard is called '{name}'", "as in 'shards/train-{000000..000099}.tar' or 'shards/*.tar'")
-    if len(found) > MOST_SHARDS:
-        raise UsageError(f"'{name}' names {len(found):,} shards", f"at most {MOST_SHARDS:,} are read")
     return list(dict.fromkeys(found))
-
-
-def _there(name: str) -> bool:
-    return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 - unlike Path.exists, never raises
 
 
 def _files(name: str) -> list[str]:
     """The tars of one path, which may hold ``*``, ``?`` and ``[…]``."""
     path = Path(name).expanduser()
-    if _there(name):
+    if there(name):
         if not path.is_dir():
             return [str(path)]
         names = sorted(each for each in os.listdir(path) if each.lower().endswith((".tar", *_PACKED)))  # noqa: PTH208
@@ -109,9 +99,8 @@ def _braces(name: str) -> list[str]:
     """``a{0..2}{x,y}`` as the shell reads it: a0x, a0y, a1x, …"""
     parts = re.split(r"\{([^{}]*)\}", name)
     choices = [[part] if index % 2 == 0 else _choices(part, name) for index, part in enumerate(parts)]
-    count = math.prod(map(len, choices))
-    if count > MOST_SHARDS:
-        raise UsageError(f"'{name}' names {count:,} shards", f"at most {MOST_SHARDS:,} are read")
+    if math.prod(map(len, choices)) > MOST_SHARDS:
+        raise UsageError(f"'{name}' names more than {MOST_SHARDS:,} shards", "name fewer, and larger ones")
     return ["".join(chosen) for chosen in itertools.product(*choices)]
 
 
@@ -122,10 +111,8 @@ def _choices(text: str, name: str) -> list[str]:
         # The shell pads to the longer one where either begins with a zero.
         padded = any(len(each) > 1 and each.startswith("0") for each in match.groups())
         width = max(map(len, match.groups())) if padded else 0
-        if first <= last < first + MOST_SHARDS:
-            return [f"{number:0{width}d}" for number in range(first, last + 1)]
-        if last >= first:
-            raise UsageError(f"'{name}' names {last - first + 1:,} shards", f"at most {MOST_SHARDS:,} are read")
+        if first <= last:
+            return [f"{number:0{width}d}" for number in range(first, last + 1)[: MOST_SHARDS + 1]]
     elif "," in text:
         return text.split(",")
     raise UsageError(f"'{{{text}}}' in '{name}' is no range", "as in train-{000000..000099}.tar or {train,test}.tar")

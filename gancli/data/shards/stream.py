@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -46,8 +45,8 @@ class Stream:
     """
 
     def __init__(self, paths: Sequence[str], index: Index, view: View, scan: Path) -> None:
-        assert view.size is not None
-        assert view.channels is not None
+        assert view.size
+        assert view.channels
         self.paths, self.shards, self.classes, self.view = tuple(paths), index.shards, index.classes, view
         self._scan = scan
         self.counts = tuple(each.images for each in self.shards)
@@ -56,8 +55,7 @@ class Stream:
         self.fingerprint = cache.digest(
             [(each.images, each.fingerprint) for each in self.shards], self.classes, self._view
         )
-        self._decoding, self._queue_lock = threading.Lock(), threading.Lock()
-        self._queue: deque[tuple[int, Future[ImageSet]]] = deque()
+        self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
         # Shards are decoded on a thread, and warning filters hold for the whole process.
         warnings.filterwarnings("ignore", module="PIL")
@@ -69,27 +67,19 @@ class Stream:
     def request(self, number: int) -> Future[ImageSet]:
         """Decode a shard on a background thread, after those requested before; see :meth:`get`."""
         future: Future[ImageSet] = Future()
-        with self._queue_lock:
-            self._queue.append((number, future))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, daemon=True)
-                self._thread.start()
+        # Not an executor: the interpreter would wait at its end for downloads that nothing needs any more.
+        self._thread = threading.Thread(target=self._serve, args=(number, future, self._thread), daemon=True)
+        self._thread.start()
         return future
 
-    def _serve(self) -> None:
-        """Decode until the queue is empty."""
-        while True:
-            with self._queue_lock:
-                if not self._queue:
-                    self._thread = None
-                    return
-                number, future = self._queue.popleft()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(self.get(number))
-                except BaseException as error:  # raised again by future.result()
-                    future.set_exception(error)
-            del future
+    def _serve(self, number: int, future: Future[ImageSet], before: threading.Thread | None) -> None:
+        """Decode a shard after the thread of the request before."""
+        if before is not None:
+            before.join()
+        try:
+            future.set_result(self.get(number))
+        except BaseException as error:  # raised again by future.result()
+            future.set_exception(error)
 
     def get(self, number: int, progress: Progress = no_progress) -> ImageSet:
         """One shard: its images uint8 (N, C, H, W), memory-mapped, and labels int64 (N,) or None.

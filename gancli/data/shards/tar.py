@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import tarfile
 import threading
 import weakref
@@ -68,18 +67,14 @@ class Tar:
             raise UsageError(f"the shard '{path}' is no file", "name a tar, or a folder of tars")
         try:
             # Kept open: another process may remove the file from the cache, or replace it.
-            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            weakref.finalize(self, os.close, self._handle)
-            with self._file() as file:
-                if file.read(8).startswith(_PACKED):
-                    raise UsageError(
-                        f"the shard '{self.path}' is compressed",
-                        "unpack it once, as in gunzip",
-                    )
-                for member in self._members(file):
-                    self._take(member, file)
-                    if member.name in self._spans:
-                        digest.update(f"{member.name}\0{member.size}\0{member.mtime!r}\0".encode(errors="replace"))
+            self._file = path.open("rb")
+            weakref.finalize(self, self._file.close)
+            if self._file.read(8).startswith(_PACKED):
+                raise UsageError(f"the shard '{self.path}' is compressed", "unpack it once, as in gunzip")
+            for member in self._members():
+                self._take(member)
+                if member.name in self._spans:
+                    digest.update(f"{member.name}\0{member.size}\0{member.mtime!r}\0".encode(errors="replace"))
         except OSError as error:
             raise UsageError(
                 f"the shard '{path}' cannot be read: {(error.strerror or str(error)).lower()}",
@@ -93,21 +88,19 @@ class Tar:
         """The bytes of an image, in memory; thread-safe."""
         offset, size = self._spans[name]
         try:
-            with self._lock, self._file() as file:
-                file.seek(offset)
-                return io.BytesIO(file.read(size))
+            with self._lock:
+                self._file.seek(offset)
+                return io.BytesIO(self._file.read(size))
         except OSError as error:
             raise BadImageError((error.strerror or str(error)).lower()) from None
-
-    def _file(self) -> BinaryIO:
-        return open(self._handle, "rb", closefd=False)
 
     def stamp(self) -> str:
         """Changes whenever the shard was written."""
         return self.fingerprint
 
-    def _members(self, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    def _members(self) -> Iterator[tarfile.TarInfo]:
         """The regular files of the tar, up to the first damage."""
+        file = self._file
         end = file.seek(0, io.SEEK_END)
         file.seek(0)
         guarded, last, count = _Guarded(file), -1, 0
@@ -122,7 +115,9 @@ class Tar:
                 if member.size < 0 or member.offset_data <= last:
                     raise tarfile.ReadError("a size below zero")
                 last = member.offset_data
-                if not self._is_file(member):
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+                    if not member.isdir():
+                        self._report(member.name, "a link, a device or a file with holes")
                     continue
                 if member.offset_data + member.size > end:
                     raise tarfile.ReadError("it ends within a member")
@@ -138,15 +133,7 @@ class Tar:
             reason = " ".join(str(error).split())[:80] or type(error).__name__
             self._report(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
 
-    def _is_file(self, member: tarfile.TarInfo) -> bool:
-        """Whether it is a regular file; links, devices and sparse files are reported, folders are not."""
-        if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse():
-            return True
-        if not member.isdir():
-            self._report(member.name, "a file with holes" if member.issparse() else "a link or a device, not a file")
-        return False
-
-    def _take(self, member: tarfile.TarInfo, file: BinaryIO) -> None:
+    def _take(self, member: tarfile.TarInfo) -> None:
         """Store the offset of an image, or the class of a key."""
         name = member.name
         if leaves(name):
@@ -157,7 +144,7 @@ class Tar:
             shown = printable(suffix[:20])
             self.others[shown if shown in self.others or len(self.others) < MOST_NOTES else "…"] += 1
         elif suffix in LABELS:
-            self._take_label(member, key, suffix, file)
+            self._take_label(member, key, suffix)
         elif key in self._first:
             self._report(name, f"a second image of its key: '{self._first[key][:200]}' is used")
         elif member.size > LARGEST_FILE:
@@ -167,13 +154,13 @@ class Tar:
             self._spans[name] = member.offset_data, member.size
             self.names.append(name)
 
-    def _take_label(self, member: tarfile.TarInfo, key: str, suffix: str, file: BinaryIO) -> None:
+    def _take_label(self, member: tarfile.TarInfo, key: str, suffix: str) -> None:
         if suffix == "json" and key in self._labels:
             return
         label = None
         if member.size <= LARGEST_LABEL:
-            file.seek(member.offset_data)
-            label = _label(suffix, file.read(member.size))
+            self._file.seek(member.offset_data)
+            label = _label(suffix, self._file.read(member.size))
         if label is not None:
             self._labels[key] = label
         elif suffix == "cls":
@@ -218,11 +205,10 @@ def _split(name: str) -> tuple[str, str]:
 def _label(suffix: str, data: bytes) -> int | None:
     """The class number in a ``.cls`` or ``.json`` member; None where there is none."""
     label = None
-    if suffix == "cls":
-        text = data.strip()
-        label = int(text) if text.isdigit() and len(text) < 10 else None
-    else:
-        with suppress(ValueError, RecursionError):
+    with suppress(ValueError, RecursionError):
+        if suffix == "cls":
+            label = int(data) if data.strip().isdigit() else None
+        else:
             document = json.loads(data)
             label = document.get("label") if isinstance(document, dict) else None
     return label if type(label) is int and 0 <= label < MOST_CLASSES else None

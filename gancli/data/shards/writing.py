@@ -21,6 +21,7 @@ from gancli.data.builtin.names import DATASETS, SPLITS
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import in_parallel, strict_about_bombs
 from gancli.data.folder.files import Listing, Source, open_source
+from gancli.data.paths import there
 from gancli.data.pixels import BadImageError, common_format
 from gancli.data.shards.index_file import Index, write_index
 from gancli.data.shards.names import is_sharded
@@ -101,7 +102,7 @@ def _items(name: str, data_dir: Path | None, progress: Progress) -> tuple[dict[s
         return {split: _of_tensor(each.images, each.labels) for split, each in found.items()}, DATASETS[name].classes
     if is_sharded(name):
         raise UsageError(f"'{name}' is shards already", "name a folder or a zip of images")
-    if not name or not Path(name).expanduser().exists():
+    if not there(name):
         raise UsageError(f"there is no data set '{name}'", "a folder or a zip of images")
     source = open_source(Path(name).expanduser())
     train = layout.listing(source, "train")
@@ -142,17 +143,14 @@ def _write_split(
     # Shuffled by a hash: the same on every machine and in every version of Python.
     mixed = sorted(items, key=lambda item: hashlib.sha256(item.name.encode(errors="surrogateescape")).digest())
 
-    def read(index: int) -> tuple[Item, tuple[bytes, str] | str]:
-        try:
-            return mixed[index], mixed[index].read()
-        except BadImageError as error:
-            return mixed[index], str(error)
-
     with contextlib.ExitStack() as open_tar:
         written, tar = 0, None
-        for item, data in in_parallel(read, len(mixed), progress, f"writing {split} shards", _BLOCK):
-            if isinstance(data, str):
-                skipped.append(Skipped(item.name, data))
+        encoded = in_parallel(
+            lambda index: mixed[index].read(), len(mixed), progress, f"writing {split} shards", _BLOCK
+        )
+        for item, data in zip(mixed, encoded, strict=True):
+            if isinstance(data, BadImageError):
+                skipped.append(Skipped(item.name, str(data)))
                 continue
             if tar is None or written % per_shard == 0:
                 open_tar.close()

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, registry
-from gancli.data import describe
+from gancli.data import DATASETS
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Pixels, Stacked
+from gancli.plugins import offered
 
 WEIGHTS = Path(__file__).parent / "weights"
 BICUBIC = "bicubic, antialiased"
@@ -85,7 +86,7 @@ class Extractor:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes that it knows, as far as they have names."""
-        facts = describe(self.datasets[0]) if self.datasets else None
+        facts = DATASETS.get(self.datasets[0]) if self.datasets else None
         return facts.classes if facts else ()
 
     def load(self) -> tuple[nn.Module, str]:
@@ -175,7 +176,7 @@ def find(name: str) -> Extractor:
     """
     if name in EXTRACTORS:
         return EXTRACTORS[name]
-    names = sorted({*EXTRACTORS, *registry.plugins("extractor")})
+    names = sorted({*EXTRACTORS, *offered("extractor")})
     if name not in names:
         close, everything = nearest(name, names), f"one of: {', '.join(names)}"
         raise UsageError(f"unknown extractor '{name}'", close if close == everything else f"{close} {everything}")
