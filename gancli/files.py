@@ -65,16 +65,13 @@ def make_folder(path: Path) -> None:
         raise _unmakable(path, error) from None
 
 
+def _unmakable(path: Path, error: OSError) -> UsageError:
+    reason = (error.strerror or str(error)).lower()
+    return UsageError(f"cannot make the folder '{path}': {reason}", "name another place")
+
+
 def _in_the_way(path: Path) -> UsageError:
     return UsageError(f"'{path}' is not a folder: a file is in the way", "name another place")
-
-
-def _unmakable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot make the folder '{path}': {_reason(error)}", "name another place")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 @contextmanager
@@ -99,17 +96,12 @@ def whole(path: Path) -> Generator[Path]:
 
     The file outlives the program's death, but not always the machine's. Its folder is made if need be.
     """
-    if not path.parent.is_dir():
-        make_folder(path.parent)
-    temporary = temporary_name(path)
+    make_folder(path.parent)
+    # A free name that no pattern such as *.png matches.
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def temporary_name(path: Path) -> Path:
-    """A free name in the same folder that no pattern such as *.png matches."""
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")

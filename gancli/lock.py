@@ -86,15 +86,13 @@ def holder(folder: Path) -> str | None:
         return None
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / FILE, thread_local=False)
     try:
-        lock.acquire(timeout=0)
-        lock.release()
+        with FileLock(folder / FILE, timeout=0):
+            return None
     except Timeout:
         return _who(folder)
     except (OSError, NotImplementedError):
         return None
-    return None
 
 
 def _who(folder: Path) -> str:

@@ -27,8 +27,8 @@ _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 # Each has a signature of its own, so that none of them can take another format's file.
 _COMMON = {"BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"}
 
-_GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+_GREY_MODES = {"1", "L", "LA", "La"} | _DEEP_MODES
 # How to undo the EXIF orientation (TIFF 6.0, tag 274).
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -163,8 +163,6 @@ def _opened(file: BinaryIO) -> Generator[Image.Image]:
         raise BadImageError(f"more than {LARGEST_IMAGE // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
         raise BadImageError("not an image that PIL reads") from None
-    except MemoryError:
-        raise BadImageError("too large for the memory") from None
     # PIL's decoders may raise anything on a damaged file: it costs this file, not the whole run.
     except Exception as error:
         text = " ".join(str(error).split())[:120]
@@ -234,12 +232,8 @@ def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[
         return padded
     # Resizing and cropping in one step: what is cut off is never computed.
     across, down = image.width / inner_w, image.height / inner_h
-    box = (
-        left * across,
-        top * down,
-        min((left + width) * across, image.width),
-        min((top + height) * down, image.height),
-    )
+    right, bottom = min((left + width) * across, image.width), min((top + height) * down, image.height)
+    box = left * across, top * down, right, bottom
     return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
 
 
@@ -288,11 +282,10 @@ def _resized(images: Tensor, size: tuple[int, int], fit: Fit, background: tuple[
     small = floats.round_().clamp_(0, 255).byte()
     if inner == size:
         return small
+    top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
     if fit == "crop":
-        top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
         return small[:, :, top : top + size[0], left : left + size[1]]
     colour = _recoloured(torch.tensor(background, dtype=torch.uint8).view(1, 3, 1, 1), images.shape[1])
     padded = colour.expand(len(images), -1, *size).contiguous()
-    top, left = -((inner[0] - size[0]) // 2), -((inner[1] - size[1]) // 2)
-    padded[:, :, top : top + inner[0], left : left + inner[1]] = small
+    padded[:, :, -top : inner[0] - top, -left : inner[1] - left] = small
     return padded

@@ -42,8 +42,16 @@ def class_hint(text: str, names: Sequence[str]) -> str:
     return f"one of: {shown}" + (f", … {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def _select(dataset: Dataset, text: str) -> tuple[int, Tensor]:
-    """The number of a class and the positions of its images, int64 (N,)."""
+def class_positions(dataset: Dataset, text: str) -> tuple[int, Tensor]:
+    """The number of a class, and the positions of its images: int64 (N,).
+
+    Args:
+        dataset: with labels.
+        text: the class's name or number.
+
+    Raises:
+        UsageError: the data set has no classes, or no such class, or no image of it.
+    """
     if dataset.labels is None:
         raise UsageError(f"'{dataset.name}' has no classes to choose '{text}' from", "leave out --only-class")
     number = class_number(text, dataset.classes)
@@ -53,19 +61,6 @@ def _select(dataset: Dataset, text: str) -> tuple[int, Tensor]:
     if not len(positions):
         raise UsageError(f"'{dataset.name}' has no image of the class '{dataset.classes[number]}'")
     return number, positions
-
-
-def class_positions(dataset: Dataset, text: str) -> Tensor:
-    """The positions of the images of one class: int64 (N,).
-
-    Args:
-        dataset: with labels.
-        text: the class's name or number.
-
-    Raises:
-        UsageError: the data set has no classes, or no such class, or no image of it.
-    """
-    return _select(dataset, text)[1]
 
 
 def only_class(dataset: Dataset, text: str) -> Dataset:
@@ -83,7 +78,7 @@ def only_class(dataset: Dataset, text: str) -> Dataset:
             "one class alone cannot be taken from shards, which are read in their order",
             "make shards of that class, as in `gancli data shard photos/cats --out cats`",
         )
-    number, positions = _select(dataset, text)
+    number, positions = class_positions(dataset, text)
     sources = dataset.sources
     if sources is not None and len(sources) == len(dataset.images):
         sources = sources[positions]

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from gancli.data.builtin import classes
 from gancli.errors import UsageError
+
+T = TypeVar("T")
 
 SPLITS = ("train", "test")
 TRAIN = ("train", "training")
@@ -62,26 +65,22 @@ def parse_size(text: str) -> tuple[int, int]:
     return size
 
 
-def _idx(folder: str, train: tuple[str, str], test: tuple[str, str]) -> Mapping[str, tuple[str, ...]]:
-    return {
-        "train": tuple(f"{folder}/raw/{name}" for name in train),
-        "test": tuple(f"{folder}/raw/{name}" for name in test),
-    }
+def _splits(train: T, test: T) -> dict[str, T]:
+    return {"train": train, "test": test}
+
+
+def _idx(folder: str, start: str, labels: str = "labels-idx1-ubyte") -> tuple[str, ...]:
+    return tuple(f"{folder}/raw/{start}-{end}" for end in ("images-idx3-ubyte", labels))
 
 
 def _mnist_like(name: str, folder: str, labels: tuple[str, ...], licence: str) -> Facts:
-    files = _idx(
-        folder,
-        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-        ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-    )
-    return Facts(name, (28, 28), 1, labels, {"train": 60_000, "test": 10_000}, "idx", files, (), licence)
+    files = _splits(_idx(folder, "train"), _idx(folder, "t10k"))
+    return Facts(name, (28, 28), 1, labels, _splits(60_000, 10_000), "idx", files, (), licence)
 
 
 def _emnist(name: str, part: str, labels: tuple[str, ...], train: int, test: int) -> Facts:
-    parts = {split: f"emnist-{part}-{split}" for split in SPLITS}
-    files = {s: (f"EMNIST/raw/{p}-images-idx3-ubyte", f"EMNIST/raw/{p}-labels-idx1-ubyte") for s, p in parts.items()}
-    return Facts(name, (28, 28), 1, labels, {"train": train, "test": test}, "emnist", files)
+    files = {split: _idx("EMNIST", f"emnist-{part}-{split}") for split in SPLITS}
+    return Facts(name, (28, 28), 1, labels, _splits(train, test), "emnist", files)
 
 
 def _formula(name: str, width: int, model: str) -> Facts:
@@ -92,7 +91,7 @@ def _formula(name: str, width: int, model: str) -> Facts:
 
 _FACTS = (
     # The UCI optical recognition of handwritten digits, embedded; every fifth image of each class is held out.
-    Facts("digits", (8, 8), 1, classes.DIGITS, {"train": 1_442, "test": 355}, "digits", {}, (), "CC BY 4.0"),
+    Facts("digits", (8, 8), 1, classes.DIGITS, _splits(1_442, 355), "digits", {}, (), "CC BY 4.0"),
     _mnist_like("mnist", "MNIST", classes.DIGITS, "CC BY-SA 3.0"),
     # Three digits of MNIST at random, one in each colour: a thousand modes that can be counted.
     replace(_mnist_like("stacked-mnist", "MNIST", classes.TRIPLES, "CC BY-SA 3.0"), channels=3, layout="stacked"),
@@ -110,13 +109,9 @@ _FACTS = (
         (28, 28),
         1,
         classes.DIGITS,
-        {"train": 60_000, "test": 60_000},
+        _splits(60_000, 60_000),
         "idx",
-        _idx(
-            "QMNIST",
-            ("qmnist-train-images-idx3-ubyte", "qmnist-train-labels-idx2-int"),
-            ("qmnist-test-images-idx3-ubyte", "qmnist-test-labels-idx2-int"),
-        ),
+        {split: _idx("QMNIST", f"qmnist-{split}", "labels-idx2-int") for split in SPLITS},
         (),
         "BSD 3-clause",
     ),
@@ -125,39 +120,39 @@ _FACTS = (
         (16, 16),
         1,
         classes.DIGITS,
-        {"train": 7_291, "test": 2_007},
+        _splits(7_291, 2_007),
         "usps",
-        {"train": ("usps.bz2",), "test": ("usps.t.bz2",)},
+        _splits(("usps.bz2",), ("usps.t.bz2",)),
     ),
     Facts(
         "cifar10",
         (32, 32),
         3,
         classes.CIFAR10,
-        {"train": 50_000, "test": 10_000},
+        _splits(50_000, 10_000),
         "cifar",
-        {
-            "train": tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
-            "test": ("cifar-10-batches-bin/test_batch.bin",),
-        },
+        _splits(
+            tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
+            ("cifar-10-batches-bin/test_batch.bin",),
+        ),
     ),
     Facts(
         "cifar100",
         (32, 32),
         3,
         classes.CIFAR100,
-        {"train": 50_000, "test": 10_000},
+        _splits(50_000, 10_000),
         "cifar",
-        {"train": ("cifar-100-binary/train.bin",), "test": ("cifar-100-binary/test.bin",)},
+        {split: (f"cifar-100-binary/{split}.bin",) for split in SPLITS},
     ),
     Facts(
         "svhn",
         (32, 32),
         3,
         classes.DIGITS,
-        {"train": 73_257, "test": 26_032},
+        _splits(73_257, 26_032),
         "svhn",
-        {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
+        {split: (f"{split}_32x32.mat",) for split in SPLITS},
         ("scipy",),
         "non-commercial use",
     ),
@@ -166,7 +161,7 @@ _FACTS = (
         (96, 96),
         3,
         classes.STL10,
-        {"train": 5_000, "test": 8_000},
+        _splits(5_000, 8_000),
         "stl10",
         {split: (f"stl10_binary/{split}_X.bin", f"stl10_binary/{split}_y.bin") for split in SPLITS},
     ),
@@ -175,7 +170,7 @@ _FACTS = (
         (64, 64),
         3,
         (),
-        {"train": 162_770, "test": 19_962},
+        _splits(162_770, 19_962),
         "celeba",
         dict.fromkeys(SPLITS, ("celeba/img_align_celeba", "celeba/list_eval_partition.txt")),
         ("gdown",),
@@ -186,7 +181,7 @@ _FACTS = (
         (64, 64),
         3,
         classes.FLOWERS102,
-        {"train": 2_040, "test": 6_149},
+        _splits(2_040, 6_149),
         "flowers102",
         dict.fromkeys(SPLITS, ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat")),
         ("scipy",),

@@ -45,21 +45,52 @@ def prepare(source: Source, listing: Listing, view: View, progress: Progress, sp
         return cached
     with strict_about_bombs():
         size, channels, bad = measure(source, names, view, progress)
-        good = [index for index, name in enumerate(names) if name not in bad]
-        draft = cache.Draft(slot, key, (max(len(good), 1), channels, *(view.size or capped(size))))
-        try:
-            decoded = fill(source, names, good, draft.pixels, view, bad, progress)
-            if not decoded:
-                name, reason = map(printable, next(iter(bad.items())))
-                raise UsageError(
-                    f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
-                    "is it a folder or a zip of images?",
-                )
-            targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
-            skipped = tuple(Skipped(printable(name), printable(bad[name])) for name in sorted(bad))
-            return draft.commit(len(decoded), targets, classes, skipped)
-        finally:
-            draft.discard()
+        entry = slot, key, cache.PREPARED
+        made = into_cache(entry, source, listing, (channels, *(view.size or capped(size))), view, bad, progress)
+    if made is None:
+        name, reason = map(printable, next(iter(bad.items())))
+        raise UsageError(
+            f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
+            "is it a folder or a zip of images?",
+        )
+    return made
+
+
+def into_cache(
+    entry: tuple[str, str, cache.Pool],
+    source: Source,
+    listing: Listing,
+    shape: tuple[int, int, int],
+    view: View,
+    bad: dict[str, str],
+    progress: Progress,
+    prefix: str = "",
+) -> ImageSet | None:
+    """Decode images into the cache; None where none can be decoded.
+
+    Args:
+        entry: slot, key and pool of the cache.
+        source: of the files.
+        listing: which files, and their labels.
+        shape: (channels, height, width).
+        view: how another aspect ratio and transparency are handled.
+        bad: files to leave out, with the reason; gets those that cannot be decoded.
+        progress: called with the number of files read.
+        prefix: of the names of files that are left out.
+    """
+    names, labels = listing.names, listing.labels
+    good = [index for index, name in enumerate(names) if name not in bad]
+    slot, key, pool = entry
+    draft = cache.Draft(slot, key, (max(len(good), 1), *shape), pool)
+    try:
+        decoded = fill(source, names, good, draft.pixels, view, bad, progress)
+        if not decoded:
+            return None
+        targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
+        skipped = tuple(Skipped(prefix + printable(name), printable(bad[name])) for name in sorted(bad))
+        return draft.commit(len(decoded), targets, listing.classes, skipped)
+    finally:
+        draft.discard()
 
 
 def capped(size: tuple[int, float]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import warnings
 from collections.abc import Generator, Sequence
@@ -15,7 +16,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from gancli.data import cache
-from gancli.data.folder.decoding import capped, fill, measure, strict_about_bombs
+from gancli.data.folder.decoding import capped, into_cache, measure, strict_about_bombs
+from gancli.data.folder.files import Listing
 from gancli.data.shards import index_file
 from gancli.data.shards.index_file import POOL, Index
 from gancli.data.shards.names import expand, is_remote, of_split
@@ -111,28 +113,21 @@ class Stream:
             return made
 
     def _decode(self, tar: Tar, slot: str, key: str, progress: Progress, name: str) -> ImageSet:
-        bad = {}
-        if self.classes:
-            faulty = [label is None or label >= len(self.classes) for label in tar.labels]
-            bad = {image: "no class of the set" for image, wrong in zip(tar.names, faulty, strict=True) if wrong}
-        good = [index for index, image in enumerate(tar.names) if image not in bad]
-        channels, height, width = self.shape
-        shape = (max(len(good), 1), channels, height, width)
-        cache.make_room(POOL, shape[0] * channels * height * width)
-        draft = cache.Draft(slot, key, shape, POOL)
-        try:
-            decoded = fill(tar, tar.names, good, draft.pixels, self.view, bad, progress)
-            if bad:
-                image, reason = next(iter(bad.items()))
-                message = f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
-                if not decoded:
-                    raise GancliError(message, "leave the shard out, or make it again")
-                log.warning("%s; others of the shard replace them", message)
-            labels = torch.tensor([tar.labels[index] for index in decoded]) if self.classes else None
-            skipped = tuple(Skipped(f"{name}: {image}", reason) for image, reason in bad.items())
-            return draft.commit(len(decoded), labels, self.classes, skipped)
-        finally:
-            draft.discard()
+        known = range(len(self.classes))
+        labels = [-1 if label is None else label for label in tar.labels]
+        wrong = [image for image, label in zip(tar.names, labels, strict=True) if self.classes and label not in known]
+        bad = dict.fromkeys(wrong, "no class of the set")
+        cache.make_room(POOL, len(tar.names) * math.prod(self.shape))
+        listing = Listing(tar.names, labels if self.classes else None, self.classes)
+        made = into_cache((slot, key, POOL), tar, listing, self.shape, self.view, bad, progress, f"{name}: ")
+        if bad:
+            image, reason = next(iter(bad.items()))
+            message = f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
+            if made is None:
+                raise GancliError(message, "leave the shard out, or make it again")
+            log.warning("%s; others of the shard replace them", message)
+        assert made is not None  # an image that is not decoded is a bad one
+        return made
 
 
 @contextmanager

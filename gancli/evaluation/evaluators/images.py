@@ -205,7 +205,7 @@ def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone:
     median = float(held_out.sqrt().median().clamp_min(1e-12))
     where = positions(len(training.images), MOST_TRAINING)
     if isinstance(alone, str):
-        where = class_positions(whole, alone)[where]
+        where = class_positions(whole, alone)[1][where]
     first = distances.argsort(stable=True)[:SHOWN].tolist()
     return tuple(Closest(seeds[i], int(where[indices[i]]), float(distances[i].sqrt()) / median) for i in first)
 
