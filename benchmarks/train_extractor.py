@@ -142,7 +142,8 @@ def train(
     move = augment_colour if colour else augment
     if isinstance(network, ColourClassifier):
         few = torch.randperm(len(images), generator=generator)[:5000]
-        network.whitening.copy_(whitening(images[few], len(network.whitening)))
+        filters = network.get_parameter("early.0.weight")
+        filters.copy_(whitening(images[few], len(filters)))
     half = colour and multiplies_bf16()
     optimizer = torch.optim.AdamW([w for w in network.parameters() if w.requires_grad], lr=1e-3, weight_decay=0.02)
     rounds = epochs * (len(images) // batch)

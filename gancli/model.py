@@ -237,6 +237,21 @@ class Model:
         encoded = self._over(images, batch, self.networks["encoder"])
         return torch.cat([codes.float()[:, : self.latent.dim].cpu() for codes in encoded])
 
+    def translator(self, network: str | None = None) -> nn.Module:
+        """The network of that name, the first unless given, of a model that makes images from images.
+
+        Raises:
+            UsageError: the model makes images from latents, or has no such network.
+        """
+        if self.takes != "source":
+            raise UsageError(
+                f"'{self.name}' makes images from seeds, not from images",
+                f"gancli sample {self.name}, or gancli reconstruct {self.name} IMAGES",
+            )
+        if network is not None and network not in self.networks:
+            raise UsageError(f"'{self.name}' has no network '{network}'", f"it has {', '.join(self.networks)}")
+        return self.networks[network] if network else self.generator
+
     def translate(self, sources: Tensor, *, network: str | None = None, batch: int = 256) -> Tensor:
         """What it makes of other images: uint8 (N, C, H, W) on the CPU.
 
@@ -248,11 +263,7 @@ class Model:
         Raises:
             UsageError: the model makes images from latents, has no such network, or images of another shape.
         """
-        if self.takes != "source":
-            raise UsageError(f"'{self.name}' makes images from seeds, not from images", "gancli sample draws from it")
-        if network is not None and network not in self.networks:
-            raise UsageError(f"'{self.name}' has no network '{network}'", f"it has {', '.join(self.networks)}")
-        translator = self.networks[network] if network else self.generator
+        translator = self.translator(network)
         made = [to_uint8(images, self.range) for images in self._over(sources, batch, translator)]
         return torch.cat(made) if made else sources
 

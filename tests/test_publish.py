@@ -106,7 +106,7 @@ def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: 
     (zoo / "tiny/digits.safetensors").write_bytes(b"a good entry")
     before = files(zoo)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "judge", fail)
+        patch.setattr(publishing, "evaluate", fail)
         with pytest.raises(GancliError, match="no images"):
             list(publishing.add(run))
     assert files(zoo) == before
@@ -171,7 +171,7 @@ def test_a_part_of_a_data_set_has_no_folder_of_its_own(zoo: Path, run: Path, mon
             return {"protocol": protocol, "results": []}
 
     change_model(run, lambda header: header["recipe"]["data"].update(name="emnist/letters"))
-    monkeypatch.setattr(publishing, "judge", lambda stored, data, **_: Judged())
+    monkeypatch.setattr(publishing, "evaluate", lambda stored, data, **_: Judged())
     made = list(publishing.add(run))
     assert [path.name for path in made] == ["emnist-letters.png", "emnist-letters.safetensors", "README.md"]
     assert "gancli train emnist/letters --model tiny" in made[-1].read_text()

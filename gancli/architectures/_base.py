@@ -49,7 +49,6 @@ class Sizes:
         maximum: the largest height and width.
         square: whether height and width must be equal.
         power_of_two: whether they must be powers of two.
-        channels: the numbers of channels served; () for any.
         instead: what else a user may do, as the end of the hint.
     """
 
@@ -57,7 +56,6 @@ class Sizes:
     maximum: int = 4096
     square: bool = False
     power_of_two: bool = False
-    channels: tuple[int, ...] = ()
     instead: str = ""
 
     def nearest(self, height: int, width: int) -> tuple[int, int]:
@@ -70,25 +68,14 @@ class Sizes:
             found = [side if side <= self.maximum else side // 2 for side in found]
         return found[0], found[1]
 
-    def admits(self, shape: tuple[int, int, int]) -> bool:
-        """Whether images (channels, height, width) are served."""
-        return (not self.channels or shape[0] in self.channels) and self.nearest(*shape[1:]) == shape[1:]
-
-    def check(self, family: str, shape: tuple[int, int, int]) -> None:
-        """Refuse images that are not served.
+    def check(self, family: str, size: tuple[int, int]) -> None:
+        """Refuse images (height, width) that are not served.
 
         Raises:
             UsageError: with the nearest size that is.
         """
-        channels, *size = shape
-        if self.channels and channels not in self.channels:
-            served = " or ".join(map(str, self.channels))
-            raise UsageError(
-                f"{family} makes images of {served} channels, these have {channels}",
-                f"as in --set data.channels={self.channels[0]}",
-            )
-        height, width = self.nearest(size[0], size[1])
-        if (height, width) == tuple(size):
+        height, width = self.nearest(*size)
+        if (height, width) == size:
             return
         kind = "square images" if self.square else "images"
         kind += " with sides that are powers of two" if self.power_of_two else ""
@@ -117,7 +104,7 @@ class Network(nn.Module):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.serves.check(type(self).__module__.rpartition(".")[2].replace("_", "-"), spec.shape)
+        self.serves.check(type(self).__module__.rpartition(".")[2].replace("_", "-"), spec.shape[1:])
         self.shape = spec.shape
 
 

@@ -15,6 +15,9 @@ FEW = 4
 """Up to so many channels, blocks of 2x2 pixels are computed as channels: the same sums over four times as many of them.
 PyTorch's kernels for one channel, or three, are several times slower than the arithmetic."""
 
+WEIGHTED = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
+"""Layers whose weights are initialised, and divided by their largest singular value."""
+
 LEVELS = 2**16
 """Values of the sixteen bits by which a feature is dropped."""
 
@@ -57,14 +60,10 @@ def normalisation(norm: Norm, features: int, *, flat: bool = False) -> list[nn.M
 
 def initialise(network: nn.Module, std: float) -> None:
     """Weights N(0, std), scales of batch norm N(1, std), biases 0 (Radford et al. 2016, section 3); 0 changes none."""
-    if not std:
-        return
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, std)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, std)
+    normalised = nn.BatchNorm1d, nn.BatchNorm2d
+    for module in network.modules() if std else ():
+        if isinstance(module, (*normalised, *WEIGHTED)):
+            nn.init.normal_(module.weight, 1.0 if isinstance(module, normalised) else 0.0, std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
@@ -73,7 +72,7 @@ def normalise_spectrum(network: nn.Module) -> None:
     """Divide the weight of every linear and convolutional layer by its largest singular value (Miyato et al. 2018,
     "Spectral normalization for generative adversarial networks", section 2.1), by one power iteration a pass."""
     for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, WEIGHTED):
             parametrizations.spectral_norm(module)
 
 
@@ -111,17 +110,22 @@ def strided(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class Up(nn.Module):
-    """A 4x4 transposed convolution of stride 2, which doubles the size, cut to ``size``."""
+    """A transposed convolution of stride 2, 4x4 or 3x3, which doubles the size, cut to ``size``."""
 
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int], bias: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: tuple[int, int], bias: bool = True, *, kernel: Literal[3, 4] = 4
+    ) -> None:
         super().__init__()
         self.size = size
-        self.convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+        self.convolution = nn.ConvTranspose2d(
+            inputs, outputs, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, *size)."""
         layer = self.convolution
-        doubled = layer(x) if layer.out_channels > FEW else _by_phase(x, layer.weight, layer.bias)
+        few = layer.out_channels <= FEW and layer.kernel_size == (4, 4)
+        doubled = _by_phase(x, layer.weight, layer.bias) if few else layer(x)
         return doubled[..., : self.size[0], : self.size[1]]
 
 

@@ -91,7 +91,7 @@ class Generator(_base.Generator):
         for stage in range(len(widths) - 1, 0, -1):
             body += [Up(widths[stage], widths[stage - 1], sizes[stage], bias), *normalisation(norm, widths[stage - 1])]
             body += [nn.ReLU(), *dropping(dropout, channels=True)]
-        self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0], bias=True), squash(output))
+        self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0]), squash(output))
         initialise(self, init_std)
 
     def synthesize(self, w: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gancli.architectures import _base
 from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
-from gancli.architectures._layers import Norm, dropping, halvings, initialise, normalisation
+from gancli.architectures._layers import Norm, Up, dropping, halvings, initialise, normalisation
 from gancli.architectures._ranges import PixelOutput
 
 MINIMUM = 4
@@ -29,7 +29,7 @@ def bottleneck(height: int, width: int, downsamplings: int) -> list[tuple[int, i
         UsageError: too small for borders to be mirrored at the innermost size.
     """
     least = max(MINIMUM, 2**downsamplings + 1)
-    Sizes(minimum=least).check(f"resnet with {downsamplings} downsamplings", (1, height, width))
+    Sizes(minimum=least).check(f"resnet with {downsamplings} downsamplings", (height, width))
     return halvings(height, width, downsamplings)
 
 
@@ -50,19 +50,6 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) to the same."""
         return x + self.body(x)
-
-
-class Up(nn.Module):
-    """uk: a 3x3 transposed convolution of stride 2, cut to ``size``."""
-
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.size = size
-        self.convolution = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) to (N, outputs, *size)."""
-        return self.convolution(x)[..., : self.size[0], : self.size[1]]
 
 
 class Generator(_base.Translator):
@@ -107,7 +94,11 @@ class Generator(_base.Translator):
         layers += [Block(widths[-1], norm, dropout) for _ in range(blocks)]
         for stage in range(downsamplings, 0, -1):
             narrower = widths[stage - 1]
-            layers += [Up(widths[stage], narrower, sizes[stage - 1]), *normalisation(norm, narrower), nn.ReLU()]
+            layers += [
+                Up(widths[stage], narrower, sizes[stage - 1], kernel=3),
+                *normalisation(norm, narrower),
+                nn.ReLU(),
+            ]
         self.body = nn.Sequential(*layers, _same(width, channels, 7))
         initialise(self, init_std)
 

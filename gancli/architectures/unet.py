@@ -93,7 +93,7 @@ class Generator(_base.Translator):
             after = [*normalisation(norm, widths[stage - 1]), *dropping(dropout if stage > last - 3 else 0)]
             self.up.append(nn.Sequential(nn.ReLU(), convolution, *after))
         inputs = widths[0] * (2 if last else 1)
-        self.out = nn.Sequential(nn.ReLU(), Up(inputs, channels, sizes[0], True))
+        self.out = nn.Sequential(nn.ReLU(), Up(inputs, channels, sizes[0]))
         initialise(self, init_std)
 
     def forward(self, source: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gancli.architectures import _base
 from gancli.architectures._base import Share, Sizes, Spec, Width
-from gancli.architectures._layers import Dropout, normalise_spectrum
+from gancli.architectures._layers import WEIGHTED, Dropout, normalise_spectrum
 from gancli.architectures._ranges import Output, squash
 
 SIZES = Sizes(minimum=8, instead=", or --model gan, which takes any size")
@@ -25,7 +25,7 @@ Depths = Annotated[list[Width], Field(min_length=1, max_length=8)]
 
 def _glorot(network: nn.Module) -> None:
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, WEIGHTED):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -95,7 +95,7 @@ def evaluate(
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.evaluation.evaluate")
     from gancli.cli.terminal import reports
-    from gancli.evaluation.comparison import alike, rank
+    from gancli.evaluation.comparison import rank
     from gancli.evaluation.evaluate import evaluate as measure
     from gancli.evaluation.evaluators.checks import refuse_addresses
     from gancli.evaluation.subjects import open_subject
@@ -135,7 +135,7 @@ def evaluate(
     if len(found) == 1:
         print_json(found[0].to_dict()) if as_json else reports.show(found[0])
     else:
-        groups = [rank(group) for group in alike(found)]
+        groups = rank(found)
         if as_json:
             print_json({"groups": [[report.to_dict() for report in group] for group in groups]})
         else:

@@ -213,6 +213,5 @@ def _shown(model: Model, seeds: Seeds, progress: Callable[[int], None] | None) -
                 progress(len(images))
             yield images
 
-    network, digest = extractor.load()
-    read = Reader(extractor, network.to(model.device), digest).read("labels", made(), len(seeds))
+    read = Reader.load(extractor, model.device).read("labels", made(), len(seeds))
     return read.classes.masked_fill(read.confidence < CONFIDENT, -1).tolist()

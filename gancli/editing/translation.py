@@ -105,13 +105,7 @@ def _pairing(
     model: Model, images: str | Sequence[str], spoil: bool, target: str | None, network: str | None
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
     """What makes true images and their sources of the images read, if anything is to."""
-    if model.takes != "source":
-        raise UsageError(
-            f"'{model.name}' makes images from seeds, not from images",
-            f"gancli sample {model.name}, or gancli reconstruct {model.name} IMAGES",
-        )
-    if network is not None and network not in model.networks:
-        raise UsageError(f"'{model.name}' goes one way only: it has no network '{network}'", f"leave out --{network}")
+    model.translator(network)
     if not spoil:
         return None
     if target is not None:

@@ -9,36 +9,16 @@ from gancli.evaluation.protocol import differences
 from gancli.evaluation.report import Report
 
 
-def rank(reports: Sequence[Report], metric: str | None = None) -> list[Report]:
-    """The reports, the best first.
+def rank(reports: Iterable[Report], metric: str | None = None) -> list[list[Report]]:
+    """The reports in groups of one protocol, in the order of their first ones, each group with its best first.
 
     Args:
-        reports: of one protocol.
-        metric: the figure that decides; None is the first that all of them have.
+        reports: of any protocols.
+        metric: the figure that decides; None is the first that all reports of a group have.
 
     Raises:
-        UsageError: reports of different protocols, or no figure of that name in one of them.
+        UsageError: no figure of that name in one of them.
     """
-    for one in reports[1:]:
-        if different := differences(reports[0].protocol, one.protocol):
-            part, first, second = different[0]
-            raise UsageError(
-                f"'{reports[0].model}' and '{one.model}' were measured differently and cannot be ranked: "
-                f"{part} is {first} for the one and {second} for the other",
-                "measure both alike, as in --images N --extractor NAME",
-            )
-    name = metric or shared(reports)[0]
-    figures = []
-    for one in reports:
-        found = next((result for result in one.results if result.metric == name), None)
-        if found is None:
-            raise UsageError(f"'{one.model}' has no figure '{name}'", "choose one that all have")
-        figures.append((found.value if found.better == "lower" else -found.value, one))
-    return [one for _, one in sorted(figures, key=lambda pair: pair[0])]
-
-
-def alike(reports: Iterable[Report]) -> list[list[Report]]:
-    """The reports in groups of one protocol, in the order of their first ones."""
     groups: list[list[Report]] = []
     for one in reports:
         home = next((group for group in groups if not differences(group[0].protocol, one.protocol)), None)
@@ -46,7 +26,18 @@ def alike(reports: Iterable[Report]) -> list[list[Report]]:
             groups.append([one])
         else:
             home.append(one)
+    for group in groups:
+        name = metric or shared(group)[0]
+        group.sort(key=lambda one, name=name: _key(one, name))
     return groups
+
+
+def _key(report: Report, metric: str) -> float:
+    """A number that is smaller for better figures."""
+    for result in report.results:
+        if result.metric == metric:
+            return result.value if result.better == "lower" else -result.value
+    raise UsageError(f"'{report.model}' has no figure '{metric}'", "choose one that all have")
 
 
 def shared(reports: Sequence[Report]) -> list[str]:

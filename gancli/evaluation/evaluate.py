@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gancli.data.synthetic import FORMULAS
-from gancli.data.types import Progress
+from gancli.data.types import Progress, no_progress
 from gancli.errors import UsageError
 from gancli.evaluation.evaluators import cycles, files, numbers, pairs
 from gancli.evaluation.evaluators import images as image_sets
 from gancli.evaluation.evaluators.checks import Options
-from gancli.evaluation.features import silent
 from gancli.evaluation.report import Report
 from gancli.evaluation.subjects import Pictures, Subject, as_subject
 from gancli.model import Model
@@ -48,43 +47,38 @@ def evaluate(
         GancliError: missing weights, too few held-out images.
     """
     subject = as_subject(subject)
-    options = Options(tuple(metrics or ()), images, extractor, seed_start, repeats, data_dir, progress or silent)
+    options = Options(tuple(metrics or ()), images, extractor, seed_start, repeats, data_dir, progress or no_progress)
     if isinstance(subject, Pictures):
-        return _of_pictures(subject, data, options)
-    model = subject.model
+        _check_pictures(subject, data, options)
+    model, name = subject.model, data or subject.data_name or ""
     if model is not None and model.takes == "source":
-        if extractor is not None:
-            by = "the true images" if model.recipe.data.paired else "the classifier that knows the data"
-            raise UsageError(f"'{subject.name}' is compared by {by}", "leave out --extractor")
-        evaluator = pairs if model.recipe.data.paired else cycles
-        return evaluator.evaluate(subject, model, data, options)
-    if model is None:
-        return image_sets.evaluate(subject, data, options)
-    name = data or model.data_name or ""
-    if model.numbers != (name in FORMULAS):
-        makes = "numbers" if model.numbers else "images"
+        paired = model.recipe.data.paired
+        _refuse_extractor(subject, extractor, "the true images" if paired else "the classifier that knows the data")
+        return (pairs if paired else cycles).evaluate(subject, model, data, options)
+    makes_numbers = model is not None and model.numbers
+    if makes_numbers != (name in FORMULAS):
+        kinds = ("numbers", "images") if makes_numbers else ("images", "numbers")
         raise UsageError(
-            f"'{subject.name}' makes {makes}, and '{name}' holds {'numbers' if makes == 'images' else 'images'}",
+            f"'{subject.name}' {'makes' if model else 'holds'} {kinds[0]}, and '{name}' holds {kinds[1]}",
             "--data NAME says what to compare with",
         )
-    if not model.numbers:
-        return image_sets.evaluate(subject, data, options)
+    if makes_numbers:
+        _refuse_extractor(subject, extractor, "the formula of its data")
+        return numbers.evaluate(subject, name, options)
+    if isinstance(subject, Pictures) and pairs.of_files(options.metrics):
+        return files.evaluate(subject, name, options)
+    return image_sets.evaluate(subject, data, options)
+
+
+def _refuse_extractor(subject: Subject, extractor: str | None, by: str) -> None:
     if extractor is not None:
-        raise UsageError(f"an extractor is for images, and '{subject.name}' makes numbers", "leave out --extractor")
-    return numbers.evaluate(subject, name, options)
+        raise UsageError(f"'{subject.name}' is compared by {by}", "leave out --extractor")
 
 
-def _of_pictures(subject: Pictures, data: str | None, options: Options) -> Report:
+def _check_pictures(subject: Pictures, data: str | None, options: Options) -> None:
     if not data:
         raise UsageError(f"'{subject.name}' does not say what its images should be like", "name a data set with --data")
-    if data in FORMULAS:
-        raise UsageError(
-            f"'{subject.name}' holds images, and '{data}' numbers", "--data NAME says what to compare with"
-        )
     if options.seed_start:
         raise UsageError(
             f"--seed-start {options.seed_start} is for models, and '{subject.name}' is images", "leave it out"
         )
-    if pairs.of_files(options.metrics):
-        return files.evaluate(subject, data, options)
-    return image_sets.evaluate(subject, data, options)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.data.types import Progress
+from gancli.data.types import Progress, no_progress
 from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
 from gancli.evaluation.report import Readout
@@ -19,10 +19,6 @@ from gancli.processes import distribute
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
 CONFIDENT = 0.9
-
-
-def silent(_what: str, _done: int, _total: int) -> None:
-    """A progress that nobody is told."""
 
 
 def prepare(images: Tensor, extractor: Extractor) -> Tensor:
@@ -54,10 +50,10 @@ class Reader:
     extractor: Extractor
     network: nn.Module
     digest: str
-    progress: Progress = silent
+    progress: Progress = no_progress
 
     @classmethod
-    def load(cls, extractor: Extractor, device: torch.device, progress: Progress = silent) -> Reader:
+    def load(cls, extractor: Extractor, device: torch.device, progress: Progress = no_progress) -> Reader:
         """With the extractor's weights.
 
         Raises:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+import gancli
 from gancli import checkpoint
 from gancli.data import Dataset
 from gancli.data.paths import cache_folder
@@ -29,14 +30,37 @@ FORMAT = 3
 """Raised whenever the same images and weights would give other features or floors than before."""
 MOST_TRAINING = 100_000
 """Training images among which the nearest ones are searched."""
-KEY = (
-    "gancli", "extractor", "extractor_sha256", "data_fingerprint", "real_images", "floor_images", "generated_images",
-)  # fmt: skip
-"""Parts of a protocol that the real side depends on."""
 DRAW = 0
 """Seed of the draw of images from a larger set."""
-BY_LABEL = " told"
-"""Ends the names under which figures within classes are cached that go by labels, not by predictions."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A file of tensors; what they depend on stands in it, so that a new version replaces the old one's.
+
+    Attributes:
+        path: of the file.
+        key: everything that the tensors depend on.
+    """
+
+    path: Path
+    key: Mapping[str, Any]
+
+    def read(self) -> dict[str, Tensor] | None:
+        """The tensors that are cached under this key; None when there are none, or when they are damaged."""
+        try:
+            tensors, header = checkpoint.read(self.path)
+            whole = header["key"] == self.key and header["sha256"] == checkpoint.digest(tensors) and "values" in tensors
+        except (GancliError, OSError, KeyError, TypeError, ValueError):
+            return None
+        return dict(tensors) if whole else None
+
+    def write(self, tensors: Mapping[str, Tensor]) -> None:
+        """Cache them where the disk allows it."""
+        try:
+            checkpoint.write(self.path, tensors, {"key": self.key, "sha256": checkpoint.digest(tensors)})
+        except (GancliError, OSError, SafetensorError) as error:
+            log.warning("the cache folder %s cannot be used (%s)", self.path.parent, error)
 
 
 @dataclass(frozen=True)
@@ -59,13 +83,24 @@ class Reference:
     labelled: bool = False
 
     @cached_property
+    def _cache(self) -> Cache:
+        """Of the held-out images; of the number of generated images, the baselines depend."""
+        protocol = self.protocol
+        return self._named(
+            [protocol.data_fingerprint, self._count, *(["labels"] if self.labelled else [])],
+            data_fingerprint=protocol.data_fingerprint,
+            real_images=protocol.real_images,
+            floor_images=protocol.floor_images,
+            generated_images=self._count,
+        )
+
+    @cached_property
     def _found(self) -> dict[str, Tensor]:
         """Features of the held-out images, with floors and baselines as far as they are cached."""
-        found = _read(self._path(), self._key())
-        if found is None:
-            real = self.reader.read(f"{self.held_out.split} images", *some(self.held_out.images, self._count))
-            found = dict(vars(real))
-        return found
+        if (found := self._cache.read()) is not None:
+            return found
+        real = self.reader.read(f"{self.held_out.split} images", *some(self.held_out.images, self._count))
+        return dict(vars(real))
 
     @property
     def features(self) -> Features:
@@ -76,17 +111,10 @@ class Reference:
     def training_features(self) -> Tensor:
         """The features (M, D) of the training images, at most 100,000."""
         count = min(len(self.training.images), MOST_TRAINING)
-        key = {
-            **self._key(),
-            "real_images": count,
-            "floor_images": count,
-            "generated_images": 0,
-            "data_fingerprint": "",
-        }
-        path = self._path(self.training.fingerprint, "training")
-        if (found := _read(path, key)) is None:
+        cache = self._named([self.training.fingerprint, "training"], images=count)
+        if (found := cache.read()) is None:
             found = {"values": self.reader.read("all training images", *some(self.training.images, count)).values}
-            _write(path, key, found)
+            cache.write(found)
         return found["values"]
 
     def held_out_distances(self) -> Tensor:
@@ -96,7 +124,7 @@ class Reference:
         """
         if "distances" not in self._found:
             self._found["distances"] = nearest(self.features.values, self.training_features)[0]
-            _write(self._path(), self._key(), self._found)
+            self._cache.write(self._found)
         return self._found["distances"]
 
     def sets(self, generated: Features, labels: tuple[Tensor, Tensor] | None = None) -> Sets:
@@ -110,23 +138,23 @@ class Reference:
         images whose pixels are each drawn from those of the training images at its position.
         """
         found = self._found
-        ends = {metric.name: BY_LABEL if self.labelled and metric.within_classes else "" for metric in metrics}
-        missing = [metric for metric in metrics if f"baseline.{metric.name}{ends[metric.name]}" not in found]
+        missing = [metric for metric in metrics if f"baseline.{metric.name}" not in found]
         if missing:
             other = self.reader.read(f"{self.training.split} images", *some(self.training.images, self._count))
-            if plain := [metric for metric in missing if not ends[metric.name]]:
+            by_label = [metric for metric in missing if self.labelled and metric.within_classes]
+            if plain := [metric for metric in missing if metric not in by_label]:
                 simplest = self.reader.read("baseline", mixed(self.training.images, self._count), self._count)
                 found |= _measured(plain, self.sets(other), self.sets(simplest))
-            if within := [metric for metric in missing if ends[metric.name]]:
+            if by_label:
                 labels, of_training = (drawn_labels(data, self._count) for data in (self.held_out, self.training))
                 requested = of_training[torch.arange(self._count) % len(of_training)]
                 simplest = self.reader.read("baseline", mixed_by_class(self.training, requested), self._count)
                 floor, baseline = self.sets(other, (labels, of_training)), self.sets(simplest, (labels, requested))
-                found |= _measured(within, floor, baseline, BY_LABEL)
+                found |= _measured(by_label, floor, baseline)
             self.reader.progress("floor", 1, 1)
-            _write(self._path(), self._key(), found)
+            self._cache.write(found)
         floors, baselines = (
-            {name: float(found[f"{kind}.{name}{end}"]) for name, end in ends.items()} for kind in ("floor", "baseline")
+            {metric.name: float(found[f"{kind}.{metric.name}"]) for metric in metrics} for kind in ("floor", "baseline")
         )
         return floors, baselines
 
@@ -134,27 +162,28 @@ class Reference:
     def _count(self) -> int:
         return self.protocol.generated_images
 
-    def _path(self, *parts: object) -> Path:
-        """Where it is cached: the rest of the key stands in the file, so that a new version replaces the old one's."""
-        names = parts or (self.protocol.data_fingerprint, self._count)
-        name = "-".join(map(str, (self.protocol.extractor, *names, self.reader.device.type)))
-        return cache_folder() / "evaluation" / f"{name}.safetensors"
+    def _named(self, names: Sequence[object], **what: object) -> Cache:
+        """A cache by this extractor: of these names, and of what else it depends on."""
+        key = {
+            "format": FORMAT,
+            "draw": DRAW,
+            "gancli": gancli.__version__,
+            "extractor": self.protocol.extractor,
+            "extractor_sha256": self.reader.digest,
+            "training_fingerprint": self.training.fingerprint,
+            "device": self.reader.device.type,
+        }
+        name = "-".join(map(str, (key["extractor"], *names, key["device"])))
+        return Cache(cache_folder() / "evaluation" / f"{name}.safetensors", {**key, **what})
 
-    def _key(self) -> dict[str, Any]:
-        """Everything that the real side depends on; of the number of generated images, the baselines."""
-        key = {name: getattr(self.protocol, name) for name in KEY}
-        here = {"training_fingerprint": self.training.fingerprint, "device": self.reader.device.type}
-        return {"format": FORMAT, "draw": DRAW, **key, **here}
 
-
-def _measured(metrics: Sequence[Metric], floor: Sets, baseline: Sets, end: str = "") -> dict[str, Tensor]:
+def _measured(metrics: Sequence[Metric], floor: Sets, baseline: Sets) -> dict[str, Tensor]:
     """Floors and baselines as tensors under the names by which they are cached."""
     floors = {metric.name: metric.floor for metric in metrics if metric.floor is not None}
     floors |= measure([metric for metric in metrics if metric.name not in floors], floor)
-    kinds = {"floor": floors, "baseline": measure(metrics, baseline)}
     return {
-        f"{kind}.{name}{end}": torch.tensor(value, dtype=torch.float64)
-        for kind, values in kinds.items()
+        f"{kind}.{name}": torch.tensor(value, dtype=torch.float64)
+        for kind, values in (("floor", floors), ("baseline", measure(metrics, baseline)))
         for name, value in values.items()
     }
 
@@ -211,21 +240,3 @@ def positions(total: int, count: int) -> Tensor:
     Test sets are not in random order (the first half of MNIST's is easier than the second): the first ones will not do.
     """
     return torch.randperm(total, generator=torch.Generator().manual_seed(DRAW))[:count].sort().values
-
-
-def _read(path: Path, key: Mapping[str, Any]) -> dict[str, Tensor] | None:
-    """The tensors that are cached under this key; None when there are none, or when they are damaged."""
-    try:
-        tensors, header = checkpoint.read(path)
-        whole = header["key"] == key and header["sha256"] == checkpoint.digest(tensors) and "values" in tensors
-    except (GancliError, OSError, KeyError, TypeError, ValueError):
-        return None
-    return dict(tensors) if whole else None
-
-
-def _write(path: Path, key: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Cache them where the disk allows it."""
-    try:
-        checkpoint.write(path, tensors, {"key": key, "sha256": checkpoint.digest(tensors)})
-    except (GancliError, OSError, SafetensorError) as error:
-        log.warning("the cache folder %s cannot be used (%s)", path.parent, error)

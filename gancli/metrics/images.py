@@ -51,11 +51,7 @@ def ssim(originals: Tensor, others: Tensor) -> Tensor:
     Raises:
         UsageError: images smaller than the window.
     """
-    height, width = originals.shape[2:]
-    if not has_ssim((height, width)):
-        raise UsageError(
-            f"SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and these are {height}x{width}", "psnr is of any"
-        )
+    check_ssim(originals.shape)
     # In pieces: there are five blurred copies of everything, in double precision.
     pieces = zip(originals.split(_BATCH), others.split(_BATCH), strict=True)
     parts = [_similarity(one.double(), other.double()) for one, other in pieces]
@@ -65,6 +61,19 @@ def ssim(originals: Tensor, others: Tensor) -> Tensor:
 def has_ssim(size: tuple[int, ...]) -> bool:
     """Whether SSIM's window fits into images of (…, H, W)."""
     return min(size[-2:]) >= WINDOW
+
+
+def check_ssim(size: tuple[int, ...], whose: str = "") -> None:
+    """Refuse images of (…, H, W) into which SSIM's window does not fit; ``whose`` begins the message.
+
+    Raises:
+        UsageError: a side is shorter than the window.
+    """
+    if not has_ssim(size):
+        raise UsageError(
+            f"{whose}SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and these are {size[-2]}x{size[-1]}",
+            "psnr is of any",
+        )
 
 
 def _similarity(one: Tensor, other: Tensor) -> Tensor:
@@ -90,7 +99,6 @@ def _blur(values: Tensor) -> Tensor:
 
 def compare(true: Tensor, others: Tensor) -> dict[str, float]:
     """The :data:`FIGURES` of images uint8 (N, C, H, W); SSIM only where its window fits."""
-    error = (others.double() - true.double()).square().mean()
-    overall = float((10 * (255**2 / error).log10()).clamp_max(HIGHEST_PSNR))
-    found = {"psnr": float(psnr(true, others).mean()), "psnr_all": overall}
-    return found | ({"ssim": float(ssim(true, others).mean())} if has_ssim(tuple(true.shape)) else {})
+    together = psnr(true.flatten()[None], others.flatten()[None])
+    found = {"psnr": float(psnr(true, others).mean()), "psnr_all": float(together)}
+    return found | ({"ssim": float(ssim(true, others).mean())} if has_ssim(true.shape) else {})

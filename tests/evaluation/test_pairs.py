@@ -13,6 +13,7 @@ from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.evaluators import pairs
 from gancli.evaluation.scores import score
 from gancli.metrics.images import compare
+from gancli.recipe.sections import Data
 
 
 class Translator:
@@ -24,7 +25,8 @@ class Translator:
 
     def __init__(self, source, make=lambda sources: sources):
         self.make = make
-        data = SimpleNamespace(source=source, paired=True, fit="crop", background="white")
+        channels, *size = self.shape
+        data = Data(source=source, size=size, channels=channels)
         self.recipe = SimpleNamespace(data=data)
 
     def translate(self, sources):
@@ -116,7 +118,7 @@ def test_a_set_without_held_out_images_is_taken_whole_when_it_is_named(tmp_path)
         ("photos", {}, "'mine' was trained on files of two folders, which it cannot find by itself"),
         ("mask", {"metrics": ["fid"]}, "a translator of pairs has no figure 'fid'"),
         ("mask", {"extractor": "digits-cnn"}, "'mine' is compared by the true images"),
-        ("mask", {"metrics": ["ssim"]}, "SSIM is of images of 11x11 pixels or more, and 'mine' makes 8x8"),
+        ("mask", {"metrics": ["ssim"]}, "'mine': SSIM is of images of 11x11 pixels or more, and these are 8x8"),
         ("mask", {"images": 0}, "cannot evaluate by 0 images"),
     ],
 )

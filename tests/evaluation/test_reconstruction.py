@@ -109,6 +109,7 @@ class Fake:
     """As much of a model as is asked for."""
 
     device = torch.device("cpu")
+    range = (0.0, 1.0)
     recipe = SimpleNamespace(objective=SimpleNamespace(name="vae", options={"likelihood": "bernoulli"}))
     generator = Says()
     networks = {"generator": generator, "encoder": generator}  # noqa: RUF012

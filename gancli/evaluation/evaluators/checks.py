@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gancli.data import Dataset
-from gancli.data.types import Progress
-from gancli.errors import GancliError, UsageError
+from gancli.data.types import Progress, no_progress
+from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors import Extractor
-from gancli.evaluation.features import Reader, silent
+from gancli.evaluation.features import Reader
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import drawn_labels
 from gancli.evaluation.subjects import Subject
@@ -47,7 +47,7 @@ class Options:
     seed_start: int = 0
     repeats: int = 1
     data_dir: Path | None = None
-    progress: Progress = silent
+    progress: Progress = no_progress
 
 
 def own_data(subject: Subject) -> str:
@@ -56,10 +56,9 @@ def own_data(subject: Subject) -> str:
     Raises:
         UsageError: its file does not say so.
     """
-    name = subject.recipe("data").get("name") or subject.data_name
-    if not isinstance(name, str):
+    if not subject.data_name:
         raise UsageError(f"'{subject.name}' does not say what it was trained on", "name a data set with --data")
-    return name
+    return subject.data_name
 
 
 def refuse_addresses(subject: Subject) -> None:
@@ -68,12 +67,11 @@ def refuse_addresses(subject: Subject) -> None:
     Raises:
         UsageError: the model says that it was trained on such.
     """
-    for name in (subject.recipe("data").get("name"), subject.data_name):
-        if isinstance(name, str) and "://" in name:
-            raise UsageError(
-                f"'{subject.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
-                "name the data with --data, if you trust that address",
-            )
+    if "://" in (name := subject.data_name or ""):
+        raise UsageError(
+            f"'{subject.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
+            "name the data with --data, if you trust that address",
+        )
 
 
 def check_own(subject: Subject, data: str, training: Dataset) -> None:
@@ -113,7 +111,7 @@ def draws(options: Options, count: int, supply: int | None) -> tuple[list[range]
 
     A folder may hold too few images for several sets that share none. Then all that are evaluated are one set.
     """
-    start, repeats = options.seed_start, options.repeats
+    repeats = options.repeats
     if not 1 <= repeats <= MOST_SETS:
         raise UsageError(f"--repeats {repeats} is out of range", f"from 1 to {MOST_SETS} sets of images can be made")
     total = count * repeats
@@ -121,9 +119,41 @@ def draws(options: Options, count: int, supply: int | None) -> tuple[list[range]
         if count - math.ceil(count / repeats) < SMALLEST:
             raise UsageError(f"{count} images are too few for the intervals of --repeats {repeats}", "leave it out")
         return [range(count)], repeats
-    if not 0 <= start <= MAX_SEED + 1 - total:
-        raise UsageError(f"{total:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
-    return [range(first, first + count) for first in range(start, start + total, count)], 0
+    seeds = seeds_of(options, total)
+    return [seeds[first : first + count] for first in range(0, total, count)], 0
+
+
+def seeds_of(options: Options, count: int) -> range:
+    """So many seeds from the first one on.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    start = options.seed_start
+    if not 0 <= start <= MAX_SEED + 1 - count:
+        raise UsageError(f"{count:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
+    return range(start, start + count)
+
+
+def check_count(images: int | None) -> None:
+    """Refuse numbers of images that are none.
+
+    Raises:
+        UsageError: less than one.
+    """
+    if images is not None and images < 1:
+        raise UsageError(f"cannot evaluate by {images} images", "one at least is needed")
+
+
+def figures(options: Options, known: Sequence[str], what: str) -> list[str]:
+    """The figures that are named, each once; all that are known where none is.
+
+    Raises:
+        UsageError: ``what`` has no figure of that name.
+    """
+    if unknown := [name for name in options.metrics if name not in known]:
+        raise UsageError(f"{what} has no figure '{unknown[0]}'", nearest(unknown[0], known))
+    return list(dict.fromkeys(options.metrics or known))
 
 
 def protocol(
@@ -136,10 +166,14 @@ def protocol(
     parts: int = 0,
 ) -> Protocol:
     """Everything that the figures of these sets of seeds will depend on."""
-    count, supply, total = len(drawn[0]), subject.supply, sum(map(len, drawn))
-    real_shape = tuple(held_out.images.shape[1:])
+    count, supply, total, extractor = len(drawn[0]), subject.supply, sum(map(len, drawn)), reader.extractor
+    height, width = extractor.size
+    sides = {"generated": subject.shape, "real": tuple(held_out.images.shape[1:])}
+    resized = [f"{side} {h}x{w} to {height}x{width}" for side, (_, h, w) in sides.items() if (h, w) != extractor.size]
+    coloured = [side for side, shape in sides.items() if shape[0] != extractor.channels]
+    how = "RGB to luma" if extractor.channels == 1 else "grey to RGB"
     return Protocol(
-        extractor=reader.extractor.name,
+        extractor=extractor.name,
         extractor_sha256=reader.digest,
         data=data,
         data_fingerprint=held_out.fingerprint,
@@ -151,27 +185,10 @@ def protocol(
         repeats=len(drawn),
         parts=parts,
         truncation=subject.model.truncation if subject.model else None,
-        resize=_resize(subject.shape, real_shape, reader.extractor),
-        colour=_colour(subject.shape, real_shape, reader.extractor),
+        resize=", ".join([*resized, extractor.filter]) if resized else "none",
+        colour=f"{' and '.join(coloured)} {how}" if coloured else "none",
         ema=subject.ema,
     )
-
-
-def _resize(generated: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:
-    """Which side was resized from what; both go through the same filter."""
-    height, width = extractor.size
-    changes = [
-        f"{side} {shape[1]}x{shape[2]} to {height}x{width}"
-        for side, shape in (("generated", generated), ("real", real))
-        if shape[1:] != extractor.size
-    ]
-    return f"{', '.join(changes)}, {extractor.filter}" if changes else "none"
-
-
-def _colour(generated: tuple[int, ...], real: tuple[int, ...], extractor: Extractor) -> str:
-    sides = [side for side, shape in (("generated", generated), ("real", real)) if shape[0] != extractor.channels]
-    how = "RGB to luma" if extractor.channels == 1 else "grey to RGB"
-    return f"{' and '.join(sides)} {how}" if sides else "none"
 
 
 def knows_classes(dataset: Dataset, names: Sequence[str]) -> bool:
@@ -201,22 +218,20 @@ def applicable(
     enough = known and int(drawn_labels(held_out, count).bincount(minlength=len(names)).min()) >= SMALLEST
     for metric in metrics:
         if metric.needs_classes and extractor.classless:
-            problem = f"{metric.name} needs classes, and {extractor.name} knows none", "fid needs no classes"
+            problem = f"{metric.name} needs classes, and {extractor.name} knows none"
         elif metric.within_classes and not known:
             problem = (
-                f"{metric.name} needs images with the classes that the extractor knows, and '{held_out.name}' has none",
-                "fid needs no classes",
+                f"{metric.name} needs images with the classes that the extractor knows, and '{held_out.name}' has none"
             )
         elif metric.within_classes and not enough:
             problem = (
-                f"{metric.name} needs {SMALLEST} held-out images of each class, and there are fewer among {count:,}",
-                "leave out --images, or give more",
+                f"{metric.name} needs {SMALLEST} held-out images of each class, and there are fewer among {count:,}"
             )
         else:
             chosen.append(metric)
             continue
         if named:
-            raise UsageError(*problem)
+            raise UsageError(problem, "fid needs no classes")
     return tuple(chosen)
 
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gancli.data import DATASETS, Dataset, load
+from gancli.data import DATASETS, Dataset
 from gancli.data.pairs import degradations
-from gancli.data.pairs.sources import load_with_sources
 from gancli.data.pairs.styles import STYLES
-from gancli.data.types import Progress
-from gancli.errors import UsageError, nearest
+from gancli.data.types import Progress, no_progress
+from gancli.errors import UsageError
+from gancli.evaluation.evaluators import checks
 from gancli.evaluation.evaluators.checks import IMAGES, Options
-from gancli.evaluation.evaluators.pairs import check_count, shape_options
+from gancli.evaluation.evaluators.pairs import load_like
 from gancli.evaluation.extractors import usual
-from gancli.evaluation.features import BATCH, Reader, silent
+from gancli.evaluation.features import BATCH, Reader
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
@@ -113,16 +113,14 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
     Raises:
         UsageError: no such data, sources that the model's file does not tell how to make, an unknown figure.
     """
-    if unknown := [name for name in options.metrics if name not in NAMES]:
-        raise UsageError(f"a translator without pairs has no figure '{unknown[0]}'", nearest(unknown[0], NAMES))
-    check_count(options.images)
+    names = checks.figures(options, NAMES, "a translator without pairs")
+    checks.check_count(options.images)
     name = data or model.data_name or ""
     held_out, sides = _held_out(model, name, options.images or IMAGES, options.data_dir, options.progress)
-    extractor, reader = usual(name), None
-    if name in extractor.datasets:
-        reader = Reader.load(extractor, model.device, options.progress)
+    extractor = usual(name)
+    reader = Reader.load(extractor, model.device, options.progress) if name in extractor.datasets else None
     found = figures(model.translate, partial(model.translate, network=BACK), sides, reader)
-    chosen = [result for result in found if not options.metrics or result.metric in options.metrics]
+    chosen = [result for result in found if result.metric in names]
     if not chosen:
         raise UsageError(f"no classifier knows '{name}'", "psnr_round_trip needs none")
     protocol = Protocol(
@@ -142,13 +140,14 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
 
 def _held_out(model: Model, name: str, count: int, data_dir: Path | None, progress: Progress) -> tuple[Dataset, Sides]:
     """Both sides in the model's shape, of images that it has not seen."""
-    options, source = shape_options(model, "test", data_dir, progress), model.recipe.data.source
+    source = model.recipe.data.source
+    load = partial(load_like, model, "test", data_dir, progress)
     if source in DATASETS:
-        dataset, other = load(name, **options), load(source, **options)
+        dataset, other = load(name=name, source=""), load(name=source, source="")
         sources, labels = other.images, other.labels if other.classes == dataset.classes else None
     elif source in STYLES or degradations.parse(source):
         # Paired here, so that a source's class is known.
-        dataset = load_with_sources(name, source, paired=True, **options)
+        dataset = load(name=name, paired=True)
         sources, labels = dataset.sources, dataset.labels
         assert sources is not None
     else:
@@ -172,7 +171,7 @@ def examples(model: Model, data: str | None = None, count: int = 12, *, data_dir
     Returns:
         uint8 (6 * count, C, H, W); fewer where fewer are held out.
     """
-    _, sides = _held_out(model, data or model.data_name or "", count, data_dir, silent)
+    _, sides = _held_out(model, data or model.data_name or "", count, data_dir, no_progress)
     back = partial(model.translate, network=BACK)
     few = min(len(sides.images), len(sides.sources))
     sources, images = sides.sources[:few], sides.images[:few]

@@ -18,13 +18,13 @@ from gancli.data.folder.files import Source, open_source
 from gancli.data.pairs.sources import check_partners, titles_of
 from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
 from gancli.errors import UsageError
-from gancli.evaluation.evaluators.checks import IMAGES, Options
-from gancli.evaluation.evaluators.pairs import NAMES, check_count
+from gancli.evaluation.evaluators.checks import IMAGES, Options, check_count
+from gancli.evaluation.evaluators.pairs import NAMES
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.images import HIGHEST_PSNR, METHOD, WINDOW, compare
+from gancli.metrics.images import HIGHEST_PSNR, METHOD, check_ssim, compare
 
 
 def evaluate(subject: Subject, data: str, options: Options) -> Report:
@@ -51,22 +51,16 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
     check_partners((subject.name, layout.title(path)), [made_files, true_files], "give both the same file names")
     titles = list(true_files)
     chosen = positions(len(titles), options.images or IMAGES).tolist()
-    each: dict[str, list[float]] = {name: [] for name in metrics}
+    rows: list[dict[str, float]] = []
     digest, error, values = hashlib.sha256(), 0.0, 0
     for done, title in enumerate((titles[number] for number in chosen), 1):
         made, true = _pair(folders, (made_files[title], true_files[title]), title)
         digest.update(str(tuple(true.shape)).encode() + true.numpy().tobytes())
         error += float((true.double() - made.double()).square().sum())
         values += true.numel()
-        found = compare(true, made)
-        if "ssim" in metrics and "ssim" not in found:
-            size = f"{true.shape[2]}x{true.shape[3]}"
-            raise UsageError(
-                f"'{title}': SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and these are {size}",
-                "psnr is of any",
-            )
-        for name in metrics:
-            each[name].append(found[name])
+        rows.append(compare(true, made))
+        if "ssim" in metrics:
+            check_ssim(true.shape, f"'{title}': ")
         options.progress("pairs", done, len(chosen))
     overall = min(HIGHEST_PSNR, 10 * log10(255**2 * values / error)) if error else HIGHEST_PSNR
     protocol = Protocol(
@@ -79,8 +73,9 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         real_images=len(chosen),
         generated_images=len(chosen),
     )
-    figures = {name: overall if name == "psnr_all" else fmean(found) for name, found in each.items()}
-    return Report(subject.name, protocol, tuple(Result(NAMES[name], value) for name, value in figures.items()))
+    figures = {name: fmean(row[name] for row in rows) for name in metrics} | {"psnr_all": overall}
+    results = tuple(Result(NAMES[name], figures[name]) for name in dict.fromkeys(metrics))
+    return Report(subject.name, protocol, results)
 
 
 def _pair(folders: Sequence[Source], files: Sequence[str], title: str) -> tuple[Tensor, Tensor]:

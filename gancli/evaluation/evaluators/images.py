@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -82,15 +82,13 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     protocol = checks.protocol(subject, data, reader, held_out, training, drawn, parts)
     chosen = checks.applicable(chosen, named, extractor, held_out, training, protocol.real_images)
 
-    names = extractor.class_names
     # Whether the model is conditioned on classes, by any one seed.
-    conditional = subject.conditioning(drawn[0][:1], names)[0] is not None
+    conditional = subject.conditioning(drawn[0][:1], extractor.class_names)[0] is not None
     reference = Reference(protocol, held_out, training, reader, conditional)
-    work = _Comparison(subject, chosen, reader, reference, names, model if with_path else None)
-    measured = [work.measure(seeds) for seeds in drawn]
+    measured = [_measure(subject, chosen, reference, seeds, with_path) for seeds in drawn]
     sets, results = measured[0]
     if parts:
-        results = work.with_intervals(sets, results, parts)
+        results = _with_intervals(chosen, sets, results, parts, options.progress)
     elif len(drawn) > 1:
         results = [_mean(same) for same in zip(*(each for _, each in measured), strict=True)]
     warnings = checks.warnings(chosen, protocol, extractor)
@@ -98,7 +96,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         warnings += (
             f"the model knows one class, '{alone}', and is compared with the images of that class in '{data}'",
         )
-    done = {metric.name for metric in chosen}
+    names, done = extractor.class_names, {metric.name for metric in chosen}
     return Report(
         model=subject.name,
         protocol=protocol,
@@ -107,70 +105,52 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         class_names=names,
         generated=readout(sets.generated, len(names)),
         real=readout(sets.real, len(names)),
-        further=_further(model, held_out, reader.progress) if model is not None and model.has_encoder else (),
+        further=_further(model, held_out, options.progress) if model is not None and model.has_encoder else (),
         closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in done else (),
         class_fids=sets.class_fids if "class-fid" in done else (),
         identity=subject.identity,
     )
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """What every set of a subject's images is compared with, and by which figures.
+def _measure(
+    subject: Subject, metrics: Sequence[Metric], reference: Reference, seeds: range, with_path: bool
+) -> tuple[Sets, list[Result]]:
+    """A subject's images of these seeds, and their figures; of a model also the path length, if wanted."""
+    held_out, reader, real = reference.held_out, reference.reader, reference.features
+    floors, baselines = reference.figures(metrics)
+    generated = reader.read("generated images", subject.images(seeds, BATCH), len(seeds), shared=True)
+    reader.progress("metrics", 0, 1)
+    known = checks.knows_classes(held_out, reader.extractor.class_names)
+    labels = drawn_labels(held_out, len(real.values)) if known else None
+    classes, categories = subject.conditioning(seeds, reader.extractor.class_names)
+    sets = reference.sets(generated, None if classes is None or labels is None else (labels, classes))
+    values = measure(metrics, sets)
+    reader.progress("metrics", 1, 1)
+    results = [Result(each, values[each.name], floors[each.name], baselines[each.name]) for each in metrics]
+    if with_path and subject.model is not None:
+        results.append(Result(PATH, _path_length(subject.model, seeds, reader, real.values)))
+    right = None if labels is None else class_accuracy(labels, real.classes)
+    if classes is not None:
+        results.append(Result(CLASS_ACCURACY, class_accuracy(classes, generated.classes), right))
+    if categories is not None:
+        results.append(Result(CATEGORY_ACCURACY, category_accuracy(categories, generated.classes), right))
+    return sets, results
 
-    Attributes:
-        subject: what makes the images.
-        metrics: the metrics.
-        reader: the extractor.
-        reference: the real side.
-        names: the classes that the extractor knows.
-        paths_of: the model whose path length is measured too.
-    """
 
-    subject: Subject
-    metrics: Sequence[Metric]
-    reader: Reader
-    reference: Reference
-    names: Sequence[str]
-    paths_of: Model | None
-
-    def measure(self, seeds: range) -> tuple[Sets, list[Result]]:
-        """The images of these seeds, and their figures."""
-        reference, progress = self.reference, self.reader.progress
-        held_out = reference.held_out
-        floors, baselines = reference.figures(self.metrics)
-        images = self.subject.images(seeds, BATCH)
-        generated = self.reader.read("generated images", images, len(seeds), shared=True)
-        progress("metrics", 0, 1)
-        known = checks.knows_classes(held_out, self.names)
-        labels = drawn_labels(held_out, len(reference.features.values)) if known else None
-        classes, categories = self.subject.conditioning(seeds, self.names)
-        sets = reference.sets(generated, None if classes is None or labels is None else (labels, classes))
-        values = measure(self.metrics, sets)
-        progress("metrics", 1, 1)
-        results = [Result(each, values[each.name], floors[each.name], baselines[each.name]) for each in self.metrics]
-        if self.paths_of is not None:
-            results.append(Result(PATH, _path_length(self.paths_of, seeds, self.reader, reference.features.values)))
-        right = None if labels is None else class_accuracy(labels, reference.features.classes)
-        if classes is not None:
-            results.append(Result(CLASS_ACCURACY, class_accuracy(classes, generated.classes), right))
-        if categories is not None:
-            results.append(Result(CATEGORY_ACCURACY, category_accuracy(categories, generated.classes), right))
-        return sets, results
-
-    def with_intervals(self, sets: Sets, results: Iterable[Result], parts: int) -> list[Result]:
-        """The figures of a single set with intervals, by leaving out its parts in turn."""
-        found = []
-        for part in range(parts):
-            self.reader.progress("intervals", part, parts)
-            found.append(measure(self.metrics, sets.without(part, parts)))
-        self.reader.progress("intervals", parts, parts)
-        return [
-            replace(each, interval=_within(each.figure, left_out(each.value, [one[each.metric] for one in found])))
-            if each.metric in found[0]
-            else each
-            for each in results
-        ]
+def _with_intervals(
+    metrics: Sequence[Metric], sets: Sets, results: Iterable[Result], parts: int, progress: Progress
+) -> list[Result]:
+    """The figures of a single set with intervals, by leaving out its parts in turn."""
+    found = []
+    for part in range(parts):
+        found.append(measure(metrics, sets.without(part, parts)))
+        progress("intervals", part + 1, parts)
+    return [
+        replace(each, interval=_within(each.figure, left_out(each.value, [one[each.metric] for one in found])))
+        if each.metric in found[0]
+        else each
+        for each in results
+    ]
 
 
 def _mean(same: Sequence[Result]) -> Result:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from gancli.data.synthetic import FORMULAS, examples, fingerprint
-from gancli.errors import GancliError, UsageError, nearest
+from gancli.errors import GancliError, UsageError
+from gancli.evaluation.evaluators import checks
 from gancli.evaluation.evaluators.checks import Options
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.latents import MAX_SEED
 from gancli.metrics import numbers
 
 SAMPLES = 2_500
@@ -31,14 +31,13 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         UsageError: numbers of another width than the data's, a number of samples out of range, an unknown figure.
         GancliError: the model makes something that is not a number.
     """
-    formula, start = FORMULAS[data], options.seed_start
+    formula = FORMULAS[data]
     count = SAMPLES if options.images is None else options.images
     if not FEWEST <= count <= MOST:
         raise UsageError(f"cannot evaluate by {count:,} samples", f"from {FEWEST} to {MOST:,} can be generated")
-    if not 0 <= start <= MAX_SEED + 1 - count:
-        raise UsageError(f"{count:,} seeds from {start} on leave the range", f"seeds go from 0 to {MAX_SEED}")
+    seeds = checks.seeds_of(options, count)
     options.progress("samples", 0, count)
-    rows = torch.cat(list(subject.images(range(start, start + count), BATCH))).flatten(1)
+    rows = torch.cat(list(subject.images(seeds, BATCH))).flatten(1)
     options.progress("samples", count, count)
     if rows.shape[1] != formula.width:
         raise UsageError(
@@ -56,13 +55,11 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
         split="test",
         real_images=count,
         generated_images=count,
-        seeds=f"{start}-{start + count - 1}",
+        seeds=f"{seeds[0]}-{seeds[-1]}",
         truncation=subject.model.truncation if subject.model else None,
         ema=subject.ema,
     )
-    chosen = list(dict.fromkeys(options.metrics)) or list(values)
-    if unknown := [name for name in chosen if name not in values]:
-        raise UsageError(f"'{data}' has no figure '{unknown[0]}'", nearest(unknown[0], values))
     figures = {figure.name: figure for figure in numbers.FIGURES}
+    chosen = checks.figures(options, list(values), f"'{data}'")
     results = tuple(Result(figures[name], values[name], floors[name]) for name in chosen)
     return Report(subject.name, protocol, results)

@@ -15,16 +15,18 @@ from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
 from gancli.data.pairs import degradations
-from gancli.data.pairs.sources import SPLIT, load_with_sources
-from gancli.data.types import Progress
-from gancli.errors import UsageError, nearest
+from gancli.data.pairs.sources import SPLIT
+from gancli.data.requested import load_for
+from gancli.data.types import Progress, no_progress
+from gancli.errors import UsageError
+from gancli.evaluation.evaluators import checks
 from gancli.evaluation.evaluators.checks import IMAGES, Options
-from gancli.evaluation.features import BATCH, silent
+from gancli.evaluation.features import BATCH
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.images import FIGURES, METHOD, WINDOW, compare, has_ssim
+from gancli.metrics.images import FIGURES, METHOD, check_ssim, compare
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -46,15 +48,10 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         UsageError: no such data, pairs that the model's file does not tell how to make, an unknown figure, SSIM of
             images smaller than its window.
     """
-    if unknown := [name for name in options.metrics if name not in NAMES]:
-        raise UsageError(f"a translator of pairs has no figure '{unknown[0]}'", nearest(unknown[0], NAMES))
-    check_count(options.images)
-    if "ssim" in options.metrics and not has_ssim(model.shape):
-        _, height, width = model.shape
-        raise UsageError(
-            f"SSIM is of images of {WINDOW}x{WINDOW} pixels or more, and '{model.name}' makes {height}x{width}",
-            "psnr is of any",
-        )
+    chosen = checks.figures(options, list(NAMES), "a translator of pairs")
+    checks.check_count(options.images)
+    if "ssim" in options.metrics:
+        check_ssim(model.shape, f"'{model.name}': ")
     source = model.recipe.data.source
     degradation = degradations.parse(source)
     if degradation is None and source.partition(":")[0] != SPLIT:
@@ -64,8 +61,8 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         )
     held_out, all_sources = _held_out(model, data, options.data_dir, options.progress)
     # From anywhere in the set, which may come in the order of its classes.
-    chosen = positions(len(held_out.images), options.images or IMAGES)
-    true, sources = held_out.images[chosen], all_sources[chosen]
+    some = positions(len(held_out.images), options.images or IMAGES)
+    true, sources = held_out.images[some], all_sources[some]
     parts = []
     for number, part in enumerate(sources.split(BATCH)):
         parts.append(model.translate(part))
@@ -80,23 +77,12 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         split=held_out.split,
         source=str(degradation) if degradation else source,
         baseline=degradation.kind.words if degradation else "",
-        real_images=len(chosen),
-        generated_images=len(chosen),
+        real_images=len(some),
+        generated_images=len(some),
         ema=subject.ema,
     )
-    named = dict.fromkeys(options.metrics) or values
-    results = tuple(Result(NAMES[name], values[name], baseline=baselines.get(name)) for name in named)
-    return Report(model.name, protocol, results)
-
-
-def check_count(images: int | None) -> None:
-    """Refuse numbers of images that are none.
-
-    Raises:
-        UsageError: less than one.
-    """
-    if images is not None and images < 1:
-        raise UsageError(f"cannot evaluate by {images} images", "one at least is needed")
+    results = [Result(NAMES[name], values[name], None, baselines.get(name)) for name in chosen if name in values]
+    return Report(model.name, protocol, tuple(results))
 
 
 def examples(model: Model, data: str | None = None, count: int = 32, *, data_dir: Path | None = None) -> Tensor:
@@ -105,32 +91,23 @@ def examples(model: Model, data: str | None = None, count: int = 32, *, data_dir
     Raises:
         UsageError: see :func:`evaluate`.
     """
-    held_out, sources = _held_out(model, data, data_dir, silent)
+    held_out, sources = _held_out(model, data, data_dir, no_progress)
     # The data set may come in the order of its classes.
     chosen = torch.linspace(0, len(held_out.images) - 1, min(count, len(held_out.images))).long()
     return torch.stack([sources[chosen], model.translate(sources[chosen]), held_out.images[chosen]], 1).flatten(0, 1)
 
 
-def shape_options(model: Model, split: str, data_dir: Path | None, progress: Progress) -> dict[str, Any]:
-    """Options by which data are loaded as the model was trained on them."""
-    (channels, height, width), how = model.shape, model.recipe.data
-    return {
-        "split": split,
-        "size": (height, width),
-        "channels": channels,
-        "fit": how.fit,
-        "background": how.background,
-        "data_dir": data_dir,
-        "progress": progress,
-    }
+def load_like(model: Model, split: str, data_dir: Path | None, progress: Progress, **changes: Any) -> Dataset:
+    """Data in the shape in which the model was trained on them, with ``changes`` to its recipe's ``data`` section."""
+    section = model.recipe.data.model_copy(update={"only_class": None, **changes})
+    return load_for(section, split=split, data_dir=data_dir, progress=progress)
 
 
 def _held_out(model: Model, data: str | None, data_dir: Path | None, progress: Progress) -> tuple[Dataset, Tensor]:
     """Pairs that the model has not seen, in its shape; and their sources."""
     name = data or model.data_name or ""
     held_out = data is None or name in DATASETS or _has_held_out(Path(name).expanduser())
-    options = shape_options(model, "test" if held_out else "train", data_dir, progress)
-    found = load_with_sources(name, model.recipe.data.source, **options)
+    found = load_like(model, "test" if held_out else "train", data_dir, progress, name=name)
     if not held_out:
         found = replace(found, split="all")
     assert found.sources is not None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gancli.data.types import Progress
-from gancli.evaluation.features import BATCH, silent
+from gancli.architectures import from_uint8
+from gancli.data.types import Progress, no_progress
+from gancli.evaluation.features import BATCH
 from gancli.metrics.images import has_ssim, psnr, ssim
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def reconstruct(model: Model, images: Tensor) -> Tensor:
     return torch.cat([model.generate({"z": model.encode(part)}) for part in images.split(BATCH)])
 
 
-def figures(model: Model, images: Tensor, progress: Progress = silent) -> dict[str, float]:
+def figures(model: Model, images: Tensor, progress: Progress = no_progress) -> dict[str, float]:
     """How well a model reconstructs, as means over held-out images uint8 (N, C, H, W).
 
     Returns:
@@ -39,7 +40,7 @@ def figures(model: Model, images: Tensor, progress: Progress = silent) -> dict[s
     for number, part in enumerate(images.split(BATCH)):
         made = reconstruct(model, part)
         found = {"psnr": psnr(part, made)}
-        if has_ssim(tuple(part.shape)):
+        if has_ssim(part.shape):
             found["ssim"] = ssim(part, made)
         if model.recipe.objective.name == "vae":
             found |= lower_bound(model, part, seed=number)
@@ -57,7 +58,6 @@ def lower_bound(model: Model, images: Tensor, seed: int = 0) -> dict[str, Tensor
         images: uint8 (N, C, H, W).
         seed: of the noise in the one z that is drawn for each image.
     """
-    from gancli.model import from_uint8
     from gancli.objectives.autoencoder import negative_log_likelihood
     from gancli.objectives.vae import divergence, posterior
 

@@ -112,13 +112,6 @@ class ColourClassifier(nn.Module):
         self.late = nn.Sequential(late, nn.AdaptiveMaxPool2d(1), nn.Flatten())
         self.head = nn.Linear(widths[-1][1], classes)
 
-    @property
-    def whitening(self) -> Tensor:
-        """The fixed filters, (24, 3, 3, 3)."""
-        whiten = self.early[0]
-        assert isinstance(whiten, nn.Conv2d)
-        return whiten.weight
-
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, 3, H, W) in [0, 1] to features (N, 4 * widths[-2][1]) and logits (N, classes)."""
         early = self.early((images - 0.5) / 0.25)
