@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Generator, Tensor
 
-from gancli.data.synthetic import Curve, Formula
 from gancli.rendering.images import save_picture, to_pil
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from gancli.data.synthetic import Curve, Formula
 
 
 REAL = 2_000
@@ -38,7 +39,7 @@ class Plot:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self.curve = formula if isinstance(formula, Curve) else None
+        self.curve = None if formula.width == 2 else cast("Curve", formula)
         figure = Figure(figsize=SIZE["curves" if self.curve else "points"], dpi=100)
         self.canvas: Any = FigureCanvasAgg(figure)
         # Placed by hand: automatic layout would move the axes with the title.
