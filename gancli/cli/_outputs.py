@@ -23,32 +23,29 @@ def picture_path(out: str | None, option: str = "--out") -> Path | None:
     return Path(out)
 
 
-def check_no_run(path: Path) -> None:
-    """Refuse to write images into a run folder.
-
-    Raises:
-        UsageError: the path is one.
-    """
-    if (path / "state.safetensors").exists():
-        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
-
-
-def picture_or_folder(out: str | None) -> bool:
+def picture_or_folder(out: str | None, *, archive: bool = False) -> bool:
     """Whether ``--out`` names one picture (the default) and not a folder, once it is known to be writable.
 
+    Args:
+        out: what the user typed.
+        archive: whether a .zip will do for a folder.
+
     Raises:
-        UsageError: an empty name, a suffix other than .png, a run folder, or a path that cannot be written.
+        UsageError: an empty name, another suffix, a run folder, or a path that cannot be written.
     """
     if out == "":
         raise UsageError("--out is empty", "name a .png or a folder")
     path = Path(out or "picture.png")
-    check_no_run(path)
-    if path.suffix.lower() == ".png":
+    suffix = path.suffix.lower()
+    if (path / "state.safetensors").exists():
+        raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
+    if suffix == ".png" or (archive and suffix == ".zip"):
         check_file(path)
-        return True
-    if path.suffix and not path.is_dir() and not str(out).endswith("/"):
+        return suffix == ".png"
+    if suffix and not path.is_dir() and not str(out).endswith("/"):
+        zipped = ", in .zip for an archive" if archive else ""
         raise UsageError(
-            f"--out '{out}' ends in '{path.suffix}'", "end it in .png for one picture, or in / for a folder"
+            f"--out '{out}' ends in '{path.suffix}'", f"end it in .png for one picture{zipped}, or in / for a folder"
         )
     check_folder(path)
     return False
@@ -73,24 +70,19 @@ def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others
     inputs = [*files, *(file for other in others for file in user_images.list_files(other))]
     names = [Path(name).expanduser() for name in (*user_images.as_list(images), *others) if name not in DATASETS]
     folders = [folder.resolve() for folder in names if folder.is_dir()]
-    parent = out.resolve().parent if one else out.resolve()
     other = f"{out.stem if out.suffix == '.png' else out.resolve().name}-made{out.suffix}"
     hint = f"name another {'file' if one else 'folder'}, as in --out {out.parent / other}"
-    if not one and _identity(out) in map(_identity, folders):
+    if not one and out.resolve() in folders:
         raise UsageError(f"'{out}' is a folder of input images: results would replace them", hint)
     taken = {_identity(file.path) for file in inputs}
-    for name in [out.name] if one else [f"{file.title}.png" for file in files]:
-        written = out if one else out / name
-        there = _identity(written)
+    for written in [out] if one else [out / f"{file.title}.png" for file in files]:
         # All files of an input folder count, also those that are not read, such as its training images.
-        if there and (there in taken or any(parent.is_relative_to(folder) for folder in folders)):
+        inside = any(written.parent.resolve().is_relative_to(folder) for folder in folders)
+        if written.exists() and (inside or _identity(written) in taken):
             raise UsageError(f"'{written}' is an input image: a result would replace it", hint)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file."""
+    found = path.stat()
     return found.st_dev, found.st_ino

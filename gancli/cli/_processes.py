@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from gancli.processes import World
 
 
-def meet() -> World:
-    """The processes of this command, if ``torchrun`` started several; does not import torch otherwise."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        import_quickly("torch")
-    return processes.join()
-
-
 def launch_or_meet(arguments: list[str], count: int | None) -> World:
     """Run the same command in ``count`` processes and exit; without a count, join the processes there are.
 
@@ -34,17 +27,10 @@ def launch_or_meet(arguments: list[str], count: int | None) -> World:
         typer.Exit: with the exit code of those that were started.
     """
     if count and count > 1:
-        launch(arguments, count)
-    return meet()
-
-
-def launch(arguments: list[str], count: int) -> None:
-    """Run the same command in ``count`` processes.
-
-    Raises:
-        typer.Exit: with their exit code.
-    """
-    raise typer.Exit(processes.launch(count, without(arguments, "--processes")))
+        raise typer.Exit(processes.launch(count, without(arguments, "--processes")))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torch is not imported otherwise
+        import_quickly("torch")
+    return processes.join()
 
 
 def without(arguments: list[str], option: str) -> list[str]:

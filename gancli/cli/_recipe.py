@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.cli._imports import import_quickly
 from gancli.errors import UsageError
+from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.recipe import Recipe
@@ -28,12 +29,11 @@ def training_table(budgets: dict[str, float | None], options: dict[str, Any]) ->
     Raises:
         UsageError: two budgets.
     """
-    given = [f"{value:.10g} {unit}" for unit, value in budgets.items() if value is not None]
+    given = {unit: value for unit, value in budgets.items() if value is not None}
     if len(given) > 1:
-        units = " and ".join(f"--{text.split()[1]}" for text in given)
-        raise UsageError(f"{units} are both a budget", "give one of them")
-    table = {"budget": given[0] if given else None, **options}
-    return {name: value for name, value in table.items() if value is not None}
+        raise UsageError(f"{' and '.join(f'--{unit}' for unit in given)} are both a budget", "give one of them")
+    budget = next((f"{value:.10g} {unit}" for unit, value in given.items()), None)
+    return {name: value for name, value in {"budget": budget, **options}.items() if value is not None}
 
 
 def default_model(data: str) -> str:
@@ -57,7 +57,6 @@ def new_table(
         labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
     """
     from gancli import recipe
-    from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
     return _absolute_source(recipe.override(recipe.merge(table, {"training": training}), assignments))
@@ -97,8 +96,6 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
     A process that ``torchrun`` started again, and that was told no folder, resumes the newest unfinished run.
     """
-    from gancli.zoo import catalogue
-
     if resume and out is not None and Path(resume) != out:
         raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
     if resume is not None:
@@ -113,8 +110,6 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
 def new_folder(model: str, data: str) -> Path:
     """A run folder of its own under ``runs/``, as ``TIME-MODEL-DATA``."""
-    from gancli.zoo import catalogue
-
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
     folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
@@ -145,17 +140,18 @@ def _absolute(data: str) -> str:
     from gancli.data import DATASETS
     from gancli.data.shards.names import absolute, is_sharded
 
-    if data not in DATASETS and is_sharded(data):
+    if data in DATASETS:
+        return data
+    if is_sharded(data):
         return absolute(data)
-    path = Path(data)
-    return data if data in DATASETS or not path.exists() else str(path.resolve())
+    return str(Path(data).resolve()) if Path(data).exists() else data
 
 
 def _absolute_source(table: dict[str, Any]) -> dict[str, Any]:
     """The tables with the path of a second folder made absolute."""
     data = table.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("source"), str) or not data["source"]:
+    if not isinstance(data, dict) or not isinstance(source := data.get("source"), str):
         return table
     from gancli.data.pairs.sources import absolute
 
-    return {**table, "data": {**data, "source": absolute(data["source"])}}
+    return {**table, "data": {**data, "source": absolute(source)}}

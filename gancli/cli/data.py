@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,14 +10,15 @@ import typer
 
 from gancli.cli._options import AsJson, DataDir, parse_grid
 from gancli.cli._outputs import picture_path
-from gancli.cli.terminal.console import say, tell_left_out
+from gancli.cli.terminal.console import print_json, say, tell_left_out
+from gancli.cli.terminal.progress import progress_bar
+from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from gancli.data import Dataset
+    from gancli.data.shards.index_file import Index
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +55,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         for facts in DATASETS.values()
     ]
     if as_json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
         return
     line = "{:<16}{:>10}{:>10}{:>9}{:>9}{:>9}  {}"
     print(line.format("name", "size", "channels", "classes", "train", "test", "here"))
@@ -115,7 +115,6 @@ def show(
     if augmented is not None:
         _check_augmented(augmented, columns)
 
-    from gancli.cli.terminal.progress import progress_bar
     from gancli.data import load
 
     with progress_bar() as progress:
@@ -131,7 +130,7 @@ def show(
         )
     picture = _save_picture(dataset, path, columns, rows, augmented)
     if as_json:
-        print(json.dumps(_facts(dataset, picture), indent=2))
+        print_json(_facts(dataset, picture))
     else:
         _print(dataset, picture, own_size=size is None)
 
@@ -152,14 +151,11 @@ def shard(
       gancli data shard photos/ --out shards
       gancli data shard digits --out shards --images-per-shard 200
     """
-    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.shards.writing import write_shards
 
     with progress_bar() as progress:
         made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
-    tell_left_out(made.skipped, _NAMED)
-    images = sum(each.images for each in made.shards)
-    print(f"{out}  {len(made.shards):,} shards, {images:,} images; use: gancli train {shlex.quote(str(out))}")
+    _report(out, made, f"; use: gancli train {shlex.quote(str(out))}")
 
 
 @app.command()
@@ -174,26 +170,25 @@ def index(
     Example:
       gancli data index shards/
     """
-    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.shards.index_file import write_index
 
     with progress_bar() as progress:
         made = write_index(folder, None, progress)
+    _report(folder / "index.json", made, f", {len(made.classes)} classes")
+
+
+def _report(path: Path, made: Index, end: str) -> None:
     tell_left_out(made.skipped, _NAMED)
-    images = sum(each.images for each in made.shards)
-    print(f"{folder / 'index.json'}  {len(made.shards):,} shards, {images:,} images, {len(made.classes)} classes")
+    print(f"{path}  {len(made.shards):,} shards, {sum(each.images for each in made.shards):,} images{end}")
 
 
 def _check_outside(path: Path, name: str) -> None:
-    from gancli.errors import UsageError
-
     folder = Path(name).expanduser()
     if path.exists() and folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"--out '{path}' is inside '{name}' itself", "name another path")
 
 
 def _check_augmented(name: str, columns: int) -> None:
-    from gancli.errors import UsageError, nearest
     from gancli.terms.augmentation import AUGMENTATIONS
 
     if name not in AUGMENTATIONS:
@@ -207,7 +202,6 @@ def _check_augmented(name: str, columns: int) -> None:
 def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int, augmented: str | None) -> Path:
     import torch
 
-    from gancli.errors import UsageError
     from gancli.rendering.images import save_grid
     from gancli.rendering.layout import file_stem
 
@@ -219,7 +213,7 @@ def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int, a
             raise UsageError(f"'{dataset.name}' has numbers, which are not augmented", "choose a data set of images")
         # Real points are what a plot of points shows anyway.
         shown = dataset.images[: 0 if dataset.formula.width == 2 else columns * rows]
-        save_grid(Plot(dataset.formula).picture(shown)[None], path, scale=1, gap=0)
+        Plot(dataset.formula).save(shown, path)
         return path
     count = min(rows if augmented else columns * rows, len(dataset.images))
     # From all over the set: folders come sorted by class.
@@ -234,19 +228,12 @@ def _augment(images: Tensor, name: str, columns: int) -> Tensor:
 
     from gancli.architectures import from_uint8, to_uint8
     from gancli.terms.augmentation import AUGMENTATIONS
-
-    class Seeded:
-        generator = torch.Generator().manual_seed(0)
-
-        def uniform(self, shape: Sequence[int]) -> Tensor:
-            return torch.rand(tuple(shape), generator=self.generator)
-
-        def normal(self, shape: Sequence[int]) -> Tensor:
-            return torch.randn(tuple(shape), generator=self.generator)
+    from gancli.terms.step import SampleRandom
 
     augment = AUGMENTATIONS[name](**{"probability": 0.8} if name == "ada" else {})
     copies = from_uint8(images, augment.limits).repeat_interleave(columns - 1, 0)
-    shown = to_uint8(augment(copies, Seeded()), augment.limits).unflatten(0, (len(images), columns - 1))
+    random = SampleRandom(dict, torch.Generator().manual_seed(0), len(copies))
+    shown = to_uint8(augment(copies, random), augment.limits).unflatten(0, (len(images), columns - 1))
     return torch.cat([images[:, None], shown], 1).flatten(0, 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import textwrap
 from pathlib import Path
@@ -11,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import _options
+from gancli.cli._outputs import picture_path
+from gancli.cli.terminal.console import print_json
 from gancli.errors import UsageError
+from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
@@ -22,7 +24,7 @@ def doctor(
         Path | None, typer.Argument(metavar="RUN", help="A run folder, finished or not. Default: the newest.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Where to draw the plot. Default: RUN/doctor.png.")
+        str | None, typer.Option(metavar="FILE.png", help="Where to draw the plot. Default: RUN/doctor.png.")
     ] = None,
     as_json: _options.AsJson = False,
 ) -> None:
@@ -36,13 +38,12 @@ def doctor(
     """
     from gancli.runs.doctor import examine
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"the plot is a PNG, not '{out.name}'", "name a file that ends in .png")
+    picture = picture_path(out)
     seen = examine(run or _newest())
-    plot = out or seen.folder / "doctor.png"
+    plot = picture or seen.folder / "doctor.png"
     seen.plot(plot)
     if as_json:
-        print(json.dumps({**seen.to_dict(), "plot": str(plot)}, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json({**seen.to_dict(), "plot": str(plot)})
     else:
         _show(seen)
         print(f"{plot}  losses, probabilities, diversity and findings")
@@ -50,8 +51,6 @@ def doctor(
 
 def _newest() -> Path:
     """The newest run; if there is none, the hint names runs only, as this command takes no other model."""
-    from gancli.zoo import catalogue
-
     try:
         return catalogue.newest_run()
     except UsageError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,7 +10,7 @@ from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_path
 from gancli.cli._processes import launch_or_meet
-from gancli.cli.terminal.console import say
+from gancli.cli.terminal.console import print_json, say
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
 from gancli.processes import ALONE, distributing
@@ -105,8 +103,11 @@ def evaluate(
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
     if metrics is not None and not names:
         raise UsageError("no metric was named", "as in --metrics fid,kid")
-    picture = _picture(neighbours, subjects, names)
-    found = []
+    picture, found = picture_path(neighbours, "--neighbours"), []
+    if picture is not None and len(subjects or ()) > 1:
+        raise UsageError(f"--neighbours {picture} is one picture of one subject", "name one")
+    if picture is not None and names and "memorisation" not in names:
+        raise UsageError("--neighbours needs the nearest training images", "add memorisation to --metrics")
     with distributing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
@@ -132,28 +133,12 @@ def evaluate(
     if not world.first:
         return
     if len(found) == 1:
-        print(_json(found[0].to_dict())) if as_json else reports.show(found[0])
+        print_json(found[0].to_dict()) if as_json else reports.show(found[0])
     else:
         groups = rank(found)
         if as_json:
-            print(_json({"groups": [[report.to_dict() for report in group] for group in groups]}))
+            print_json({"groups": [[report.to_dict() for report in group] for group in groups]})
         else:
             reports.show_ranked(groups)
     for warning in dict.fromkeys(warning for report in found for warning in report.warnings):
         say(f"warning: {warning}")
-
-
-def _picture(neighbours: str | None, subjects: list[str] | None, metrics: list[str]) -> Path | None:
-    """The picture of neighbours, once the other options allow for one."""
-    path = picture_path(neighbours, "--neighbours")
-    if path is not None and len(subjects or ()) > 1:
-        raise UsageError(
-            f"--neighbours {path} is one picture, and there are {len(subjects or ())} subjects", "name one"
-        )
-    if path is not None and metrics and "memorisation" not in metrics:
-        raise UsageError("--neighbours needs the nearest training images", "add memorisation to --metrics")
-    return path
-
-
-def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,25 +67,17 @@ def inpaint(
       gancli inpaint dcgan/mnist digit.png --mask hole.png --out filled.png
       gancli inpaint runs/mine photos/ --mask 16,16,32,32 -n 100 --out filled/
     """
-    one, box = picture_or_folder(out), _parse_box(mask)
+    one = picture_or_folder(out)
 
     import_quickly("gancli.model")
     from gancli.editing.inpainting import discriminator_of
     from gancli.editing.inpainting import inpaint as fill
     from gancli.metrics.images import psnr
 
-    subject, given, path = _images.open_model_and_images(
-        model,
-        images,
-        suffix="inpainted",
-        out=out,
-        one=one,
-        count=n,
-        device=device,
-        data_dir=data_dir,
-        mask=None if box else mask,
-    )
-    hole = _box_hole(subject, mask, box) if box else _file_hole(subject, mask, images)
+    subject, path = _images.open_model(model, out, "-inpainted.png", device=device, latents=True)
+    given = _images.read_images(subject, images, path, one, n, data_dir, *([mask] if Path(mask).is_file() else []))
+    rectangle = re.fullmatch(r"\s*[0-9]{1,5}\s*(,\s*[0-9]{1,5}\s*){3}", mask)
+    hole = _box_hole(subject, mask) if rectangle else _file_hole(subject, mask, images)
     holes = hole.expand(len(given.images), -1, -1)
     discriminator = discriminator_of(subject)
     with counting("search steps", len(given.images) * steps) as progress:
@@ -104,40 +95,29 @@ def inpaint(
         _save_rows(path, given.images, holes, filled)
     else:
         _images.save_each(path, given.names, filled)
-    _images.tell_of_images(given.changed, subject.shape, given.skipped)
-    each, prior = psnr(given.images, filled).tolist(), "discriminator" if discriminator else "latent"
-    if as_json:
-        found = {name: round(value, 3) for name, value in zip(given.names, each, strict=True)}
-        made = {"model": subject.name, "out": str(path), "prior": prior, "images": len(each), "psnr": found}
-        print(json.dumps(made))
-        return
+    _images.tell_of_images(subject, given)
     if discriminator is None:
         say(f"note: {subject.name} comes without its discriminator; only the latent's prior keeps results realistic")
-    say(f"{_images.count_of(len(each))} filled, PSNR to the input {sum(each) / len(each):.2f} dB")
-    print(path)
+    each = psnr(given.images, filled).tolist()
+    _images.report(
+        as_json,
+        subject,
+        path,
+        f"{_images.count_of(len(each))} filled, PSNR to the input {sum(each) / len(each):.2f} dB",
+        prior="discriminator" if discriminator else "latent",
+        images=len(each),
+        psnr=_images.by_name(given.names, each),
+    )
 
 
-def _parse_box(text: str) -> tuple[int, ...] | None:
-    """Read ``9,9,10,10`` as left, top, width, height; None for the name of a file."""
-    if not re.fullmatch(r"\s*[0-9]{1,5}\s*(,\s*[0-9]{1,5}\s*){3}", text):
-        if not Path(text).is_file():
-            raise UsageError(
-                f"--mask '{text}' is neither a file nor a rectangle",
-                "name an image, or left, top, width and height, as in --mask 9,9,10,10",
-            )
-        return None
-    box = tuple(map(int, text.split(",")))
-    if not all(box[2:]):
-        raise UsageError(f"--mask {text} is an empty rectangle", "width and height must be 1 or more")
-    return box
-
-
-def _box_hole(model: Model, text: str, box: tuple[int, ...]) -> Tensor:
-    """bool (H, W), true in the rectangle."""
+def _box_hole(model: Model, text: str) -> Tensor:
+    """bool (H, W), true in the rectangle ``left,top,width,height``."""
     import torch
 
     _, rows, columns = model.shape
-    left, top, width, height = box
+    left, top, width, height = map(int, text.split(","))
+    if not width or not height:
+        raise UsageError(f"--mask {text} is an empty rectangle", "width and height must be 1 or more")
     if left + width > columns or top + height > rows:
         raise UsageError(
             f"--mask {text} leaves the image: {model.name} makes {columns}x{rows} pixels (width x height)",
@@ -155,6 +135,11 @@ def _file_hole(model: Model, mask: str, images: str) -> Tensor:
     from gancli.data.pixels import BadImageError, probe
     from gancli.data.user_images import read
 
+    if not Path(mask).is_file():
+        raise UsageError(
+            f"--mask '{mask}' is neither a file nor a rectangle",
+            "name an image, or left, top, width and height, as in --mask 9,9,10,10",
+        )
     if Path(images).is_file():
         with Path(images).open("rb") as image, Path(mask).open("rb") as white:
             try:

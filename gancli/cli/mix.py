@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gancli.cli import _options
-from gancli.cli._imports import import_quickly
+from gancli.cli._images import open_model, report
 from gancli.cli._outputs import picture_path
-from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.latents import parse_seeds
-from gancli.rendering.layout import file_stem
 
 
 def mix(
@@ -49,15 +45,10 @@ def mix(
     seeds = parse_seeds(among, option="--among")
     path = picture_path(out)
 
-    import_quickly("gancli.model")
-    from gancli import model as models
-    from gancli.editing.inversion import check_latents
+    source, path = open_model(model, path, "-mix.png", device=device, latents=True)
     from gancli.rendering.captions import save_captioned
     from gancli.rendering.images import default_scale
 
-    source = models.load(model, device=device)
-    check_latents(source)
-    path = path or Path(f"{file_stem(source.name)}-mix.png")
     with counting("images", len(seeds)) as progress:
         mixture = arithmetic.mix(source, operands, space=space, among=seeds, progress=progress)
     _, height, width = source.shape
@@ -70,13 +61,9 @@ def mix(
         scale=scale or default_scale(height, width, near=112),
         above=[*above, "="],
     )
-    if as_json:
-        terms = [
-            {"term": operand.name, "factor": operand.factor, "seeds": count}
-            for operand, count in zip(operands, mixture.counts, strict=True)
-        ]
-        result = {name: values[-1].tolist() for name, values in mixture.inputs.items()}
-        print(json.dumps({"model": source.name, "out": str(path), "terms": terms, "result": result}))
-    else:
-        say(f"{expression.strip()} of {source.name}")
-        print(path)
+    terms = [
+        {"term": operand.name, "factor": operand.factor, "seeds": count}
+        for operand, count in zip(operands, mixture.counts, strict=True)
+    ]
+    result = {name: values[-1].tolist() for name, values in mixture.inputs.items()}
+    report(as_json, source, path, f"{expression.strip()} of {source.name}", terms=terms, result=result)

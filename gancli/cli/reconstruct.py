@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from gancli.cli import _images, _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_or_folder
-from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 
 if TYPE_CHECKING:
@@ -54,24 +52,26 @@ def reconstruct(
     import_quickly("gancli.model")
     from gancli.metrics.images import psnr
 
-    subject, given, path = _images.open_model_and_images(
-        model, images, suffix="reconstructed", out=out, one=one, count=n, device=device, data_dir=data_dir
-    )
+    subject, path = _images.open_model(model, out, "-reconstructed.png", device=device, latents=True)
+    given = _images.read_images(subject, images, path, one, n, data_dir)
     results = _reconstructions(subject, given.images, steps, space)
     each = psnr(given.images, results).tolist()
     if one:
         _images.save_pairs(path, given.images, results)
     else:
         _images.save_each(path, given.names, results)
-    _images.tell_of_images(given.changed, subject.shape, given.skipped)
+    _images.tell_of_images(subject, given)
     mean, way = sum(each) / len(each), "encoder" if subject.has_encoder and space != "w" else "search"
-    if as_json:
-        found = {name: round(value, 3) for name, value in zip(given.names, each, strict=True)}
-        facts = {"model": subject.name, "out": str(path), "by": way, "images": len(each), "psnr": mean, "each": found}
-        print(json.dumps(facts))
-    else:
-        say(f"{_images.count_of(len(each))} by {way}, PSNR {mean:.2f} dB on average")
-        print(path)
+    _images.report(
+        as_json,
+        subject,
+        path,
+        f"{_images.count_of(len(each))} by {way}, PSNR {mean:.2f} dB on average",
+        by=way,
+        images=len(each),
+        psnr=mean,
+        each=_images.by_name(given.names, each),
+    )
 
 
 def _reconstructions(model: Model, images: Tensor, steps: int, space: Space | None) -> Tensor:

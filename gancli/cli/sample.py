@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli import _options
-from gancli.cli._images import count_of
-from gancli.cli._imports import import_quickly
-from gancli.cli._outputs import check_no_run
+from gancli.cli import _numbers, _options
+from gancli.cli._images import count_of, open_model, report, save_generated
+from gancli.cli._outputs import picture_or_folder
 from gancli.cli._processes import launch_or_meet
-from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
-from gancli.files import check_file, check_folder
 from gancli.latents import Seeds, parse_seeds, seeds_text
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
-from gancli.rendering.layout import MAX_GRID, file_stem
+from gancli.rendering.layout import MAX_GRID
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -86,23 +82,12 @@ def sample(
     asked, named = parse_codes(codes or []), ",".join(classes) if classes else None
     sweeping = any(code.last is not None for code in asked)
     chosen = _chosen(seeds, n)
-    if cells and chosen and named is None and not sweeping:
-        _check_cells(cells, len(chosen))
-    many = out is not None and _is_folder(out)
-    if many and sweeping:
-        raise UsageError(
-            f"a sweep is one picture, but '{out}' takes one PNG for each seed", "name a .png, or fix the code"
-        )
-    if csv is None or out is not None:
-        _check_output(chosen or (), grid, many, out)
+    many = not picture_or_folder(out, archive=True)
+    if many:
+        _check_many(out, grid, chosen or (), sweeping)
 
     world = launch_or_meet(context.obj, processes)
-    import_quickly("gancli.model")
-    from gancli import model as models
-    from gancli.cli import _numbers
-
-    source = models.load(model, device=device, truncation=truncation)
-    path = Path(out) if out else Path(f"{file_stem(source.name)}.png")
+    source, path = open_model(model, out, ".png", device=device, truncation=truncation)
     if source.numbers:
         _numbers.refuse_options(source, grid=grid, out=out if many else None)
         _request(source, chosen, named, asked, None)
@@ -115,26 +100,24 @@ def sample(
     request = _request(source, chosen, named, asked, cells)
     if many:
         _check_folders(source, request.classes or ())
-    else:
-        _check_picture(len(request))
+    elif len(request) > MAX_GRID:
+        raise UsageError(
+            f"{len(request):,} images are too many for one picture, which shows at most {MAX_GRID:,}",
+            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
+        )
     with distributing(world), counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, batch, progress)
         else:
-            _save_grid(source, request, path, cells[0] if cells else request.columns, batch, progress)
-    if world.first:
-        _report(source, request, path, as_json)
-
-
-def _report(model: Model, request: Request, path: Path, as_json: bool) -> None:
-    names = [model.classes[number] for number in request.classes or ()]
-    if as_json:
-        made = {"model": model.name, "out": str(path), "seeds": seeds_text(request.seeds), "images": len(request)}
-        print(json.dumps({**made, "classes": names} if names else made))
-    else:
-        of_class = f", {kind_of_class(model)} {', '.join(names)}" if names else ""
-        say(f"{count_of(len(request))} of {model.name}{of_class}")
-        print(path)
+            columns = cells[0] if cells else request.columns
+            save_generated(source, request.inputs(source.latent, batch), len(request), path, columns, progress)
+    if not world.first:
+        return
+    text, facts = f"{count_of(len(request))} of {source.name}", {}
+    if request.classes:
+        facts["classes"] = [source.classes[number] for number in request.classes]
+        text += f", {kind_of_class(source)} {', '.join(facts['classes'])}"
+    report(as_json, source, path, text, seeds=seeds_text(request.seeds), images=len(request), **facts)
 
 
 def kind_of_class(model: Model) -> str:
@@ -151,55 +134,16 @@ def _chosen(seeds: str | None, n: int | None) -> Seeds | None:
     return parse_seeds(seeds) if seeds is not None else None
 
 
-def _check_cells(cells: tuple[int, int], count: int) -> None:
-    columns, rows = cells
-    if count != columns * rows:
-        raise UsageError(
-            f"--grid {columns}x{rows} has {columns * rows:,} cells, but there are {count:,} images",
-            "choose as many seeds as fill it, or leave out --grid",
-        )
-
-
-def _is_folder(out: str) -> bool:
-    """Whether the name is that of a folder or a .zip (one PNG for each seed) and not of a .png (one grid)."""
-    if not out:
-        raise UsageError("--out is empty", "name a .png, a .zip or a folder")
-    path = Path(out)
-    suffix = path.suffix.lower()
-    if suffix == ".png":
-        return False
-    if suffix in ("", ".zip") or path.is_dir() or out.endswith("/"):
-        return True
-    raise UsageError(
-        f"--out '{out}' ends in '{path.suffix}'",
-        "end it in .png for one grid, in .zip for an archive, or in / for a folder",
-    )
-
-
-def _check_output(chosen: Seeds, grid: str | None, many: bool, out: str | None) -> None:
-    """Find errors before any work: too many images for a picture, an unwritable path, two files of one name."""
-    path = Path(out) if out else None
-    if not many:
-        _check_picture(len(chosen))
-    elif grid:
-        raise UsageError(
-            f"--grid lays out one picture, but '{path}' takes one PNG for each seed", "leave out one of the two"
-        )
-    elif len(set(chosen)) < len(chosen):
-        twice = Counter(chosen).most_common(1)[0][0]
+def _check_many(out: str | None, grid: str | None, seeds: Seeds, sweeping: bool) -> None:
+    """Refuse what one PNG for each seed does not go with."""
+    takes = f"'{out}' takes one PNG for each seed"
+    if sweeping:
+        raise UsageError(f"a sweep is one picture, but {takes}", "name a .png, or fix the code")
+    if grid:
+        raise UsageError(f"--grid lays out one picture, but {takes}", "leave out one of the two")
+    if len(set(seeds)) < len(seeds):
+        twice = Counter(seeds).most_common(1)[0][0]
         raise UsageError(f"seed {twice} is named twice and would give two files of one name", "name every seed once")
-    elif path:
-        check_no_run(path)
-    if path:
-        (check_folder if many and path.suffix.lower() != ".zip" else check_file)(path)
-
-
-def _check_picture(count: int) -> None:
-    if count > MAX_GRID:
-        raise UsageError(
-            f"{count:,} images are too many for one picture, which shows at most {MAX_GRID:,}",
-            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
-        )
 
 
 def _check_folders(model: Model, classes: tuple[int, ...]) -> None:
@@ -220,8 +164,11 @@ def _request(
     if seeds is None:
         seeds = range(_default_count(cells, len(numbers or (0,)), len(sweep[1]) if sweep else 1))
     request = Request(seeds, numbers, tuple(code for code in codes if code.last is None), sweep)
-    if cells:
-        _check_cells(cells, len(request))
+    if cells and len(request) != cells[0] * cells[1]:
+        raise UsageError(
+            f"--grid {cells[0]}x{cells[1]} has {cells[0] * cells[1]:,} cells, but there are {len(request):,} images",
+            "choose as many seeds as fill it, or leave out --grid",
+        )
     return request
 
 
@@ -245,21 +192,3 @@ def _save_many(model: Model, request: Request, path: Path, batch: int, progress:
         deque(images, maxlen=0)  # the first process writes the images of all
     else:
         save_images(images, names, path, progress=progress)
-
-
-def _save_grid(
-    model: Model, request: Request, path: Path, columns: int | None, batch: int, progress: Callable[[int], None]
-) -> None:
-    import torch
-
-    from gancli.rendering.images import default_scale, grid_size, save_grid
-
-    _, height, width = model.shape
-    scale = default_scale(height, width)
-    grid_size(len(request), height, width, columns=columns, scale=scale)
-    made = []
-    for images in distribute(request.inputs(model.latent, batch), model.generate):
-        made.append(images.cpu())
-        progress(len(images))
-    if not rank():
-        save_grid(torch.cat(made), path, columns=columns, scale=scale)

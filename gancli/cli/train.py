@@ -13,9 +13,13 @@ import typer
 
 from gancli.cli import _options, _recipe
 from gancli.cli._imports import import_quickly
-from gancli.cli._processes import first_alone, launch, meet
+from gancli.cli._processes import first_alone, launch_or_meet
 from gancli.cli.terminal.console import say, tell_left_out
+from gancli.cli.terminal.display import clock, display
+from gancli.cli.terminal.interrupt import graceful
+from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
+from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     import torch
@@ -128,17 +132,17 @@ def train(
       gancli train mnist --epochs 200 --keep 5 --out runs/long
       gancli train --resume
     """
-    from gancli.zoo.catalogue import check_new
-
     budgets = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     fields = {"seed": seed, "precision": precision, "on_collapse": on_collapse, "deterministic": deterministic or None}
     training, assignments = _recipe.training_table(budgets, fields), assignments or []
     if only_class is not None:
         # Quoted as TOML, because 9 would be a number.
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
-    if processes and processes > 1 and not dry_run:
-        _launch(context.obj, processes, resume, out, data, model)
-    world = meet()
+    arguments = context.obj
+    if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
+        name = Path(model or _recipe.default_model(data)).stem
+        arguments = [*arguments, "--out", str(_recipe.new_folder(name, data))]
+    world = launch_or_meet(arguments, None if dry_run else processes)
     quiet = quiet or not world.first
     folder = _recipe.folder_to_resume(resume, out)
     if folder is not None:
@@ -150,7 +154,7 @@ def train(
         named = model or _recipe.default_model(data)
         stored, tables = None, partial(_recipe.new_table, data, named, training, assignments)
         if out is not None and not dry_run:
-            check_new(out)
+            catalogue.check_new(out)
     import_quickly("gancli.runs.run")
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
@@ -167,20 +171,6 @@ def train(
         explain(made, dataset, where, settings)
 
 
-def _launch(
-    arguments: list[str], processes: int, resume: str | None, out: Path | None, data: str | None, model: str | None
-) -> None:
-    """Start the same command in several processes, with a run folder that they find again after a crash, and exit.
-
-    Raises:
-        typer.Exit: always, when they have ended.
-    """
-    named = []
-    if resume is None and out is None and data is not None:
-        named = ["--out", str(_recipe.new_folder(Path(model or _recipe.default_model(data)).stem, data))]
-    launch([*arguments, *named], processes)
-
-
 def _prepare(
     stored: Recipe | None,
     tables: Callable[..., dict[str, Any]],
@@ -191,7 +181,6 @@ def _prepare(
     world: World,
 ) -> tuple[Dataset, torch.device, Plan]:
     """Data, device and a resolved recipe."""
-    from gancli.cli.terminal.progress import progress_bar
     from gancli.data.requested import load_for
     from gancli.device import pick_device
     from gancli.recipe import parse
@@ -243,8 +232,6 @@ def _train(
     world: World,
 ) -> None:
     """Train, then name the files made."""
-    from gancli.cli.terminal.display import clock, display
-    from gancli.cli.terminal.interrupt import graceful
     from gancli.runs.periodic_evaluation import stored_settings
     from gancli.runs.run import Interrupted, Run
 
@@ -275,22 +262,17 @@ def _train(
         training = run.files.seconds
         share = 100 * evaluating / (evaluating + training)
         say(f"evaluations took {clock(evaluating)}, {share:.0f} % of the time; training {clock(training)}")
-    if world.first:
-        _print_files(out, settings is not None, run.files.keep > 0, quiet)
-
-
-def _print_files(out: Path, evaluated: bool, snapshots: bool, quiet: bool) -> None:
-    from gancli.zoo.catalogue import BEST_FILE, SNAPSHOTS
-
+    if not world.first:
+        return
     files = {
         "samples.png": "samples",
         "training.gif": "the training as an animation",
         "losses.png": "the losses",
-        "model.safetensors": "the model, for `gancli sample`",
+        catalogue.MODEL_FILE: "the model, for `gancli sample`",
     }
-    if evaluated and (out / BEST_FILE).exists():
-        files[BEST_FILE] = "the best model by evaluation"
-    if snapshots:
-        files[SNAPSHOTS] = "earlier models, numbered like the sample grids"
+    if settings is not None and (out / catalogue.BEST_FILE).exists():
+        files[catalogue.BEST_FILE] = "the best model by evaluation"
+    if run.files.keep > 0:
+        files[catalogue.SNAPSHOTS] = "earlier models, numbered like the sample grids"
     for name, what in files.items():
         print(out / name if quiet else f"{out / name}  {what}")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gancli.cli import _images, _options
-from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import check_inputs_stay, picture_or_folder
-from gancli.cli.terminal.console import say
 from gancli.cli.terminal.progress import progress_bar
-from gancli.rendering.layout import file_stem
 
 
 def translate(
@@ -61,12 +56,9 @@ def translate(
     """
     one = out is not None and picture_or_folder(out)
 
-    import_quickly("gancli.model")
-    from gancli import model as models
+    subject, path = _images.open_model(model, out, "-translated", device=device)
     from gancli.editing import translation
 
-    subject = models.load(model, device=device)
-    path = Path(out) if out else Path(f"{file_stem(subject.name)}-translated")
     check_inputs_stay(path, one, images, *([target] if target is not None else []))
     with progress_bar() as progress:
         made = translation.translate(
@@ -84,16 +76,18 @@ def translate(
         _images.save_pairs(path, made.sources, made.results)
     else:
         _images.save_each(path, made.names, made.results)
-    _images.tell_of_images(made.changed, subject.shape, made.skipped)
+    _images.tell_of_images(subject, made)
     count, each = len(made.names), made.psnr
     mean = sum(each.values()) / len(each) if each else None
-    if as_json:
-        facts = {"model": subject.name, "out": str(path), "images": count, "psnr": mean}
-        facts["each"] = {name: round(value, 3) for name, value in each.items()}
-        facts["left_out"] = {left.name: left.reason for left in made.skipped}
-        print(json.dumps(facts))
-        return
     figures = "" if mean is None else f", PSNR {mean:.2f} dB on average"
     figures += f" over the {len(each):,} with a target" if each and len(each) < count else ""
-    say(f"{_images.count_of(count)} by {subject.name}{figures}")
-    print(path)
+    _images.report(
+        as_json,
+        subject,
+        path,
+        f"{_images.count_of(count)} by {subject.name}{figures}",
+        images=count,
+        psnr=mean,
+        each=_images.by_name(each, each.values()),
+        left_out={left.name: left.reason for left in made.skipped},
+    )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import _options
-from gancli.cli._imports import import_quickly
+from gancli.cli._images import open_model, report
 from gancli.cli._outputs import picture_path
-from gancli.cli.terminal.console import say
 from gancli.errors import UsageError
-from gancli.rendering.layout import MAX_GRID, file_stem
+from gancli.rendering.layout import MAX_GRID
 
 if TYPE_CHECKING:
     from gancli.latents import LatentSpec
@@ -57,32 +54,24 @@ def traverse(
       gancli traverse dcgan/mnist --dims 0-4,42 --seed 7 --steps 7 --out rows.png
       gancli traverse quick/mnist --dims 0-3 --range -3..3 --json
     """
-    path, ends = picture_path(out), _parse_range(reach) if reach is not None else None
+    path = picture_path(out)
 
-    import_quickly("gancli.model")
-    from gancli import model as models
+    source, path = open_model(model, path, "-traverse.png", device=device, latents=True)
     from gancli.editing import traversal
-    from gancli.editing.inversion import check_latents
     from gancli.rendering.captions import save_captioned
 
-    source = models.load(model, device=device)
-    check_latents(source)
     where = source.space(space)
     rows = parse_dims(dims, source.latent, source.w_width if where == "w" else None)
     if len(rows) * steps > MAX_GRID:
         raise UsageError(f"{len(rows) * steps:,} images are too many for one picture", "take fewer --dims or --steps")
-    values = _values(ends, steps, uniform=where == "z" and source.latent.distribution == "uniform")
-    path = path or Path(f"{file_stem(source.name)}-traverse.png")
+    values = _values(reach, steps, uniform=where == "z" and source.latent.distribution == "uniform")
     images = traversal.traverse(source, seed, rows, values, space=where)
     save_captioned(images, path, columns=steps, scale=scale, above=[f"{value:.3g}" for value in values], beside=rows)
-    if as_json:
-        pixels = images.view(len(rows), steps, -1).float()
-        change = ((pixels[:, -1] - pixels[:, 0]).abs().mean(1) / 255).tolist()
-        shown = [{"dim": row, "change": round(each, 4)} for row, each in zip(rows, change, strict=True)]
-        print(json.dumps({"model": source.name, "out": str(path), "seed": seed, "values": values, "rows": shown}))
-    else:
-        say(f"{len(rows)} dimensions of {source.name}")
-        print(path)
+    pixels = images.view(len(rows), steps, -1).float()
+    change = ((pixels[:, -1] - pixels[:, 0]).abs().mean(1) / 255).tolist()
+    shown = [{"dim": row, "change": round(each, 4)} for row, each in zip(rows, change, strict=True)]
+    text = f"{len(rows)} dimensions of {source.name}"
+    report(as_json, source, path, text, seed=seed, values=values, rows=shown)
 
 
 def parse_dims(text: str | None, spec: LatentSpec, width: int | None = None) -> list[str]:
@@ -112,18 +101,13 @@ def parse_dims(text: str | None, spec: LatentSpec, width: int | None = None) -> 
     return rows
 
 
-def _parse_range(text: str) -> tuple[float, float]:
+def _values(text: str | None, steps: int, *, uniform: bool) -> list[float]:
+    """Evenly spaced values of a range ``FROM..TO``; a generator of uniform latents has seen none beyond 1."""
     number = r"\s*([+-]?[0-9]{1,3}(?:\.[0-9]{1,6})?)\s*"
-    found = re.fullmatch(rf"{number}\.\.{number}", text)
+    found = re.fullmatch(rf"{number}\.\.{number}", text or ("-1..1" if uniform else "-2..2"))
     if not found or float(found[1]) == float(found[2]):
-        raise UsageError(f"--range '{text[:40]}' is not two different values", "for example: --range -2..2")
-    return float(found[1]), float(found[2])
-
-
-def _values(ends: tuple[float, float] | None, steps: int, *, uniform: bool) -> list[float]:
-    """Evenly spaced values; a generator of uniform latents has seen none beyond 1."""
-    limit = 1.0 if uniform else 2.0
-    first, last = ends or (-limit, limit)
+        raise UsageError(f"--range '{str(text)[:40]}' is not two different values", "for example: --range -2..2")
+    first, last = float(found[1]), float(found[2])
     if uniform and max(abs(first), abs(last)) > 1:
         raise UsageError(
             f"--range {first:g}..{last:g} leaves the cube of this model's uniform latents", "stay within -1..1"

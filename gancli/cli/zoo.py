@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import _options
+from gancli.cli.terminal.console import print_json
+from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError, nearest
+from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.evaluation.scores import Score
-    from gancli.zoo.catalogue import Entry
 
 app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
 EvaluatedBy = Annotated[
@@ -24,19 +26,17 @@ EvaluatedBy = Annotated[
 ]
 
 
-def _score(entry: Entry) -> Score | None:
+def _score(entry: catalogue.Entry) -> Score | None:
     from gancli.evaluation.scores import score
 
     return score(entry.header().get("evaluation", {}))
 
 
 def _summary(model: str) -> str:
-    from gancli.zoo import catalogue
-
     return catalogue.recipe_table(model).get("summary", "")
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _facts(entry: catalogue.Entry) -> dict[str, Any]:
     """What recipe and file header say of one entry."""
     from gancli import checkpoint
 
@@ -46,10 +46,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "model": entry.model,
         "data": entry.data,
         "parameters": checkpoint.count_parameters(entry.path) if entry.path else None,
-        "metric": found.metric if found else None,
-        "value": found.value if found else None,
-        "floor": found.floor if found else None,
-        "baseline": found.baseline if found else None,
+        **(asdict(found) if found else dict.fromkeys(("metric", "value", "floor", "baseline"))),
         "summary": _summary(entry.model),
     }
 
@@ -63,11 +60,9 @@ def list_(as_json: _options.AsJson = False) -> None:
       gancli zoo list
       gancli zoo list --json
     """
-    from gancli.zoo import catalogue
-
     entries = list(catalogue.entries())
     if as_json:
-        print(json.dumps([_facts(entry) for entry in entries], indent=2))
+        print_json([_facts(entry) for entry in entries])
         return
     width = max(len(entry.model) for entry in entries)
     for model, group in groupby(entries, lambda entry: entry.model):
@@ -90,7 +85,6 @@ def show(
       gancli zoo show quick --json
     """
     from gancli import recipe
-    from gancli.zoo import catalogue
 
     known = {entry.name: entry for entry in catalogue.entries()}
     if name in catalogue.models() and name not in known:
@@ -103,7 +97,7 @@ def show(
     else:
         raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalogue.models()}))
     if as_json:
-        print(json.dumps(card, indent=2))
+        print_json(card)
         return
     import tomli_w
 
@@ -140,12 +134,14 @@ def add(
       gancli zoo add runs/mine
       gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
     """
-    from gancli.cli.terminal.progress import progress_bar
     from gancli.zoo import publishing
 
     with progress_bar() as progress:
-        options = {"known_as": known_as, "data": data, "discriminator": discriminator, "data_dir": data_dir}
-        made = list(publishing.add(run, **options, progress=progress))
+        made = list(
+            publishing.add(
+                run, known_as=known_as, data=data, discriminator=discriminator, data_dir=data_dir, progress=progress
+            )
+        )
     for path in made:
         print(path)
 
@@ -165,8 +161,7 @@ def judge(
       gancli zoo judge dcgan/mnist
       gancli zoo judge pix2pix-gray/cifar10 --data cifar10-test.zip
     """
-    from gancli.cli.terminal.progress import progress_bar
-    from gancli.zoo import catalogue, publishing
+    from gancli.zoo import publishing
 
     known = {entry.name: entry for entry in catalogue.entries() if entry.path}
     for name in names or ():

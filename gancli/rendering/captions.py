@@ -9,9 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gancli import files
-from gancli.errors import UsageError
-from gancli.rendering.images import BACKGROUND, arrange, check, default_scale, enlarge, grid_size, to_pil
+from gancli.rendering.images import BACKGROUND, arrange, check, default_scale, enlarge, grid_size, save_picture, to_pil
 
 SIZE, LINE, MARGIN = 12, 18, 4
 """Pixels: font size, line height, and margin at either end of a caption."""
@@ -70,7 +68,7 @@ def captioned(
 
 def save_captioned(
     images: Tensor,
-    path: Path | str,
+    path: Path,
     *,
     columns: int,
     scale: int | None = None,
@@ -80,15 +78,10 @@ def save_captioned(
     """Write :func:`captioned` as a PNG; ``scale`` is :func:`default_scale` by default.
 
     Raises:
-        UsageError: another suffix, or a path that cannot be written.
+        UsageError: a path that cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"a picture with captions is a PNG, not '{path.name}'", "name a file that ends in .png")
-    scale = scale or default_scale(images.shape[2], images.shape[3])
-    picture = captioned(images, columns=columns, scale=scale, above=above, beside=beside)
-    with files.atomic(path) as temporary:
-        to_pil(picture).save(temporary, "PNG")
+    scale = scale or default_scale(*images.shape[2:])
+    save_picture(to_pil(captioned(images, columns=columns, scale=scale, above=above, beside=beside)), path)
 
 
 def _length(text: str) -> int:

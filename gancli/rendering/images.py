@@ -9,8 +9,8 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -113,32 +113,26 @@ def arrange(
     return picture
 
 
-def save_grid(
-    images: Tensor, path: Path | str, *, columns: int | None = None, scale: int | None = None, gap: int = 2
-) -> None:
+def save_grid(images: Tensor, path: Path | str, *, columns: int | None = None, scale: int | None = None) -> None:
     """Write many images as one PNG.
 
     Args:
         images: uint8 (N, C, H, W).
-        path: a name that ends in .png.
+        path: the file.
         columns: cells in a row; by default the square root of N, rounded up.
         scale: integer factor of enlargement; :func:`default_scale` by default.
-        gap: pixels between cells.
 
     Raises:
-        UsageError: another suffix, or a path that cannot be written.
+        UsageError: a path that cannot be written.
         GancliError: images that cannot be shown; see :func:`arrange`.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"a grid of images is a PNG, not '{path.name}'", "name a file that ends in .png")
-    save_picture(grid(images, columns=columns, scale=scale, gap=gap), path)
+    save_picture(grid(images, columns=columns, scale=scale), Path(path))
 
 
-def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None, gap: int = 2) -> Image.Image:
+def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None) -> Image.Image:
     """One Pillow image of many, with the arguments of :func:`save_grid`."""
     height, width = images.shape[-2:]
-    return to_pil(arrange(images, columns=columns, scale=scale or default_scale(height, width), gap=gap))
+    return to_pil(arrange(images, columns=columns, scale=scale or default_scale(height, width)))
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
@@ -197,30 +191,33 @@ def save_images(
         GancliError: images that cannot be shown.
     """
     path = Path(path)
-    if path.suffix.lower() == ".zip":
-        with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-
-            def keep(pictures: Pictures) -> None:
+    written = 0
+    with ExitStack() as stack:
+        archive = None
+        if path.suffix.lower() == ".zip":
+            archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(files.atomic(path)), "w"))
+        else:
+            files.check_folder(path)
+        for pictures in _encoded(batches, names, None if archive else path):
+            if archive:
                 for name, data in pictures:
                     # ZipInfo without the time of day: the same seeds give the same archive.
                     archive.writestr(zipfile.ZipInfo(name), data)
-
-            return _stream(batches, names, _encode, keep, progress)
-    files.check_folder(path)
-
-    def encode_and_write(images: Tensor, names: list[str]) -> Pictures:
-        pictures = _encode(images, names)
-        for name, data in pictures:
-            with files.whole(path / name) as temporary:
-                temporary.write_bytes(data)
-        return pictures
-
-    return _stream(batches, names, encode_and_write, lambda pictures: None, progress)
+            written += len(pictures)
+            if progress:
+                progress(len(pictures))
+    return written
 
 
-def _encode(images: Tensor, names: list[str]) -> Pictures:
+def _encode(images: Tensor, names: list[str], folder: Path | None) -> Pictures:
+    """Images as PNG files, which are written where there is a folder."""
     # Level 1: half the time of level 6 for about a tenth more bytes.
-    return [(name, encode_png(image, level=1)) for name, image in zip(names, images, strict=True)]
+    pictures = [(name, encode_png(image, level=1)) for name, image in zip(names, images, strict=True)]
+    if folder:
+        for name, data in pictures:
+            with files.whole(folder / name) as temporary:
+                temporary.write_bytes(data)
+    return pictures
 
 
 def _chunks(batches: Iterable[Tensor], names: Iterable[int | str]) -> Iterator[tuple[Tensor, list[str]]]:
@@ -231,37 +228,17 @@ def _chunks(batches: Iterable[Tensor], names: Iterable[int | str]) -> Iterator[t
             yield images, [name for _, name in zip(range(len(images)), remaining, strict=False)]
 
 
-def _stream(
-    batches: Iterable[Tensor],
-    names: Iterable[int | str],
-    work: Callable[[Tensor, list[str]], Pictures],
-    keep: Callable[[Pictures], None],
-    progress: Callable[[int], None] | None,
-) -> int:
-    """Run ``work`` in threads and ``keep`` in this one, in order, a bounded number of chunks ahead."""
-    chunks = _chunks(batches, names)
-    if (first := next(chunks, None)) is None:
-        return 0
-    workers = 1 if first[0][0].nbytes < _LITTLE else min(os.cpu_count() or 1, 16)
+def _encoded(batches: Iterable[Tensor], names: Iterable[int | str], folder: Path | None) -> Iterator[Pictures]:
+    """Encode in threads, in order, a bounded number of chunks ahead."""
+    workers = min(os.cpu_count() or 1, 16)
     waiting: deque[Future[Pictures]] = deque()
-    written = 0
-
-    def finish() -> int:
-        pictures = waiting.popleft().result()
-        keep(pictures)
-        if progress:
-            progress(len(pictures))
-        return len(pictures)
-
     with ThreadPoolExecutor(workers, "png") as pool:
         try:
-            for images, called in chain([first], chunks):
-                waiting.append(pool.submit(work, images, called))
-                if len(waiting) > 2 * workers:
-                    written += finish()
+            for images, called in _chunks(batches, names):
+                waiting.append(pool.submit(_encode, images, called, folder))
+                if len(waiting) > (1 if images[0].nbytes < _LITTLE else 2 * workers):
+                    yield waiting.popleft().result()
             while waiting:
-                written += finish()
+                yield waiting.popleft().result()
         finally:
-            for future in waiting:
-                future.cancel()
-    return written
+            pool.shutdown(cancel_futures=True)

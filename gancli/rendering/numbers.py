@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Generator, Tensor
 
-from gancli import files
+from gancli.rendering.images import save_picture, to_pil
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gancli.data.synthetic import Formula
+    from gancli.data.synthetic import Curve, Formula
+
 
 REAL = 2_000
 """Real points behind the generated ones."""
@@ -27,52 +28,35 @@ _REAL, _MADE = "0.72", "#0072B2"
 _TRUE = "#D55E00"
 
 
-@runtime_checkable
-class Curve(Protocol):
-    """A formula whose rows are noisy copies of one curve, y over x."""
-
-    @property
-    def x(self) -> Tensor: ...  # noqa: D102
-    @property
-    def true(self) -> Tensor: ...  # noqa: D102
-
-
 class Plot:
     """A plot that can be drawn repeatedly.
 
     Args:
-        formula: of the data; two numbers in a row are a point of the plane.
+        formula: of the data, a curve or points of the plane.
     """
 
     def __init__(self, formula: Formula) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self.points = formula.width == 2
-        figure = Figure(figsize=SIZE["points" if self.points else "curves"], dpi=100)
+        self.curve = None if formula.width == 2 else cast("Curve", formula)
+        figure = Figure(figsize=SIZE["curves" if self.curve else "points"], dpi=100)
         self.canvas: Any = FigureCanvasAgg(figure)
         # Placed by hand: automatic layout would move the axes with the title.
         self.axes: Axes = figure.add_axes((0.09, 0.08, 0.88, 0.85))
-        self.x = formula.x if isinstance(formula, Curve) else torch.arange(formula.width)
-        if self.points:
+        if self.curve:
+            x = self.curve.x
+            self.axes.plot(x, self.curve.true, color=_TRUE, linewidth=2, linestyle="--", label="true", zorder=3)
+            self.axes.plot([], [], color=_MADE, label="generated")
+            self.axes.set(xlim=(float(x[0]), float(x[-1])))
+        else:
             real = formula.draw(REAL, Generator().manual_seed(0))
             self.axes.scatter(*real.T.numpy(), s=4, color=_REAL, linewidths=0, label="real", zorder=1)
+            self.axes.plot([], [], "o", color=_MADE, markersize=4, label="generated")
             self.axes.set(xlim=formula.limits, aspect="equal")
-        else:
-            if isinstance(formula, Curve):
-                self.axes.plot(self.x, formula.true, color=_TRUE, linewidth=2, linestyle="--", label="true", zorder=3)
-            self.axes.set(xlim=(float(self.x[0]), float(self.x[-1])))
         self.axes.set(ylim=formula.limits)
-        self._legend()
-
-    def _legend(self) -> None:
-        from matplotlib.lines import Line2D
-
-        marker: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4} if self.points else {}
-        made = Line2D([], [], color=_MADE, label="generated", **marker)
-        handles = [*self.axes.get_legend_handles_labels()[0], made]
         # Above the axes, where no point of the data can lie.
-        self.axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9)
+        self.axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9)
         self.axes.grid(color="0.93", linewidth=0.8, zorder=0)
         self.axes.spines[["top", "right"]].set_visible(False)
 
@@ -88,7 +72,7 @@ class Plot:
         """
         rows = rows.detach().cpu().float().flatten(1)
         self.axes.set_title(title, loc="left", fontsize=9)
-        drawn = self._scatter(rows) if self.points else self._lines(rows)
+        drawn = self._points(rows) if self.curve is None else self._lines(rows, self.curve.x)
         try:
             self.canvas.draw()
             pixels = torch.frombuffer(bytearray(self.canvas.buffer_rgba()), dtype=torch.uint8)
@@ -98,26 +82,27 @@ class Plot:
         width, height = self.canvas.get_width_height()
         return pixels.view(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
 
-    def _scatter(self, rows: Tensor) -> list[Any]:
+    def save(self, rows: Tensor, path: Path) -> None:
+        """Draw rows and write them as PNG."""
+        save_picture(to_pil(self.picture(rows)), path)
+
+    def _points(self, rows: Tensor) -> list[Any]:
         size, alpha = (16, 0.9) if len(rows) <= 100 else (5, 0.6)
         return [self.axes.scatter(*rows.T.numpy(), s=size, alpha=alpha, linewidths=0, color=_MADE, zorder=2)]
 
-    def _lines(self, rows: Tensor) -> list[Any]:
+    def _lines(self, rows: Tensor, x: Tensor) -> list[Any]:
         width, alpha = (1.6, 0.9) if len(rows) <= 8 else (0.8, 0.35)
-        return self.axes.plot(self.x, rows.T.numpy(), color=_MADE, linewidth=width, alpha=alpha, zorder=2)
+        return self.axes.plot(x, rows.T.numpy(), color=_MADE, linewidth=width, alpha=alpha, zorder=2)
 
 
-def save_csv(path: Path, columns: Sequence[str], seeds: Iterable[int], rows: Tensor) -> None:
-    """Write rows (N, width) of numbers as CSV, one line for each seed, under the names of the columns."""
-    with files.atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, columns, seeds, rows)
-
-
-def write_csv(file: TextIO, columns: Sequence[str], seeds: Iterable[int], rows: Tensor) -> None:
-    """Write rows of numbers as CSV, one line for each seed, into an open file."""
+def to_csv(columns: Sequence[str], seeds: Iterable[int], rows: Tensor) -> str:
+    """Rows (N, width) of numbers as CSV, one line for each seed, under the names of the columns."""
     import csv
+    from io import StringIO
 
+    file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["seed", *columns])
     # Nine digits restore a float32 exactly.
     writer.writerows([seed, *(f"{value:.9g}" for value in row)] for seed, row in zip(seeds, rows.tolist(), strict=True))
+    return file.getvalue()

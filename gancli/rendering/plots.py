@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,8 @@ def _number(value: Any) -> float:
 
 def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) -> None:
     images = [_number(row.get("images")) / 1000 for row in rows]
-    for place, name in enumerate(names):
+    for name, colour, style in zip(names, cycle(_COLOURS), cycle(_STYLES), strict=False):
         values = [_number(row.get(name)) for row in rows]
-        colour = _COLOURS[place % len(_COLOURS)]
         smooth = _running_mean(values)
         if smooth is not values:
             panel.plot(images, values, color=colour, linewidth=0.7, alpha=0.3)
@@ -84,7 +84,7 @@ def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) 
             images,
             smooth,
             color=colour,
-            linestyle=_STYLES[place % len(_STYLES)],
+            linestyle=style,
             linewidth=1.6,
             # A line through one point has no length.
             marker="o" if len(rows) < 3 else None,

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 _LEGIBLE = 8
 
 
-def picture(
-    images: Tensor, console: Console, *, columns: int = 8, width: int | None = None, height: int = 24
-) -> Pixels | None:
+def picture(images: Tensor, console: Console, *, columns: int = 8, height: int = 24) -> Pixels | None:
     """Images side by side for a terminal, downsampled, or fewer of them, to fit.
 
     Args:
         images: uint8 (N, C, H, W).
         console: where the picture will be printed.
         columns: images in a row, at most.
-        width: characters in a row, at most; the console's unless given.
         height: lines, at most.
 
     Returns:
@@ -36,7 +33,7 @@ def picture(
         GancliError: images that cannot be shown.
     """
     images = check(images)
-    width = width or console.width
+    width = console.width
     if not console.is_terminal or console.is_dumb_terminal or console.no_color or console.color_system is None:
         return None
     if width < _LEGIBLE or 2 * height < _LEGIBLE:
@@ -48,18 +45,11 @@ def picture(
     cell = [min(side, _LEGIBLE) + 1 for side in images.shape[-2:]]
     columns = max(1, min(columns, len(images), across // cell[1]))
     rows = max(1, min(-(-len(images) // columns), down // cell[0]))
-    small = _shrink(_rgba(images[: rows * columns]), down // rows - 1, across // columns - 1)
+    small = _shrink(images[: rows * columns], down // rows - 1, across // columns - 1)
+    if small.shape[1] != 4:  # with an alpha channel, gaps show the terminal's background
+        small = pad(small.expand(-1, 3, -1, -1), (0, 0, 0, 0, 0, 1), value=255)
     grid = arrange(small, columns=columns, gap=1, background=0)
     return Pixels.from_image(to_pil(pad(grid, (0, 0, 0, grid.shape[1] % 2))))
-
-
-def _rgba(images: Tensor) -> Tensor:
-    """With an alpha channel, so that gaps show the terminal's background."""
-    if images.shape[1] == 4:
-        return images
-    opaque = images.new_full((len(images), 4, *images.shape[2:]), 255)
-    opaque[:, :3] = images
-    return opaque
 
 
 def _shrink(images: Tensor, height: int, width: int) -> Tensor:

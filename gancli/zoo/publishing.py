@@ -150,7 +150,7 @@ def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | Non
         save_grid(model.generate(inputs), path, columns=columns)
     else:
         rows = model.sample(seeds=range(1000 if formula.width == 2 else 64))
-        save_grid(Plot(formula).picture(rows)[None], path, scale=1, gap=0)
+        Plot(formula).save(rows, path)
 
 
 def _names(header: Mapping[str, Any]) -> tuple[str, str]:

@@ -168,7 +168,7 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         ),
         (
             ["n", "--neighbours", "x.png"],
-            "error: --neighbours x.png is one picture, and there are 2 subjects\n\nhint: name one\n",
+            "error: --neighbours x.png is one picture of one subject\n\nhint: name one\n",
         ),
         (["--metrics", "kidd"], "error: unknown metric 'kidd'\n\nhint: did you mean 'kid'?\n"),
         (

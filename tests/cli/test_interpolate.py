@@ -118,16 +118,20 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
     ("arguments", "message", "hint"),
     [
         ([], "missing option '--seeds'", "`gancli interpolate --help` lists arguments and options"),
-        (["--seeds", "3"], "a walk needs two seeds or more, not 1", "give 2 seeds or more, such as 0-1"),
+        (
+            ["--seeds", "3"],
+            "1 seed cannot be shared evenly by 1 walk of two seeds or more",
+            "give 2 seeds, such as 0-1, or 3",
+        ),
         (
             ["--seeds", "0-3", "--grid", "2x2"],
-            "each of 4 walks needs two seeds or more, not 1",
-            "give 8 seeds or more, such as 0-7",
+            "4 seeds cannot be shared evenly by 4 walks of two seeds or more",
+            "give 8 seeds, such as 0-7, or 12",
         ),
         (
             ["--seeds", "0-6", "--grid", "2x2"],
-            "7 seeds cannot be shared evenly by 4 walks",
-            "4 walks of two seeds take 8 seeds, of three 12",
+            "7 seeds cannot be shared evenly by 4 walks of two seeds or more",
+            "give 8 seeds, such as 0-7, or 12",
         ),
         (
             ["--seeds", "0-999999"],
@@ -139,7 +143,11 @@ def test_a_gif_that_cannot_be_so_fast(run_cli):
             "'a.avi' does not name an animation",
             "end it in one of: .gif, .webp, .apng, .mp4",
         ),
-        (["--seeds", "1,2", "--out", ""], "--out is empty", "name a file, such as walk.gif"),
+        (
+            ["--seeds", "1,2", "--out", ""],
+            "'' does not name an animation",
+            "end it in one of: .gif, .webp, .apng, .mp4",
+        ),
         (
             ["--seeds", "1,2", "--out", "a.png", "--fps", "3"],
             "--fps 3 has no meaning for the strip 'a.png'",

@@ -116,16 +116,6 @@ def test_an_archive_of_images_and_json(run_cli):
             "write it as 3-5",
         ),
         (
-            ["--grid", "3x3", "-n", "8"],
-            "--grid 3x3 has 9 cells, but there are 8 images",
-            "choose as many seeds as fill it, or leave out --grid",
-        ),
-        (
-            ["-n", "10001"],
-            "10,001 images are too many for one picture, which shows at most 10,000",
-            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
-        ),
-        (
             ["-n", "10000001", "--out", "d"],
             "-n '0-10000000' names 10,000,001 seeds; at most 1,000,000 go in one command",
             "make them in several commands, such as 0-999999 and then 1000000-1999999",
@@ -133,14 +123,14 @@ def test_an_archive_of_images_and_json(run_cli):
         (
             ["--out", "a.jpg"],
             "--out 'a.jpg' ends in '.jpg'",
-            "end it in .png for one grid, in .zip for an archive, or in / for a folder",
+            "end it in .png for one picture, in .zip for an archive, or in / for a folder",
         ),
         (
             ["-n", "0"],
             "invalid value for '-n': it should be greater than or equal to 1, not 0",
             "`gancli sample --help` lists arguments and options",
         ),
-        (["--out", ""], "--out is empty", "name a .png, a .zip or a folder"),
+        (["--out", ""], "--out is empty", "name a .png or a folder"),
         (
             ["--out", "a.zip", "--grid", "8x8"],
             "--grid lays out one picture, but 'a.zip' takes one PNG for each seed",
@@ -162,6 +152,27 @@ def test_faults_are_told_before_a_model_is_loaded(run_cli, home, loaded, argumen
     assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
     assert loaded == []
     assert sorted(path.name for path in home.iterdir()) == ["full.png", "taken"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (
+            ["--grid", "3x3", "-n", "8"],
+            "--grid 3x3 has 9 cells, but there are 8 images",
+            "choose as many seeds as fill it, or leave out --grid",
+        ),
+        (
+            ["-n", "10001"],
+            "10,001 images are too many for one picture, which shows at most 10,000",
+            "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
+        ),
+    ],
+)
+def test_pictures_that_the_images_do_not_fit(run_cli, home, loaded, arguments, message, hint):
+    result = run_cli("sample", *arguments)
+    assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n\nhint: {hint}\n")
+    assert not list(home.iterdir())
 
 
 def test_a_run_folder_is_not_filled_with_images(run_cli, home, loaded):

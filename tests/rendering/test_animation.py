@@ -43,11 +43,9 @@ def test_frames_come_back(home, suffix, channels):
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
-def test_frames_may_stream_and_play_once(home, suffix):
-    save_animation(iter(frames()), f"a{suffix}", loop=False)
-    seen, _, loop = read(f"a{suffix}")
-    assert len(seen) == 12
-    assert loop in (1, None)
+def test_frames_may_stream(home, suffix):
+    save_animation(iter(frames()), f"a{suffix}")
+    assert len(read(f"a{suffix}")[0]) == 12
 
 
 def test_grey_gif_keeps_every_shade(home):
@@ -123,7 +121,6 @@ def test_rates_out_of_bounds(home, fps):
     ("images", "message"),
     [
         ([], "there is no frame to animate"),
-        ([frames()[0], frames(height=8)[0]], "a frame is (11, 8) RGB, but the first one is (11, 9) RGB"),
         ([frames(channels=2)[0]], "images with 2 channels cannot be shown"),
         ([frames(1, 1, 1, 8193)[0]], "frames of 8193 x 1 pixels are too large for an animation"),
     ],

@@ -14,8 +14,8 @@ def console(**options):
     return Console(file=StringIO(), _environ={}, **options)
 
 
-def printed(images, **options):
-    screen = console()
+def printed(images, width=200, **options):
+    screen = console(width=width)
     screen.print(picture(images, screen, **options), end="")
     return screen.file.getvalue()
 

@@ -4,6 +4,7 @@ Names come from strangers' files. Terminal escapes and characters that change th
 JSON would write them, ``\\u001b``. Nothing is parsed for rich's markup.
 """
 
+import json
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -58,10 +59,15 @@ def stdout() -> "Console":
     return _kind()(highlight=False, markup=False, emoji=False)
 
 
-def say(text: str, *, style: str | None = None) -> None:
+def say(text: str) -> None:
     """Print one line on standard error, without wrapping or markup; of several processes only the first does."""
     if not rank():
-        stderr().print(printable(text), style=style, markup=False, soft_wrap=True)
+        stderr().print(printable(text), soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """Print a document for programs."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def tell_left_out(skipped: "Sequence[Skipped]", most: int, where: str = "") -> None:
