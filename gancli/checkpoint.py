@@ -91,9 +91,13 @@ def _metadata(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         for name, entry in table.items():
             if entry.get("dtype") not in TYPES or len(entry.get("shape", ())) > MOST_SIDES:
                 raise ValueError(f"its tensor {name[:64]!r} has a type or a shape that no network has")
+        # A file that was cut off is seen here already: a run with a whole header counts as finished.
+        end = max((entry.get("data_offsets", ())[1] for entry in table.values()), default=0)
+        if path.stat().st_size != 8 + length + end:
+            raise ValueError("its size is not what its header says")
     except KeyError:
         raise GancliError(f"{path} was not written by gancli: its header does not say how to use it", NAME) from None
-    except (ValueError, TypeError, AttributeError, struct.error, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, struct.error, RecursionError) as error:
         if path.suffix != ".safetensors":
             raise UsageError(f"{path} is not a model's .safetensors file", NAME) from None
         raise GancliError(f"{path} is not a whole safetensors file: {error}", NAME) from None

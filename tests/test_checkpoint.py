@@ -72,17 +72,17 @@ def test_trees_with_tensors_survive() -> None:
     assert torch.equal(back["state"][0]["m"], torch.ones(2))
 
 
+SIZE = "its size is not what its header says"
 INVALID = "Error while deserializing header: "
 NOT_WHOLE = {
     "of 2^60 bytes": "its header claims 1,152,921,504,606,846,976 bytes",
     "tensors that overlap": f"{INVALID}invalid offset for tensor `b`",
     "a tensor twice in one place": f"{INVALID}invalid offset for tensor",
-    "a tensor outside": f"{INVALID}incomplete metadata, file not fully covered",
-    "a tensor that ends before it begins": f"{INVALID}invalid offset for tensor `a`",
+    "a tensor outside": SIZE,
+    "a tensor that ends before it begins": SIZE,
     "a gap between tensors": f"{INVALID}invalid offset for tensor `b`",
-    "bytes of no tensor": f"{INVALID}incomplete metadata, file not fully covered",
+    "bytes of no tensor": SIZE,
     "a name twice": f"{INVALID}invalid offset for tensor `a`",
-    "offsets that are text": INVALID,
     "an offset that is true": INVALID,
     "an unknown type": "its tensor 'a' has a type or a shape that no network has",
     "a type that is a list": "its tensor 'a' has a type or a shape that no network has",
