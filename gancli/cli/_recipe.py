@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.cli._imports import import_quickly
 from gancli.errors import UsageError
-from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.recipe import Recipe
@@ -57,6 +56,7 @@ def new_table(
         labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
     """
     from gancli import recipe
+    from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
     return _absolute_source(recipe.override(recipe.merge(table, {"training": training}), assignments))
@@ -96,6 +96,8 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
     A process that ``torchrun`` started again, and that was told no folder, resumes the newest unfinished run.
     """
+    from gancli.zoo import catalogue
+
     if resume and out is not None and Path(resume) != out:
         raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
     if resume is not None:
@@ -110,6 +112,8 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
 def new_folder(model: str, data: str) -> Path:
     """A run folder of its own under ``runs/``, as ``TIME-MODEL-DATA``."""
+    from gancli.zoo import catalogue
+
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
     folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))

@@ -13,7 +13,6 @@ from gancli.cli import _options
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import print_json
 from gancli.errors import UsageError
-from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
@@ -51,6 +50,8 @@ def doctor(
 
 def _newest() -> Path:
     """The newest run; if there is none, the hint names runs only, as this command takes no other model."""
+    from gancli.zoo import catalogue
+
     try:
         return catalogue.newest_run()
     except UsageError as error:

@@ -19,7 +19,6 @@ from gancli.cli.terminal.display import clock, display
 from gancli.cli.terminal.interrupt import graceful
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
-from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +131,8 @@ def train(
       gancli train mnist --epochs 200 --keep 5 --out runs/long
       gancli train --resume
     """
+    from gancli.zoo import catalogue
+
     budgets = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     fields = {"seed": seed, "precision": precision, "on_collapse": on_collapse, "deterministic": deterministic or None}
     training, assignments = _recipe.training_table(budgets, fields), assignments or []
@@ -234,6 +235,7 @@ def _train(
     """Train, then name the files made."""
     from gancli.runs.periodic_evaluation import stored_settings
     from gancli.runs.run import Interrupted, Run
+    from gancli.zoo import catalogue
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("evaluating for the first time …")

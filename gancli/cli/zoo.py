@@ -14,10 +14,10 @@ from gancli.cli import _options
 from gancli.cli.terminal.console import print_json
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError, nearest
-from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.evaluation.scores import Score
+    from gancli.zoo import catalogue
 
 app = typer.Typer(no_args_is_help=True, help="The models that come with gancli.", epilog="Example: gancli zoo list")
 EvaluatedBy = Annotated[
@@ -33,6 +33,8 @@ def _score(entry: catalogue.Entry) -> Score | None:
 
 
 def _summary(model: str) -> str:
+    from gancli.zoo import catalogue
+
     return catalogue.recipe_table(model).get("summary", "")
 
 
@@ -60,6 +62,8 @@ def list_(as_json: _options.AsJson = False) -> None:
       gancli zoo list
       gancli zoo list --json
     """
+    from gancli.zoo import catalogue
+
     entries = list(catalogue.entries())
     if as_json:
         print_json([_facts(entry) for entry in entries])
@@ -85,6 +89,7 @@ def show(
       gancli zoo show quick --json
     """
     from gancli import recipe
+    from gancli.zoo import catalogue
 
     known = {entry.name: entry for entry in catalogue.entries()}
     if name in catalogue.models() and name not in known:
@@ -161,7 +166,7 @@ def judge(
       gancli zoo judge dcgan/mnist
       gancli zoo judge pix2pix-gray/cifar10 --data cifar10-test.zip
     """
-    from gancli.zoo import publishing
+    from gancli.zoo import catalogue, publishing
 
     known = {entry.name: entry for entry in catalogue.entries() if entry.path}
     for name in names or ():

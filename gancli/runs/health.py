@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any
 
 from gancli.errors import GancliError
@@ -280,6 +279,8 @@ def mode_collapse(previews: Sequence[Metrics]) -> str | None:
 
 def oscillation(previews: Sequence[Metrics]) -> str | None:
     """The same latents give other images at every preview, and these are poor and get no better."""
+    from statistics import fmean  # here, so that `--help` does not import it
+
     now = previews[-1]
     recent = [each for each in previews if each["round"] > now["round"] / 2 and {"change", "diversity"} <= each.keys()]
     if not _has_discriminator(now) or now["round"] < SETTLED or len(recent) < 6:
