@@ -63,7 +63,7 @@ def faults(source: str, file: str = "gancli/x.py") -> list[str]:
     ]
     called = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Name | ast.Attribute):
+        if not isinstance(node, ast.Name | ast.Attribute) or isinstance(node.ctx, ast.Store):
             continue
         full, call = _full(node, names), called.get(id(node))
         if full in NEVER:

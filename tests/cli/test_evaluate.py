@@ -205,7 +205,7 @@ def test_a_folder_with_the_title_of_a_named_set_is_not_that_set(
     run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = Planted()
-    planted.header = {"recipe": {"data": {"name": "old/digits"}}}
+    planted.data_name = "old/digits"
     monkeypatch.setattr(models, "load", lambda name=None, *, device="auto", truncation=None: planted)
     result = run_cli("evaluate", "m", "--extractor", "digits-cnn")
     assert result.code == 2

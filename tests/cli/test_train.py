@@ -237,7 +237,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_rest_is_the_same(home: Path, run
 
 def test_a_bare_resume_takes_the_newest_unfinished_run(home: Path, run_cli, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("gancli.cli.terminal.interrupt.graceful", lambda: nullcontext(Stop(signal.SIGINT)))
+        patched.setattr("gancli.cli.train.graceful", lambda: nullcontext(Stop(signal.SIGINT)))
         stopped = run_cli("train", "digits", "--rounds", 3, *SMALL, "--out", "runs/old")
     assert stopped.code == 130
     assert stopped.err.endswith(

@@ -61,16 +61,16 @@ def test_a_dry_run_tells_what_it_costs(run_cli, home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["--best-by", "fid"], "--best-by is for a model that is judged as it trains", "add --evaluate-every 100"),
+        (["--best-by", "fid"], "--best-by needs evaluations during training", "add --evaluate-every 100"),
         (
             ["--evaluate-images", "50"],
-            "--evaluate-images is for a model that is judged as it trains",
+            "--evaluate-images needs evaluations during training",
             "add --evaluate-every 100",
         ),
         (
             ["--evaluate-every", "1", "--evaluate-images", "5"],
-            "--evaluate-images 5 is out of range",
-            "it takes a whole number from 6 to 100000",
+            "invalid value for '--evaluate-images': it should be greater than or equal to 6, not 5",
+            "`gancli train --help` lists arguments and options",
         ),
         (
             ["--evaluate-every", "1", "--best-by", "kidd"],

@@ -1,4 +1,4 @@
-"""Training on shards: the order, the parts of several ranks, how much is held, and a run that goes on."""
+"""Training on shards: the order, the parts of several ranks, how much is in memory, and a run that goes on."""
 
 import gc
 import json
@@ -155,7 +155,7 @@ def test_a_mirrored_image_is_mirrored_half_of_the_time(home):
     assert 60 < int((left == 200).sum()) < 140
 
 
-def test_no_more_than_two_windows_are_held(home, monkeypatch):
+def test_no_more_than_two_windows_are_in_memory(home, monkeypatch):
     shades(home / "s", [3] * 50)
     alive: weakref.WeakSet[ImageSet] = weakref.WeakSet()
     most, real = [], Stream.get
@@ -176,16 +176,16 @@ def test_no_more_than_two_windows_are_held(home, monkeypatch):
     assert sorted(found) == list(range(150))
     assert len(most) >= 50
     assert max(most) <= 2 * WINDOW
-    assert len(one.held) <= 2 * WINDOW
+    assert len(one.requested) <= 2 * WINDOW
 
 
 def test_the_next_window_is_made_while_this_one_is_used(home):
     shades(home / "s", [8] * 12)
     one = feed(home / "s", batch=4)
     one.next()
-    for future in one.held.values():
+    for future in one.requested.values():
         future.result(timeout=600)
-    assert len(one.held) == 2 * WINDOW
+    assert len(one.requested) == 2 * WINDOW
 
 
 def test_nobody_waits_for_a_feed_that_is_gone(home):

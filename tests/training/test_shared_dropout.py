@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from gancli.architectures._layers import Dropout
-from gancli.training.distributed.dropout import Place, SharedDropout, share
+from gancli.training.distributed.dropout import Rows, SharedDropout, share
 
 PARTS = [slice(0, 4), slice(4, 8), slice(8, 12)]
 
@@ -26,17 +26,17 @@ def test_parts_lose_what_the_whole_loses(
 
     images = torch.randn(batches * 12, 5, 3, 2, dtype=dtype).contiguous(memory_format=layout)
     whole = seeded(layer, images).unflatten(0, (batches, 12))
-    place = Place(12, PARTS[0])
-    for place.rows in PARTS:
-        part = images.unflatten(0, (batches, 12))[:, place.rows].flatten(0, 1).contiguous(memory_format=layout)
-        assert torch.equal(seeded(SharedDropout(layer, place), part), whole[:, place.rows].flatten(0, 1))
+    rows = Rows(12, PARTS[0])
+    for rows.rows in PARTS:
+        part = images.unflatten(0, (batches, 12))[:, rows.rows].flatten(0, 1).contiguous(memory_format=layout)
+        assert torch.equal(seeded(SharedDropout(layer, rows), part), whole[:, rows.rows].flatten(0, 1))
 
 
 def test_a_network_keeps_its_tensors_and_in_use_loses_nothing() -> None:
     network = nn.Sequential(nn.Linear(3, 3), nn.Sequential(Dropout(0.9), nn.Linear(3, 3)))
     names, x = list(network.state_dict()), torch.randn(4, 3)
     expected = network.eval()(x)
-    share(network, Place(12, PARTS[1]))
+    share(network, Rows(12, PARTS[1]))
     assert any(isinstance(module, SharedDropout) for module in network.modules())
     assert list(network.state_dict()) == names
     assert torch.equal(network(x), expected)
@@ -44,5 +44,5 @@ def test_a_network_keeps_its_tensors_and_in_use_loses_nothing() -> None:
 
 
 def test_what_is_no_part_of_a_batch_is_dropped_by_itself() -> None:
-    layer = SharedDropout(Dropout(0.5), Place(12, PARTS[0]))
+    layer = SharedDropout(Dropout(0.5), Rows(12, PARTS[0]))
     assert layer(torch.ones(3, 100)).shape == (3, 100)

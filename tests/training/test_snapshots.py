@@ -34,7 +34,7 @@ def test_the_last_models_are_kept_and_nothing_else_changes(run_cli, tmp_path) ->
 def test_they_are_named_at_the_end_of_a_training(run_cli, home: Path) -> None:
     small = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4"]
     made = run_cli("train", "digits", "--rounds", 2, "--out", "r", "--keep", 1, *small)
-    assert made.out.splitlines()[-1] == "r/snapshots  models on the way, by the numbers of their sample grids"
+    assert made.out.splitlines()[-1] == "r/snapshots  earlier models, numbered like the sample grids"
     assert snapshots(home / "r") == [2]
 
 
