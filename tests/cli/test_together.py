@@ -85,7 +85,7 @@ def test_what_is_refused_is_refused_once(home: Path) -> None:
     code, _, err = end(start("train", "digits", *SMALL, "--set", "training.batch=7", "--rounds", 2, "--processes", 2))
     assert code == 2
     assert err.count("error:") == 1
-    assert "training.batch = 7 cannot be shared evenly by 2 processes" in err
+    assert "training.batch = 7 cannot be divided evenly by 2 processes" in err
     assert "training.batch=8" in err
     assert "Traceback" not in err
     assert not any(Path("runs").glob("*"))
