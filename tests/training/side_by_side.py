@@ -22,7 +22,7 @@ NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalogue.models()}
 """Model and objective by name."""
 # A slope through batch norm, of which there is a gradient, too.
-CASES["dcgan with ada"] = ("dcgan", {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}})
+CASES["mlp-gan with ada"] = ("mlp-gan", {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}})
 CASES["pix2pix with diffaugment"] = ("pix2pix", {"augment": {"name": "diffaugment"}})
 CASES["dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
 

@@ -69,7 +69,7 @@ class AdaptiveAugmentation(Augmentation):
         self.kimg, self.every = kimg, every
         self.pipeline, self.color_factor = frozenset(pipeline), color_factor
         self.register_buffer("probability", torch.tensor(float(probability)))
-        # Since the last decision, the same in all processes: sum of signs, logits, images, updates.
+        # Since the last decision, in all processes: sum of signs and number of signs, in images; images; updates.
         self.register_buffer("interval", torch.zeros(4))
         # In this update, in this process: sum of signs, logits. Zero whenever a state is saved.
         self.register_buffer("_update", torch.zeros(2), persistent=False)
@@ -99,7 +99,10 @@ class AdaptiveAugmentation(Augmentation):
         """
         if self.target is None:
             return
-        self.interval[:2] += mean(self._update)
+        # Processes have equally many logits: counted in images, the sums are the same for any number of them.
+        update = mean(self._update)
+        self.interval[0] += update[0] / update[1].clamp(min=1) * images
+        self.interval[1] += images
         self.interval[2] += images
         self.interval[3] += 1
         self._update.zero_()
