@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
@@ -89,7 +90,7 @@ class Alternating(Objective):
 
         def term(name: str, one: Regularizer) -> Term:
             weighted = self._weights[name]
-            total = lambda step: torch.stack([one(each) for each in steps(step)]).sum()  # noqa: E731
+            total = lambda step: reduce(add, map(one, steps(step)))  # noqa: E731
             return Term(name, total, weighted.weight, weighted.every, one.image_gradients)
 
         return [term(name, one) for name, one in self._regularizers.items() if one.player == player]

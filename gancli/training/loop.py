@@ -79,6 +79,7 @@ class Trainer:
             for player in self.players
         }
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
+        self._scheduled = {name: optimizers.scheduled(recipe.optimizer[name]) for name in self.optimizers}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
         self._distributed = {player.name: self._wrapped(player) for player in self.players} if world.size > 1 else {}
@@ -133,8 +134,8 @@ class Trainer:
                     self.objective.begin(step)
             for player in self.players:
                 optimizer, own = self.optimizers[player.name], self._own[player.name]
-                for _ in range(player.steps_in(self.rounds)):
-                    with self._frozen(self._others[player.name]):
+                with self._frozen(self._others[player.name]):
+                    for _ in range(player.steps_in(self.rounds)):
                         batch = self.batches.next() if player.real else None
                         for parameter in own:
                             parameter.grad = None
@@ -205,7 +206,8 @@ class Trainer:
         factor = self.scale * optimizers.rate_factor(
             self.rounds / (self.settings.rounds or 1), self.settings.rate_decay
         )
-        optimizers.set_schedules(self.optimizers[name], section, self.progress, factor, self.steps[name])
+        options = self._scheduled[name]
+        optimizers.set_schedules(self.optimizers[name], section, options, self.progress, factor, self.steps[name])
 
     @property
     def _number(self) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import torch
@@ -61,39 +59,41 @@ def clip(section: Optimizer, gradients: list[Tensor]) -> None:
 
 
 def set_schedules(
-    optimizer: torch.optim.Optimizer, section: Optimizer, progress: Progress, factor: float, steps: int
+    optimizer: torch.optim.Optimizer,
+    section: Optimizer,
+    options: Mapping[str, Any],
+    progress: Progress,
+    factor: float,
+    steps: int,
 ) -> None:
     """Set the learning rate, and scheduled options such as betas, of the next step.
 
     Args:
         optimizer: of the player.
         section: the recipe's.
+        options: those of :func:`scheduled`, collected once: this runs in every step.
         progress: where the training stands.
         factor: on the learning rate.
         steps: of this player so far.
     """
     values: dict[str, Any] = {"lr": value_at(section.lr, progress) * factor / (1 + section.decay * steps)}
-    values |= {name: _at(value, progress) for name, value in _scheduled(section).items()}
+    values |= {name: _at(value, progress) for name, value in options.items()}
     for group in optimizer.param_groups:
         group.update(values)
 
 
-@lru_cache(maxsize=64)
-def _parsed(name: str, options: str) -> dict[str, Any]:
-    schema = registry.options(registry.get("optimizer", name))
-    return dict(registry.validate(schema, json.loads(options)))
+def scheduled(section: Optimizer) -> dict[str, Any]:
+    """The options that change while a training goes on, parsed."""
+
+    def changes(value: Any) -> bool:
+        return isinstance(value, Schedule) or (isinstance(value, tuple) and any(map(changes, value)))
+
+    return {name: value for name, value in _options(section).items() if changes(value)}
 
 
 def _options(section: Optimizer) -> dict[str, Any]:
     """The optimizer's own options, parsed."""
-    return _parsed(section.name, json.dumps(section.options))
-
-
-def _scheduled(section: Optimizer) -> dict[str, Any]:
-    def scheduled(value: Any) -> bool:
-        return isinstance(value, Schedule) or (isinstance(value, tuple) and any(map(scheduled, value)))
-
-    return {name: value for name, value in _options(section).items() if scheduled(value)}
+    return dict(registry.validate(registry.options(registry.get("optimizer", section.name)), section.options))
 
 
 def _at(value: Any, progress: Progress) -> Any:
@@ -113,7 +113,7 @@ def check_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any], section
         # Learning rates change during a training; another version of PyTorch may know further settings.
         if not (isinstance(there["lr"], int | float) and 0 <= there["lr"] <= 10):
             raise ValueError("its optimizer has no rate")
-        for name in here.keys() & there.keys() - {"params", "lr", "fused", *_scheduled(section)}:
+        for name in here.keys() & there.keys() - {"params", "lr", "fused", *scheduled(section)}:
             if _plain(here[name]) != _plain(there[name]):
                 raise ValueError(f"its optimizer has another {name}")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
