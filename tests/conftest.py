@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # Before torch is imported, here and in processes that tests start: on a busy machine, threads that wait for each other
 # made these very small networks five times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Messages name commands as they were started: `gancli …`, however the tests are.
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 # The same examples every time, however long a busy machine takes for one.
 settings.register_profile(
     "gancli",

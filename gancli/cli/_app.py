@@ -24,6 +24,7 @@ from gancli.cli import (
     traverse,
     zoo,
 )
+from gancli.cli.terminal.commands import as_typed
 from gancli.cli.terminal.console import sanitized
 from gancli.errors import GancliError
 from gancli.plugins import allowing
@@ -120,7 +121,7 @@ def _run(words: Sequence[str]) -> None:
         code, fault, final = _failure(error)
     code, reports = processes.give_up(code if isinstance(code, int) else 0, final)
     if fault and reports:
-        _report(*fault)
+        _report(*(as_typed(text, _options_of(arguments)) for text in fault))
     processes.leave(well=code == 0 and fault is None)
     processes.end(code)
 
@@ -152,6 +153,17 @@ def _explained(error: typer.TyperException, arguments: Sequence[str]) -> tuple[s
     context: typer.Context | None = getattr(error, "ctx", None)  # typer's own subclasses are private
     command = context.command_path if context else " ".join(["gancli", *arguments[:1]])
     return message[:1].lower() + message[1:], f"`{command} --help` lists arguments and options"
+
+
+def _options_of(arguments: Sequence[str]) -> dict[str, str]:
+    """The options of the command that the arguments start, by the name of their parameter."""
+    command = typer.main.get_command(app)
+    for name in arguments:
+        commands = getattr(command, "commands", {})
+        if name not in commands:
+            break
+        command = commands[name]
+    return {one.name: max(one.opts, key=len) for one in command.params if one.name and one.opts[0].startswith("-")}
 
 
 def _report(message: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
+from gancli.cli.terminal.commands import as_typed
 from gancli.errors import printable
 from gancli.processes import rank
 
@@ -62,7 +63,7 @@ def stdout() -> "Console":
 def say(text: str) -> None:
     """Print one line on standard error, without wrapping or markup; of several processes only the first does."""
     if not rank():
-        stderr().print(printable(text), soft_wrap=True)
+        stderr().print(printable(as_typed(text)), soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
