@@ -80,23 +80,6 @@ def _basis(protocol: Mapping[str, Any]) -> str:
     )
 
 
-def _remarks(evaluation: Mapping[str, Any]) -> str:
-    """The FID as a multiple of real images', and how confidently the extractor classifies the images, as which."""
-    texts = [
-        f"Its FID is {row['value'] / row['floor']:.1f} times that of real images."
-        for row in evaluation["results"]
-        if row["metric"] == "fid" and row.get("floor")
-    ]
-    if (classes := evaluation.get("classes")) and classes["names"]:
-        generated, real = (f"{100 * evaluation['confident'][side]:.1f} %" for side in ("generated", "real"))
-        worst = max(abs(one - other) for one, other in zip(classes["generated"], classes["real"], strict=True))
-        texts.append(
-            f"Classified with a probability above 0.9: {generated} of the images ({real} of the held-out ones). "
-            f"No class's share differs by more than {100 * worst:.1f} percentage points from theirs."
-        )
-    return " ".join(texts)
-
-
 def figure(row: Mapping[str, Any], key: str = "value") -> str:
     """A number of a result for tables; the value with half the width of its interval, where it has one."""
     value, interval = row.get(key), row.get("interval")
@@ -135,7 +118,6 @@ def _section(name: str, path: Path) -> list[str]:
         f"{'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         _basis(evaluation["protocol"]),
-        _remarks(evaluation),
         further and f"On held-out images: {further}.",
         f"```\n{command(header)}\ngancli evaluate {name}\ngancli {use}\n```",
     ]
