@@ -17,7 +17,7 @@ from gancli.architectures import Generator, MappingGenerator, Translator, from_u
 from gancli.architectures._build import assemble, images_at_once, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
-from gancli.latents import Inputs, LatentSpec, Space, batches, truncation
+from gancli.latents import Inputs, Space, batches, truncation
 from gancli.processes import distribute
 from gancli.recipe import Recipe, parse
 from gancli.recipe.validation_errors import shown
@@ -50,7 +50,8 @@ class Model:
             self.recipe: Recipe = parse(_part(header, "recipe", dict), components=False)
             spec = spec_of(self.recipe)
             self.shape, self.latent = spec.shape, spec.latent
-            if LatentSpec.from_dict(_part(header, "latent", dict)) != spec.latent:
+            latent = spec.latent.to_dict()
+            if latent | _part(header, "latent", dict) != latent:
                 raise GancliError("its latent is not its recipe's")
             names = _part(header, "networks", list)
             if strange := [name for name in names or [None] if name not in list(self.recipe.networks)]:

@@ -45,12 +45,11 @@ def is_allowed(name: str) -> bool:
 
 
 @contextmanager
-def allowing(named: Iterable[str], typed: Iterable[str] = ()) -> Generator[None]:
+def allowing(named: Iterable[str]) -> Generator[None]:
     """What is allowed meanwhile is forgotten afterwards.
 
     Args:
         named: plug-ins that must be there.
-        typed: whatever else a person has written; most of it names no plug-in.
 
     Raises:
         UsageError: nothing that is installed offers a plug-in of that name.
@@ -61,7 +60,6 @@ def allowing(named: Iterable[str], typed: Iterable[str] = ()) -> Generator[None]
         if name not in known:
             raise UsageError(f"--allow-plugin '{name}': no installed package offers that", nearest(name, known))
         allow(name)
-    allow(*typed)
     try:
         yield
     finally:

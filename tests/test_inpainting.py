@@ -102,8 +102,8 @@ def test_a_hole_at_the_edge_has_a_rim_on_one_side() -> None:
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        ((0, 0, 0, 0), "the mask has no hole: nothing is missing"),
-        ((0, 0, 8, 8), "the mask is nothing but hole: nothing is left to go by"),
+        ((0, 0, 0, 0), "the hole must be a part of the image, and not all of it"),
+        ((0, 0, 8, 8), "the hole must be a part of the image, and not all of it"),
     ],
 )
 def test_a_hole_is_part_of_an_image(box, message: str) -> None:

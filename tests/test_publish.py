@@ -134,7 +134,7 @@ def test_an_unfinished_run_is_refused(zoo: Path, run: Path) -> None:
         list(publishing.add(run))
     assert (refused.value.message, refused.value.hint) == (
         "r is not a finished run",
-        "finish it: gancli train --resume r",
+        "finish it: `gancli train --resume r`",
     )
 
 
@@ -209,7 +209,5 @@ def test_an_entry_is_measured_again_and_stays_the_same_model(zoo: Path, run: Pat
     assert told.pop("evaluation") == first
     assert told == header
     assert all(torch.equal(after[name], tensors[name]) for name in tensors)
-    card = (zoo / "tiny/README.md").read_text()
-    assert " ± " in card
-    assert "with a probability above 0.9: " in card
+    assert " ± " in (zoo / "tiny/README.md").read_text()
     assert run_cli("zoo", "judge", "tiny/mnist").err.startswith("error: no weights are called 'tiny/mnist'")

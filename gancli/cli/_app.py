@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated
 
@@ -105,7 +105,7 @@ def _run(words: Sequence[str]) -> None:
     typed = [*arguments[:1], *global_options, *arguments[1:]]
     fault, final = None, True
     try:
-        with allowing(plugins, _assigned(words)):
+        with allowing(plugins):
             code = app(arguments, standalone_mode=False, prog_name="gancli", obj=typed)
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -158,12 +158,14 @@ def _explained(error: typer.TyperException, arguments: Sequence[str]) -> tuple[s
 def _options_of(arguments: Sequence[str]) -> dict[str, str]:
     """The options of the command that the arguments start, by the name of their parameter."""
     command = typer.main.get_command(app)
+    known = [*command.params]
     for name in arguments:
         commands = getattr(command, "commands", {})
         if name not in commands:
             break
         command = commands[name]
-    return {one.name: max(one.opts, key=len) for one in command.params if one.name and one.opts[0].startswith("-")}
+        known += command.params
+    return {one.name: max(one.opts, key=len) for one in known if one.name and one.opts[0].startswith("-")}
 
 
 def _report(message: str, hint: str) -> None:
@@ -186,10 +188,3 @@ def _plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             names.append(name if equals else next(following, ""))
     return names, rest
-
-
-def _assigned(words: Sequence[str]) -> Iterator[str]:
-    """Values that `--set KEY=VALUE` assigns: to type the name of a plug-in is to allow it."""
-    for word, after in pairwise([*words, ""]):
-        given = after if word == "--set" else word.removeprefix("--set=") if word.startswith("--set=") else ""
-        yield given.partition("=")[2].strip().strip("\"'")

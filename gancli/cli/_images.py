@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gancli.editing.translation import Translation
     from gancli.latents import Inputs
     from gancli.model import Model
+
+BATCH = 256
+"""Images computed at once, as far as there is memory for them."""
 
 
 def open_model(
@@ -139,12 +142,9 @@ def by_name(names: Iterable[str], figures: Iterable[float]) -> dict[str, float]:
 
 def save_each(folder: Path, names: Iterable[str], images: Tensor) -> None:
     """Write NAME.png for each image."""
-    from gancli import files
-    from gancli.rendering.images import encode_png
+    from gancli.rendering.images import save_images
 
-    for name, image in zip(names, images, strict=True):
-        with files.whole(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(encode_png(image))
+    save_images([images], (f"{name}.png" for name in names), folder)
 
 
 def save_pairs(path: Path, left: Tensor, right: Tensor) -> None:
@@ -168,12 +168,3 @@ def tell_of_images(model: Model, read: UserImages | Translation) -> None:
 def count_of(number: int, what: str = "image") -> str:
     """As in "1 image" and "2,000 images"."""
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def save_frames(frames: Iterator[Tensor], target: Path, fps: float) -> None:
-    """Write an animation, with a note if its format cannot show so many frames a second."""
-    from gancli.rendering.animation import save_animation
-
-    shown = save_animation(frames, target, fps=fps)
-    if shown != fps:
-        say(f"note: a GIF shows at most {shown:g} frames a second, not {fps:g}")

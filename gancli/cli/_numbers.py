@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gancli import files
-from gancli.cli._images import count_of, generate, report
+from gancli.cli._images import BATCH, count_of, generate, report
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
 from gancli.latents import Inputs, Seeds, batches, seeds_text
@@ -42,7 +42,7 @@ def default_seeds(model: Model) -> Seeds:
     return range(POINTS if model.shape[-1] == 2 else 64)
 
 
-def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, batch: int, as_json: bool) -> None:
+def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, as_json: bool) -> None:
     """A plot of the samples of seeds, their numbers as CSV, or both; the table ``-`` is standard output."""
     from gancli.rendering.numbers import Plot, to_csv
 
@@ -52,7 +52,7 @@ def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, ba
     if table is not None and not piped:
         files.check_file(table)
     with counting("samples", len(chosen)) as progress:
-        rows = generate(model, Request(chosen).inputs(model.latent, batch), progress)
+        rows = generate(model, Request(chosen).inputs(model.latent), progress)
     if table is not None:
         text = to_csv(formula.columns, chosen, rows)
         if piped:
@@ -68,17 +68,22 @@ def sample(model: Model, chosen: Seeds, out: Path | None, table: Path | None, ba
         print(csv)
 
 
-def frames(model: Model, paths: Sequence[Inputs], batch: int, progress: Callable[[int], None]) -> Iterator[Tensor]:
-    """Plots of walks through the latent space, uint8 (C, H, W)."""
-    import torch
+def save(model: Model, inputs: Iterable[Inputs], path: Path, progress: Callable[[int], None]) -> None:
+    """One plot of all samples of inputs that come in batches."""
+    from gancli.rendering.numbers import Plot
 
+    Plot(formula_of(model)).save(generate(model, inputs, progress), path)
+
+
+def frames(model: Model, walk: Inputs, progress: Callable[[int], None]) -> Iterator[Tensor]:
+    """Plots of a walk through the latent space, uint8 (C, H, W)."""
     from gancli.rendering.numbers import Plot
 
     plot = Plot(formula_of(model))
-    walks = torch.stack([generate(model, batches(walk, batch), progress) for walk in paths])
-    for frame in range(walks.shape[1]):
+    rows = generate(model, batches(walk, BATCH), progress)
+    for frame in range(len(rows)):
         # A single point shows little: each frame also draws the way to it.
-        yield plot.picture(walks[:, frame if plot.curve else 0 : frame + 1].flatten(0, 1))
+        yield plot.picture(rows[frame if plot.curve else 0 : frame + 1])
 
 
 def formula_of(model: Model) -> Formula:

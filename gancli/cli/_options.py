@@ -46,7 +46,6 @@ Space = Annotated[
 ]
 Steps = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Optimization steps of the latent search.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Images computed at once.")]
 Processes = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Share the work among N processes on this machine.")
 ]

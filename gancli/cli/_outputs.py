@@ -52,13 +52,13 @@ def picture_or_folder(out: str | None, *, archive: bool = False) -> bool:
 
 
 def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others: str) -> None:
-    """Refuse to overwrite an image that the user gave. Files are compared by device and inode, so links count too.
+    """Refuse to overwrite an image that the user gave, or any file in a folder of such images.
 
     Args:
         out: the picture, or the folder that gets NAME.png for every image.
         one: whether it is one picture.
         images: files, folders, zips or a data set, of which results are made.
-        others: whatever else is read, such as target images or a mask.
+        others: further files that are read, such as a mask.
 
     Raises:
         UsageError: an input would be overwritten; or see :func:`gancli.data.user_images.list_files`.
@@ -66,23 +66,8 @@ def check_inputs_stay(out: Path, one: bool, images: str | Sequence[str], *others
     from gancli.data import user_images
     from gancli.data.builtin.names import DATASETS
 
-    files = user_images.list_files(images)
-    inputs = [*files, *(file for other in others for file in user_images.list_files(other))]
-    names = [Path(name).expanduser() for name in (*user_images.as_list(images), *others) if name not in DATASETS]
-    folders = [folder.resolve() for folder in names if folder.is_dir()]
-    other = f"{out.stem if out.suffix == '.png' else out.resolve().name}-made{out.suffix}"
-    hint = f"name another {'file' if one else 'folder'}, as in --out {out.parent / other}"
-    if not one and out.resolve() in folders:
-        raise UsageError(f"'{out}' is a folder of input images: results would replace them", hint)
-    taken = {_identity(file.path) for file in inputs}
-    for written in [out] if one else [out / f"{file.title}.png" for file in files]:
-        # All files of an input folder count, also those that are not read, such as its training images.
-        inside = any(written.parent.resolve().is_relative_to(folder) for folder in folders)
-        if written.exists() and (inside or _identity(written) in taken):
-            raise UsageError(f"'{written}' is an input image: a result would replace it", hint)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Device and inode of a file."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    names = [name for name in (*user_images.as_list(images), *others) if name not in DATASETS]
+    inputs = [Path(name).expanduser().resolve() for name in names]
+    for written in [out, *(() if one else (out / f"{file.title}.png" for file in user_images.list_files(images)))]:
+        if written.exists() and any(written.resolve().is_relative_to(path) for path in inputs):
+            raise UsageError(f"'{written}' is among the input images", "name another file or folder with --out")

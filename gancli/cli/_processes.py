@@ -27,20 +27,10 @@ def launch_or_meet(arguments: list[str], count: int | None) -> World:
         typer.Exit: with the exit code of those that were started.
     """
     if count and count > 1:
-        raise typer.Exit(processes.launch(count, without(arguments, "--processes")))
+        raise typer.Exit(processes.launch(count, [*arguments, "--processes", "1"]))  # the last one counts
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torch is not imported otherwise
         import_quickly("torch")
     return processes.join()
-
-
-def without(arguments: list[str], option: str) -> list[str]:
-    """Arguments without an option and its value."""
-    kept, skip = [], False
-    for word in arguments:
-        if not skip and word != option and not word.startswith(f"{option}="):
-            kept.append(word)
-        skip = word == option and not skip
-    return kept
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancli import plugins
 from gancli.cli._imports import import_quickly
 from gancli.errors import UsageError
 
@@ -59,7 +60,7 @@ def new_table(
     from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
-    return _absolute_source(recipe.override(recipe.merge(table, {"training": training}), assignments))
+    return _assigned(recipe.merge(table, {"training": training}), assignments)
 
 
 def stored(
@@ -81,7 +82,7 @@ def stored(
         "data": {"name": _absolute(data)} if data is not None else {},
         **({"model": model} if model is not None and not model.endswith(".toml") else {}),
     }
-    now = recipe.parse(_absolute_source(recipe.override(recipe.merge(then, asked), assignments))).to_dict()
+    now = recipe.parse(_assigned(recipe.merge(then, asked), assignments)).to_dict()
     if changed := recipe.differences(then, now):
         path, old, new = changed[0]
         raise UsageError(
@@ -151,8 +152,12 @@ def _absolute(data: str) -> str:
     return str(Path(data).resolve()) if Path(data).exists() else data
 
 
-def _absolute_source(table: dict[str, Any]) -> dict[str, Any]:
-    """The tables with the path of a second folder made absolute."""
+def _assigned(table: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """The tables with values assigned by ``--set``, and with the path of a second folder made absolute."""
+    from gancli import recipe
+
+    plugins.trust(recipe.override({}, assignments))  # to type the name of a plug-in is to allow it
+    table = recipe.override(table, assignments)
     data = table.get("data")
     if not isinstance(data, dict) or not isinstance(source := data.get("source"), str):
         return table

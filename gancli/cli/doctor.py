@@ -12,7 +12,6 @@ import typer
 from gancli.cli import _options
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import print_json
-from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
@@ -36,9 +35,10 @@ def doctor(
       gancli doctor runs/mine --json --out mine.png
     """
     from gancli.runs.doctor import examine
+    from gancli.zoo import catalogue
 
     picture = picture_path(out)
-    seen = examine(run or _newest())
+    seen = examine(run or catalogue.newest_run())
     plot = picture or seen.folder / "doctor.png"
     seen.plot(plot)
     if as_json:
@@ -46,17 +46,6 @@ def doctor(
     else:
         _show(seen)
         print(f"{plot}  losses, probabilities, diversity and findings")
-
-
-def _newest() -> Path:
-    """The newest run; if there is none, the hint names runs only, as this command takes no other model."""
-    from gancli.zoo import catalogue
-
-    try:
-        return catalogue.newest_run()
-    except UsageError as error:
-        hint = "name a run folder, as in `gancli doctor runs/NAME`, or train a model: `gancli train digits`"
-        raise UsageError(error.message, hint) from None
 
 
 def _show(seen: Examination) -> None:

@@ -48,9 +48,6 @@ def inpaint(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=1000, metavar="N", help="Use the first N images.")] = 1,
     steps: _options.Steps = 300,
-    restarts: Annotated[
-        int, typer.Option(min=1, max=256, metavar="N", help="Random starts of the search; the best result is kept.")
-    ] = 4,
     space: _options.Space = None,
     device: _options.Device = "auto",
     data_dir: _options.DataDir = None,
@@ -77,7 +74,7 @@ def inpaint(
     subject, path = _images.open_model(model, out, "-inpainted.png", device=device, latents=True)
     given = _images.read_images(subject, images, path, one, n, data_dir, *([mask] if Path(mask).is_file() else []))
     rectangle = re.fullmatch(r"\s*[0-9]{1,5}\s*(,\s*[0-9]{1,5}\s*){3}", mask)
-    hole = _box_hole(subject, mask) if rectangle else _file_hole(subject, mask, images)
+    hole = _box_hole(subject, mask) if rectangle else _file_hole(subject, mask)
     holes = hole.expand(len(given.images), -1, -1)
     discriminator = discriminator_of(subject)
     with counting("search steps", len(given.images) * steps) as progress:
@@ -88,7 +85,6 @@ def inpaint(
             discriminator=discriminator,
             space=space,
             steps=steps,
-            restarts=restarts,
             progress=progress,
         )
     if one:
@@ -116,8 +112,6 @@ def _box_hole(model: Model, text: str) -> Tensor:
 
     _, rows, columns = model.shape
     left, top, width, height = map(int, text.split(","))
-    if not width or not height:
-        raise UsageError(f"--mask {text} is an empty rectangle", "width and height must be 1 or more")
     if left + width > columns or top + height > rows:
         raise UsageError(
             f"--mask {text} leaves the image: {model.name} makes {columns}x{rows} pixels (width x height)",
@@ -128,11 +122,10 @@ def _box_hole(model: Model, text: str) -> Tensor:
     return hole
 
 
-def _file_hole(model: Model, mask: str, images: str) -> Tensor:
+def _file_hole(model: Model, mask: str) -> Tensor:
     """bool (H, W), true where the mask is white, after it was resized like the image."""
     import torch
 
-    from gancli.data.pixels import BadImageError, probe
     from gancli.data.user_images import read
 
     if not Path(mask).is_file():
@@ -140,17 +133,6 @@ def _file_hole(model: Model, mask: str, images: str) -> Tensor:
             f"--mask '{mask}' is neither a file nor a rectangle",
             "name an image, or left, top, width and height, as in --mask 9,9,10,10",
         )
-    if Path(images).is_file():
-        with Path(images).open("rb") as image, Path(mask).open("rb") as white:
-            try:
-                wanted, size = probe(image)[0], probe(white)[0]
-            except BadImageError:  # an archive; or no image at all, which `read` reports
-                wanted = size = (0, 0)
-        if wanted != size:
-            raise UsageError(
-                f"--mask '{mask}' has {size[1]}x{size[0]} pixels, the image {wanted[1]}x{wanted[0]}",
-                "draw it on a copy of the image",
-            )
     _, height, width = model.shape
     found = read(mask, (1, height, width), count=1, fit=model.recipe.data.fit, background="black")
     return torch.ge(found.images[0, 0], 128)

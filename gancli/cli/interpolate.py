@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli import _numbers, _options
-from gancli.cli._images import count_of, generate, open_model, report, save_frames, save_generated
-from gancli.cli.sample import kind_of_class
+from gancli.cli._images import BATCH, open_model, report, save_generated
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Method, Seeds, batches, parse_seeds, path
+from gancli.latents import Inputs, Seeds, batches, parse_seeds, path
 from gancli.latents.conditions import parse_classes
 
 if TYPE_CHECKING:
@@ -41,12 +41,6 @@ def interpolate(
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second. Default: 24.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Return to the first seed.")] = False,
-    method: Annotated[
-        Method, typer.Option(help="Spherical or linear interpolation; auto picks what suits the latent distribution.")
-    ] = "auto",
-    grid: Annotated[
-        str | None, typer.Option(metavar="CxR", help="Several walks in columns x rows, which share the seeds evenly.")
-    ] = None,
     scale: _options.Scale = None,
     out: Annotated[
         str | None,
@@ -58,7 +52,6 @@ def interpolate(
     space: _options.Space = None,
     truncation: _options.Truncation = None,
     device: _options.Device = "auto",
-    batch: _options.Batch = 256,
     as_json: _options.AsJson = False,
 ) -> None:
     """Walk through the latent space from seed to seed, as an animation or a strip.
@@ -66,55 +59,51 @@ def interpolate(
     \b
     Examples:
       gancli interpolate dcgan/mnist --seeds 3,14,15 --loop
-      gancli interpolate dcgan/mnist --seeds 0-15 --grid 2x2 --out walks.webp
+      gancli interpolate dcgan/mnist --seeds 0-15 --out walk.webp
       gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
       gancli interpolate cgan/mnist --seeds 3,14,15 --class 7
       gancli interpolate cgan/mnist --seeds 3,3 --class 3,8
     """
+    from gancli.rendering.animation import save_animation
+
     strip = _check(Path("walk.gif" if out is None else out), fps)
-    columns, rows = _options.parse_grid(grid) if grid is not None else (1, 1)
-    walks = _walks(parse_seeds(seeds), columns * rows)
-    frames = frames or (8 if strip else 30)
-    length = (len(walks[0]) - (not loop)) * frames + (not loop)
-    if length * len(walks) > MAX_IMAGES:
+    chosen, frames = parse_seeds(seeds), frames or (8 if strip else 30)
+    length = (len(chosen) - (not loop)) * frames + (not loop)
+    if length > MAX_IMAGES:
         raise UsageError(
-            f"{length * len(walks):,} images are too many for one walk, which takes at most {MAX_IMAGES:,}",
+            f"{length:,} images are too many for one walk, which takes at most {MAX_IMAGES:,}",
             "take fewer seeds or fewer --frames",
         )
 
     source, target = open_model(model, out, "-walk.gif", device=device, truncation=truncation)
     if source.numbers:
         _numbers.refuse_options(source, scale=scale)
-    where = source.space(space)
-    paths = [
-        path(source.latent, source.points(inputs, where), frames, method=method, loop=loop)
-        for inputs in _keyframes(source, walks, ",".join(classes) if classes else None)
-    ]
-    with counting("images", length * len(walks)) as progress:
-        if strip:
-            _save_strip(source, paths, target, scale, batch, progress)
-        elif source.numbers:
-            save_frames(_numbers.frames(source, paths, batch, progress), target, fps or 24)
+    keyframes = _keyframes(source, chosen, ",".join(classes) if classes else None)
+    walk = path(source.latent, source.points(keyframes, source.space(space)), frames, loop=loop)
+    with counting("images", length) as progress:
+        if strip and source.numbers:
+            _numbers.save(source, batches(walk, BATCH), target, progress)
+        elif strip:
+            save_generated(source, batches(walk, BATCH), length, target, length, progress, scale)
         else:
-            save_frames(_pictures(source, paths, columns, scale, batch, progress), target, fps or 24)
-    text = f"{length:,} frames of {source.name}"
-    report(as_json, source, target, text, seeds=[list(walk) for walk in walks], frames=length)
+            pictures = _numbers.frames if source.numbers else partial(_pictures, scale=scale)
+            save_animation(pictures(source, walk, progress), target, fps=fps or 24)
+    report(as_json, source, target, f"{length:,} frames of {source.name}", seeds=list(chosen), frames=length)
 
 
-def _keyframes(model: Model, walks: list[Seeds], text: str | None) -> list[Inputs]:
-    """The inputs of the seeds of every walk, with the classes that ``--class`` names unless they keep their own."""
+def _keyframes(model: Model, seeds: Seeds, text: str | None) -> Inputs:
+    """The inputs of the seeds, with the classes that ``--class`` names unless they keep their own."""
     import torch
 
-    inputs = [model.latent.from_seeds(walk) for walk in walks]
+    inputs = model.latent.from_seeds(seeds)
     if text is not None:
-        numbers, seeds = parse_classes(text, model.classes, model.name, kind_of_class(model)), sum(map(len, walks))
-        if len(numbers) not in (1, seeds):
+        numbers = parse_classes(text, model.classes, model.name)
+        if len(numbers) not in (1, len(seeds)):
             raise UsageError(
-                f"--class '{text}' names {len(numbers)} classes for {seeds} seeds",
+                f"--class '{text}' names {len(numbers)} classes for {len(seeds)} seeds",
                 "name one for all, or one for each seed",
             )
-        of_walks = torch.tensor(numbers).expand(seeds).view(len(walks), -1)
-        inputs = [walk | {"y": own} for walk, own in zip(inputs, of_walks, strict=True)]
+        inputs["y"] = torch.tensor(numbers).expand(len(seeds))
     return inputs
 
 
@@ -132,49 +121,12 @@ def _check(target: Path, fps: float | None) -> bool:
     return True
 
 
-def _walks(seeds: Seeds, walks: int) -> list[Seeds]:
-    """The seeds in consecutive parts of equal length, one for each walk."""
-    length, rest = divmod(len(seeds), walks)
-    if rest or length < 2:
-        raise UsageError(
-            f"{count_of(len(seeds), 'seed')} cannot be shared evenly by {count_of(walks, 'walk')} of two seeds or more",
-            f"give {2 * walks} seeds, such as 0-{2 * walks - 1}, or {3 * walks}",
-        )
-    return [seeds[start : start + length] for start in range(0, len(seeds), length)]
+def _pictures(model: Model, walk: Inputs, progress: Callable[[int], None], *, scale: int | None) -> Iterator[Tensor]:
+    """Frames of a walk, uint8 (C, H, W)."""
+    from gancli.rendering.images import default_scale, enlarge
 
-
-def _save_strip(
-    model: Model, paths: list[Inputs], target: Path, scale: int | None, batch: int, progress: Callable[[int], None]
-) -> None:
-    import torch
-
-    from gancli.rendering.numbers import Plot
-
-    inputs = {name: torch.cat([walk[name] for walk in paths]) for name in paths[0]}
-    if model.numbers:
-        plot = Plot(_numbers.formula_of(model))
-        plot.save(generate(model, batches(inputs, batch), progress), target)
-        return
-    count = len(next(iter(inputs.values())))
-    save_generated(model, batches(inputs, batch), count, target, count // len(paths), progress, scale)
-
-
-def _pictures(
-    model: Model, paths: list[Inputs], columns: int, scale: int | None, batch: int, progress: Callable[[int], None]
-) -> Iterator[Tensor]:
-    """Frames of all walks side by side, uint8 (C, H, W)."""
-    import torch
-
-    from gancli.rendering.images import arrange, default_scale
-
-    _, height, width = model.shape
-    together = len(paths)
-    # A walk alone may be larger than a cell among many.
-    scale = scale or default_scale(height, width, near=64 if together > 1 else 128)
-    # Frame after frame, and in each frame walk after walk.
-    inputs = {name: torch.stack([walk[name] for walk in paths], 1).flatten(0, 1) for name in paths[0]}
-    for piece in batches(inputs, max(1, batch // together) * together):
+    scale = scale or default_scale(*model.shape[1:], near=128)
+    for piece in batches(walk, BATCH):
         images = model.generate(piece)
         progress(len(images))
-        for frame in images.split(together):
-            yield arrange(frame, columns=columns, scale=scale, gap=2 if together > 1 else 0)
+        yield from enlarge(images, scale)

@@ -10,7 +10,6 @@ from gancli.cli import _options
 from gancli.cli._images import open_model, report
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.progress import counting
-from gancli.latents import parse_seeds
 
 
 def mix(
@@ -20,9 +19,6 @@ def mix(
         typer.Argument(metavar="EXPRESSION", help="Seeds and means of seeds, with signs and factors; in quotes."),
     ],
     out: _options.Picture = None,
-    among: Annotated[
-        str, typer.Option(metavar="SEEDS", help="The seeds that mean(label=...) searches for a label.")
-    ] = "0-999",
     scale: _options.Scale = None,
     space: _options.Space = None,
     device: _options.Device = "auto",
@@ -30,8 +26,8 @@ def mix(
 ) -> None:
     """Add and subtract latents: the operands and the result in one strip.
 
-    A term is a seed (14), the mean of several seeds (mean(0-9)), or the mean of the seeds whose image has a label
-    (mean(label=7)). A factor may precede it (0.5*14).
+    A term is a seed (14), the mean of several seeds (mean(0-9)), or the mean of those of the seeds 0-999 whose image
+    has a label (mean(label=7)). A factor may precede it (0.5*14).
 
     \b
     Examples:
@@ -42,20 +38,19 @@ def mix(
     from gancli.editing import arithmetic
 
     operands = arithmetic.parse(expression)
-    seeds = parse_seeds(among, option="--among")
     path = picture_path(out)
 
     source, path = open_model(model, path, "-mix.png", device=device, latents=True)
     from gancli.rendering.captions import save_captioned
     from gancli.rendering.images import default_scale
 
-    with counting("images", len(seeds)) as progress:
-        mixture = arithmetic.mix(source, operands, space=space, among=seeds, progress=progress)
+    with counting("images", len(arithmetic.AMONG)) as progress:
+        inputs, counts = arithmetic.mix(source, operands, space=space, progress=progress)
     _, height, width = source.shape
     above = [f"{'-' if operand.factor < 0 else '+'} {operand.amount}" for operand in operands]
     above[0] = above[0].removeprefix("+ ")
     save_captioned(
-        source.generate(mixture.inputs),
+        source.generate(inputs),
         path,
         columns=len(operands) + 1,
         scale=scale or default_scale(height, width, near=112),
@@ -63,7 +58,7 @@ def mix(
     )
     terms = [
         {"term": operand.name, "factor": operand.factor, "seeds": count}
-        for operand, count in zip(operands, mixture.counts, strict=True)
+        for operand, count in zip(operands, counts, strict=True)
     ]
-    result = {name: values[-1].tolist() for name, values in mixture.inputs.items()}
+    result = {name: values[-1].tolist() for name, values in inputs.items()}
     report(as_json, source, path, f"{expression.strip()} of {source.name}", terms=terms, result=result)

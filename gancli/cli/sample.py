@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from gancli.cli._outputs import picture_or_folder
 from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.progress import counting
 from gancli.errors import UsageError
-from gancli.latents import Seeds, parse_seeds, seeds_text
+from gancli.latents import MAX_SEEDS, Seeds, parse_seeds, seeds_text
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
 from gancli.rendering.layout import MAX_GRID
@@ -30,7 +30,9 @@ def sample(
     seeds: Annotated[
         str | None, typer.Option(help="Seeds and ranges, such as 0-9,42. One seed is one image. Default: 0-63.")
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="The first N seeds: 0 to N - 1.")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, max=MAX_SEEDS, metavar="N", help="The first N seeds: 0 to N - 1.")
+    ] = None,
     classes: _options.Classes = None,
     codes: Annotated[
         list[str] | None,
@@ -59,7 +61,6 @@ def sample(
     ] = None,
     truncation: _options.Truncation = None,
     device: _options.Device = "auto",
-    batch: _options.Batch = 256,
     processes: _options.Processes = None,
     as_json: _options.AsJson = False,
 ) -> None:
@@ -83,8 +84,11 @@ def sample(
     sweeping = any(code.last is not None for code in asked)
     chosen = _chosen(seeds, n)
     many = not picture_or_folder(out, archive=True)
-    if many:
-        _check_many(out, grid, chosen or (), sweeping)
+    if many and (grid or sweeping):
+        what = "--grid" if grid else "a code that varies"
+        raise UsageError(
+            f"{what} is for one picture, but '{out}' takes one PNG for each seed", "name a .png with --out"
+        )
 
     world = launch_or_meet(context.obj, processes)
     source, path = open_model(model, out, ".png", device=device, truncation=truncation)
@@ -93,36 +97,29 @@ def sample(
         _request(source, chosen, named, asked, None)
         if world.first:
             shown = path if out or not csv else None
-            _numbers.sample(source, chosen or _numbers.default_seeds(source), shown, csv, batch, as_json)
+            _numbers.sample(source, chosen or _numbers.default_seeds(source), shown, csv, as_json)
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
     request = _request(source, chosen, named, asked, cells)
-    if many:
-        _check_folders(source, request.classes or ())
-    elif len(request) > MAX_GRID:
+    if not many and len(request) > MAX_GRID:
         raise UsageError(
             f"{len(request):,} images are too many for one picture, which shows at most {MAX_GRID:,}",
             "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
         )
     with distributing(world), counting("images", len(request)) as progress:
         if many:
-            _save_many(source, request, path, batch, progress)
+            _save_many(source, request, path, progress)
         else:
             columns = cells[0] if cells else request.columns
-            save_generated(source, request.inputs(source.latent, batch), len(request), path, columns, progress)
+            save_generated(source, request.inputs(source.latent), len(request), path, columns, progress)
     if not world.first:
         return
     text, facts = f"{count_of(len(request))} of {source.name}", {}
     if request.classes:
         facts["classes"] = [source.classes[number] for number in request.classes]
-        text += f", {kind_of_class(source)} {', '.join(facts['classes'])}"
+        text += f", class {', '.join(facts['classes'])}"
     report(as_json, source, path, text, seeds=seeds_text(request.seeds), images=len(request), **facts)
-
-
-def kind_of_class(model: Model) -> str:
-    """What messages call a class: those that a model found without labels are categories."""
-    return "class" if model.labelled else "category"
 
 
 def _chosen(seeds: str | None, n: int | None) -> Seeds | None:
@@ -130,27 +127,8 @@ def _chosen(seeds: str | None, n: int | None) -> Seeds | None:
     if seeds is not None and n is not None:
         raise UsageError(f"-n {n} and --seeds '{seeds}' both choose the images", "give one of them")
     if n is not None:
-        return parse_seeds(f"0-{n - 1}", option="-n")
-    return parse_seeds(seeds) if seeds is not None else None
-
-
-def _check_many(out: str | None, grid: str | None, seeds: Seeds, sweeping: bool) -> None:
-    """Refuse what one PNG for each seed does not go with."""
-    takes = f"'{out}' takes one PNG for each seed"
-    if sweeping:
-        raise UsageError(f"a sweep is one picture, but {takes}", "name a .png, or fix the code")
-    if grid:
-        raise UsageError(f"--grid lays out one picture, but {takes}", "leave out one of the two")
-    if len(set(seeds)) < len(seeds):
-        twice = Counter(seeds).most_common(1)[0][0]
-        raise UsageError(f"seed {twice} is named twice and would give two files of one name", "name every seed once")
-
-
-def _check_folders(model: Model, classes: tuple[int, ...]) -> None:
-    """Every class needs a folder of its own."""
-    if twice := [number for number in classes if classes.count(number) > 1]:
-        name = f"{kind_of_class(model)} '{model.classes[twice[0]]}'"
-        raise UsageError(f"{name} is named twice and would give two folders of one name", "name each once")
+        return range(n)
+    return tuple(dict.fromkeys(parse_seeds(seeds))) if seeds is not None else None
 
 
 def _request(
@@ -158,7 +136,9 @@ def _request(
 ) -> Request:
     """The images asked for, in the order of the picture."""
     check_codes(codes, model.name, model.latent.codes)
-    numbers = parse_classes(classes, model.classes, model.name, kind_of_class(model)) if classes is not None else None
+    numbers = None
+    if classes is not None:
+        numbers = tuple(dict.fromkeys(parse_classes(classes, model.classes, model.name)))
     moving = next((code for code in codes if code.last is not None), None)
     sweep = (moving.number, tuple(moving.values(cells[0] if cells else COLUMNS))) if moving else None
     if seeds is None:
@@ -181,13 +161,13 @@ def _default_count(cells: tuple[int, int] | None, classes: int, values: int) -> 
     return COLUMNS if values > 1 else 64
 
 
-def _save_many(model: Model, request: Request, path: Path, batch: int, progress: Callable[[int], None]) -> None:
+def _save_many(model: Model, request: Request, path: Path, progress: Callable[[int], None]) -> None:
     """One PNG for each seed; with classes, in a folder for each, as `gancli train` and ImageFolder read them."""
     from gancli.rendering.images import file_name, save_images
 
     folders = [f"{name}/" for name in folder_names(model.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = distribute(request.inputs(model.latent, batch), model.generate)
+    images = distribute(request.inputs(model.latent), model.generate)
     if rank():
         deque(images, maxlen=0)  # the first process writes the images of all
     else:

@@ -15,7 +15,7 @@ from gancli.cli import _options, _recipe
 from gancli.cli._imports import import_quickly
 from gancli.cli._processes import first_alone, launch_or_meet
 from gancli.cli.terminal.console import say, tell_left_out
-from gancli.cli.terminal.display import clock, display
+from gancli.cli.terminal.display import display
 from gancli.cli.terminal.interrupt import graceful
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
@@ -255,15 +255,11 @@ def _train(
             run.train(watching, stop)
     except Interrupted:
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
-        say(f"resume with: gancli train --resume {shlex.quote(str(out))}")
+        say(f"resume with: `gancli train --resume {shlex.quote(str(out))}`")
         raise typer.Exit(stop.code) from None
     if run.monitor.found and not quiet:
         titles = ", ".join(dict.fromkeys(finding.title for finding in run.monitor.found))
         say(f"the health monitor found {titles}; `gancli doctor {shlex.quote(str(out))}` explains")
-    if (evaluating := run.evaluator.seconds) and not quiet:
-        training = run.files.seconds
-        share = 100 * evaluating / (evaluating + training)
-        say(f"evaluations took {clock(evaluating)}, {share:.0f} % of the time; training {clock(training)}")
     if not world.first:
         return
     files = {

@@ -29,22 +29,18 @@ def translate(
             help="The images are targets: degrade them first as in training, or take the source half of image pairs.",
         ),
     ] = False,
-    target: Annotated[
-        str | None, typer.Option(metavar="IMAGES", help="The target images, with the same file names.")
-    ] = None,
     back: Annotated[bool, typer.Option("--back", help="Translate target to source, with a CycleGAN.")] = False,
     n: Annotated[
         int | None, typer.Option("-n", min=1, metavar="N", help="Use the first N images. Default: all.")
     ] = None,
     device: _options.Device = "auto",
-    batch: _options.Batch = 256,
     data_dir: _options.DataDir = None,
     as_json: _options.AsJson = False,
 ) -> None:
     """Translate images: remove a mosaic, fill a hole, add colour, change the style.
 
-    Images of another size are brought to the model's size, with a note. If the target images are known, the PSNR is
-    reported.
+    Images of another size are brought to the model's size, with a note. With --degrade, the PSNR to the images is
+    reported; `gancli evaluate made/ --data targets/ --metrics psnr,ssim` compares with targets in another folder.
 
     \b
     Examples:
@@ -59,16 +55,14 @@ def translate(
     subject, path = _images.open_model(model, out, "-translated", device=device)
     from gancli.editing import translation
 
-    check_inputs_stay(path, one, images, *([target] if target is not None else []))
+    check_inputs_stay(path, one, images)
     with progress_bar() as progress:
         made = translation.translate(
             subject,
             images,
-            spoil=degrade,
-            target=target,
+            degrade=degrade,
             network="back" if back else None,
             count=n,
-            batch=batch,
             data_dir=data_dir,
             progress=progress,
         )
@@ -80,7 +74,6 @@ def translate(
     count, each = len(made.names), made.psnr
     mean = sum(each.values()) / len(each) if each else None
     figures = "" if mean is None else f", PSNR {mean:.2f} dB on average"
-    figures += f" over the {len(each):,} with a target" if each and len(each) < count else ""
     _images.report(
         as_json,
         subject,

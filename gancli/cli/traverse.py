@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from gancli.cli import _options
 from gancli.cli._images import open_model, report
 from gancli.cli._outputs import picture_path
 from gancli.errors import UsageError
+from gancli.latents import parse_seeds
 from gancli.rendering.layout import MAX_GRID
 
 if TYPE_CHECKING:
@@ -30,11 +30,13 @@ def traverse(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="SEED", help="The latent to start from.")] = 0,
     reach: Annotated[
-        str | None,
+        float | None,
         typer.Option(
             "--range",
-            metavar="FROM..TO",
-            help="Values to go through, of w in standard deviations. Default: -2..2, or -1..1 for uniform latents.",
+            min=0.01,
+            max=100,
+            metavar="R",
+            help="Values go from -R to R, of w in standard deviations. Default: 2, or 1 for uniform latents.",
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=2, max=200, metavar="N", help="Number of values, both ends included.")] = 9,
@@ -52,7 +54,7 @@ def traverse(
     Examples:
       gancli traverse dcgan/mnist
       gancli traverse dcgan/mnist --dims 0-4,42 --seed 7 --steps 7 --out rows.png
-      gancli traverse quick/mnist --dims 0-3 --range -3..3 --json
+      gancli traverse quick/mnist --dims 0-3 --range 3 --json
     """
     path = picture_path(out)
 
@@ -64,7 +66,11 @@ def traverse(
     rows = parse_dims(dims, source.latent, source.w_width if where == "w" else None)
     if len(rows) * steps > MAX_GRID:
         raise UsageError(f"{len(rows) * steps:,} images are too many for one picture", "take fewer --dims or --steps")
-    values = _values(reach, steps, uniform=where == "z" and source.latent.distribution == "uniform")
+    uniform = where == "z" and source.latent.distribution == "uniform"
+    reach = reach or (1.0 if uniform else 2.0)
+    if uniform and reach > 1:
+        raise UsageError(f"--range {reach:g} leaves the cube of this model's uniform latents", "1 is the most")
+    values = [round(reach * (2 * step / (steps - 1) - 1), 6) for step in range(steps)]
     images = traversal.traverse(source, seed, rows, values, space=where)
     save_captioned(images, path, columns=steps, scale=scale, above=[f"{value:.3g}" for value in values], beside=rows)
     pixels = images.view(len(rows), steps, -1).float()
@@ -84,32 +90,12 @@ def parse_dims(text: str | None, spec: LatentSpec, width: int | None = None) -> 
     if text is None:
         return [*(f"c{code}" for code in range(codes)), *map(str, range(min(ROWS, dims)))]
     rows: list[str] = []
-    for part in (part.strip() for part in text.split(",")):
-        found = re.fullmatch(r"(c?)([0-9]{1,6})(?:\s*-\s*c?([0-9]{1,6}))?", part)
-        if not found:
-            raise UsageError(
-                f"--dims '{part[:40]}' names no dimension", "numbers and ranges, such as 0-9,42, and codes, c0"
-            )
-        first, last = int(found[2]), int(found[3] or found[2])
-        if last < first:
-            raise UsageError(f"--dims '{part}' runs backwards", f"write it as {found[1]}{last}-{first}")
-        count, what = (codes, "code") if found[1] else (dims, "dimension")
-        if last >= count:
-            has = f"they go from {found[1]}0 to {found[1]}{count - 1}" if count else "it takes no codes"
-            raise UsageError(f"--dims '{part}': the model has no {what} {last}", has)
-        rows += [f"{found[1]}{number}" for number in range(first, last + 1)]
+    for part in text.split(","):
+        kind = "c" if part.strip().startswith("c") else ""
+        rows += [f"{kind}{number}" for number in parse_seeds(part.replace("c", ""), what="--dims")]
+    for row in rows:
+        code = row.startswith("c")
+        if int(row.removeprefix("c")) >= (codes if code else dims):
+            what = f"code {row[1:]}" if code else f"dimension {row}"
+            raise UsageError(f"the model has no {what}", f"it has {dims} dimensions and {codes} codes, counted from 0")
     return rows
-
-
-def _values(text: str | None, steps: int, *, uniform: bool) -> list[float]:
-    """Evenly spaced values of a range ``FROM..TO``; a generator of uniform latents has seen none beyond 1."""
-    number = r"\s*([+-]?[0-9]{1,3}(?:\.[0-9]{1,6})?)\s*"
-    found = re.fullmatch(rf"{number}\.\.{number}", text or ("-1..1" if uniform else "-2..2"))
-    if not found or float(found[1]) == float(found[2]):
-        raise UsageError(f"--range '{str(text)[:40]}' is not two different values", "for example: --range -2..2")
-    first, last = float(found[1]), float(found[2])
-    if uniform and max(abs(first), abs(last)) > 1:
-        raise UsageError(
-            f"--range {first:g}..{last:g} leaves the cube of this model's uniform latents", "stay within -1..1"
-        )
-    return [round(first + (last - first) * step / (steps - 1), 6) for step in range(steps)]

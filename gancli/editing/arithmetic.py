@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Seeds, Space, batches, parse_seeds, seeds_text
+from gancli.latents import Inputs, Seeds, Space, batches, parse_seeds
 from gancli.latents.seeds import short
 
 if TYPE_CHECKING:
@@ -54,19 +54,6 @@ class Operand:
         return self.name if abs(self.factor) == 1 else f"{abs(self.factor):g}*{self.name}"
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """What an expression comes to.
-
-    Attributes:
-        inputs: of each operand by itself, then of the result: K + 1 rows, on the CPU.
-        counts: how many seeds stand behind each operand.
-    """
-
-    inputs: Inputs
-    counts: tuple[int, ...]
-
-
 def parse(text: str) -> tuple[Operand, ...]:
     """Read ``3 - 14 + 0.5*mean(label=7)``: seeds and means, with signs between and factors before them.
 
@@ -93,12 +80,12 @@ def parse(text: str) -> tuple[Operand, ...]:
 def _operand(found: re.Match[str]) -> Operand:
     factor = float(found["factor"] or 1) * (-1 if found["sign"] == "-" else 1)
     if found["seed"]:
-        return Operand(factor, found["seed"], seeds=parse_seeds(found["seed"], option="seed"))
+        return Operand(factor, found["seed"], seeds=parse_seeds(found["seed"], what="seed"))
     inside = found["mean"].strip()
     labelled = re.fullmatch(r"label\s*=\s*(.+)", inside)
     if labelled:
         return Operand(factor, f"mean(label={labelled[1]})", label=labelled[1])
-    return Operand(factor, f"mean({inside})", seeds=parse_seeds(inside, option="the mean of seeds"))
+    return Operand(factor, f"mean({inside})", seeds=parse_seeds(inside, what="the mean of seeds"))
 
 
 def mix(
@@ -106,9 +93,8 @@ def mix(
     operands: Sequence[Operand],
     *,
     space: Space | None = None,
-    among: Seeds = AMONG,
     progress: Callable[[int], None] | None = None,
-) -> Mixture:
+) -> tuple[Inputs, tuple[int, ...]]:
     """The latents of an expression's operands and of its result.
 
     What is added up is each operand's difference from the mean of the space: 0 in z, the generator's mean in w. In z
@@ -122,8 +108,11 @@ def mix(
         model: makes pictures from latents.
         operands: of :func:`parse`.
         space: z or w; the model's best unless given.
-        among: the seeds among which those of a label are looked for.
-        progress: told how many images have just been classified for that.
+        progress: told how many of the images of :data:`AMONG` have just been classified, to find those of a label.
+
+    Returns:
+        The inputs of each operand by itself, then of the result: K + 1 rows, on the CPU; and how many seeds stand
+        behind each operand.
 
     Raises:
         UsageError: a label that the model has not, or that none of the seeds shows; a sum of nothing; no such space.
@@ -131,7 +120,7 @@ def mix(
     import torch
 
     space = model.space(space)
-    groups = _groups(model, operands, among, progress)
+    groups = _groups(model, operands, progress)
     means = [_mean(model, group, space) for group in groups]
     rows = {name: torch.cat([mean[name] for mean in means]) for name in means[0]}
     centre = model.centre(space)
@@ -143,7 +132,7 @@ def mix(
     inputs = model.latent.confine(inputs)
     if "y" in inputs:
         inputs["y"] = inputs["y"].argmax(1)
-    return Mixture(inputs, tuple(map(len, groups)))
+    return inputs, tuple(map(len, groups))
 
 
 def _mean(model: Model, seeds: Seeds, space: Space) -> Inputs:
@@ -156,22 +145,17 @@ def _mean(model: Model, seeds: Seeds, space: Space) -> Inputs:
     return {name: values.float().mean(0, keepdim=True) for name, values in inputs.items()}
 
 
-def _groups(
-    model: Model, operands: Sequence[Operand], among: Seeds, progress: Callable[[int], None] | None
-) -> list[Seeds]:
+def _groups(model: Model, operands: Sequence[Operand], progress: Callable[[int], None] | None) -> list[Seeds]:
     """The seeds behind every operand."""
     numbers = [None if each.label is None else _class(model, each.label) for each in operands]
-    shown = _shown(model, among, progress) if any(number is not None for number in numbers) else []
+    shown = _shown(model, AMONG, progress) if any(number is not None for number in numbers) else []
     groups = []
     for operand, number in zip(operands, numbers, strict=True):
         seeds = operand.seeds
         if number is not None:
-            seeds = tuple(seed for seed, its in zip(among, shown, strict=True) if its == number)
+            seeds = tuple(seed for seed, its in zip(AMONG, shown, strict=True) if its == number)
         if not seeds:
-            raise UsageError(
-                f"{operand.name}: none of the seeds {short(seeds_text(among))} shows it",
-                "take more, as in --among 0-9999",
-            )
+            raise UsageError(f"{operand.name}: none of {len(AMONG):,} seeds shows it", "name seeds, as in mean(0-9)")
         groups.append(seeds)
     return groups
 

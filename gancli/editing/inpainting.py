@@ -120,8 +120,6 @@ def discriminator_of(model: Model) -> Discriminator | None:
     tensors, header = checkpoint.read(path)
     recipe = header.get("recipe")
     try:
-        if header.get("format") != checkpoint.FORMAT or header.get("kind") != "discriminator":
-            raise GancliError("it is none of this version of gancli")
         if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
             raise GancliError(f"it was not trained with {model.path.name}")
         network = assemble(model.recipe, "discriminator", tensors).to(model.device)
@@ -143,10 +141,8 @@ def check_holes(images: Tensor, holes: Tensor) -> None:
     if holes.dtype != torch.bool or holes.shape != (len(images), *images.shape[2:]):
         raise UsageError(f"the mask is {tuple(holes.shape)}, the images are {tuple(images.shape)}", "one mask an image")
     filled = holes.flatten(1).float().mean(1)
-    if bool((filled == 0).any()):
-        raise UsageError("the mask has no hole: nothing is missing", "the hole is what is white in the mask")
-    if bool((filled == 1).any()):
-        raise UsageError("the mask is nothing but hole: nothing is left to go by", "leave some of the image")
+    if not bool(((filled > 0) & (filled < 1)).all()):
+        raise UsageError("the hole must be a part of the image, and not all of it", "it is what is white in the mask")
 
 
 def importance(holes: Tensor) -> Tensor:

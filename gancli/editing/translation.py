@@ -30,7 +30,7 @@ class Translation:
         names: what to call each.
         sources: what the model was given, uint8 (N, C, H, W).
         results: what it made of them, uint8 (N, C, H, W).
-        psnr: of each result against its true image in dB, by name, where that is known.
+        psnr: of each result against its true image in dB, by name, where the image given was the true one.
         skipped: files that gave no image, with the reason.
         changed: what was done to sources of another size; see :class:`gancli.data.user_images.UserImages`.
     """
@@ -47,11 +47,9 @@ def translate(
     model: Model,
     images: str | Sequence[str],
     *,
-    spoil: bool = False,
-    target: str | None = None,
+    degrade: bool = False,
     network: str | None = None,
     count: int | None = None,
-    batch: int = 256,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Translation:
@@ -61,58 +59,40 @@ def translate(
         model: one that makes images from images.
         images: a file, a folder or zip of images, or several of these, or a data set's name, which stands for its test
             split; brought to the model's size.
-        spoil: the images are whole, and the model's own degradation is applied first; they are then the true ones. For
-            a model of files that show two images side by side, each file's halves are source and true image.
-        target: where the true images lie, under the same names.
+        degrade: the images are whole, and the model's own degradation is applied first; they are then the true ones.
+            For a model of files that show two images side by side, each file's halves are source and true image.
         network: another of the model's networks than the first, such as the ``back`` of a CycleGAN.
         count: at most so many images.
-        batch: images computed at once.
         data_dir: where named sets are looked for first.
         progress: called with what is being done, how much of it is done, and of how much.
 
     Raises:
         UsageError: a model that makes images from seeds, no image that can be read, no degradation to apply.
     """
-    pairing = _pairing(model, images, spoil, target, network)
+    pairing = _pairing(model, images, degrade, network)
     how, (channels, height, width) = model.recipe.data, model.shape
     read = partial(user_images.read, background=how.background, data_dir=data_dir, progress=progress)
-    if spoil and _of_halves(model):
+    if degrade and _of_halves(model):
         # Cropping would cut other parts from the one half than from the other.
         got = read(images, (channels, height, 2 * width), count=count, fit="stretch")
     else:
         got = read(images, model.shape, count=count, fit=how.fit)
     whole, sources = pairing(got.images) if pairing else (None, got.images)
-    results = model.translate(sources, network=network, batch=batch)
-    true = {} if whole is None else dict(zip(got.names, whole, strict=True))
-    skipped = got.skipped
-    if target is not None:
-        other = read(target, model.shape, fit=how.fit)
-        true, skipped = dict(zip(other.names, other.images, strict=True)), (*skipped, *other.skipped)
-        if not set(true) & set(got.names):
-            raise UsageError(
-                f"no image of '{target}' has the name of one of {user_images.described(images)}",
-                "true images lie under the same names",
-            )
-    near = {
-        name: float(psnr(true[name][None], result[None]))
-        for name, result in zip(got.names, results, strict=True)
-        if name in true
-    }
-    return Translation(got.names, sources, results, near, skipped, got.changed)
+    results = model.translate(sources, network=network)
+    near = {} if whole is None else dict(zip(got.names, psnr(whole, results).tolist(), strict=True))
+    return Translation(got.names, sources, results, near, got.skipped, got.changed)
 
 
 def _pairing(
-    model: Model, images: str | Sequence[str], spoil: bool, target: str | None, network: str | None
+    model: Model, images: str | Sequence[str], degrade: bool, network: str | None
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
     """What makes true images and their sources of the images read, if anything is to."""
     model.translator(network)
-    if not spoil:
+    if not degrade:
         return None
-    if target is not None:
-        raise UsageError("--degrade and --target both say what the true images are", "give one of them")
     source = model.recipe.data.source
     if network is not None:
-        raise UsageError("--degrade makes what the way there takes, and --back takes whole images", "give one of them")
+        raise UsageError("`degrade` makes what the way there takes, and `back` takes whole images", "give one of them")
     if degradation := degradations.parse(source):
         return lambda images: (images, degradation.spoil(images))
     if source in STYLES:
@@ -120,7 +100,7 @@ def _pairing(
     if _of_halves(model):
         sides = [side_of(name, source) for name in user_images.as_list(images)]
         return partial(part, side=sides[0])
-    raise UsageError(f"'{model.name}' learned from two sets of images, not from a degradation", "leave out --degrade")
+    raise UsageError(f"'{model.name}' learned from two sets of images, not from a degradation", "leave out `degrade`")
 
 
 def _of_halves(model: Model) -> bool:

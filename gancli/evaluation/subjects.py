@@ -82,7 +82,7 @@ class Subject(ABC):
             None for what the model is not conditioned on.
         """
         latent, dataset = self.header.get("latent"), self.header.get("dataset")
-        spec = LatentSpec.from_dict(latent) if isinstance(latent, Mapping) else None
+        spec = LatentSpec(**latent) if isinstance(latent, Mapping) else None
         if spec is None or not spec.classes:
             return None, None
         if not self.header.get("labelled"):

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from gancli.data.selection import class_hint, class_number
@@ -14,19 +15,17 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from gancli.latents import Inputs, LatentSpec, Seeds
 
-FURTHEST = 100.0
-"""Codes are drawn from [-1, 1] in training; far beyond, a generator has nothing left to show."""
 COLUMNS = 10
 """Images in a row of a picture with a row for each class, and values of a sweep, unless the user says otherwise."""
 
 _NUMBER = r"[+-]?[0-9]{0,6}(?:\.(?=[0-9]))?[0-9]{1,9}"
 _CODE = re.compile(rf"\s*([0-9]{{1,4}})\s*=\s*({_NUMBER})\s*(?:\.\.\s*({_NUMBER})\s*)?")
-_EXAMPLE = "as in --code 0=1.5, or --code 0=-2..2 for a sweep"
+_EXAMPLE = "as in `codes=0=1.5`, or `codes=0=-2..2` for a sweep"
 
 
 @dataclass(frozen=True)
 class Code:
-    """One ``--code``: a fixed value, or a sweep from one value to another.
+    """A fixed value of a code, or a sweep from one value to another.
 
     Attributes:
         number: which code, from 0.
@@ -49,7 +48,7 @@ def parse_codes(texts: Sequence[str]) -> tuple[Code, ...]:
     """Read ``0=1.5`` and ``0=-2..2``.
 
     Raises:
-        UsageError: another form, a value beyond 100, a code named twice, or two sweeps.
+        UsageError: another form, a code named twice, or two sweeps.
     """
     codes = tuple(_code(text) for text in texts)
     number, times = Counter(code.number for code in codes).most_common(1)[0] if codes else (0, 0)
@@ -58,7 +57,7 @@ def parse_codes(texts: Sequence[str]) -> tuple[Code, ...]:
     sweeps = [code.number for code in codes if code.last is not None]
     if len(sweeps) > 1:
         raise UsageError(
-            f"the codes {sweeps[0]} and {sweeps[1]} both sweep", f"fix one of them, as in --code {sweeps[1]}=0"
+            f"the codes {sweeps[0]} and {sweeps[1]} both sweep", f"fix one of them, as in `codes={sweeps[1]}=0`"
         )
     return codes
 
@@ -66,14 +65,8 @@ def parse_codes(texts: Sequence[str]) -> tuple[Code, ...]:
 def _code(text: str) -> Code:
     found = _CODE.fullmatch(text)
     if not found:
-        raise UsageError(f"--code '{text[:40]}' is not NUMBER=VALUE or NUMBER=FIRST..LAST", _EXAMPLE)
-    ends = [float(end) for end in found.groups()[1:] if end is not None]
-    for end in ends:
-        if abs(end) > FURTHEST:
-            raise UsageError(
-                f"--code '{text[:40]}': {end:g} is out of range", f"values go from -{FURTHEST:g} to {FURTHEST:g}"
-            )
-    return Code(int(found[1]), *ends)
+        raise UsageError(f"`codes` '{text[:40]}' is not NUMBER=VALUE or NUMBER=FIRST..LAST", _EXAMPLE)
+    return Code(int(found[1]), *(float(end) for end in found.groups()[1:] if end is not None))
 
 
 def check_codes(codes: Sequence[Code], model: str, count: int) -> None:
@@ -83,45 +76,42 @@ def check_codes(codes: Sequence[Code], model: str, count: int) -> None:
         UsageError: it takes none, or not so many.
     """
     for code in codes:
-        if not count:
-            raise UsageError(f"'{model}' takes no codes", "leave out --code; infogan/mnist is a model with codes")
         if code.number >= count:
-            raise UsageError(
-                f"'{model}' has no code {code.number}",
-                "its one code is 0" if count == 1 else f"its codes go from 0 to {count - 1}",
+            hint = (
+                f"its codes go from 0 to {count - 1}" if count else "it takes none; infogan/mnist is a model with codes"
             )
+            raise UsageError(f"'{model}' has no code {code.number}", hint)
 
 
-def parse_classes(text: str, names: Sequence[str], model: str, kind: str = "class") -> tuple[int, ...]:
+def parse_classes(text: str, names: Sequence[str], model: str) -> tuple[int, ...]:
     """Read ``7``, ``3,7``, ``0-4``, ``cat,dog`` or ``all``: names and numbers of a model's classes.
 
     Args:
         text: what the user typed.
         names: the model's classes; () for a model that takes none.
         model: its name, for messages.
-        kind: what messages call one, "category" where a model found them without labels.
 
     Raises:
         UsageError: a model without classes, or an unknown class.
     """
     if not names:
-        raise UsageError(f"'{model}' takes no classes", "leave out --class; cgan/mnist is a model with classes")
+        raise UsageError(f"'{model}' takes no classes", "leave out `classes`; cgan/mnist is a model with classes")
     if text.strip().casefold() == "all" and "all" not in names:
         return tuple(range(len(names)))
     numbers: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         found = re.fullmatch(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})", part) if part not in names else None
-        first, last = (_class(end, names, model, kind) for end in (found.groups() if found else (part, part)))
+        first, last = (_class(end, names, model) for end in (found.groups() if found else (part, part)))
         if last < first:
-            raise UsageError(f"--class '{part}' runs backwards", f"write it as {last}-{first}")
+            raise UsageError(f"`classes` '{part}' runs backwards", f"write it as {last}-{first}")
         numbers += range(first, last + 1)
     return tuple(numbers)
 
 
-def _class(text: str, names: Sequence[str], model: str, kind: str) -> int:
+def _class(text: str, names: Sequence[str], model: str) -> int:
     number = class_number(text, names)
     if number is None:
-        raise UsageError(f"'{model}' has no {kind} '{text[:40]}'", class_hint(text, names))
+        raise UsageError(f"'{model}' has no class '{text[:40]}'", class_hint(text, names))
     return number
 
 
@@ -163,11 +153,12 @@ class Request:
             return len(self.sweep[1])
         return len(self.seeds) if self.classes and len(self.classes) > 1 else None
 
-    def of_class(self, number: int | None, spec: LatentSpec, batch: int) -> Iterator[Inputs]:
-        """The inputs of one class, or of the seeds' own classes for None, about ``batch`` images at a time."""
+    def inputs(self, spec: LatentSpec, batch: int = 256) -> Iterator[Inputs]:
+        """All of them, in order, about ``batch`` images at a time."""
         values = self.sweep[1] if self.sweep else ()
         size = max(1, batch // max(1, len(values)))
-        for start in range(0, len(self.seeds), size):
+        starts = range(0, len(self.seeds), size)
+        for number, start in product(self.classes or (None,), starts):
             inputs = spec.from_seeds(self.seeds[start : start + size])
             if number is not None:
                 inputs["y"].fill_(number)
@@ -177,8 +168,3 @@ class Request:
                 inputs = {name: value.repeat_interleave(len(values), 0) for name, value in inputs.items()}
                 inputs["c"][:, self.sweep[0]] = inputs["c"].new_tensor(values).repeat(len(inputs["c"]) // len(values))
             yield inputs
-
-    def inputs(self, spec: LatentSpec, batch: int) -> Iterator[Inputs]:
-        """All of them, in order, about ``batch`` images at a time."""
-        for number in self.classes or (None,):
-            yield from self.of_class(number, spec, batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from gancli.errors import UsageError
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
     from gancli.latents.spec import Inputs, LatentSpec
 
-Method = Literal["auto", "slerp", "lerp"]
 Way = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 """From a to b (..., dim) at t."""
 
 
-def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, method: Method = "auto", loop: bool = False) -> Inputs:
+def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, loop: bool = False) -> Inputs:
     """Points along a path through keyframes, float32 on the CPU: {"z": (T, dim)} or {"w": (T, …)}.
 
-    Classes and codes go straight from one keyframe's to the next: "y" is then weights (T, classes), "c" (T, codes).
+    Normal z follow the great circle (Shoemake 1985, "Animating rotation with quaternion curves", section 3.3), which
+    keeps their length. Everything else goes straight: uniform z, which stay in their cube, w, classes and codes. "y" is
+    then weights (T, classes), "c" (T, codes).
 
     Each segment from one keyframe to the next takes ``frames`` steps, and every keyframe is there exactly once: K
     keyframes give T = (K - 1) * frames + 1, or K * frames with ``loop``, where the last segment leads back to the first
@@ -30,35 +31,26 @@ def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, method: Method = "
         spec: the model's latent.
         keyframes: two or more points, as :meth:`LatentSpec.from_seeds` or :meth:`gancli.model.Model.points` makes them.
         frames: steps a segment, at least 1.
-        method: "slerp" follows the great circle (Shoemake 1985, "Animating rotation with quaternion curves", section
-            3.3), which keeps the length that normal latents have; "lerp" goes straight, which keeps uniform latents in
-            their cube, and suits w; "auto" chooses.
         loop: return to the first keyframe.
 
     Raises:
-        UsageError: fewer than two keyframes, no frames, or slerp on uniform latents or on w.
+        UsageError: fewer than two keyframes.
     """
     import torch
 
     count = len(next(iter(keyframes.values())))
     if count < 2:
-        raise UsageError(f"a path needs two seeds or more, not {count}", "for example: --seeds 3,14,15")
-    if frames < 1:
-        raise UsageError(f"a segment needs one frame or more, not {frames}")
-    if method == "slerp" and "w" in keyframes:
-        raise UsageError("slerp is for normal latents z, and this path is in w", "use lerp, or auto, or --space z")
-    if method == "slerp" and spec.distribution == "uniform":
-        raise UsageError("slerp leaves the cube that this model's uniform latents fill", "use lerp, or auto")
+        raise UsageError(f"a path needs two seeds or more, not {count}", "for example: `seeds=3,14,15`")
     points = dict(keyframes)
     if "y" in points and points["y"].dim() == 1:
         points["y"] = torch.nn.functional.one_hot(points["y"], spec.classes)
     t = torch.arange(frames, dtype=torch.float64) / frames
-    return {name: _through(values.double(), t, way(spec, name, method), loop) for name, values in points.items()}
+    return {name: _through(values.double(), t, way(spec, name), loop) for name, values in points.items()}
 
 
-def way(spec: LatentSpec, name: str, method: Method = "auto") -> Way:
+def way(spec: LatentSpec, name: str) -> Way:
     """How two inputs of that name are joined: normal z on the great circle, everything else straight."""
-    return slerp if name == "z" and method != "lerp" and spec.distribution == "normal" else lerp
+    return slerp if name == "z" and spec.distribution == "normal" else lerp
 
 
 def _through(points: Tensor, t: Tensor, between: Way, loop: bool) -> Tensor:

@@ -20,7 +20,7 @@ MOST_PSI = 2.0
 
 
 def check(strategy: Strategy, value: float) -> None:
-    """Hold the value of ``--truncation`` against a model's strategy.
+    """Hold the value of a truncation against a model's strategy.
 
     Args:
         strategy: "z-cutoff": the value is the largest that z may have. "w-psi": it is psi, what remains of w's distance
@@ -32,12 +32,12 @@ def check(strategy: Strategy, value: float) -> None:
     """
     if strategy == "z-cutoff" and not value >= LEAST_CUTOFF:
         raise UsageError(
-            f"--truncation {value:g} leaves nothing to draw from",
+            f"`truncation` {value:g} leaves nothing to draw from",
             "2 changes little; down to about 1, images become safer and more alike",
         )
     if strategy == "w-psi" and not -MOST_PSI <= value <= MOST_PSI:
         raise UsageError(
-            f"--truncation {value:g} is out of range: this model moves w toward its mean by a factor",
+            f"`truncation` {value:g} is out of range: this model moves w toward its mean by a factor",
             f"from -{MOST_PSI:g} to {MOST_PSI:g}; 1 changes nothing, 0.7 is usual, at 0 all images are the mean's",
         )
 

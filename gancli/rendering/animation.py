@@ -23,8 +23,6 @@ _PILLOW: dict[str, dict[str, Any]] = {
 }
 SUFFIXES = (*_PILLOW, ".mp4")
 MIN_FPS, MAX_FPS = 0.1, 240
-# WebP ends at 16383 pixels a side, and video codecs earlier.
-MAX_SIDE = 8192
 # Pillow holds all frames of a GIF, WebP or APNG in memory before it writes the first: the limit of their bytes.
 MAX_BYTES = 2**31
 
@@ -45,23 +43,20 @@ def check(path: Path, fps: float) -> None:
     files.check_file(path)
 
 
-def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 24) -> float:
+def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 24) -> None:
     """Write frames as an animation.
 
     GIF shows grey images exactly and colours with 256 shades a frame, without alpha; WebP and APNG are lossless; all
-    three repeat. MP4 is H.264 where this build of PyAV has it, else MPEG-4 part 2, and is written while frames arrive.
+    three repeat. MP4 is H.264, and is written while frames arrive.
 
     Args:
         frames: uint8 (C, H, W) tensors of one shape, or one tensor (N, C, H, W).
         path: ends in .gif, .webp, .apng or .mp4.
-        fps: frames per second, from 0.1 to 240.
-
-    Returns:
-        The frames per second that the file shows: at most 50 for a GIF, since browsers slow down faster ones.
+        fps: frames per second, from 0.1 to 240; at most 50 in a GIF, since browsers slow down faster ones.
 
     Raises:
         UsageError: see :func:`check`.
-        GancliError: no frame, too large ones, or channels that cannot be shown.
+        GancliError: no frame, too many pixels for memory, or channels that cannot be shown.
     """
     # Not above, so that check can refuse a name without loading torch.
     from gancli.rendering.images import to_pil
@@ -75,14 +70,8 @@ def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 2
     first = next(pictures, None)
     if first is None:
         raise GancliError("there is no frame to animate")
-    if max(first.size) > MAX_SIDE:
-        raise GancliError(
-            f"frames of {first.width} x {first.height} pixels are too large for an animation",
-            f"{MAX_SIDE} a side is the limit",
-        )
     with files.atomic(path) as temporary:
         write(chain([first], pictures), temporary, fps, path.suffix.lower())
-    return fps
 
 
 def _pillow(pictures: Iterator[Image.Image], path: Path, fps: float, suffix: str) -> None:
@@ -117,16 +106,15 @@ def _av() -> Any:
 
 def _mp4(pictures: Iterator[Image.Image], path: Path, fps: float, _suffix: str) -> None:
     av = _av()
-    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     first = next(pictures)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         # 4:2:0 halves the resolution of colour, so both sides must be even.
         odd = first.width % 2, first.height % 2
         stream.width, stream.height = first.width + odd[0], first.height + odd[1]
         stream.pix_fmt = "yuv420p"
         # Near lossless, for the sharp edges of small images, costs little at these sizes.
-        stream.options = {"crf": "12"} if codec == "libx264" else {"qscale": "2"}
+        stream.options = {"crf": "12"}
         for picture in chain([first], pictures):
             padded = ImageOps.expand(_opaque(picture), (0, 0, *odd), "white")
             container.mux(stream.encode(av.VideoFrame.from_image(padded)))

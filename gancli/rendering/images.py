@@ -4,11 +4,9 @@ Images are uint8 tensors (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGB and a
 """
 
 import math
-import os
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -27,13 +25,6 @@ MAX_SIDE = 65535
 BACKGROUND = 255
 # From this factor on, enlarging is bicubic.
 SMOOTH = 4
-# What one thread encodes at a time: at most so many images and bytes, so that all cores share the work.
-_CHUNK, _CHUNK_BYTES = 64, 2**20
-# Encoding an image smaller than this is mostly Python code, which several threads do not speed up.
-_LITTLE = 2**11
-
-Pictures = list[tuple[str, bytes]]
-"""File names and the bytes of PNG files."""
 
 
 def check(images: Tensor) -> Tensor:
@@ -42,15 +33,9 @@ def check(images: Tensor) -> Tensor:
     Raises:
         GancliError: anything else.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        kind = str(images.dtype).removeprefix("torch.")
-        raise GancliError(f"pictures are made from uint8 tensors (N, C, H, W), not {kind} {tuple(images.shape)}")
-    if images.shape[1] not in (1, 3, 4):
-        raise GancliError(
-            f"images with {images.shape[1]} channels cannot be shown", "grey has 1 channel, RGB 3, RGB with alpha 4"
-        )
-    if not images.numel():
-        raise GancliError(f"there is no image in a tensor of shape {tuple(images.shape)}")
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3, 4) or not images.numel():
+        found = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
+        raise GancliError(f"pictures are made from uint8 (N, C, H, W) with 1, 3 or 4 channels, not from {found}")
     return images.detach().cpu()
 
 
@@ -153,10 +138,11 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels.numpy())
 
 
-def encode_png(image: Tensor, *, level: int = 6) -> bytes:
-    """One image uint8 (C, H, W) as the bytes of a PNG file; ``level`` is zlib's, 0 to 9."""
+def encode_png(image: Tensor) -> bytes:
+    """One image uint8 (C, H, W) as the bytes of a PNG file."""
     buffer = BytesIO()
-    to_pil(image).save(buffer, "PNG", compress_level=level)
+    # Level 1: half the time of level 6 for about a tenth more bytes.
+    to_pil(image).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
@@ -174,8 +160,7 @@ def save_images(
 ) -> int:
     """Write one PNG for each image into a folder or .zip archive; memory does not grow with their number.
 
-    Encoding runs on all cores while the next batch is made. An interruption leaves only whole files in a folder, and
-    no archive.
+    Each batch is encoded on all cores. An interruption leaves only whole files in a folder, and no archive.
 
     Args:
         batches: uint8 (N, C, H, W) tensors, in the order of the names.
@@ -190,55 +175,24 @@ def save_images(
         UsageError: a path that cannot be written.
         GancliError: images that cannot be shown.
     """
-    path = Path(path)
-    written = 0
+    path, written = Path(path), 0
+    remaining = (name if isinstance(name, str) else file_name(name) for name in names)
     with ExitStack() as stack:
         archive = None
         if path.suffix.lower() == ".zip":
             archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(files.atomic(path)), "w"))
         else:
             files.check_folder(path)
-        for pictures in _encoded(batches, names, None if archive else path):
-            if archive:
-                for name, data in pictures:
+        pool = stack.enter_context(ThreadPoolExecutor())
+        for images in batches:
+            for data, name in zip(pool.map(encode_png, check(images)), remaining, strict=False):
+                if archive:
                     # ZipInfo without the time of day: the same seeds give the same archive.
                     archive.writestr(zipfile.ZipInfo(name), data)
-            written += len(pictures)
+                else:
+                    with files.whole(path / name) as temporary:
+                        temporary.write_bytes(data)
+            written += len(images)
             if progress:
-                progress(len(pictures))
+                progress(len(images))
     return written
-
-
-def _encode(images: Tensor, names: list[str], folder: Path | None) -> Pictures:
-    """Images as PNG files, which are written where there is a folder."""
-    # Level 1: half the time of level 6 for about a tenth more bytes.
-    pictures = [(name, encode_png(image, level=1)) for name, image in zip(names, images, strict=True)]
-    if folder:
-        for name, data in pictures:
-            with files.whole(folder / name) as temporary:
-                temporary.write_bytes(data)
-    return pictures
-
-
-def _chunks(batches: Iterable[Tensor], names: Iterable[int | str]) -> Iterator[tuple[Tensor, list[str]]]:
-    remaining = (name if isinstance(name, str) else file_name(name) for name in names)
-    for batch in batches:
-        rows = _CHUNK_BYTES // check(batch)[0].nbytes
-        for images in check(batch).split(min(max(1, rows), _CHUNK)):
-            yield images, [name for _, name in zip(range(len(images)), remaining, strict=False)]
-
-
-def _encoded(batches: Iterable[Tensor], names: Iterable[int | str], folder: Path | None) -> Iterator[Pictures]:
-    """Encode in threads, in order, a bounded number of chunks ahead."""
-    workers = min(os.cpu_count() or 1, 16)
-    waiting: deque[Future[Pictures]] = deque()
-    with ThreadPoolExecutor(workers, "png") as pool:
-        try:
-            for images, called in _chunks(batches, names):
-                waiting.append(pool.submit(_encode, images, called, folder))
-                if len(waiting) > (1 if images[0].nbytes < _LITTLE else 2 * workers):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)

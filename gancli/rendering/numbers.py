@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 REAL = 2_000
 """Real points behind the generated ones."""
-SIZE = {"curves": (6.0, 4.5), "points": (5.0, 5.0)}
-"""Inches, a hundred pixels each."""
+CURVES, POINTS = (6.0, 4.5), (5.0, 5.0)
+"""Sizes in inches, a hundred pixels each."""
 _REAL, _MADE = "0.72", "#0072B2"
 _TRUE = "#D55E00"
 
@@ -40,7 +40,7 @@ class Plot:
         from matplotlib.figure import Figure
 
         self.curve = None if formula.width == 2 else cast("Curve", formula)
-        figure = Figure(figsize=SIZE["curves" if self.curve else "points"], dpi=100)
+        figure = Figure(figsize=CURVES if self.curve else POINTS, dpi=100)
         self.canvas: Any = FigureCanvasAgg(figure)
         # Placed by hand: automatic layout would move the axes with the title.
         self.axes: Axes = figure.add_axes((0.09, 0.08, 0.88, 0.85))
@@ -72,7 +72,15 @@ class Plot:
         """
         rows = rows.detach().cpu().float().flatten(1)
         self.axes.set_title(title, loc="left", fontsize=9)
-        drawn = self._points(rows) if self.curve is None else self._lines(rows, self.curve.x)
+        few = len(rows) <= (8 if self.curve else 100)
+        if self.curve:
+            width, alpha = (1.6, 0.9) if few else (0.8, 0.35)
+            x, y = self.curve.x, rows.T.numpy()
+            drawn: list[Any] = self.axes.plot(x, y, color=_MADE, linewidth=width, alpha=alpha, zorder=2)
+        else:
+            size, alpha = (16, 0.9) if few else (5, 0.6)
+            points = self.axes.scatter(*rows.T.numpy(), s=size, alpha=alpha, linewidths=0, color=_MADE, zorder=2)
+            drawn = [points]
         try:
             self.canvas.draw()
             pixels = torch.frombuffer(bytearray(self.canvas.buffer_rgba()), dtype=torch.uint8)
@@ -86,23 +94,9 @@ class Plot:
         """Draw rows and write them as PNG."""
         save_picture(to_pil(self.picture(rows)), path)
 
-    def _points(self, rows: Tensor) -> list[Any]:
-        size, alpha = (16, 0.9) if len(rows) <= 100 else (5, 0.6)
-        return [self.axes.scatter(*rows.T.numpy(), s=size, alpha=alpha, linewidths=0, color=_MADE, zorder=2)]
-
-    def _lines(self, rows: Tensor, x: Tensor) -> list[Any]:
-        width, alpha = (1.6, 0.9) if len(rows) <= 8 else (0.8, 0.35)
-        return self.axes.plot(x, rows.T.numpy(), color=_MADE, linewidth=width, alpha=alpha, zorder=2)
-
 
 def to_csv(columns: Sequence[str], seeds: Iterable[int], rows: Tensor) -> str:
     """Rows (N, width) of numbers as CSV, one line for each seed, under the names of the columns."""
-    import csv
-    from io import StringIO
-
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["seed", *columns])
     # Nine digits restore a float32 exactly.
-    writer.writerows([seed, *(f"{value:.9g}" for value in row)] for seed, row in zip(seeds, rows.tolist(), strict=True))
-    return file.getvalue()
+    lines = ([str(seed), *(f"{value:.9g}" for value in row)] for seed, row in zip(seeds, rows.tolist(), strict=True))
+    return "".join(",".join(line) + "\n" for line in (["seed", *columns], *lines))

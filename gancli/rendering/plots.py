@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -12,6 +11,7 @@ from gancli import files
 from gancli.errors import GancliError
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 # Okabe and Ito's colours can be told apart by colour-blind readers; the style of the line repeats the difference.
@@ -24,8 +24,8 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
     """Draw losses, and a discriminator's probabilities or a critic's distance, over images seen.
 
     Args:
-        rows: rows of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; missing or infinite values
-            are gaps.
+        rows: rows of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; missing and infinite
+            values are left out.
         path: the PNG to write; the same rows give the same bytes.
         marks: (images seen, label) of events; if not None, the statistics of the sample grids ("diversity", "noise")
             are drawn too.
@@ -67,27 +67,25 @@ def _names(rows: Sequence[Row], prefix: str) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row if name.startswith(prefix)))
 
 
-def _number(value: Any) -> float:
-    # What no axis can show is a gap as well.
-    number = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e30
-    return float(value) if number else math.nan
+def _is_number(value: Any) -> bool:
+    """Whether an axis can show it."""
+    return isinstance(value, int | float) and abs(value) < 1e30
 
 
 def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) -> None:
-    images = [_number(row.get("images")) / 1000 for row in rows]
     for name, colour, style in zip(names, cycle(_COLOURS), cycle(_STYLES), strict=False):
-        values = [_number(row.get(name)) for row in rows]
-        smooth = _running_mean(values)
-        if smooth is not values:
+        known = [row for row in rows if _is_number(row.get("images")) and _is_number(row.get(name))]
+        images, values = [row["images"] / 1000 for row in known], [row[name] for row in known]
+        if smooth := len(values) >= 80:
             panel.plot(images, values, color=colour, linewidth=0.7, alpha=0.3)
         panel.plot(
             images,
-            smooth,
+            _running_mean(values, len(values) // 80) if smooth else values,
             color=colour,
             linestyle=style,
             linewidth=1.6,
             # A line through one point has no length.
-            marker="o" if len(rows) < 3 else None,
+            marker="o" if len(values) < 3 else None,
             label=name.rpartition("/")[2],
         )
     panel.set_ylabel(label)
@@ -97,13 +95,9 @@ def _curves(panel: Axes, rows: Sequence[Row], names: Sequence[str], label: str) 
     panel.margins(x=0.02)
 
 
-def _running_mean(values: Sequence[float]) -> Sequence[float]:
-    """The mean over a sliding 40th of the values, ignoring gaps; fewer than 80 values stay as they are."""
-    if len(values) < 80:
-        return values
+def _running_mean(values: Sequence[float], reach: int) -> np.ndarray:
+    """The mean of each value and the ``reach`` values before and after it, as far as there are any."""
     import numpy as np
 
-    known, window = np.isfinite(values), np.ones(2 * (len(values) // 80) + 1)
-    sums = np.convolve(np.where(known, values, 0), window, "same")
-    counts = np.convolve(known, window, "same")
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
+    window = np.ones(2 * reach + 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")

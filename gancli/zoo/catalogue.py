@@ -138,7 +138,7 @@ def check_new(folder: Path) -> None:
         UsageError: something else is there already, or the folder cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists and is not a run", "name a new folder with --out")
+        raise UsageError(f"{folder} exists and is not a run", "name a new folder with `out`")
     check_folder(folder.parent)
 
 

@@ -75,7 +75,7 @@ def add(
         GancliError: a damaged file, or an evaluation that fails.
     """
     if not catalogue.is_finished(run):
-        raise UsageError(f"{run} is not a finished run", f"finish it: gancli train --resume {run}")
+        raise UsageError(f"{run} is not a finished run", f"finish it: `gancli train --resume {run}`")
     tensors, header = checkpoint.read(run / catalogue.MODEL_FILE)
     state = checkpoint.read_header(run / catalogue.STATE_FILE)
     if known_as is not None:
@@ -119,7 +119,7 @@ def evaluate_again(
         GancliError: a damaged file, or an evaluation that fails; the entry stays as it was.
     """
     if entry.path is None:
-        raise UsageError(f"{entry.name} has no weights", "train and add it: gancli zoo add RUN")
+        raise UsageError(f"{entry.name} has no weights", "train and add it: `gancli zoo add RUN`")
     tensors, header = checkpoint.read(entry.path)
     report = evaluate(load(entry.name, device="cpu"), data, repeats=REPEATS, data_dir=data_dir, progress=progress)
     checkpoint.write(entry.path, tensors, {**header, "evaluation": report.to_dict()})
@@ -131,7 +131,7 @@ def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> P
     """A run's discriminator under the name that belongs to the weights."""
     stored = run / catalogue.DISCRIMINATOR_FILE
     if not stored.is_file():
-        raise UsageError(f"{run} holds no {catalogue.DISCRIMINATOR_FILE}", "leave out --discriminator")
+        raise UsageError(f"{run} holds no {catalogue.DISCRIMINATOR_FILE}", "leave out `discriminator`")
     tensors, own = checkpoint.read(stored)
     path = catalogue.discriminator_path(weights)
     _write_small(path, tensors, {**own, "recipe": header["recipe"]})

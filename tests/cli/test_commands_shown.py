@@ -46,6 +46,7 @@ def test_parameters_are_the_options_of_the_command_in_use(started):
     assert commands.as_typed("no `truncation` here", options) == "no `truncation` here"
     assert commands.as_typed("`seed_start`", _app._options_of(["evaluate", "x"])) == "--seed-start"
     assert commands.as_typed("`discriminator`", _app._options_of(["zoo", "add", "x"])) == "--discriminator"
+    assert commands.as_typed("add `allow_plugin=x`", options) == "add --allow-plugin x"
 
 
 def test_recipe_values_are_assignments(started):

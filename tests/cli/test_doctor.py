@@ -106,7 +106,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
         (
             [],
             "there is no run in runs/",
-            "name a run folder, as in `gancli doctor runs/NAME`, or train a model: `gancli train digits`",
+            "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
         ),
         (["nowhere"], "no such folder: nowhere", "name the folder of a training, or none for the newest"),
         (["plain"], "plain is not a run: it has no metrics.jsonl", "name the folder of a training"),

@@ -62,14 +62,12 @@ def test_the_table_fits_and_says_what_was_done(run_cli: Callable[..., Any], aske
     rows = [line.split() for line in lines[3:end]]
     assert [" ".join(row[:-4]) for row in rows] == [metric.title for metric in METRICS.values()]
     assert [row[-1] for row in rows] == [metric.better for metric in METRICS.values()]
-    assert lines[end + 1].split() == ["class", "%", *"0123456789", "confident"]
-    assert [line.split()[0] for line in lines[end + 2 : end + 4]] == ["generated", "held"]
-    assert lines[end + 4].split()[0] == "FID"
-    assert len(lines[end + 4].split()) == 11
-    assert lines[end + 6].startswith("extractor  digits-cnn, ")
-    assert lines[end + 7].startswith("data       digits, test split, ")
+    assert lines[end + 1].split() == ["class", "%", "generated", "held", "out"]
+    assert [line.split()[0] for line in lines[end + 2 : end + 13]] == [*"0123456789", "confident"]
+    assert lines[end + 14].startswith("extractor  digits-cnn, ")
+    assert lines[end + 15].startswith("data       digits, test split, ")
     assert lines[-1].startswith("protocol   ")
-    assert lines[end + 8 : -1] == [
+    assert lines[end + 16 : -1] == [
         "images     355 generated, 355 held out, 355 training for the floor",
         "seeds      0-354",
         "weights    running average",

@@ -37,11 +37,6 @@ def test_json_tells_what_stands_behind_the_terms(run_cli) -> None:
         (["3", "--out", "m.gif"], "--out 'm.gif' is not the name of a PNG", "end it in .png"),
         (["3", "--out", ""], "--out '' is not the name of a PNG", "end it in .png"),
         (["mean(label=12)"], "quick/digits knows no label '12'", "one of: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-        (
-            ["mean(label=1)", "--among", "0"],
-            "mean(label=1): none of the seeds 0 shows it",
-            "take more, as in --among 0-9999",
-        ),
     ],
 )
 def test_faults(run_cli, home, arguments, message: str, hint: str) -> None:

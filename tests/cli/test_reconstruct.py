@@ -86,7 +86,7 @@ def test_several_images_of_another_size_and_what_was_given_stays(run_cli, traine
     for out in ("a.png", "."):
         refused = run_cli("reconstruct", trained, "a.png", "b.png", "--out", out, "--device", "cpu")
         assert (refused.code, refused.out) == (2, "")
-        assert refused.err.startswith("error: 'a.png' is an input image: a result would replace it\n\nhint: ")
+        assert refused.err.startswith("error: 'a.png' is among the input images\n\nhint: ")
 
 
 ERRORS = {

@@ -82,12 +82,12 @@ def test_a_grid_decides_how_many(run_cli):
 
 
 def test_one_image(run_cli):
-    assert run_cli("sample", "-n", "1", "--batch", "7").err == "1 image of dcgan/mnist\n"
+    assert run_cli("sample", "-n", "1").err == "1 image of dcgan/mnist\n"
 
 
 @pytest.mark.parametrize("out", ["many", "many.v2/"])
 def test_a_folder_of_images(run_cli, home, out):
-    assert run_cli("sample", "-n", "70", "--batch", "32", "--out", out).code == 0
+    assert run_cli("sample", "-n", "70", "--out", out).code == 0
     paths = sorted((home / out).iterdir())
     assert [path.name for path in paths] == [f"seed{seed:07d}.png" for seed in range(70)]
     for path, shade in zip(paths, shades(range(70)), strict=True):
@@ -97,7 +97,7 @@ def test_a_folder_of_images(run_cli, home, out):
 
 
 def test_an_archive_of_images_and_json(run_cli):
-    result = run_cli("sample", "--seeds", "5-6,9", "--out", "x.ZIP", "--json")
+    result = run_cli("sample", "--seeds", "5-6,9,5", "--out", "x.ZIP", "--json")
     assert json.loads(result.out) == {"model": "dcgan/mnist", "out": "x.ZIP", "seeds": "5-6,9", "images": 3}
     assert result.err == ""
     with zipfile.ZipFile("x.ZIP") as archive:
@@ -112,13 +112,13 @@ def test_an_archive_of_images_and_json(run_cli):
         (["-n", "3", "--seeds", "1"], "-n 3 and --seeds '1' both choose the images", "give one of them"),
         (
             ["--seeds", "5-3"],
-            "--seeds '5-3' runs backwards",
-            "write it as 3-5",
+            "--seeds '5-3' is not a whole number or a range of them",
+            "such as 7 or 0-63 or 0-9,42,100-109",
         ),
         (
             ["-n", "10000001", "--out", "d"],
-            "-n '0-10000000' names 10,000,001 seeds; at most 1,000,000 go in one command",
-            "make them in several commands, such as 0-999999 and then 1000000-1999999",
+            "invalid value for '-n': it should be less than or equal to 1000000, not 10000001",
+            "`gancli sample --help` lists arguments and options",
         ),
         (
             ["--out", "a.jpg"],
@@ -133,13 +133,8 @@ def test_an_archive_of_images_and_json(run_cli):
         (["--out", ""], "--out is empty", "name a .png or a folder"),
         (
             ["--out", "a.zip", "--grid", "8x8"],
-            "--grid lays out one picture, but 'a.zip' takes one PNG for each seed",
-            "leave out one of the two",
-        ),
-        (
-            ["--out", "d", "--seeds", "1-5,3"],
-            "seed 3 is named twice and would give two files of one name",
-            "name every seed once",
+            "--grid is for one picture, but 'a.zip' takes one PNG for each seed",
+            "name a .png with --out",
         ),
         (["--out", "full.png"], "'full.png' is a folder, not a file", "name a file, such as samples.png"),
         (["--out", "taken"], "'taken' is not a folder: a file is in the way", "name another place"),
@@ -261,4 +256,4 @@ def test_seeds_survive_inference_mode(run_cli, monkeypatch):
     monkeypatch.setattr(Fake, "generate", torch.inference_mode()(Fake.generate))
     assert run_cli("sample", "-n", "3").code == 0
     assert run_cli("sample", "-n", "3", "--out", "d").code == 0
-    assert run_cli("interpolate", "--seeds", "1-4", "--grid", "2x1", "--frames", "2").code == 0
+    assert run_cli("interpolate", "--seeds", "1-4", "--frames", "2").code == 0

@@ -229,7 +229,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_rest_is_the_same(home: Path, run
         stopped = run_cli("train", "digits", "--rounds", 60, *SMALL, "--out", "r")
     assert stopped.code == 130
     assert checkpoint.read_header(home / "r/state.safetensors")["rounds"] == 20
-    assert stopped.err.endswith("stopped at round 20 of 60; saved in r\nresume with: gancli train --resume r\n")
+    assert stopped.err.endswith("stopped at round 20 of 60; saved in r\nresume with: `gancli train --resume r`\n")
     assert run_cli("train", "--resume", "r", "-q").code == 0
     assert run_cli("train", "digits", "--rounds", 60, *SMALL, "--out", "whole", "-q").code == 0
     assert (home / "r/model.safetensors").read_bytes() == (home / "whole/model.safetensors").read_bytes()
@@ -241,7 +241,7 @@ def test_a_bare_resume_takes_the_newest_unfinished_run(home: Path, run_cli, monk
         stopped = run_cli("train", "digits", "--rounds", 3, *SMALL, "--out", "runs/old")
     assert stopped.code == 130
     assert stopped.err.endswith(
-        "stopped at round 1 of 3; saved in runs/old\nresume with: gancli train --resume runs/old\n"
+        "stopped at round 1 of 3; saved in runs/old\nresume with: `gancli train --resume runs/old`\n"
     )
     result = run_cli("train", "--resume")
     assert result.code == 0

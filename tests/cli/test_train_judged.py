@@ -27,7 +27,6 @@ def test_figures_floors_seconds_and_what_it_cost(run_cli, home: Path) -> None:
     assert all(len(line) <= 80 for line in told)
     assert "evaluating for the first time …\n" in result.err
     assert "evaluating every 0.036 thousand images, and at the end\n" in result.err
-    assert re.search(r"\nevaluations took \d:\d\d, \d+ % of the time; training \d:\d\d\n", result.err)
     assert result.out.splitlines()[-1] == "r/best.safetensors  the best model by evaluation"
     assert run_cli("sample", "r/best.safetensors", "-n", 4, "--out", "best.png").code == 0
     assert run_cli("evaluate", "r/best.safetensors", "-n", 24, "--metrics", "fid").code == 0
@@ -122,7 +121,7 @@ def test_ctrl_c_while_it_is_judged(home: Path, run_cli, monkeypatch) -> None:
         command = ["train", "digits", "--rounds", 2, *SMALL, "--out", "r"]
         stopped = run_cli(*command, "--evaluate-every", 0.012, "--evaluate-images", 60)
     assert stopped.code == 130
-    assert stopped.err.endswith("stopped at round 1 of 2; saved in r\nresume with: gancli train --resume r\n")
+    assert stopped.err.endswith("stopped at round 1 of 2; saved in r\nresume with: `gancli train --resume r`\n")
     assert run_cli("train", "--resume", "r", "--evaluate-images", "50", "-q").code == 0
     header = checkpoint.read_header(home / "r/model.safetensors")
     assert header["evaluation"]["protocol"]["generated_images"] == 50

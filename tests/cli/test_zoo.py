@@ -68,4 +68,4 @@ def test_only_finished_runs_are_added(run_cli, home) -> None:
     (home / "r").mkdir()
     result = run_cli("zoo", "add", "r")
     assert result.code == 2
-    assert result.err == "error: r is not a finished run\n\nhint: finish it: gancli train --resume r\n"
+    assert result.err == "error: r is not a finished run\n\nhint: finish it: `gancli train --resume r`\n"

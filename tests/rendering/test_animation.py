@@ -35,7 +35,7 @@ def read(path):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_frames_come_back(home, suffix, channels):
     images = frames(channels=channels)
-    assert save_animation(images, f"a{suffix}", fps=24) == 24
+    save_animation(images, f"a{suffix}", fps=24)
     seen, delays, loop = read(f"a{suffix}")
     assert torch.equal(seen[:, :3], images[:, :3].expand(-1, 3, -1, -1))
     assert sum(delays) == pytest.approx(500, abs=1)
@@ -56,7 +56,7 @@ def test_grey_gif_keeps_every_shade(home):
 
 
 def test_a_gif_has_a_fastest_rate(home):
-    assert save_animation(frames(), "a.gif", fps=100) == 50
+    save_animation(frames(), "a.gif", fps=100)
     assert set(read("a.gif")[1]) == {20}
 
 
@@ -82,15 +82,6 @@ def test_mp4_has_even_sides(home, channels):
     assert len(seen) == 12
     wanted = images[5, :3].expand(3, -1, -1).permute(1, 2, 0).float()
     assert (torch.from_numpy(seen[5])[:27, :33].float() - wanted).abs().mean() < 12
-
-
-def test_mp4_without_h264(home, monkeypatch):
-    import av
-
-    monkeypatch.setattr(av, "codecs_available", set())
-    save_animation(frames(height=32, width=32), "a.mp4")
-    with av.open("a.mp4") as container:
-        assert container.streams.video[0].codec_context.name == "mpeg4"
 
 
 def test_mp4_without_pyav(home, monkeypatch):
@@ -121,8 +112,10 @@ def test_rates_out_of_bounds(home, fps):
     ("images", "message"),
     [
         ([], "there is no frame to animate"),
-        ([frames(channels=2)[0]], "images with 2 channels cannot be shown"),
-        ([frames(1, 1, 1, 8193)[0]], "frames of 8193 x 1 pixels are too large for an animation"),
+        (
+            [frames(channels=2)[0]],
+            "pictures are made from uint8 (N, C, H, W) with 1, 3 or 4 channels, not from uint8 (1, 2, 9, 11)",
+        ),
     ],
 )
 def test_faulty_frames_leave_no_file(home, name, images, message):

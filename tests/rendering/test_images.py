@@ -63,18 +63,21 @@ def test_a_png_holds_the_very_pixels(channels, mode):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.zeros(1, 2, 4, 4, dtype=torch.uint8), "images with 2 channels cannot be shown"),
-        (torch.zeros(1, 5, 4, 4, dtype=torch.uint8), "images with 5 channels cannot be shown"),
-        (torch.zeros(0, 3, 4, 4, dtype=torch.uint8), "there is no image in a tensor of shape (0, 3, 4, 4)"),
-        (torch.zeros(1, 3, 4, 4), "pictures are made from uint8 tensors (N, C, H, W), not float32 (1, 3, 4, 4)"),
-        (torch.zeros(3, 4, dtype=torch.uint8), "pictures are made from uint8 tensors (N, C, H, W), not uint8 (3, 4)"),
+        (torch.zeros(1, 2, 4, 4, dtype=torch.uint8), "uint8 (1, 2, 4, 4)"),
+        (torch.zeros(1, 5, 4, 4, dtype=torch.uint8), "uint8 (1, 5, 4, 4)"),
+        (torch.zeros(0, 3, 4, 4, dtype=torch.uint8), "uint8 (0, 3, 4, 4)"),
+        (torch.zeros(1, 3, 4, 4), "float32 (1, 3, 4, 4)"),
+        (torch.zeros(3, 4, dtype=torch.uint8), "uint8 (3, 4)"),
     ],
 )
 def test_what_cannot_be_shown(home, images, message):
     for write in (lambda: rendering.save_grid(images, "a.png"), lambda: rendering.save_images([images], [0], "d")):
         with pytest.raises(GancliError) as error:
             write()
-        assert error.value.message == message
+        assert (
+            error.value.message
+            == f"pictures are made from uint8 (N, C, H, W) with 1, 3 or 4 channels, not from {message}"
+        )
     assert not (home / "a.png").exists()
 
 
@@ -112,14 +115,6 @@ def interrupted():
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("side", "chunks"), [(4, [20]), (256, [5, 5, 5, 5]), (1024, [1] * 20)])
-def test_large_pictures_are_shared_among_the_threads(home, monkeypatch, side, chunks):
-    seen = []
-    monkeypatch.setattr(rendering, "_encode", lambda images, *_: seen.append(len(images)) or [])
-    rendering.save_images([torch.zeros(20, 3, side, side, dtype=torch.uint8)], range(20), home / "d")
-    assert seen == chunks
-
-
 def test_an_interruption_leaves_whole_pictures(home):
     with pytest.raises(KeyboardInterrupt):
         rendering.save_images(interrupted(), range(10_000), "out")
@@ -135,16 +130,13 @@ def test_an_interruption_leaves_no_archive(home):
     assert list(home.iterdir()) == []
 
 
-def test_batches_are_taken_as_they_are_needed(home, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+def test_batches_are_taken_as_they_are_needed(home):
     taken, written = [], []
 
     def batches():
-        for _ in range(40):
+        for _ in range(5):
+            assert sum(written) == sum(taken)
             taken.append(64)
-            # What has been made and is not written yet must stay few.
-            assert sum(taken) - sum(written) <= 6 * 64
             yield noise(64, 1, 2, 2)
 
-    rendering.save_images(batches(), range(2560), "out", progress=written.append)
-    assert sum(written) == 2560
+    assert rendering.save_images(batches(), range(320), "out", progress=written.append) == 320

@@ -158,21 +158,20 @@ class Panel(Lines):
     def render(self) -> Any:
         """Never wider than the terminal, never higher than 24 lines."""
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
         if not self.values:
             return self.progress
-        table, losses = Table.grid(padding=(0, 3)), Table.grid(padding=(0, 3))
         left = f"{clock(self.left)} left" if self.values["round"] < self.rounds else "done"
         speed = f"{rate(self.values['images_per_second'])} images/s"
-        table.add_row(self._rounds(), speed, f"{clock(self.values['seconds'])} elapsed", left)
-        losses.add_row(*self._values("loss/", "{} loss {:.3f}"))
-        parts: list[Any] = [self.progress, table, losses]
-        if scores := self._scores():
-            parts.append(Text("   ".join(scores)))
+        rows = [
+            [self._rounds(), speed, f"{clock(self.values['seconds'])} elapsed", left],
+            self._values("loss/", "{} loss {:.3f}"),
+            self._scores(),
+        ]
         if found := self.values.get(EVALUATION):
-            parts.append(Text(f"evaluation: {summary(found)}"))
+            rows.append([f"evaluation: {summary(found)}"])
+        parts: list[Any] = [self.progress, *(Text("   ".join(row)) for row in rows if row)]
         parts += [Text(f"! {name}: {what}", "yellow") for name, what in warnings(self.values).items()]
         if self.samples is not None:
             parts.append(self.samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from gancli.evaluation.scores import number, title
 from gancli.evaluation.subjects import Subject
 from gancli.metrics.base import Figure, Metric
 
-COLUMNS = 12
-"""Classes that a table of them has room for."""
+MOST_CLASSES = 12
+"""Classes that a table lists."""
 NONE = "–"
 _WEIGHTS = {True: "running average", False: "as trained", None: "unknown"}
 
@@ -98,9 +99,9 @@ def _show_group(group: Sequence[Report]) -> None:
         if any(value is not None for value in values.values()):
             lines.append([label, *(_number(figure, values[figure.name]) for figure in figures)])
     # As many columns as the screen has room for, the first two always.
-    tables = [_table([line[:shown] for line in lines]) for shown in range(len(lines[0]), 1, -1)]
-    table = next(filter(_fits, tables), tables[-1])
-    left = ", ".join(names[len(table.columns) - 1 :])
+    ends = accumulate(max(map(len, column)) + 2 for column in zip(*lines, strict=True))
+    shown = max(2, sum(end - 2 <= stdout().width for end in ends))
+    table, left = _table([line[:shown] for line in lines]), ", ".join(names[shown - 1 :])
     hidden = [f"not shown: {left}; --metrics chooses, --json has all"] if left else []
     facts = _facts(protocol, f"{protocol.generated_images:,} against {protocol.real_images:,}")
     _put(f"against {protocol.data}, ranked by {_title(figures[0])}", [table, *hidden], facts)
@@ -157,11 +158,6 @@ def _table(lines: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def _fits(table: Table) -> bool:
-    """Whether the screen has room for a table."""
-    return stdout().measure(table, options=stdout().options.update(max_width=10_000)).maximum <= stdout().width
-
-
 def _figures(report: Report) -> Table:
     """All figures, with the columns that any of them has."""
     lines = [["metric", "generated", "a further set", "floor", report.protocol.baseline or "baseline", "better"]]
@@ -174,25 +170,12 @@ def _figures(report: Report) -> Table:
     return _table(list(zip(*columns, strict=True)))
 
 
-def _classes(report: Report) -> list[Table | str]:
-    """The predicted classes: a table, a line where they are too many for that, nothing where none are known."""
-    if not report.class_names:
+def _classes(report: Report) -> list[Table]:
+    """The predicted classes, or only how confidently they are predicted where they are too many for a table."""
+    names, made, real = report.class_names, report.generated, report.real
+    if not names:
         return []
-    lines = [["class %", *report.class_names, "confident"]]
-    for name, side in (("generated", report.generated), ("held out", report.real)):
-        lines.append([name, *(f"{100 * share:.1f}" for share in (*side.classes, side.confident or 0))])
-    if report.class_fids:
-        lines.append(["FID", *map(_four, report.class_fids), ""])
-    table = _table(lines)
-    if len(report.class_names) <= COLUMNS and _fits(table):
-        return [table]
-    made, real = (f"{line[-1]} %" for line in lines[1:3])
-    return [f"read as one of {len(report.class_names):,} classes with confidence: {made} ({real} held out)"]
-
-
-def _four(value: float | None) -> str:
-    """A figure in four characters, so that ten stand in a line; the JSON has the rest."""
-    if value is None:
-        return NONE
-    texts = [f"{value:.{decimals}f}" for decimals in (2, 1, 0)]
-    return next((text for text in texts if len(text) <= 4), texts[-1])
+    rows = [*zip(names, made.classes, real.classes, strict=True)] if len(names) <= MOST_CLASSES else []
+    rows.append(("confident", made.confident or 0, real.confident or 0))
+    shares = [[name, f"{100 * one:.1f}", f"{100 * other:.1f}"] for name, one, other in rows]
+    return [_table([["class %", "generated", "held out"], *shares])]

@@ -57,7 +57,7 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
     if degradation is None and source.partition(":")[0] != SPLIT:
         raise UsageError(
             f"'{model.name}' was trained on files of two folders, which it cannot find by itself",
-            f"as in gancli translate {model.name} SOURCES --target IMAGES",
+            f"`gancli translate {model.name} SOURCES --out DIR`, then `gancli evaluate DIR --data TARGETS`",
         )
     held_out, all_sources = _held_out(model, data, options.data_dir, options.progress)
     # From anywhere in the set, which may come in the order of its classes.
