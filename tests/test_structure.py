@@ -1,6 +1,7 @@
 """The house: who imports whom, what start-up costs, and what the code must never do."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -80,6 +81,76 @@ def test_no_imports_run_in_rings() -> None:
         tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"these modules import each other: {' -> '.join(error.args[1])}")
+
+
+NAMES_OPTIONS = {
+    "architectures/_base.py",
+    "architectures/_heads.py",
+    "architectures/dcgan.py",
+    "architectures/upsample.py",
+    "data/builtin/download.py",
+    "data/loading.py",
+    "data/memory.py",
+    "data/pairs/degradations.py",
+    "data/pairs/sources.py",
+    "data/selection.py",
+    "data/shards/remote.py",
+    "data/shards/stream.py",
+    "data/shards/writing.py",
+    "data/user_images.py",
+    "device.py",
+    "evaluation/evaluate.py",
+    "evaluation/evaluators/checks.py",
+    "evaluation/evaluators/cycles.py",
+    "evaluation/evaluators/images.py",
+    "evaluation/evaluators/numbers.py",
+    "evaluation/extractors/__init__.py",
+    "evaluation/subjects.py",
+    "lock.py",
+    "model.py",
+    "objectives/acgan.py",
+    "objectives/cgan.py",
+    "objectives/infogan.py",
+    "plugins.py",
+    "processes.py",
+    "recipe/overrides.py",
+    "registry.py",
+    "runs/memory.py",
+    "runs/periodic_evaluation.py",
+    "runs/planning.py",
+    "runs/state.py",
+    "terms/step.py",
+    "training/batches.py",
+    "training/checks.py",
+}
+"""Files outside ``cli/`` whose messages still name options of the command line."""
+
+
+def literals(path: Path) -> list[str]:
+    """The string literals of a file, docstrings aside, with {} for what f-strings fill in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs | parts:
+            found.append(node.value)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if part(module(path)) != "cli" and path.name != "cards.py"],  # cards are Markdown
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_only_the_command_line_names_its_options(path: Path) -> None:
+    """Elsewhere a message has a parameter or a whole command in backticks; see ``cli/terminal/commands.py``."""
+    names = "train|doctor|sample|interpolate|traverse|mix|inpaint|evaluate|translate|reconstruct|data|zoo"
+    option = re.compile(rf"(^|[\s(])--[a-z]|(?<!`)\bgancli ({names}) ")
+    texts = [text for text in literals(path) if option.search(re.sub("`gancli [^`]*`", "", text))]
+    assert not texts or str(path.relative_to(PACKAGE)) in NAMES_OPTIONS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
