@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageOps
 
 from gancli.data.memory import check_memory
 from gancli.data.types import FITS, Fit
@@ -29,16 +29,6 @@ _COMMON = {"BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"}
 
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 _GREY_MODES = {"1", "L", "LA", "La"} | _DEEP_MODES
-# How to undo the EXIF orientation (TIFF 6.0, tag 274).
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class BadImageError(Exception):
@@ -91,7 +81,10 @@ def probe(file: BinaryIO) -> tuple[tuple[int, int], bool, bool]:
     """
     with _opened(file) as image:
         size = image.height, image.width
-        return size[::-1] if _orientation(image) >= 5 else size, image.mode in _GREY_MODES, image.has_transparency_data
+        # Pillow gives the size of a TIFF after the orientation.
+        if image.format != "TIFF" and _orientation(image) >= 5:
+            size = size[::-1]
+        return size, image.mode in _GREY_MODES, image.has_transparency_data
 
 
 def decode(
@@ -116,15 +109,10 @@ def decode(
         BadImageError: broken, truncated, too small or too large.
     """
     with _opened(file) as image:
-        turn = _TURNS.get(_orientation(image))
         # JPEG can be decoded at an eighth, a quarter or half of its size: never below three times the target.
         image.draft(None, (3 * max(size), 3 * max(size)))
-        flat = _flatten(image, background)
-        if turn is not None:
-            flat = flat.transpose(turn)
-        resized = _fit(flat, size, fit, background)
-        array = np.asarray(_in_mode(resized, "L" if channels == 1 else "RGB"), dtype=np.uint8)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+        _turn_upright(image)
+        return _array(_flatten(image, background), size, channels, fit, background)
 
 
 def common_format(file: BinaryIO) -> tuple[bytes, str]:
@@ -140,8 +128,8 @@ def common_format(file: BinaryIO) -> tuple[bytes, str]:
         if image.format in _SUFFIXES:
             file.seek(0)
             return file.read(), _SUFFIXES[image.format]
-        upright = image if (turn := _TURNS.get(_orientation(image))) is None else image.transpose(turn)
-        flat = upright.convert("RGBA") if image.has_transparency_data else _flatten(upright, (255, 255, 255))
+        _turn_upright(image)
+        flat = image.convert("RGBA") if image.has_transparency_data else _flatten(image, (255, 255, 255))
         out = io.BytesIO()
         flat.save(out, "PNG")
     return out.getvalue(), "png"
@@ -175,6 +163,14 @@ def _orientation(image: Image.Image) -> int:
     # Damaged EXIF data: the image itself may be whole.
     except Exception:
         return 1
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """Load the pixels and apply the EXIF orientation."""
+    image.load()
+    # Damaged EXIF data: the image itself may be whole.
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
@@ -211,34 +207,26 @@ def _shallow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
-def _scaled(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
-    """The (height, width) to which an image is resized before it is cropped or padded to ``size``."""
-    if fit == "stretch":
-        return size
-    ratios = size[0] / own[0], size[1] / own[1]
-    scale = max(ratios) if fit == "crop" else min(ratios)
-    return max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
-
-
 def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> Image.Image:
-    height, width = size
-    if image.size == (width, height):
-        return image
-    inner_h, inner_w = _scaled((image.height, image.width), size, fit)
-    left, top = (inner_w - width) // 2, (inner_h - height) // 2
+    across = size[::-1]
+    if fit == "crop":
+        return ImageOps.fit(image, across)
     if fit == "pad":
-        padded = Image.new("RGB", (width, height), background)
-        padded.paste(image.resize((inner_w, inner_h), Image.Resampling.BICUBIC), (-left, -top))
-        return padded
-    # Resizing and cropping in one step: what is cut off is never computed.
-    across, down = image.width / inner_w, image.height / inner_h
-    right, bottom = min((left + width) * across, image.width), min((top + height) * down, image.height)
-    box = left * across, top * down, right, bottom
-    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+        return ImageOps.pad(_in_mode(image, "RGB"), across, color=background)
+    return image.resize(across)
+
+
+def _array(
+    image: Image.Image, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]
+) -> np.ndarray:
+    """An image without transparency as uint8 (channels, height, width)."""
+    resized = _fit(image, size, fit, background)
+    array = np.asarray(_in_mode(resized, "L" if channels == 1 else "RGB"), dtype=np.uint8)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
 def convert(images: Tensor, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]) -> Tensor:
-    """Convert images of one size and number of channels to another, block by block.
+    """Convert images of one size and number of channels to another, as :func:`decode` does.
 
     Args are those of :func:`decode`, but for the images, uint8 (N, C, H, W).
 
@@ -254,38 +242,7 @@ def convert(images: Tensor, size: tuple[int, int], channels: int, fit: Fit, back
         return images
     check_memory(len(images), channels, size)
     out = torch.empty((len(images), channels, *size), dtype=torch.uint8)
-    for block, target in zip(images.split(1024), out.split(1024), strict=True):
-        target.copy_(_resized(_recoloured(block, channels), size, fit, background))
+    for pixels, target in zip(images.numpy(), out.numpy(), strict=True):
+        image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        target[:] = _array(image, size, channels, fit, background)
     return out
-
-
-def _recoloured(images: Tensor, channels: int) -> Tensor:
-    if images.shape[1] == channels:
-        return images
-    if channels == 3:
-        return images.expand(-1, 3, -1, -1)
-    # PIL's integer luma (ITU-R 601-2), so that both ways give the same pixels.
-    red, green, blue = images.int().unbind(1)
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).byte()[:, None]
-
-
-def _resized(images: Tensor, size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> Tensor:
-    import torch
-    from torch.nn import functional as F
-
-    height, width = images.shape[2:]
-    if (height, width) == size:
-        return images
-    inner = _scaled((height, width), size, fit)
-    # The same filter as PIL's, antialiased when it shrinks.
-    floats = F.interpolate(images.float(), inner, mode="bicubic", antialias=True, align_corners=False)
-    small = floats.round_().clamp_(0, 255).byte()
-    if inner == size:
-        return small
-    top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
-    if fit == "crop":
-        return small[:, :, top : top + size[0], left : left + size[1]]
-    colour = _recoloured(torch.tensor(background, dtype=torch.uint8).view(1, 3, 1, 1), images.shape[1])
-    padded = colour.expand(len(images), -1, *size).contiguous()
-    padded[:, :, -top : inner[0] - top, -left : inner[1] - left] = small
-    return padded
