@@ -1,4 +1,4 @@
-"""Downloads over https alone, also where a redirection leads: bounded in size, and resumable."""
+"""Downloads over https alone, also where a redirection leads, bounded in size."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
 
 
 def download(url: str, file: IO[bytes], name: str, largest: int, progress: Progress) -> None:
-    """Download to an open file, resuming after the bytes that it already has.
+    """Download to an open file.
 
     Args:
         url: the address.
-        file: open for reading and writing.
+        file: open for writing; what it has is replaced.
         name: what the progress calls it.
         largest: bytes that it may have.
         progress: called with the bytes so far and in total.
@@ -76,31 +76,23 @@ def download(url: str, file: IO[bytes], name: str, largest: int, progress: Progr
         WebError: any other failure of the server or the network.
         OSError: the file cannot be written.
     """
-    done = file.seek(0, 2)
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    file.seek(0)
+    file.truncate()
     try:
-        answer = open_https(url, TIMEOUT, headers)
+        answer = open_https(url, TIMEOUT, {"Accept-Encoding": "identity"})
     except UsageError as error:
         raise WebError(error.message, final=True) from None
     except urllib.error.HTTPError as error:
         error.close()
         # Some stores forbid what they do not have.
-        if error.code in (401, 403, 404, 410):
-            raise NotFound(f"answers {error.code} {error.reason}", final=True) from None
-        if error.code == 416:  # the file on the server has changed
-            file.truncate(0)
-        raise WebError(f"answers {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        raise WebError(str(getattr(error.reason, "strerror", None) or error.reason)) from None
+        kind = NotFound if error.code in (401, 403, 404, 410) else WebError
+        raise kind(f"answers {error.code} {error.reason}") from None
     except (OSError, HTTPException, ValueError) as error:
-        raise WebError(str(error) or type(error).__name__) from None
+        reason = getattr(error, "reason", error)
+        raise WebError(str(getattr(reason, "strerror", None) or reason) or type(error).__name__) from None
     with answer:
-        resumes = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-        if done and not resumes:
-            done = file.seek(0)
-            file.truncate()
         length = answer.headers.get("Content-Length") or ""
-        total = done + int(length) if length.isdecimal() else 0
+        done, total = 0, int(length) if length.isdecimal() else 0
         while True:
             if max(done, total) > largest:
                 raise WebError(f"it has more than {largest:,} bytes", final=True)

@@ -87,7 +87,7 @@ def server(monkeypatch):
 
 def put_on(monkeypatch, server: Server, name: str, sums: dict[str, str]) -> None:
     """Let the files of a set come from the local server."""
-    monkeypatch.setitem(download.SOURCES, name, ((server.url,), sums))
+    monkeypatch.setitem(download.SOURCES, name, (server.url, sums))
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -356,7 +356,7 @@ def test_celeba_is_downloaded_by_gdown(home, monkeypatch):
     files = celeba_files()
     keys = {download.DRIVE_KEYS[name]: data for name, data in files.items()}
     sums = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
-    monkeypatch.setitem(download.SOURCES, "celeba", (("drive:",), sums))
+    monkeypatch.setitem(download.SOURCES, "celeba", ("drive:", sums))
     monkeypatch.setattr(loading, "check_installed", lambda *_: None)
     monkeypatch.setattr(download, "check_installed", lambda *_: None)
     monkeypatch.setattr(
@@ -376,7 +376,7 @@ def test_celeba_that_drive_does_not_give(home, monkeypatch):
     with pytest.raises(GancliError) as error:
         load("celeba")
     assert error.value.message == (
-        f"celeba is not in '{cached(home)}', and downloading it failed: img_align_celeba.zip from Google Drive: "
+        f"celeba is not in '{cached(home)}', and downloading it failed: Google Drive, img_align_celeba.zip: "
         "Too many users have viewed or downloaded this file recently"
     )
 
@@ -390,10 +390,9 @@ def test_what_is_missing_names_the_extra(monkeypatch, name, module):
     assert error.value.hint == "pip install 'gancli[datasets]'"
 
 
-def test_the_next_mirror_is_tried(server, monkeypatch):
+def test_a_redirection_is_followed(server, monkeypatch):
     made = serve_mnist_like(server, monkeypatch)
-    mirrors = (server.url + "gone/", server.url + "moved/")
-    monkeypatch.setitem(download.SOURCES, "mnist", (mirrors, download.SOURCES["mnist"][1]))
+    monkeypatch.setitem(download.SOURCES, "mnist", (server.url + "moved/", download.SOURCES["mnist"][1]))
     check("mnist", "train", made["train"][0], made["train"][1].tolist())
 
 
@@ -429,7 +428,7 @@ def test_a_damaged_download_does_not_stay(server, monkeypatch, home):
     )
     assert error.hint == (
         "connect to the network and try again, or put MNIST/raw/train-images-idx3-ubyte, "
-        f"MNIST/raw/train-labels-idx1-ubyte into '{cached(home)}' (or name the folder that holds them with --data-dir)"
+        f"MNIST/raw/train-labels-idx1-ubyte into '{cached(home)}' (or name the folder that holds them with `data_dir`)"
     )
     assert leftovers(cached(home)) == []
 
@@ -446,13 +445,12 @@ def test_a_broken_connection(server, monkeypatch, home):
 
 def test_no_network(server, monkeypatch, home, tmp_path):
     serve_mnist_like(server, monkeypatch)
-    mirrors = ("http://127.0.0.1:9/", server.url + "gone/")
-    monkeypatch.setitem(download.SOURCES, "mnist", (mirrors, download.SOURCES["mnist"][1]))
+    monkeypatch.setitem(download.SOURCES, "mnist", ("http://127.0.0.1:9/", download.SOURCES["mnist"][1]))
     monkeypatch.setenv("GANCLI_DATA", str(tmp_path / "shared"))
     name = "train-images-idx3-ubyte.gz"
     assert failure(data_dir=tmp_path / "mine").message == (
         f"mnist is not in '{tmp_path / 'mine'}', '{tmp_path / 'shared'}', '{cached(home)}', and downloading it failed: "
-        f"http://127.0.0.1:9/{name}: Connection refused; {server.url}gone/{name}: answers 404 Not Found"
+        f"http://127.0.0.1:9/{name}: Connection refused"
     )
 
 
@@ -507,22 +505,19 @@ def test_packed_files_are_read_as_they_are(tmp_path):
     check("mnist", "train", images, [1, 2, 3], data_dir=tmp_path)
 
 
+NOT_IDX = "it is not an idx file, or cut off"
 GOOD = {IMAGES: idx(pixels(3, 28, 28)), LABELS: idx(np.array([0, 1, 2], dtype=np.uint8))}
 
 
 @pytest.mark.parametrize(
     ("file", "data", "fault"),
     [
-        (IMAGES, b"", "it does not begin like an idx file"),
-        (IMAGES, b"\x80\x02\x08\x03", "it does not begin like an idx file"),
-        (IMAGES, b"\0\0\x08\x03\0\0", "it ends within its header"),
-        (IMAGES, GOOD[IMAGES][:-1], "2,351 bytes of data where (3, 28, 28) was announced"),
-        (IMAGES, GOOD[IMAGES] + b"x", "2,353 bytes of data where (3, 28, 28) was announced"),
-        (
-            IMAGES,
-            b"\0\0\x08\x03" + b"\xff" * 12,
-            "0 bytes of data where (4294967295, 4294967295, 4294967295) was announced",
-        ),
+        (IMAGES, b"", NOT_IDX),
+        (IMAGES, b"\x80\x02\x07\x03", NOT_IDX),
+        (IMAGES, b"\0\0\x08\x03\0\0", NOT_IDX),
+        (IMAGES, GOOD[IMAGES][:-1], NOT_IDX),
+        (IMAGES, GOOD[IMAGES] + b"x", NOT_IDX),
+        (IMAGES, b"\0\0\x08\x03" + b"\xff" * 12, NOT_IDX),
         (IMAGES, idx(np.zeros((3, 4), dtype=np.uint8)), "images should be three-dimensional bytes, not 2-dimensional"),
         (LABELS, idx(np.zeros(4, dtype=np.uint8)), "4 labels for 3 images"),
         (LABELS, idx(np.array([0, 1, 10], dtype=np.uint8)), "labels from 0 to 10 for 10 classes"),
@@ -598,7 +593,7 @@ def test_damaged_mat(tmp_path):
     for table, fault in (
         ({"X": pixels(32, 32, 3, 2)}, "it is not a MATLAB file with X and y ("),
         ({"X": pixels(32, 32, 2), "y": [1]}, "X is uint8 (32, 32, 2), not uint8 (32, 32, 3, N)"),
-        ({"X": np.array(["a"], dtype=object), "y": [1]}, "X holds no numbers"),
+        ({"X": np.array(["a"], dtype=object), "y": [1]}, "it is not a MATLAB file with X and y (no numbers)"),
         ({"X": pixels(32, 32, 3, 2), "y": [[1], [11]]}, "labels from 1 to 11 for 10 classes"),
     ):
         savemat(tmp_path / "train_32x32.mat", table)

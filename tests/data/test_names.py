@@ -47,7 +47,7 @@ def test_every_set_knows_where_it_comes_from(name):
         assert {file.removesuffix(".zip").removesuffix(".gz") for file in files} >= set(DATASETS[name].files[split])
         for remote in remotes:
             assert len(remote.md5) == 32
-            assert all(url.startswith(("https://", "drive:")) for url in remote.urls)
+            assert remote.url.startswith(("https://", "drive:"))
 
 
 def test_classes_are_those_of_torchvision():

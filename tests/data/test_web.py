@@ -77,7 +77,7 @@ GOOD = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def remote(url: str, md5: str = GOOD) -> download.Remote:
-    return download.Remote((url,), md5, {"file.bin": "part/file.bin"})
+    return download.Remote(url, md5, {"file.bin": "part/file.bin"})
 
 
 def nothing(*_: object) -> None: ...
@@ -131,7 +131,7 @@ def test_every_address_of_every_set_has_a_checksum_and_is_asked_over_https(name:
     for split in ("train", "test"):
         for each in download.remotes(DATASETS[name], split):
             assert len(each.md5) == 32
-            assert all(url.startswith(("https://", "drive:")) for url in each.urls)
+            assert each.url.startswith(("https://", "drive:"))
 
 
 def test_weights_of_an_extractor_come_over_https_and_by_their_digest(serve, home: Path, monkeypatch) -> None:

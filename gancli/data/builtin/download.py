@@ -21,9 +21,9 @@ from gancli.errors import GancliError, UsageError
 _LARGEST = 8 * 2**30
 _DRIVE = "drive:"
 
-SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+SOURCES: dict[str, tuple[str, dict[str, str]]] = {
     "mnist": (
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://yann.lecun.com/exdb/mnist/"),
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
         {
             "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
             "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -32,7 +32,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "fashion-mnist": (
-        ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         {
             "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
             "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
@@ -41,7 +41,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "kmnist": (
-        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         {
             "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
             "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
@@ -50,7 +50,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "qmnist": (
-        ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+        "https://raw.githubusercontent.com/facebookresearch/qmnist/master/",
         {
             "qmnist-train-images-idx3-ubyte.gz": "ed72d4157d28c017586c42bc6afe6370",
             "qmnist-train-labels-idx2-int.gz": "0058f8dd561b90ffdd0f734c6a30e5e4",
@@ -59,38 +59,38 @@ SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "emnist": (
-        ("https://biometrics.nist.gov/cs_links/EMNIST/",),
+        "https://biometrics.nist.gov/cs_links/EMNIST/",
         {"gzip.zip": "58c8d27c78d21e728a6bc7b3cc06412e"},
     ),
     "usps": (
-        ("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
+        "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
         {"usps.bz2": "ec16c51db3855ca6c91edd34d0e9b197", "usps.t.bz2": "8ea070ee2aca1ac39742fdd1ef5ed118"},
     ),
     "cifar10": (
-        ("https://www.cs.toronto.edu/~kriz/",),
+        "https://www.cs.toronto.edu/~kriz/",
         {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
     ),
     "cifar100": (
-        ("https://www.cs.toronto.edu/~kriz/",),
+        "https://www.cs.toronto.edu/~kriz/",
         {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
     ),
     "svhn": (
-        ("https://ufldl.stanford.edu/housenumbers/",),
+        "https://ufldl.stanford.edu/housenumbers/",
         {"train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373", "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3"},
     ),
     "stl10": (
-        ("https://ai.stanford.edu/~acoates/stl10/",),
+        "https://ai.stanford.edu/~acoates/stl10/",
         {"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
     ),
     "celeba": (
-        (_DRIVE,),
+        _DRIVE,
         {
             "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
             "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
         },
     ),
     "flowers102": (
-        ("https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",),
+        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
         {
             "102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
             "imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
@@ -98,7 +98,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
 }
-"""Of each set its mirrors, and the md5 of every file there."""
+"""Of each set its address, and the md5 of every file there."""
 DRIVE_KEYS = {
     "img_align_celeba.zip": "0B7EVK8r0v71pZjFTYXZWM3FlRnM",
     "list_eval_partition.txt": "0B7EVK8r0v71pY0NSMzRuSXJEVkk",
@@ -111,13 +111,13 @@ class Remote:
     """A file to download.
 
     Attributes:
-        urls: mirrors, tried in this order.
+        url: its address.
         md5: of the file.
         files: the members to take from it (or their folder), and the path of each in the data folder; a file that is
             to stay as it is has its own name here.
     """
 
-    urls: tuple[str, ...]
+    url: str
     md5: str
     files: Mapping[str, str]
 
@@ -127,7 +127,7 @@ def fetch(facts: Facts, split: str, data_dir: Path | None, progress: Progress) -
 
     Raises:
         UsageError: a module of ``gancli[datasets]`` is missing, or the data folder cannot be written.
-        GancliError: no network, or no mirror has a file that matches its checksum.
+        GancliError: no network, or a file does not match its checksum.
     """
     check_installed(facts, facts.extra)
     root = download_folder(data_dir)
@@ -141,33 +141,32 @@ def fetch(facts: Facts, split: str, data_dir: Path | None, progress: Progress) -
         raise GancliError(
             f"{facts.name} is not in {folders}, and downloading it failed: {error}",
             f"connect to the network and try again, or put {', '.join(facts.files[split])} into '{root}' "
-            "(or name the folder that holds them with --data-dir)",
+            "(or name the folder that holds them with `data_dir`)",
         ) from None
     except OSError as error:
         raise UsageError(
             f"{facts.name} cannot be stored in '{root}': {(error.strerror or str(error)).lower()}",
-            "name a folder that can be written, and has room, with --data-dir",
+            "name a folder that can be written, and has room, with `data_dir`",
         ) from None
     return root
 
 
 def remotes(facts: Facts, split: str) -> list[Remote]:
     """What to download for a split of a named data set."""
-    mirrors, sums = SOURCES[_source(facts)]
+    address, sums = SOURCES[_source(facts)]
     if len(sums) == 1:  # one archive of all files, also of related sets
-        parts = [each.files[split] for each in DATASETS.values() if _source(each) == _source(facts) for split in SPLITS]
+        related = [each for each in DATASETS.values() if _source(each) == _source(facts)]
+        members = {file: file for each in related for part in SPLITS for file in each.files[part]}
         if facts.layout == "emnist":
             # The members stay compressed: all parts take 0.5 GB so, and 2 GB unpacked.
-            members = {f"gzip/{_base(file)}.gz": f"{file}.gz" for part in parts for file in part}
-        else:
-            members = {file: file for part in parts for file in part}
-        return [Remote(tuple(mirror + name for mirror in mirrors), md5, members) for name, md5 in sums.items()]
+            members = {f"gzip/{_base(file)}.gz": f"{file}.gz" for file in members}
+        return [Remote(address + name, md5, members) for name, md5 in sums.items()]
     found = []
     for file in facts.files[split]:
         base = _base(file)
         name = next((base + end for end in ("", ".gz", ".zip") if base + end in sums), next(iter(sums)))
         members = {name: f"{file}.zip"} if name.endswith(".zip") else {base: file}
-        found.append(Remote(tuple(mirror + name for mirror in mirrors), sums[name], members))
+        found.append(Remote(address + name, sums[name], members))
     return found
 
 
@@ -180,29 +179,25 @@ def _base(path: str) -> str:
 
 
 def _fetch_one(remote: Remote, root: Path, progress: Progress) -> None:
-    """Try one mirror after another; WebError with every reason when none gives the right file."""
-    reasons = []
-    for url in remote.urls:
-        drive, name = url.startswith(_DRIVE), _base(url).removeprefix(_DRIVE)
-        folder = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
-        try:
-            archive = folder / name
-            if drive:
-                _from_drive(archive, progress)
-            else:
-                with archive.open("w+b") as file:
-                    download(url, file, name, _LARGEST, progress)
-            with archive.open("rb") as file:
-                found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-            if found != remote.md5:
-                raise WebError(f"the file is damaged (md5 {found} instead of {remote.md5}) and was removed")
-            _unpack(archive, remote.files, root)
-            return
-        except WebError as error:
-            reasons.append(f"{f'{name} from Google Drive' if drive else url}: {error}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    raise WebError("; ".join(reasons))
+    """Download, verify and unpack one file; WebError when that fails."""
+    name = _base(remote.url).removeprefix(_DRIVE)
+    folder = Path(tempfile.mkdtemp(prefix=".download-", dir=root))
+    try:
+        archive = folder / name
+        if remote.url.startswith(_DRIVE):
+            _from_drive(archive, progress)
+        else:
+            with archive.open("wb") as file:
+                download(remote.url, file, name, _LARGEST, progress)
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != remote.md5:
+            raise WebError(f"the file is damaged (md5 {found} instead of {remote.md5}) and was removed")
+        _unpack(archive, remote.files, root)
+    except WebError as error:
+        raise WebError(f"{remote.url.replace(_DRIVE, 'Google Drive, ')}: {error}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack(archive: Path, files: Mapping[str, str], root: Path) -> None:

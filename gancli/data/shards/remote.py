@@ -1,4 +1,4 @@
-"""Shards and their index by https: verified, under a temporary name until they are whole, resumed after a break."""
+"""Shards and their index by https: verified, under a temporary name until they are whole, tried again after a break."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE = 1.0
 
 
 def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | None = None) -> None:
-    """Download a file, whole or not at all; each try resumes where the one before broke off.
+    """Download a file, whole or not at all.
 
     Args:
         url: its address.
@@ -45,8 +45,8 @@ def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | 
             except WebError as error:
                 if error.final or number == TRIES:
                     raise GancliError(
-                        f"'{url}' cannot be downloaded: {error}" + ("" if error.final else f", tried {TRIES} times"),
-                        "check the address and the network; the same command, or gancli train --resume, continues",
+                        f"'{url}' cannot be downloaded: {error}",
+                        "check the address and the network; the same command, or `gancli train --resume`, continues",
                     ) from None
             time.sleep(PAUSE * 2 ** (number - 1))
         file.seek(0)
