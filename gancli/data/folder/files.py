@@ -3,15 +3,12 @@
 import hashlib
 import io
 import logging
-import math
 import os
 import re
 import stat
 import struct
 import weakref
 import zipfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,8 +20,6 @@ from gancli.files import refuse_special
 log = logging.getLogger("gancli")
 
 LARGEST_FILE = 256 * 2**20
-# Larger entries of a zip are decompressed only as far as they are read: PIL refuses other files by their first bytes.
-_AT_ONCE = 16 * 2**20
 LARGEST_DIRECTORY = 256 * 2**20
 """Bytes of a zip's directory, about 100 a file: Python reads it whole, and takes ten times as much memory for it."""
 # The folder of macOS metadata in zips.
@@ -136,58 +131,6 @@ class _Guarded(io.BufferedReader):
         return super().read(size)
 
 
-class Unpacked(io.BytesIO):
-    """An entry of a zip, decompressed into memory as far as it is read, up to the largest size of a file.
-
-    Reading and seeking raise BadImageError for an entry that is broken or larger.
-    """
-
-    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-        super().__init__()
-        self._length, self._ended = 0, False
-        with _broken():
-            self._stream = archive.open(entry)
-
-    def _reach(self, end: float) -> None:
-        """Decompress up to a position, or to the end."""
-        here = self.tell()
-        super().seek(self._length)
-        while not self._ended and self._length < end:
-            with _broken():
-                block = self._stream.read(2**16)
-            # The declared size may be false: no more than the limit is read in any case.
-            if self._length + len(block) > LARGEST_FILE:
-                raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
-            self._ended = not block
-            self._length += self.write(block)
-        super().seek(here)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """See :class:`io.BytesIO`."""
-        self._reach(math.inf if size is None or size < 0 else self.tell() + size)
-        return super().read(size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """See :class:`io.BytesIO`."""
-        self._reach(math.inf)
-        return super().readline(size)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """See :class:`io.BytesIO`."""
-        if whence == os.SEEK_END:
-            self._reach(math.inf)
-        return super().seek(offset, whence)
-
-
-@contextmanager
-def _broken() -> Generator[None]:
-    try:
-        yield
-    # Every compression method has errors of its own.
-    except Exception as error:
-        raise BadImageError(f"broken entry of the zip: {error}") from None
-
-
 def leaves(name: str) -> bool:
     """Whether the name of a member would lie outside of its archive: ``../x``, ``/x``, ``C:x``."""
     return re.match(r"[/\\]|[A-Za-z]:", name) is not None or ".." in re.split(r"[/\\]", name)
@@ -213,7 +156,7 @@ class Zip:
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._zip.infolist():
             name = entry.filename.replace("\\", "/")
-            if "\0" in name or leaves(name):
+            if leaves(name):
                 raise UsageError(
                     f"'{path}' has an entry that leaves the archive: '{entry.filename}'",
                     "such a zip is not to be trusted: make it again from the images",
@@ -226,14 +169,21 @@ class Zip:
         self.names = sorted(self._entries)
 
     def open(self, name: str) -> BinaryIO:
-        """The entry, decompressed into memory up to the largest size of a file."""
+        """The entry, decompressed into memory."""
         entry = self._entries[name]
         if entry.flag_bits & 1:
             raise BadImageError("encrypted")
         if entry.file_size > LARGEST_FILE:
             raise BadImageError(f"larger than {LARGEST_FILE // 2**20} MiB")
-        unpacked = Unpacked(self._zip, entry)
-        return unpacked if entry.file_size > _AT_ONCE else io.BytesIO(unpacked.read())
+        # The other methods decompress without a limit what may be a thousand times the declared size.
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadImageError("compressed by another method than deflate")
+        try:
+            with self._zip.open(entry) as file:
+                return io.BytesIO(file.read(entry.file_size))
+        # zipfile and zlib have errors of their own.
+        except Exception as error:
+            raise BadImageError(f"broken entry of the zip: {error}") from None
 
     def stamp(self) -> str:
         """Hash of path, size and time of the zip."""
