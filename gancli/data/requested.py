@@ -33,11 +33,8 @@ def load_for(
         data.source,
         data.paired,
         split=split,
-        size=data.size,
-        channels=data.channels,
-        fit=data.fit,
-        background=data.background,
         data_dir=data_dir,
         progress=progress,
+        **data.model_dump(include={"size", "channels", "fit", "background"}),
     )
     return dataset if data.only_class is None else only_class(dataset, data.only_class)

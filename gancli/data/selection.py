@@ -53,7 +53,7 @@ def class_positions(dataset: Dataset, text: str) -> tuple[int, Tensor]:
         UsageError: the data set has no classes, or no such class, or no image of it.
     """
     if dataset.labels is None:
-        raise UsageError(f"'{dataset.name}' has no classes to choose '{text}' from", "leave out --only-class")
+        raise UsageError(f"'{dataset.name}' has no classes to choose '{text}' from", "leave out `only_class`")
     number = class_number(text, dataset.classes)
     if number is None:
         raise UsageError(f"'{dataset.name}' has no class '{text}'", class_hint(text, dataset.classes))

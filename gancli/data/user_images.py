@@ -94,11 +94,9 @@ def read(
         images = made.images[:count]
         changed = _changed({DATASETS[name].size}, size, how)
         return UserImages(tuple(f"{index:05d}" for index in range(len(images))), images, changed=changed)
-    files = list_files(named)
+    files = list_files(named)[:count]
     titles, images, skipped, sizes = [], [], [], set()
     for file in files:
-        if len(images) == count:
-            break
         try:
             with file.open() as opened:
                 own = probe(opened)[0]
@@ -110,7 +108,7 @@ def read(
         titles.append(file.title)
         images.append(torch.tensor(array))
         sizes.add(own)
-        report("reading images", len(images), min(len(files), count or len(files)))
+        report("reading images", len(images), len(files))
     if not images:
         raise UsageError(
             f"none of the images of {described(named)} can be read ({skipped[0].name}: {skipped[0].reason})",
@@ -146,7 +144,7 @@ def list_files(names: str | Sequence[str]) -> list[File]:
     named = as_list(names)
     if len(named) == 1 and named[0] in DATASETS:
         return []
-    found: dict[str, tuple[str, File]] = {}
+    found: dict[str, File] = {}
     for name in named:
         if name in DATASETS:
             raise UsageError(
@@ -155,18 +153,12 @@ def list_files(names: str | Sequence[str]) -> list[File]:
             )
         for file in _files(name):
             if file.title in found:
-                both = f"{_typed(*found[file.title])} and {_typed(name, file)}"
                 raise UsageError(
-                    f"{both} would both give '{file.title}'",
-                    "rename one of them, or give them one after the other, each with an --out of its own",
+                    f"'{found[file.title].path}' and '{file.path}' would both give '{file.title}'",
+                    "rename one of them, or give them one after the other, each with another `out`",
                 )
-            found[file.title] = name, file
-    return [file for _, file in found.values()]
-
-
-def _typed(name: str, file: File) -> str:
-    """A file as errors name it, by what the user typed."""
-    return f"'{name}'" if file.name == name else f"'{file.name}' of '{name}'"
+            found[file.title] = file
+    return list(found.values())
 
 
 def _files(name: str) -> list[File]:

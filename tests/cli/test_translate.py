@@ -146,7 +146,7 @@ def test_several_images_as_a_shell_lists_them(run_cli, home, folder):
     assert sorted(path.name for path in (home / "made").iterdir()) == ["a.png", "b.png"]
     clash = run_cli("translate", folder, "photos", "more/c.png", "more/a.png")
     assert clash.code == 2
-    assert clash.err.startswith("error: 'a.png' of 'photos' and 'more/a.png' would both give 'a'\n\nhint: rename one")
+    assert clash.err.startswith("error: 'photos/a.png' and 'more/a.png' would both give 'a'\n\nhint: rename one")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_several_names_are_read_in_their_order() -> None:
     ("names", "message"),
     [
         (["a.png", "a.jpg"], "'a.png' and 'a.jpg' would both give 'a'"),
-        (["mine", "b.png"], "'b.png' of 'mine' and 'b.png' would both give 'b'"),
+        (["mine", "b.png"], "'mine/b.png' and 'b.png' would both give 'b'"),
         (["a.png", "digits"], "'digits' is a data set, and stands among other images"),
         (["a.png", "nowhere"], "there is no image, folder or data set 'nowhere'"),
         ([], "no image is named"),

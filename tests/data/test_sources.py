@@ -56,7 +56,7 @@ def test_unpaired_sources_are_of_other_images(source):
 
 def test_halves_of_a_file_are_source_and_image(tmp_path):
     folder = write(tmp_path / "both", {"a.png": beside(RED, BLUE), "b.png": beside(BLUE, RED)})
-    dataset = load_with_sources(str(folder), "split")
+    dataset = load_with_sources(str(folder), "split", size=(8, 8))
     assert dataset.images.shape == dataset.sources.shape == (2, 3, 8, 8)
     assert colours(dataset.sources) == [RED, BLUE]
     assert colours(dataset.images) == [BLUE, RED]
@@ -66,31 +66,11 @@ def test_halves_of_a_file_are_source_and_image(tmp_path):
     assert other.fingerprint != dataset.fingerprint
 
 
-@pytest.mark.parametrize(
-    ("whole", "half"),
-    [
-        ((32, 96), (32, 48)),
-        ((128, 256), (64, 64)),
-        ((100, 400), (32, 64)),
-        ((200, 100), (64, 16)),
-        ((64, 129), (64, 64)),
-    ],
-)
-def test_the_longest_side_is_that_of_a_half(tmp_path, whole, half):
-    """(height, width) of the file, and of what it gives; ten pixels of another file do not count."""
-    files = {"a.png": picture(RED, whole), "b.png": picture(BLUE, whole), "c.png": picture(BLUE, (10, 20))}
-    folder = write(tmp_path / "both", files)
-    dataset = load_with_sources(str(folder), "split")
-    assert dataset.images.shape == dataset.sources.shape == (3, 3, *half)
-    # Training goes on with the size as the recipe keeps it: it sees the same.
-    assert torch.equal(load_with_sources(str(folder), "split", size=half).images, dataset.images)
-
-
 def test_halves_of_nothing_are_told_as_whole_images_are(tmp_path):
     broken = write(tmp_path / "broken", {"a.png": b"no picture"})
     for name, message in (("nowhere", "there is no data set"), ("", "there is no data set"), (broken, "can be read")):
         with pytest.raises(UsageError, match=message):
-            load_with_sources(str(name), "split")
+            load_with_sources(str(name), "split", size=(8, 8))
 
 
 def test_partners_have_the_same_name_whatever_their_ending_and_folder(tmp_path):
@@ -124,17 +104,16 @@ def test_faults_say_what_to_type_instead(tmp_path, monkeypatch):
     write(tmp_path / "a", {f"{number}.png": picture(number) for number in range(9)})
     write(tmp_path / "b", {"0.png": picture(0), "z.png": picture(1)})
     write(tmp_path / "c", {"0.png": picture(0), "0.jpg": picture(1, kind="JPEG")})
-    write(tmp_path / "odd", {"0.png": picture(0, (8, 9))})
     cases = [
         (
             ("digits", "mosaik"),
             "data.source = 'mosaik' is neither a degradation, a style, split, nor",
             "did you mean 'mosaic'?",
         ),
-        (("a", "b"), "'a' alone has 1, 2, 3, 4, 5 and 3 more; 'b' alone has z", "data.paired=false"),
+        (("a", "b"), "'a' alone has 1, 2, 3, 4, 5, …; 'b' alone has z", "data.paired=false"),
         (("a", "digits"), "pairs are files of the same name, and 'digits' has no files", "data.paired=false"),
         (("c", "c"), "'c' has both '0.jpg' and '0.png'", "rename"),
-        (("odd", "split"), "9 pixels wide, which has no two halves", "data.size=[64,64]"),
+        (("a", "split"), "needs the size of a half", "data.size=[64,64]"),
         (("a", "split:up"), "the source is the left half or the right one", "split:right"),
         (("digits", "split"), "'digits' is none of them", "a folder or a zip"),
         (("digits", "gray"), "the images are grey already", "in colour"),

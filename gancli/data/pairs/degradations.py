@@ -68,14 +68,13 @@ def _generator(seed: int) -> torch.Generator:
 def _holes(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
     """The mask of each image's hole: bool (N, 1, H, W)."""
     sides = images.shape[2:]
-    holes = [min(side - 1, max(1, round(side * share))) for side in sides]
-    spots = torch.stack([torch.rand(2, generator=_generator(seed)) for seed in seeds])
-    spans = []
-    for axis, (side, hole) in enumerate(zip(sides, holes, strict=True)):
-        start = (spots[:, axis] * (side - hole + 1)).long()[:, None]
-        at = torch.arange(side)
-        spans.append((at >= start) & (at < start + hole))
-    return (spans[0][:, :, None] & spans[1][:, None, :])[:, None].to(images.device)
+    height, width = (min(side - 1, max(1, round(side * share))) for side in sides)
+    places = torch.tensor([sides[0] - height + 1, sides[1] - width + 1])
+    holes = torch.zeros(len(images), 1, *sides, dtype=torch.bool)
+    for hole, seed in zip(holes, seeds, strict=True):
+        top, left = (torch.rand(2, generator=_generator(seed)) * places).long().tolist()
+        hole[:, top : top + height, left : left + width] = True
+    return holes.to(images.device)
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -107,9 +106,8 @@ class Kind:
     Attributes:
         spoil: images, amount and one seed an image, to images of the same shape.
         what: the amount in words; empty for a degradation without one.
-        usual: the default amount.
+        usual: the default amount; where it is an int, amounts are whole numbers.
         limits: the least and the greatest amount.
-        whole: whether the amount is a whole number.
         baseline: the simplest restoration, of degraded images and the amount; None where there is none.
         words: the baseline in words.
     """
@@ -118,18 +116,17 @@ class Kind:
     what: str = ""
     usual: float = 0
     limits: tuple[float, float] = (0, 0)
-    whole: bool = False
     baseline: Callable[[Tensor, float], Tensor] | None = _unchanged
     words: str = ""
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "mosaic": Kind(mosaic, "pixels a block", 4, (2, 64), True, _bicubic, "bicubic"),
-        "mask": Kind(mask, "the hole's share of each side", 0.5, (0.05, 0.9), False, words="mean fill"),
+        "mosaic": Kind(mosaic, "pixels a block", 4, (2, 64), _bicubic, "bicubic"),
+        "mask": Kind(mask, "the hole's share of each side", 0.5, (0.05, 0.9), words="mean fill"),
         "gray": Kind(gray, words="grey"),
-        "downscale": Kind(downscale, "times smaller", 4, (2, 64), True, words="bicubic"),
-        "noise": Kind(noise, "standard deviation in levels of 255", 25, (1, 255), False, words="the noisy image"),
+        "downscale": Kind(downscale, "times smaller", 4, (2, 64), words="bicubic"),
+        "noise": Kind(noise, "standard deviation in levels of 255", 25.0, (1, 255), words="the noisy image"),
         "edges": Kind(edges, baseline=None),
     }
 )
@@ -198,10 +195,11 @@ def parse(source: str) -> Degradation | None:
     except ValueError:
         value = math.nan
     least, most = kind.limits
-    if not least <= value <= most or (kind.whole and value != int(value)):
-        number = "a whole number" if kind.whole else "a number"
+    whole = isinstance(kind.usual, int)
+    if not least <= value <= most or (whole and value != int(value)):
+        number = "a whole number" if whole else "a number"
         raise UsageError(
             f"data.source = '{source}': {kind.what} is {number} from {least:g} to {most:g}",
-            f"as in --set data.source={name}:{kind.usual:g}",
+            f"as in `data.source={name}:{kind.usual:g}`",
         )
     return Degradation(name, value)

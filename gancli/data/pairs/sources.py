@@ -17,13 +17,13 @@ from torch import Tensor
 
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
-from gancli.data.folder.decoding import LONGEST_SIDE, capped, measure, strict_about_bombs
 from gancli.data.folder.files import open_source
 from gancli.data.loading import load
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, halves, restyle
 from gancli.data.paths import there
-from gancli.data.types import Dataset, View, combined_fingerprint, no_progress
+from gancli.data.pixels import convert
+from gancli.data.types import Dataset, combined_fingerprint
 from gancli.errors import UsageError, nearest
 
 SPLIT = "split"
@@ -121,51 +121,25 @@ def part(joined: Tensor, side: str) -> tuple[Tensor, Tensor]:
 
 def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
     """Files that show source and image side by side, each half resized to the requested size."""
-    side = side_of(name, source)
-    if size := options.get("size") or _half_size(name, options):
-        # Cropping would cut different parts from the two halves.
-        options = options | {"size": (size[0], 2 * size[1]), "fit": "stretch"}
-    dataset = _images(name, source, options)
+    side, size = side_of(name, source), options.get("size")
+    if size is None:
+        raise UsageError(f"data.source = '{source}' needs the size of a half", "as in `data.size=[64,64]`")
+    # Cropping would cut different parts from the two halves.
+    dataset = _images(name, source, options | {"size": (size[0], 2 * size[1]), "fit": "stretch"})
     images, sources = part(dataset.images, side)
     fingerprint = combined_fingerprint([dataset.fingerprint, side])
     return replace(dataset, images=images, sources=sources, fingerprint=fingerprint)
 
 
-def _half_size(name: str, options: dict[str, Any]) -> tuple[int, int] | None:
-    """The most common (height, width) of a half, shrunk as whole images are; None where there is nothing to read, which
-    :func:`load` reports.
-
-    Raises:
-        UsageError: files of an odd width that are not shrunk.
-    """
-    if not there(name):
-        return None
-    files = open_source(Path(name).expanduser())
-    names = layout.listing(files, options.get("split", "train")).names
-    view = View(None, None, "crop", (0, 0, 0))
-    with strict_about_bombs():
-        own, _, bad = measure(files, names, view, options.get("progress") or no_progress)
-    if len(bad) == len(names):
-        return None
-    half = own[0], own[1] / 2
-    if own[1] % 2 and max(half) <= LONGEST_SIDE:
-        raise UsageError(
-            f"the images of '{name}' are {own[1]} pixels wide, which has no two halves",
-            "name the size of a half, as in --set data.size=[64,64]",
-        )
-    return capped(half)
-
-
 def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Dataset:
     """Two data sets; pairs are files of the same name."""
     dataset = _images(name, source, options)
-    _, channels, height, width = dataset.images.shape
-    same: dict[str, Any] = options | {"size": (height, width)}
-    other = _images(source, source, same)
-    if other.images.shape[1] != channels:  # one is grey and the other in colour: both are converted to colour
-        same["channels"] = 3
-        dataset, other = load(name, **same), load(source, **same)
-    images, sources, labels = dataset.images, other.images, dataset.labels
+    size = dataset.images.shape[2], dataset.images.shape[3]
+    other = _images(source, source, options | {"size": size})
+    # Where one is grey and the other in colour, both become colour.
+    channels = max(dataset.images.shape[1], other.images.shape[1])
+    images, sources = (convert(each.images, size, channels, "crop", (0, 0, 0)) for each in (dataset, other))
+    labels = dataset.labels
     if paired:
         first, second = _partners(name, source, dataset, other)
         images, sources = images[first], sources[second]
@@ -192,10 +166,10 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
         if which in DATASETS:
             raise UsageError(
                 f"pairs are files of the same name, and '{which}' has no files",
-                "name two folders, or add --set data.paired=false",
+                "name two folders, or add `data.paired=false`",
             )
     titles = [titles_of(which, dataset.split) for which in (name, source)]
-    check_partners((name, source), titles, "give both folders the same file names, or add --set data.paired=false")
+    check_partners((name, source), titles, "give both folders the same file names, or add `data.paired=false`")
     rows = []
     for each, found in zip((dataset, other), titles, strict=True):
         skipped = {one.name for one in each.skipped}
@@ -242,10 +216,9 @@ def check_partners(names: Sequence[str], titles: Sequence[Mapping[str, str]], hi
     """
     alone = [sorted(set(a) - set(b)) for a, b in (titles, titles[::-1])]
     if any(alone):
-        found = [f"'{each}' alone has {_listed(left)}" for each, left in zip(names, alone, strict=True) if left]
+        found = [
+            f"'{each}' alone has {', '.join(left[:LISTED])}" + (", …" if len(left) > LISTED else "")
+            for each, left in zip(names, alone, strict=True)
+            if left
+        ]
         raise UsageError(f"not every file has a partner of its name: {'; '.join(found)}", hint)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:LISTED])
-    return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown
