@@ -137,25 +137,24 @@ def show(
 
 @app.command()
 def shard(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder or zip of images, or a name of the list.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder or zip of images.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the shards.")],
     per_shard: Annotated[
         int, typer.Option("--images-per-shard", min=1, max=1_000_000, metavar="N", help="Images in each shard.")
     ] = 1000,
-    data_dir: DataDir = None,
 ) -> None:
     """Write images as tar shards, shuffled, with their classes and an index; the same images give the same bytes.
 
     \b
     Examples:
       gancli data shard photos/ --out shards
-      gancli data shard digits --out shards --images-per-shard 200
+      gancli data shard photos.zip --out shards --images-per-shard 200
     """
     from gancli.data.shards.writing import write_shards
 
     with progress_bar() as progress:
-        made = write_shards(name, out, per_shard, data_dir=data_dir, progress=progress)
-    _report(out, made, f"; use: gancli train {shlex.quote(str(out))}")
+        made = write_shards(name, out, per_shard, progress=progress)
+    _report(out, made, f"; use: `gancli train {shlex.quote(str(out))}`")
 
 
 @app.command()
@@ -265,10 +264,9 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     facts = _facts(dataset, picture)
     counts, numbers = facts["classes"], dataset.formula is not None
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
-    more = f", and {len(counts) - 20} more" if len(counts) > 20 else ""
     facts["images"] = "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}"
     facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}"
-    facts["classes"] = f"{len(counts)}: {shown}{more}" if counts else "none"
+    facts["classes"] = f"{len(counts)}: {shown}{', …' if len(counts) > 20 else ''}" if counts else "none"
     for key, value in facts.items():
         if key != "skipped":
             print(f"{key:12} {value}")

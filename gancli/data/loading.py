@@ -79,7 +79,7 @@ def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int 
 def _suggestion(name: str) -> str:
     if "/" not in name and (close := get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.6)):
         return f"did you mean '{close[0]}'?"
-    return "a folder or a zip of images, or a name that 'gancli data list' shows"
+    return "a folder or a zip of images, or a name that `gancli data list` shows"
 
 
 def _dataset(name: str, split: str, found: ImageSet) -> Dataset:

@@ -22,11 +22,6 @@ def total_memory() -> int:
     return min(limits, default=8 * 2**30)
 
 
-def resident_limit() -> int:
-    """Bytes up to which a data set is read into memory: a quarter of the total. Larger files are memory-mapped."""
-    return total_memory() // 4
-
-
 def check_memory(count: int, channels: int, size: tuple[int, int]) -> None:
     """Make sure, before images are decoded, that they fit in memory.
 
@@ -43,5 +38,5 @@ def check_memory(count: int, channels: int, size: tuple[int, int]) -> None:
         raise UsageError(
             f"{count:,} images of {size[0]}x{size[1]} pixels take {needed / 2**30:,.1f} GiB of memory, and there are "
             f"{available / 2**30:,.1f}",
-            "choose a smaller size, as in --set data.size=[64,64] or --size 64",
+            "choose a smaller size, as in `data.size=[64,64]`",
         )

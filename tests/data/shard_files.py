@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest_data import picture
@@ -57,6 +58,17 @@ def shades(folder: Path, counts: list[int], labelled: bool = False, prefix: str 
             shade += 1
         tar(folder / f"{prefix}-{number:06d}.tar", *members)
     return list(range(shade))
+
+
+def digits(folder: Path) -> Path:
+    """The training images of the digits, in a folder for each class."""
+    data = load("digits")
+    assert data.labels is not None
+    for number, (image, label) in enumerate(zip(data.images, data.labels.tolist(), strict=True)):
+        path = folder / str(label) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(path)
+    return folder
 
 
 class Shelf:

@@ -14,7 +14,6 @@ from shard_files import grey, member, shades, shades_of, stream, tar
 from gancli.data import cache, load
 from gancli.data.shards import index_file
 from gancli.data.shards import tar as tars
-from gancli.data.shards.index_file import POOL
 from gancli.data.shards.stream import Stream
 from gancli.data.shards.tar import Tar
 from gancli.errors import GancliError, UsageError
@@ -41,9 +40,7 @@ def test_members_are_grouped_by_key(home):
     assert found.names == ["x/1.png", "x/2.JPG", "y/1.webp"]
     assert found.labels == [2, 0, 1]
     assert found.others == {"seg.png": 1, "txt": 1, "": 1, "3.png": 1}
-    assert [(one.name, one.reason) for one in found.skipped] == [
-        ("y/1.png", "a second image of its key: 'y/1.webp' is used")
-    ]
+    assert [(one.name, one.reason) for one in found.skipped] == [("y/1.png", "a second image of its key")]
     assert found.open("x/1.png").read() == grey(1)
 
 
@@ -249,10 +246,12 @@ def test_members_beyond_the_bounds(home, monkeypatch):
     monkeypatch.setattr(tars, "MOST_NOTES", 2)
     found = Tar(tar(home / "a.tar", ("big.png", bytes(101)), *((f"{n}.png", b"x") for n in range(5))))
     assert found.names == ["0.png", "1.png"]
-    assert [one.reason for one in found.skipped] == ["larger than 0 MiB", "more than 3 members: the rest is left out"]
+    assert [one.reason for one in found.skipped] == [
+        "larger than 0 MiB", "damaged after 2 images (more than 3 members): the rest is left out"
+    ]  # fmt: skip
     monkeypatch.setattr(tars, "MOST_MEMBERS", 100)
     found = Tar(tar(home / "b.tar", *((f"{n}.s{n}", b"") for n in range(9)), *((f"../{n}", b"") for n in range(9))))
-    assert found.others == {"s0": 1, "s1": 1, "…": 7}
+    assert found.others == {f"s{n}": 1 for n in range(9)}
     assert len(found.skipped) == 2
 
 
@@ -264,12 +263,11 @@ def test_names_cannot_steer_a_terminal(home):
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: b"\x28\xb5\x2f\xfd" + data])
 def test_compressed_tars_are_refused(home, pack):
-    for name in ("a.tar", "b.tar.gz"):
-        (home / name).write_bytes(pack(GOOD + END))
-        with pytest.raises(UsageError) as error:
-            load(name)
-        assert error.value.message.endswith(f"{name}' is compressed")
-        assert "gunzip" in error.value.hint
+    (home / "a.tar").write_bytes(pack(GOOD + END))
+    with pytest.raises(UsageError) as error:
+        load("a.tar")
+    assert error.value.message.endswith("a.tar' is compressed")
+    assert "gunzip" in error.value.hint
 
 
 def bomb() -> bytes:
@@ -311,10 +309,9 @@ def test_shards_without_images(home):
 # The index
 
 
-def test_a_second_look_is_spared(home, monkeypatch):
+def test_a_second_look_decodes_nothing(home, monkeypatch):
     shades(home / "s", [3, 2], labelled=True)
     first = load("s", size=(8, 8), channels=1)
-    monkeypatch.setattr(index_file, "Tar", None)
     monkeypatch.setattr("gancli.data.shards.stream.Tar", None)
     second = load("s", size=(8, 8), channels=1)
     assert (second.fingerprint, second.classes, second.count) == (first.fingerprint, ("0", "1", "2"), 5)
@@ -354,11 +351,8 @@ def test_an_index_of_other_shards_is_told_of(home):
     shades(home / "s", [4, 2])  # as many bytes
     with pytest.raises(GancliError, match=r"train-000000\.tar' has changed, or is not the one of its index"):
         load("s")
-    shades(home / "s", [40, 2])
-    with pytest.raises(UsageError, match=r"index\.json' lists another 'train-000000\.tar': 10,240 bytes, not 51,200"):
-        load("s")
     shades(home / "s", [3, 2, 1])
-    with pytest.raises(UsageError, match=r"index\.json' does not list 'train-000002\.tar'"):
+    with pytest.raises(UsageError, match=r"does not list 'train-000002\.tar'"):
         load("s")
 
 
@@ -404,8 +398,8 @@ def test_what_was_not_used_for_longest_is_dropped(home, monkeypatch):
     """Room for two decoded shards: the third takes the place of the first."""
     shades(home / "s", [4, 4, 4], labelled=True)
     read = stream("s")
-    a_shard = sum(each.stat().st_size for each in next(POOL.root.glob("*/pixels.bin")).parent.iterdir())
-    monkeypatch.setenv("GANCLI_SHARDS_GB", str(2.5 * a_shard / 1e9))
+    a_shard = sum(each.stat().st_size for each in next(cache.root().glob("*/pixels.bin")).parent.iterdir())
+    monkeypatch.setenv("GANCLI_CACHE_GB", str(2.5 * a_shard / 1e9))
     made = []
     real = Stream._decode
     monkeypatch.setattr(
@@ -418,7 +412,7 @@ def test_what_was_not_used_for_longest_is_dropped(home, monkeypatch):
     held = read.get(0)
     for number in (0, 1, 0, 2, 0, 1):
         read.get(number)
-        assert len(list(POOL.root.glob("*/pixels.bin"))) <= 2
+        assert len(list(cache.root().glob("*/pixels.bin"))) <= 2
     assert made == ["000001", "000002", "000001"]
     assert held.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]  # what is held stays
 
@@ -426,11 +420,11 @@ def test_what_was_not_used_for_longest_is_dropped(home, monkeypatch):
 @pytest.mark.parametrize("text", ["x", "0", "-1", "nan", "inf", ""])
 def test_the_cache_has_a_size(home, monkeypatch, text):
     shades(home / "s", [1])
-    monkeypatch.setenv("GANCLI_SHARDS_GB", text)
+    monkeypatch.setenv("GANCLI_CACHE_GB", text)
     if not text:
         load("s")
         return
-    with pytest.raises(UsageError, match=f"GANCLI_SHARDS_GB is '{text}'"):
+    with pytest.raises(UsageError, match=f"GANCLI_CACHE_GB is '{text}'"):
         load("s")
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from conftest_data import noise
-from shard_files import grey, serving, shades, tar
+from shard_files import digits, grey, serving, shades, tar
 
 from gancli import checkpoint
 from gancli.data import load
@@ -244,7 +244,7 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("again", ["half", "whole"])
 def test_a_run_on_shards_goes_on_to_the_bit(home, run_cli, monkeypatch, again):
     """3 + 3 rounds are 6 rounds, in the middle of a shard and of an epoch."""
-    write_shards("digits", home / "s", 6)
+    write_shards(str(digits(home / "photos")), home / "s", 6)
     command = [
         "train",
         "s/train-{000000..000005}.tar",
@@ -279,7 +279,7 @@ def test_a_run_on_shards_goes_on_to_the_bit(home, run_cli, monkeypatch, again):
 
 
 def test_training_on_the_shards_of_the_digits(home, run_cli, monkeypatch):
-    assert run_cli("data", "shard", "digits", "--out", "s", "--images-per-shard", "300").code == 0
+    assert run_cli("data", "shard", digits(home / "photos"), "--out", "s", "--images-per-shard", "300").code == 0
     done = run_cli("train", "s", "--rounds", "3", *SMALL, "--out", "run")
     assert done.code == 0, done.err
     header = checkpoint.read_header(home / "run" / "model.safetensors")

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
@@ -231,8 +230,6 @@ def _write(content: IO[bytes] | gzip.GzipFile, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with content, path.open("wb") as file:
         shutil.copyfileobj(content, file, 2**20)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _from_drive(path: Path, progress: Progress) -> None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -38,7 +37,7 @@ def load(facts: Facts, split: str, view: View, data_dir: Path | None, progress: 
             files = [paths.stored(root, file) or root / file for file in facts.files[split]]
             if facts.layout in parsers.COLLECTIONS:
                 source, listing = parsers.COLLECTIONS[facts.layout](facts, files, split)
-                return prepare(source, listing, replace(view, size=size, channels=channels), progress, split)
+                return prepare(source, listing, replace(view, size=size, channels=channels), progress)
             images, labels = parsers.ARRAYS[facts.layout](facts, files)
         except parsers.DamagedError as error:
             raise GancliError(
@@ -52,10 +51,7 @@ def _digits(split: str) -> tuple[Tensor, Tensor]:
 
     1,797 images of 8x8, their values 0..16 scaled to 0..255; every fifth of each class is held out.
     """
-    try:
-        tensors = load_file(Path(__file__).with_name("digits.safetensors"))
-    except (OSError, SafetensorError) as error:
-        raise GancliError(f"the embedded digits cannot be read: {error}", "install gancli again") from None
+    tensors = load_file(Path(__file__).with_name("digits.safetensors"))
     member = torch.nn.functional.one_hot(tensors["labels"].long())
     held_out = (member.cumsum(0) * member).sum(1) % 5 == 0
     chosen = held_out if split == "test" else ~held_out

@@ -2,15 +2,14 @@
 
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import astuple
+from typing import IO, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 
 from gancli.data import cache
 from gancli.data.folder.files import Listing, Source
@@ -19,13 +18,14 @@ from gancli.data.types import ImageSet, Progress, Skipped, View
 from gancli.errors import UsageError, printable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 LONGEST_SIDE = 64
 """Pixels on the longer side to which the images of a folder are shrunk unless a size is requested."""
-_CHUNK = 64
+_CHUNK = 32
 
 
-def prepare(source: Source, listing: Listing, view: View, progress: Progress, split: str) -> ImageSet:
+def prepare(source: Source, listing: Listing, view: View, progress: Progress) -> ImageSet:
     """Decode the listed images of a source, or take them from the cache when nothing has changed since.
 
     Args:
@@ -33,31 +33,27 @@ def prepare(source: Source, listing: Listing, view: View, progress: Progress, sp
         listing: its images and their labels.
         view: size, channels and preprocessing.
         progress: called with the number of files read.
-        split: which the images are; each split has its own entry in the cache.
 
     Raises:
         UsageError: none of the images can be decoded.
     """
-    names, labels, classes = listing.names, listing.labels, listing.classes
-    slot = cache.digest(str(source.path), split, (view.size, view.channels, view.fit, view.background))
-    key = cache.digest(cache.FORMAT, source.stamp(), names, labels, classes)
-    if cached := cache.find(slot, key):
+    names = listing.names
+    key = cache.digest(cache.FORMAT, source.stamp(), astuple(view), names, listing.labels, listing.classes)
+    if cached := cache.find(key):
         return cached
-    with strict_about_bombs():
-        size, channels, bad = measure(source, names, view, progress)
-        entry = slot, key, cache.PREPARED
-        made = into_cache(entry, source, listing, (channels, *(view.size or capped(size))), view, bad, progress)
-    if made is None:
+    size, channels, bad = measure(source, names, view, progress)
+    try:
+        return into_cache(key, source, listing, (channels, *(view.size or capped(size))), view, bad, progress)
+    except BadImageError:
         name, reason = map(printable, next(iter(bad.items())))
         raise UsageError(
             f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
             "is it a folder or a zip of images?",
-        )
-    return made
+        ) from None
 
 
 def into_cache(
-    entry: tuple[str, str, cache.Pool],
+    key: str,
     source: Source,
     listing: Listing,
     shape: tuple[int, int, int],
@@ -65,11 +61,11 @@ def into_cache(
     bad: dict[str, str],
     progress: Progress,
     prefix: str = "",
-) -> ImageSet | None:
-    """Decode images into the cache; None where none can be decoded.
+) -> ImageSet:
+    """Decode images into the cache.
 
     Args:
-        entry: slot, key and pool of the cache.
+        key: of the cache.
         source: of the files.
         listing: which files, and their labels.
         shape: (channels, height, width).
@@ -77,36 +73,38 @@ def into_cache(
         bad: files to leave out, with the reason; gets those that cannot be decoded.
         progress: called with the number of files read.
         prefix: of the names of files that are left out.
+
+    Raises:
+        BadImageError: none of them can be decoded.
     """
-    names, labels = listing.names, listing.labels
-    good = [index for index, name in enumerate(names) if name not in bad]
-    slot, key, pool = entry
-    draft = cache.Draft(slot, key, (max(len(good), 1), *shape), pool)
-    try:
-        decoded = fill(source, names, good, draft.pixels, view, bad, progress)
+    names, labels, classes = listing.names, listing.labels, listing.classes
+    channels, *size = shape
+
+    def read(index: int) -> np.ndarray:
+        with source.open(names[index]) as file:
+            return decode(file, (size[0], size[1]), channels, view.fit, view.background)
+
+    def write(file: IO[bytes]) -> cache.Contents:
+        good = [index for index, name in enumerate(names) if name not in bad]
+        decoded = []
+        for index, pixels in zip(good, in_parallel(read, good, progress, "decoding"), strict=True):
+            if isinstance(pixels, BadImageError):
+                bad[names[index]] = str(pixels)
+            else:
+                file.write(pixels.tobytes())
+                decoded.append(index)
         if not decoded:
-            return None
+            raise BadImageError("none of them")
         targets = None if labels is None else torch.tensor([labels[index] for index in decoded])
-        skipped = tuple(Skipped(prefix + printable(name), printable(bad[name])) for name in sorted(bad))
-        return draft.commit(len(decoded), targets, listing.classes, skipped)
-    finally:
-        draft.discard()
+        return targets, classes, tuple(Skipped(prefix + printable(name), printable(bad[name])) for name in sorted(bad))
+
+    return cache.store(key, len(names), shape, write)
 
 
-def capped(size: tuple[int, float]) -> tuple[int, int]:
+def capped(size: tuple[int, int]) -> tuple[int, int]:
     """A (height, width) shrunk, keeping its aspect ratio, so that no side exceeds :data:`LONGEST_SIDE`."""
     scale = min(1.0, LONGEST_SIDE / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-@contextmanager
-def strict_about_bombs() -> Generator[None]:
-    """Silence PIL's other warnings, and make an image of too many pixels an error. For the main thread only."""
-    with warnings.catch_warnings():
-        # A file that PIL warns about is either decoded or skipped with a reason.
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def measure(
@@ -124,11 +122,11 @@ def measure(
     sizes: Counter[tuple[int, int]] = Counter()
     colour = False
 
-    def read(index: int) -> tuple[tuple[int, int], bool, bool]:
-        with source.open(names[index]) as file:
+    def read(name: str) -> tuple[tuple[int, int], bool, bool]:
+        with source.open(name) as file:
             return probe(file)
 
-    for name, header in zip(names, in_parallel(read, len(names), progress, "reading sizes"), strict=True):
+    for name, header in zip(names, in_parallel(read, names, progress, "reading sizes"), strict=True):
         if isinstance(header, BadImageError):
             bad[name] = str(header)
             continue
@@ -140,74 +138,39 @@ def measure(
     return view.size or own, view.channels or (3 if colour else 1), bad
 
 
-def fill(
-    source: Source,
-    names: Sequence[str],
-    good: Sequence[int],
-    pixels: np.ndarray,
-    view: View,
-    bad: dict[str, str],
-    progress: Progress,
-) -> list[int]:
-    """Decode ``names[i]`` for each i of ``good`` into the first rows of ``pixels``, without gaps.
-
-    Args:
-        source: of the files.
-        names: of files.
-        good: which of them to decode.
-        pixels: uint8 (N, C, H, W), written to.
-        view: how another aspect ratio and transparency are handled.
-        bad: gets the files that cannot be decoded, and the reason.
-        progress: called with the number of files read.
-
-    Returns:
-        For every row, its index in ``names``.
-    """
-    channels, size = pixels.shape[1], (pixels.shape[2], pixels.shape[3])
-
-    def work(row: int) -> None:
-        with source.open(names[good[row]]) as file:
-            pixels[row] = decode(file, size, channels, view.fit, view.background)
-
-    decoded: list[int] = []
-    for row, error in enumerate(in_parallel(work, len(good), progress, "decoding")):
-        if error is not None:
-            bad[names[good[row]]] = str(error)
-            continue
-        if row != len(decoded):
-            pixels[len(decoded)] = pixels[row]
-        decoded.append(good[row])
-    return decoded
-
-
 def in_parallel(
-    work: Callable[[int], T], count: int, progress: Progress, task: str, block: int = 2**30
+    work: Callable[[Item], T], items: Sequence[Item], progress: Progress, task: str
 ) -> Iterator[T | BadImageError]:
-    """``work(i)``, or the BadImageError that it raises, for i from 0 to ``count`` on all cores, in order.
+    """``work(item)``, or the BadImageError that it raises, for each item on all cores, in order.
 
-    PIL releases Python's lock while it decodes.
+    PIL releases Python's lock while it decodes. Results are computed a few hundred images ahead at most.
 
     Args:
         work: called on any thread.
-        count: number of calls.
+        items: what it is called with.
         progress: called with the number done.
         task: what the progress calls it.
-        block: results computed ahead of the consumer at most.
     """
 
-    def attempt(index: int) -> T | BadImageError:
+    def attempt(item: Item) -> T | BadImageError:
         try:
-            return work(index)
+            return work(item)
         except BadImageError as error:
             return error
 
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    # A file that PIL warns about is either decoded or left out with a reason. Filters hold for all threads.
+    warnings.filterwarnings("ignore", module="PIL")
+    workers = os.cpu_count() or 1
+    pool, waiting, done = ThreadPoolExecutor(workers), deque(), 0
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
     try:
-        for first in range(0, count, block):
-            end = min(first + block, count)
-            chunks = [range(start, min(start + _CHUNK, end)) for start in range(first, end, _CHUNK)]
-            for chunk, results in zip(chunks, pool.map(lambda chunk: list(map(attempt, chunk)), chunks), strict=True):
+        # The empty chunks at the end fetch the last results.
+        for chunk in (*chunks, *[()] * 2 * workers):
+            waiting.append(pool.submit(lambda chunk: list(map(attempt, chunk)), chunk))
+            if len(waiting) > 2 * workers:
+                results = waiting.popleft().result()
                 yield from results
-                progress(task, chunk.stop, count)
+                done += len(results)
+                progress(task, done, len(items))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -34,7 +34,7 @@ def title(path: Path) -> str:
 def load(path: Path, split: str, view: View, progress: Progress) -> ImageSet:
     """One split of the images at ``path``; see :func:`listing` for what counts as classes and splits."""
     source = open_source(path)
-    return prepare(source, listing(source, split), view, progress, split)
+    return prepare(source, listing(source, split), view, progress)
 
 
 def listing(source: Source, split: str) -> Listing:
@@ -78,10 +78,6 @@ def _is_image(source: Source, name: str) -> bool:
     # Hidden files, whose names begin with a dot, are not listed.
     if name[name.rfind(".") :].lower() in suffixes():
         return True
-    base = name.rpartition("/")[2].lower()
-    dot = base.rfind(".")
-    if dot > 0 and base[dot:] in (".json", ".txt", ".csv", ".md", ".zip", ".npy", ".safetensors", ".html", ".xml"):
-        return False
     try:
         with source.open(name) as file:
             head = file.read(16)

@@ -19,23 +19,16 @@ INDEX = "index.json"
 """The file beside the shards that lists what is in each."""
 MOST_SHARDS = 100_000
 
-_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
-
 
 def is_sharded(name: str) -> bool:
     """Whether a name is an address, a tar or a pattern of tars, or a folder of nothing but tars."""
-    if is_remote(name) or name.lower().endswith((".tar", *_PACKED)):
+    if is_remote(name) or name.lower().endswith(".tar"):
         return True
     path = Path(name).expanduser()
     if not there(name) or not path.is_dir():
         return False
-    with os.scandir(path) as entries:
-        tars = [
-            entry.name.lower().endswith((".tar", *_PACKED))
-            for entry in entries
-            if not entry.name.startswith(".") and entry.name != INDEX
-        ]
-    return bool(tars) and all(tars)
+    names = [each for each in os.listdir(path) if not each.startswith(".") and each != INDEX]  # noqa: PTH208
+    return bool(names) and all(each.lower().endswith(".tar") for each in names)
 
 
 def is_remote(name: str) -> bool:
@@ -50,10 +43,10 @@ def absolute(name: str) -> str:
 
 def title(name: str) -> str:
     """The name of a set of shards: that of the one shard, or of the folder that they lie in."""
-    path = urlsplit(name).path if is_remote(name) else absolute(name)
-    if os.path.isdir(path) or (Path(path).suffix == ".tar" and not re.search(r"[{}*?\[\]]", Path(path).name)):  # noqa: PTH112
-        return Path(path).name.removesuffix(".tar")
-    return Path(path).parent.name or urlsplit(name).hostname or "shards"
+    path = Path(urlsplit(name).path if is_remote(name) else absolute(name))
+    if re.search(r"[{}*?\[\]]", path.name):
+        path = path.parent
+    return path.name.removesuffix(".tar") or urlsplit(name).hostname or "shards"
 
 
 def expand(name: str) -> list[str]:
@@ -72,27 +65,22 @@ def expand(name: str) -> list[str]:
     for each in found:
         if far:
             check_address(each)
-        ending = (urlsplit(each).path if far else each).lower()
-        if ending.endswith(_PACKED):
-            raise UsageError(f"the shard '{each}' is compressed", "unpack it once, as in gunzip")
-        if not ending.endswith(".tar"):
-            raise UsageError(f"'{each}' is no shard", "shards are tars, as in train-000000.tar")
-    if not found:
-        raise UsageError(f"no shard is called '{name}'", "as in 'shards/train-{000000..000099}.tar' or 'shards/*.tar'")
+        if not (urlsplit(each).path if far else each).lower().endswith(".tar"):
+            raise UsageError(f"'{each}' is no shard", "shards are tars, not compressed, as in train-000000.tar")
     return list(dict.fromkeys(found))
 
 
 def _files(name: str) -> list[str]:
     """The tars of one path, which may hold ``*``, ``?`` and ``[…]``."""
     path = Path(name).expanduser()
-    if there(name):
-        if not path.is_dir():
-            return [str(path)]
-        names = sorted(each for each in os.listdir(path) if each.lower().endswith((".tar", *_PACKED)))  # noqa: PTH208
-        return [str(path / each) for each in names if not each.startswith(".")]
-    if re.search(r"[*?\[]", name):
-        return sorted(glob.glob(str(path)))  # noqa: PTH207 - a pattern from the root
-    raise UsageError(f"there is no shard '{name}'", "check the path, and the numbers between the braces")
+    if there(name) and path.is_dir():
+        # Names that begin with a dot do not match.
+        found = glob.glob(f"{glob.escape(str(path))}/*.tar")  # noqa: PTH207 - a pattern from the root
+    else:
+        found = [str(path)] if there(name) else glob.glob(str(path))  # noqa: PTH207
+    if not found:
+        raise UsageError(f"there is no shard '{name}'", "as in 'shards/train-{000000..000099}.tar' or 'shards/*.tar'")
+    return sorted(found)
 
 
 def _braces(name: str) -> list[str]:
@@ -105,14 +93,10 @@ def _braces(name: str) -> list[str]:
 
 
 def _choices(text: str, name: str) -> list[str]:
-    match = re.fullmatch(r"([0-9]{1,12})\.\.([0-9]{1,12})", text)
-    if match:
-        first, last = int(match[1]), int(match[2])
-        # The shell pads to the longer one where either begins with a zero.
-        padded = any(len(each) > 1 and each.startswith("0") for each in match.groups())
-        width = max(map(len, match.groups())) if padded else 0
-        if first <= last:
-            return [f"{number:0{width}d}" for number in range(first, last + 1)[: MOST_SHARDS + 1]]
+    if match := re.fullmatch(r"([0-9]{1,12})\.\.([0-9]{1,12})", text):
+        width, numbers = len(match[1]), range(int(match[1]), int(match[2]) + 1)
+        if numbers:
+            return [f"{number:0{width}d}" for number in numbers[: MOST_SHARDS + 1]]
     elif "," in text:
         return text.split(",")
     raise UsageError(f"'{{{text}}}' in '{name}' is no range", "as in train-{000000..000099}.tar or {train,test}.tar")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from gancli.data.paths import check_address
 from gancli.data.types import Progress
 from gancli.data.web import NotFound, WebError, download
-from gancli.errors import GancliError
+from gancli.errors import GancliError, UsageError
 from gancli.files import whole
 
 TRIES = 5
@@ -18,7 +18,7 @@ PAUSE = 1.0
 """Seconds before the second try; each further pause is twice as long."""
 
 
-def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | None = None) -> None:
+def fetch(url: str, path: Path, largest: int, progress: Progress, missing: str, sha256: str | None = None) -> None:
     """Download a file, whole or not at all.
 
     Args:
@@ -26,11 +26,11 @@ def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | 
         path: where it is saved.
         largest: bytes that it may have.
         progress: called with the bytes so far and in total.
+        missing: the hint where the server does not have it.
         sha256: 64 hex digits that its bytes must have, where they are known.
 
     Raises:
-        UsageError: an address that may not be fetched.
-        NotFound: the server does not have it, or not for everybody.
+        UsageError: an address that may not be fetched, or the server does not have it, or not for everybody.
         GancliError: the download failed, is too large, or does not match ``sha256``.
     """
     check_address(url)
@@ -41,7 +41,7 @@ def fetch(url: str, path: Path, largest: int, progress: Progress, sha256: str | 
                 download(url, file, name, largest, progress)
                 break
             except NotFound as error:
-                raise NotFound(f"'{url}' {error}") from None
+                raise UsageError(f"'{url}' {error}", missing) from None
             except WebError as error:
                 if error.final or number == TRIES:
                     raise GancliError(

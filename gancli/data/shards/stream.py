@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import warnings
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from dataclasses import astuple
 
 import torch
 from filelock import FileLock
-from torch import Tensor
 
 from gancli.data import cache
-from gancli.data.folder.decoding import capped, into_cache, measure, strict_about_bombs
+from gancli.data.folder.decoding import capped, into_cache, measure
 from gancli.data.folder.files import Listing
+from gancli.data.pixels import BadImageError
 from gancli.data.shards import index_file
-from gancli.data.shards.index_file import POOL, Index
+from gancli.data.shards.index_file import Index
 from gancli.data.shards.names import expand, is_remote, of_split
 from gancli.data.shards.tar import Tar
 from gancli.data.types import ImageSet, Progress, Skipped, View, no_progress
@@ -38,7 +36,6 @@ class Stream:
         paths: paths or addresses.
         index: what is in each; at least one image.
         view: with size and channels.
-        scan: the cached scan that the index comes from; it is removed when a shard turns out to have changed.
 
     Attributes:
         counts: images in each shard.
@@ -46,21 +43,18 @@ class Stream:
         fingerprint: 16 hex digits over what is in each shard and the view.
     """
 
-    def __init__(self, paths: Sequence[str], index: Index, view: View, scan: Path) -> None:
+    def __init__(self, paths: Sequence[str], index: Index, view: View) -> None:
         assert view.size
         assert view.channels
         self.paths, self.shards, self.classes, self.view = tuple(paths), index.shards, index.classes, view
-        self._scan = scan
         self.counts = tuple(each.images for each in self.shards)
         self.shape = (view.channels, *view.size)
-        self._view = (view.size, view.channels, view.fit, view.background)
+        self._view = astuple(view)
         self.fingerprint = cache.digest(
             [(each.images, each.fingerprint) for each in self.shards], self.classes, self._view
         )
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
-        # Shards are decoded on a thread, and warning filters hold for the whole process.
-        warnings.filterwarnings("ignore", module="PIL")
 
     def __len__(self) -> int:
         """Images in all shards."""
@@ -93,59 +87,51 @@ class Stream:
             GancliError: it is not what the index says, cannot be downloaded, or has no image that can be decoded.
         """
         path, shard = self.paths[number], self.shards[number]
-        slot = cache.digest(path, self._view)
-        key = cache.digest(cache.FORMAT, shard.fingerprint, self.classes)
+        key = cache.digest(cache.FORMAT, path, self._view, shard.fingerprint, self.classes)
         with self._decoding, _locked(path):
-            if (found := cache.find(slot, key, POOL)) is not None:
+            if (found := cache.find(key)) is not None:
                 return found
             local = index_file.local_path(path, shard, progress)
             tar = Tar(local)
+            if is_remote(path):  # the tar stays open, and then only the decoded images are needed
+                with suppress(OSError):
+                    local.unlink()
             if tar.fingerprint != shard.fingerprint:
-                if is_remote(path):  # the next start would otherwise use what the cache has of it
-                    _remove(local, self._scan)
                 raise GancliError(
                     f"the shard '{shard.name}' has changed, or is not the one of its index",
-                    "bring shards and index.json to the same state (gancli data index), and start a new run",
+                    "bring shards and index.json to the same state (`gancli data index`), and start a new run",
                 )
-            made = self._decode(tar, slot, key, progress, shard.name)
-            if is_remote(path):  # from now on only the decoded images are needed
-                _remove(local)
-            return made
+            return self._decode(tar, key, progress, shard.name)
 
-    def _decode(self, tar: Tar, slot: str, key: str, progress: Progress, name: str) -> ImageSet:
+    def _decode(self, tar: Tar, key: str, progress: Progress, name: str) -> ImageSet:
         known = range(len(self.classes))
         labels = [-1 if label is None else label for label in tar.labels]
         wrong = [image for image, label in zip(tar.names, labels, strict=True) if self.classes and label not in known]
         bad = dict.fromkeys(wrong, "no class of the set")
-        cache.make_room(POOL, len(tar.names) * math.prod(self.shape))
         listing = Listing(tar.names, labels if self.classes else None, self.classes)
-        made = into_cache((slot, key, POOL), tar, listing, self.shape, self.view, bad, progress, f"{name}: ")
-        if bad:
-            image, reason = next(iter(bad.items()))
-            message = f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
-            if made is None:
-                raise GancliError(message, "leave the shard out, or make it again")
-            log.warning("%s; others of the shard replace them", message)
-        assert made is not None  # an image that is not decoded is a bad one
-        return made
+        with suppress(BadImageError):
+            made = into_cache(key, tar, listing, self.shape, self.view, bad, progress, f"{name}: ")
+            if bad:
+                log.warning("%s; others of the shard replace them", _unusable(name, tar, bad))
+            return made
+        raise GancliError(_unusable(name, tar, bad), "leave the shard out, or make it again")
+
+
+def _unusable(name: str, tar: Tar, bad: dict[str, str]) -> str:
+    image, reason = next(iter(bad.items()))
+    return f"{name}: {len(bad):,} of {len(tar.names):,} images cannot be used ({image}: {reason})"
 
 
 @contextmanager
 def _locked(path: str) -> Generator[None]:
     """Keep other processes from downloading and decoding the same shard; they find it in the cache afterwards."""
-    lock = FileLock(POOL.root / f".{cache.digest(path)}.lock")
+    lock = FileLock(cache.root() / f".{cache.digest(path)}.lock")
     with suppress(OSError, NotImplementedError):  # a cache folder that cannot be written or locked
         lock.acquire()
     try:
         yield
     finally:
         lock.release()
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        with suppress(OSError):
-            path.unlink()
 
 
 def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream, ImageSet]:
@@ -166,21 +152,21 @@ def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream,
         raise UsageError(f"no image in any shard of '{name}'{reason}", "members are key.jpg, .png, .webp")
     if view.size is None or view.channels is None:
         tar = Tar(index_file.local_path(*used[0], progress))
-        with strict_about_bombs():
-            size, channels, _ = measure(tar, tar.names, view, progress)
+        size, channels, _ = measure(tar, tar.names, view, progress)
         view = View(view.size or capped(size), channels, view.fit, view.background)
     full = index.model_copy(update={"shards": tuple(shard for _, shard in used)})
-    stream = Stream([path for path, _ in used], full, view, index_file.scan_path(paths))
+    stream = Stream([path for path, _ in used], full, view)
     return stream, _examples(stream, split, index.skipped, progress)
 
 
 def _examples(stream: Stream, split: str, skipped: tuple[Skipped, ...], progress: Progress) -> ImageSet:
-    found = [stream.get(0, progress)]
-    while split == "test" and len(found) < len(stream.counts) and sum(len(each.images) for each in found) < EXAMPLES:
+    found: list[ImageSet] = []
+    needed = EXAMPLES if split == "test" else 1
+    while len(found) < len(stream.counts) and sum(len(each.images) for each in found) < needed:
         found.append(stream.get(len(found), progress))
     skipped = (*skipped, *(one for each in found for one in each.skipped))
-    images = found[0].images if len(found) == 1 else torch.cat([each.images for each in found])
-    labels: Tensor | None = None
-    if stream.classes:
-        labels = torch.cat([each.labels for each in found if each.labels is not None])[:EXAMPLES]
-    return ImageSet(images[:EXAMPLES], labels, stream.classes, skipped, stream.fingerprint)
+    images = torch.cat([each.images for each in found])[:EXAMPLES]
+    labels = (
+        torch.cat([each.labels for each in found if each.labels is not None])[:EXAMPLES] if stream.classes else None
+    )
+    return ImageSet(images, labels, stream.classes, skipped, stream.fingerprint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -19,6 +18,7 @@ from gancli.data.folder.files import LARGEST_FILE, leaves
 from gancli.data.pixels import BadImageError
 from gancli.data.types import Skipped
 from gancli.errors import UsageError, printable
+from gancli.files import refuse_special
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
@@ -60,12 +60,11 @@ class Tar:
         self.others: Counter[str] = Counter()
         self._spans: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, int] = {}
-        self._first: dict[str, str] = {}
+        self._keys: set[str] = set()
         self._lock = threading.Lock()
         digest = hashlib.sha256()
-        if path.exists() and not path.is_file():  # opening a pipe would block for ever
-            raise UsageError(f"the shard '{path}' is no file", "name a tar, or a folder of tars")
         try:
+            refuse_special(path)  # opening a pipe would block for ever
             # Kept open: another process may remove the file from the cache, or replace it.
             self._file = path.open("rb")
             weakref.finalize(self, self._file.close)
@@ -109,8 +108,7 @@ class Tar:
             while (member := guarded.next_of(tar)) is not None:
                 count += 1
                 if count > MOST_MEMBERS:
-                    self._report(self.path.name, f"more than {MOST_MEMBERS:,} members: the rest is left out")
-                    return
+                    raise tarfile.ReadError(f"more than {MOST_MEMBERS:,} members")
                 # A negative size would lead back to members that were read before, in an endless loop.
                 if member.size < 0 or member.offset_data <= last:
                     raise tarfile.ReadError("a size below zero")
@@ -127,9 +125,6 @@ class Tar:
                 raise tarfile.ReadError("a broken header")
         # tarfile may raise anything on a damaged file; the members before are whole.
         except Exception as error:
-            # EINVAL is an impossible offset in the tar, any other number an error of the disk.
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:
-                raise
             reason = " ".join(str(error).split())[:80] or type(error).__name__
             self._report(self.path.name, f"damaged after {len(self.names):,} images ({reason}): the rest is left out")
 
@@ -141,16 +136,15 @@ class Tar:
             return
         key, suffix = _split(name)
         if not key or suffix not in (*IMAGES, *LABELS):
-            shown = printable(suffix[:20])
-            self.others[shown if shown in self.others or len(self.others) < MOST_NOTES else "…"] += 1
+            self.others[printable(suffix[:20])] += 1
         elif suffix in LABELS:
             self._take_label(member, key, suffix)
-        elif key in self._first:
-            self._report(name, f"a second image of its key: '{self._first[key][:200]}' is used")
+        elif key in self._keys:
+            self._report(name, "a second image of its key")
         elif member.size > LARGEST_FILE:
             self._report(name, f"larger than {LARGEST_FILE // 2**20} MiB")
         else:
-            self._first[key] = name
+            self._keys.add(key)
             self._spans[name] = member.offset_data, member.size
             self.names.append(name)
 
