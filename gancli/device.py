@@ -30,13 +30,13 @@ def pick_device(name: str) -> torch.device:
         if int(mine) >= there["cuda"]:
             raise UsageError(
                 f"process {mine} of this machine has no GPU of its own: there are {there['cuda']}",
-                "start as many processes as there are GPUs, or choose --device cpu",
+                "start as many processes as there are GPUs, or choose `device=cpu`",
             )
         return torch.device("cuda", int(mine))
     if kind not in there or (number and not number.isdecimal()):
         raise UsageError(f"no device is called '{name}'", f"one of: {', '.join(DEVICES)}")
     if int(number or 0) >= there[kind]:
-        raise UsageError(f"this machine has no usable {name} device", "leave --device out, or choose cpu")
+        raise UsageError(f"this machine has no usable {name} device", "leave `device` out, or choose cpu")
     # With its number, as tensors there name it.
     return torch.device("cuda", int(number or 0)) if kind == "cuda" else torch.device(name)
 

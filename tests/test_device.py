@@ -23,7 +23,7 @@ def test_a_device_that_is_not_there() -> None:
     with pytest.raises(UsageError) as refused:
         pick_device("cuda:99")
     assert refused.value.message == "this machine has no usable cuda:99 device"
-    assert refused.value.hint == "leave --device out, or choose cpu"
+    assert refused.value.hint == "leave `device` out, or choose cpu"
 
 
 def test_auto_finds_one() -> None:

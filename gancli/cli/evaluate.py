@@ -32,7 +32,7 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Which metrics, separated by commas. Default: all but path."),
+        typer.Option(metavar="NAMES", help="Which metrics, separated by commas. Default: all."),
     ] = None,
     images: Annotated[
         int | None,
@@ -90,7 +90,6 @@ def evaluate(
       gancli evaluate quick/mnist --neighbours nearest.png
       gancli evaluate sine-gan/sine
       gancli evaluate pix2pix/mnist
-      gancli evaluate results.zip --data true.zip --metrics psnr,ssim
     """
     world = launch_or_meet(context.obj, processes)
     import_quickly("gancli.evaluation.evaluate")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gancli.errors import UsageError
 from gancli.evaluation.protocol import differences
 from gancli.evaluation.report import Report
 
 
-def rank(reports: Iterable[Report], metric: str | None = None) -> list[list[Report]]:
+def rank(reports: Iterable[Report]) -> list[list[Report]]:
     """The reports in groups of one protocol, in the order of their first ones, each group with its best first.
 
-    Args:
-        reports: of any protocols.
-        metric: the figure that decides; None is the first that all reports of a group have.
-
-    Raises:
-        UsageError: no figure of that name in one of them.
+    The first figure that all reports of a group have decides.
     """
     groups: list[list[Report]] = []
     for one in reports:
@@ -27,17 +21,15 @@ def rank(reports: Iterable[Report], metric: str | None = None) -> list[list[Repo
         else:
             home.append(one)
     for group in groups:
-        name = metric or shared(group)[0]
+        name = shared(group)[0]
         group.sort(key=lambda one, name=name: _key(one, name))
     return groups
 
 
 def _key(report: Report, metric: str) -> float:
     """A number that is smaller for better figures."""
-    for result in report.results:
-        if result.metric == metric:
-            return result.value if result.better == "lower" else -result.value
-    raise UsageError(f"'{report.model}' has no figure '{metric}'", "choose one that all have")
+    result = next(result for result in report.results if result.metric == metric)
+    return result.value if result.better == "lower" else -result.value
 
 
 def shared(reports: Sequence[Report]) -> list[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from gancli.data.synthetic import FORMULAS
 from gancli.data.types import Progress, no_progress
 from gancli.errors import UsageError
-from gancli.evaluation.evaluators import cycles, files, numbers, pairs
+from gancli.evaluation.evaluators import cycles, numbers, pairs
 from gancli.evaluation.evaluators import images as image_sets
-from gancli.evaluation.evaluators.checks import Options
+from gancli.evaluation.evaluators.checks import IMAGES, Options
 from gancli.evaluation.report import Report
 from gancli.evaluation.subjects import Pictures, Subject, as_subject
 from gancli.model import Model
@@ -25,6 +25,7 @@ def evaluate(
     extractor: str | None = None,
     seed_start: int = 0,
     repeats: int = 1,
+    most: int = IMAGES,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -39,6 +40,7 @@ def evaluate(
         extractor: the extractor's name, for images; None is the one that knows the data.
         seed_start: the first seed.
         repeats: independent sets of images.
+        most: images to generate, unless a number is given.
         data_dir: where data sets are looked for first.
         progress: called with what is being done, how much of it is done, and of how much.
 
@@ -47,7 +49,9 @@ def evaluate(
         GancliError: missing weights, too few held-out images.
     """
     subject = as_subject(subject)
-    options = Options(tuple(metrics or ()), images, extractor, seed_start, repeats, data_dir, progress or no_progress)
+    options = Options(
+        tuple(metrics or ()), images, extractor, seed_start, repeats, most, data_dir, progress or no_progress
+    )
     if isinstance(subject, Pictures):
         _check_pictures(subject, data, options)
     model, name = subject.model, data or subject.data_name or ""
@@ -60,25 +64,23 @@ def evaluate(
         kinds = ("numbers", "images") if makes_numbers else ("images", "numbers")
         raise UsageError(
             f"'{subject.name}' {'makes' if model else 'holds'} {kinds[0]}, and '{name}' holds {kinds[1]}",
-            "--data NAME says what to compare with",
+            "`data=NAME` says what to compare with",
         )
     if makes_numbers:
         _refuse_extractor(subject, extractor, "the formula of its data")
         return numbers.evaluate(subject, name, options)
-    if isinstance(subject, Pictures) and pairs.of_files(options.metrics):
-        return files.evaluate(subject, name, options)
     return image_sets.evaluate(subject, data, options)
 
 
 def _refuse_extractor(subject: Subject, extractor: str | None, by: str) -> None:
     if extractor is not None:
-        raise UsageError(f"'{subject.name}' is compared by {by}", "leave out --extractor")
+        raise UsageError(f"'{subject.name}' is compared by {by}", "leave out `extractor`")
 
 
 def _check_pictures(subject: Pictures, data: str | None, options: Options) -> None:
     if not data:
-        raise UsageError(f"'{subject.name}' does not say what its images should be like", "name a data set with --data")
+        raise UsageError(f"'{subject.name}' does not say what its images should be like", "name a data set with `data`")
     if options.seed_start:
         raise UsageError(
-            f"--seed-start {options.seed_start} is for models, and '{subject.name}' is images", "leave it out"
+            f"`seed_start={options.seed_start}` is for models, and '{subject.name}' is images", "leave it out"
         )

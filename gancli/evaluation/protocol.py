@@ -35,7 +35,7 @@ class Protocol:
         floor_images: how many training images gave the floor.
         seeds: the seeds of the generated images of all sets, both ends included.
         repeats: independent sets of generated images; figures are their means.
-        parts: of a single set that were left out in turn for the intervals; 0 where none were.
+        parts: 0 of sets of images; part of the fingerprints of earlier reports.
         truncation: the largest value that latents could have; None for no limit, and for images of a folder.
         resize: "none", or from which size to which, on which side, and how.
         colour: "none", or on which side colour was turned to grey.

@@ -50,7 +50,7 @@ class Cache:
         """The tensors that are cached under this key; None when there are none, or when they are damaged."""
         try:
             tensors, header = checkpoint.read(self.path)
-            whole = header["key"] == self.key and header["sha256"] == checkpoint.digest(tensors) and "values" in tensors
+            whole = header["key"] == self.key and "values" in tensors
         except (GancliError, OSError, KeyError, TypeError, ValueError):
             return None
         return dict(tensors) if whole else None
@@ -58,7 +58,7 @@ class Cache:
     def write(self, tensors: Mapping[str, Tensor]) -> None:
         """Cache them where the disk allows it."""
         try:
-            checkpoint.write(self.path, tensors, {"key": self.key, "sha256": checkpoint.digest(tensors)})
+            checkpoint.write(self.path, tensors, {"key": self.key})
         except (GancliError, OSError, SafetensorError) as error:
             log.warning("the cache folder %s cannot be used (%s)", self.path.parent, error)
 

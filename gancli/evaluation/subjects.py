@@ -35,7 +35,6 @@ class Subject(ABC):
         identity: digest of its weights and recipe, or of its images.
         supply: how many images there are; None where seeds make as many as wanted.
         warnings: what to be careful with.
-        files: the folder or zip that its images were read from, for pairs of files of the same names.
         model: the model, which has latents, may have an encoder, or translates images; None for images.
     """
 
@@ -46,7 +45,6 @@ class Subject(ABC):
     data_name: str | None = None
     supply: int | None = None
     warnings: tuple[str, ...] = ()
-    files: Path | None = None
     model: Model | None = None
 
     @abstractmethod
@@ -117,11 +115,10 @@ class Pictures(Subject):
         name: of the folder or zip.
         stock: uint8 (N, C, H, W).
         skipped: files that are no images.
-        files: the folder or zip, where it is at hand.
     """
 
-    def __init__(self, name: str, stock: Tensor, skipped: Sequence[Skipped] = (), files: Path | None = None) -> None:
-        self.name, self.stock, self.files, self.supply = name, stock, files, len(stock)
+    def __init__(self, name: str, stock: Tensor, skipped: Sequence[Skipped] = ()) -> None:
+        self.name, self.stock, self.supply = name, stock, len(stock)
         _, channels, height, width = stock.shape
         self.shape = channels, height, width
         found = []
@@ -167,14 +164,13 @@ def open_subject(
     if not name or not _holds_images(name):
         return as_subject(models.load(name, device=device, truncation=truncation))
     if truncation is not None:
-        raise UsageError(f"--truncation is for models, and '{name}' is images", "leave it out")
+        raise UsageError(f"`truncation` is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)
     if found.stream is not None:
         raise UsageError(
             f"'{name}' is shards, and images to evaluate are read as a whole", "name a folder or a zip of them"
         )
-    path = Path(name).expanduser()
-    return Pictures(layout.title(path), found.images, found.skipped, path)
+    return Pictures(layout.title(Path(name).expanduser()), found.images, found.skipped)
 
 
 def _holds_images(name: str) -> bool:

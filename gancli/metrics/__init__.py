@@ -73,10 +73,7 @@ METRICS = {
     )
 }
 
-PATH = Figure("path", "path", "lower", None, limits=_POSITIVE)
-"""Measured of a model, not of a set of its images, and only where it is named: :mod:`gancli.metrics.paths`."""
-
-_TABLES = of_numbers.FIGURES, of_images.FIGURES, of_images.ROUND_TRIPS, classes.FIGURES, (PATH,), METRICS.values()
+_TABLES = of_numbers.FIGURES, of_images.FIGURES, of_images.ROUND_TRIPS, classes.FIGURES, METRICS.values()
 FIGURES: dict[str, Figure] = {figure.name: figure for table in _TABLES for figure in table}
 """Every figure that reports may hold, but those of other packages."""
 
@@ -87,26 +84,21 @@ def usual() -> list[str]:
 
 
 def choose(names: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics of these names, each once, in the order in which they are named, without :data:`PATH`.
+    """The metrics of these names, each once, in the order in which they are named.
 
     Raises:
         UsageError: an unknown name, or none at all.
         GancliError: another package offers it, and it cannot be loaded.
     """
     chosen = tuple(dict.fromkeys(names))
-    known = [*usual(), PATH.name, *offered("metric")]
+    known = [*usual(), *offered("metric")]
     for name in chosen:
         if name not in known:
             raise UsageError(f"unknown metric '{name}'", nearest(name, known))
     if not chosen:
         raise UsageError("no metric was named", f"one or more of: {', '.join(known)}")
-    return tuple(_metric(name) for name in chosen if name != PATH.name)
-
-
-def _metric(name: str) -> Metric:
-    if name in registry.names("metric"):
-        return registry.get("metric", name)
-    return registry.plugin("metric", name, Metric)
+    ours = usual()
+    return tuple(registry.get("metric", n) if n in ours else registry.plugin("metric", n, Metric) for n in chosen)
 
 
 def measure(metrics: Sequence[Metric], sets: Sets) -> dict[str, float]:

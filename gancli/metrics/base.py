@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from math import inf
 from typing import Literal
@@ -84,18 +84,6 @@ class Sets:
         """FID of each class: see :func:`gancli.metrics.moments.class_fids`."""
         classes = self.labels or (self.real.classes, self.generated.classes)
         return class_fids(self.real.values, self.generated.values, *classes, self.real.probabilities.shape[1])
-
-    def without(self, part: int, parts: int) -> Sets:
-        """The same without one part of the generated images: every ``parts``-th one, from number ``part`` on."""
-        kept = torch.arange(len(self.generated.values)) % parts != part
-        generated = Features(self.generated.values[kept], self.generated.probabilities[kept])
-        labels = None if self.labels is None else (self.labels[0], self.labels[1][kept])
-        fewer = replace(self, generated=generated, labels=labels)
-        if "to_training" in self.__dict__:
-            # The most expensive search is not repeated.
-            distances, indices, held_out = self.to_training
-            fewer.__dict__["to_training"] = (distances[kept], indices[kept], held_out)
-        return fewer
 
 
 @dataclass(frozen=True)

@@ -116,19 +116,6 @@ def test_neighbours_are_drawn_in_pairs(run_cli: Callable[..., Any], home: Any) -
         assert picture.width / picture.height == pytest.approx(columns / rows, rel=0.1)
 
 
-def test_pairs_of_files_are_judged_where_their_figures_are_named(run_cli: Callable[..., Any], tmp_path: Any) -> None:
-    images = torch.full((2, 1, 12, 12), 90, dtype=torch.uint8)
-    for name, values in (("made", images), ("true", images + 10)):
-        save_images([values], range(2), tmp_path / name)
-    subjects = ["evaluate", str(tmp_path / "made"), "--data", str(tmp_path / "true")]
-    lines = run_cli(*subjects, "--metrics", "psnr,ssim").out.splitlines()
-    assert lines[0] == "made against true, all split"
-    assert lines[2].split() == ["metric", "generated", "better"]
-    assert lines[3].split() == ["PSNR,", "mean", "over", "images", "28.13", "dB", "higher"]
-    similar = (2 * 90 * 100 + 2.55**2) / (90**2 + 100**2 + 2.55**2)
-    assert lines[4].split() == ["SSIM,", "mean", "over", "images", f"{similar:.4f}", "higher"]
-
-
 def test_without_a_model_the_newest_run_is_judged(run_cli: Callable[..., Any], asked: list[Any]) -> None:
     assert run_cli("evaluate", "--metrics", "kid").code == 0
     assert asked == [(None, "auto")]

@@ -229,7 +229,7 @@ def test_unknown_names_say_what_there_is() -> None:
     assert error.value.message == "no extractor knows 'svhn'"
     assert error.value.hint == (
         "mnist-cnn knows mnist and qmnist; mnist-mlp knows mnist and qmnist; digits-cnn knows digits; "
-        "stacked-cnn knows stacked-mnist; cifar knows cifar10; --extractor NAME takes one of them all the same"
+        "stacked-cnn knows stacked-mnist; cifar knows cifar10; `extractor=NAME` takes one of them all the same"
     )
 
 

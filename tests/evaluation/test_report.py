@@ -326,7 +326,7 @@ def test_progress_is_told_to_the_end() -> None:
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted([*METRICS, 'path']))}"),
+        ({"metrics": ["fid", "is"]}, "unknown metric 'is'", f"one of: {', '.join(sorted(METRICS))}"),
         ({"extractor": "vvv"}, "unknown extractor 'vvv'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"data": "svhn", "extractor": "x"}, "unknown extractor 'x'", f"one of: {', '.join(sorted(EXTRACTORS))}"),
         ({"images": 5}, "cannot evaluate by 5 images", "from 6 to 100,000 can be generated"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,7 @@ class Options:
         extractor: the extractor's name; None is the one that knows the data, or pixels where none does.
         seed_start: the first seed.
         repeats: independent sets of images.
+        most: images to generate, unless a number is given.
         data_dir: where data sets are looked for first.
         progress: called with what is being done, how much of it is done, and of how much.
     """
@@ -46,6 +46,7 @@ class Options:
     extractor: str | None = None
     seed_start: int = 0
     repeats: int = 1
+    most: int = IMAGES
     data_dir: Path | None = None
     progress: Progress = no_progress
 
@@ -57,7 +58,7 @@ def own_data(subject: Subject) -> str:
         UsageError: its file does not say so.
     """
     if not subject.data_name:
-        raise UsageError(f"'{subject.name}' does not say what it was trained on", "name a data set with --data")
+        raise UsageError(f"'{subject.name}' does not say what it was trained on", "name a data set with `data`")
     return subject.data_name
 
 
@@ -70,7 +71,7 @@ def refuse_addresses(subject: Subject) -> None:
     if "://" in (name := subject.data_name or ""):
         raise UsageError(
             f"'{subject.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
-            "name the data with --data, if you trust that address",
+            "name the data with `data`, if you trust that address",
         )
 
 
@@ -84,12 +85,15 @@ def check_own(subject: Subject, data: str, training: Dataset) -> None:
     if alike and then is not None and then != training.fingerprint:
         raise UsageError(
             f"'{subject.name}' was trained on other images than the data set '{data}' here",
-            "--data NAME says what to compare with",
+            "`data=NAME` says what to compare with",
         )
 
 
-def count(images: int | None, held_out: Dataset, training: Dataset, supply: int | None) -> int:
-    """How many images to generate."""
+def count(options: Options, held_out: Dataset, training: Dataset, supply: int | None) -> int:
+    """How many images each set has; several sets of a supply share none."""
+    images, repeats = options.images, options.repeats
+    if not 1 <= repeats <= MOST_SETS:
+        raise UsageError(f"`repeats={repeats}` is out of range", f"from 1 to {MOST_SETS} sets of images can be made")
     if images is not None and not SMALLEST <= images <= MOST_IMAGES:
         raise UsageError(
             f"cannot evaluate by {images:,} images", f"from {SMALLEST} to {MOST_IMAGES:,} can be generated"
@@ -97,30 +101,12 @@ def count(images: int | None, held_out: Dataset, training: Dataset, supply: int 
     for part in (held_out, training):
         if (there := len(part.images)) < SMALLEST:
             raise GancliError(f"'{part.name}' has {there} images in its {part.split} split; metrics take {SMALLEST}")
-    there = MOST_IMAGES if supply is None else supply
-    if there < max(SMALLEST, images or 0):
+    there, needed = MOST_IMAGES if supply is None else supply // repeats, max(SMALLEST, images or 0)
+    if there < needed:
         raise UsageError(
-            f"there are {there:,} images, and {max(SMALLEST, images or 0):,} are needed",
-            f"leave out --images, or give more than {SMALLEST - 1} images",
+            f"there are {supply:,} images, and {repeats * needed:,} are needed", "add images, or ask for fewer"
         )
-    return images or min(IMAGES, len(held_out.images), there)
-
-
-def draws(options: Options, count: int, supply: int | None) -> tuple[list[range], int]:
-    """The seeds of each set of images, and into how many parts a single set is divided, for intervals.
-
-    A folder may hold too few images for several sets that share none. Then all that are evaluated are one set.
-    """
-    repeats = options.repeats
-    if not 1 <= repeats <= MOST_SETS:
-        raise UsageError(f"--repeats {repeats} is out of range", f"from 1 to {MOST_SETS} sets of images can be made")
-    total = count * repeats
-    if repeats > 1 and supply is not None and total > supply:
-        if count - math.ceil(count / repeats) < SMALLEST:
-            raise UsageError(f"{count} images are too few for the intervals of --repeats {repeats}", "leave it out")
-        return [range(count)], repeats
-    seeds = seeds_of(options, total)
-    return [seeds[first : first + count] for first in range(0, total, count)], 0
+    return images or min(options.most, len(held_out.images), there)
 
 
 def seeds_of(options: Options, count: int) -> range:
@@ -163,7 +149,6 @@ def protocol(
     held_out: Dataset,
     training: Dataset,
     drawn: Sequence[range],
-    parts: int = 0,
 ) -> Protocol:
     """Everything that the figures of these sets of seeds will depend on."""
     count, supply, total, extractor = len(drawn[0]), subject.supply, sum(map(len, drawn)), reader.extractor
@@ -183,7 +168,7 @@ def protocol(
         floor_images=min(count, len(training.images)),
         seeds=f"{drawn[0][0]}-{drawn[-1][-1]}" if supply is None else f"none: {total:,} of {supply:,} images",
         repeats=len(drawn),
-        parts=parts,
+        parts=0,
         truncation=subject.model.truncation if subject.model else None,
         resize=", ".join([*resized, extractor.filter]) if resized else "none",
         colour=f"{' and '.join(coloured)} {how}" if coloured else "none",
@@ -219,14 +204,8 @@ def applicable(
     for metric in metrics:
         if metric.needs_classes and extractor.classless:
             problem = f"{metric.name} needs classes, and {extractor.name} knows none"
-        elif metric.within_classes and not known:
-            problem = (
-                f"{metric.name} needs images with the classes that the extractor knows, and '{held_out.name}' has none"
-            )
         elif metric.within_classes and not enough:
-            problem = (
-                f"{metric.name} needs {SMALLEST} held-out images of each class, and there are fewer among {count:,}"
-            )
+            problem = f"{metric.name} needs {SMALLEST} held-out images of each class that the extractor knows"
         else:
             chosen.append(metric)
             continue

@@ -153,7 +153,7 @@ def _held_out(model: Model, name: str, count: int, data_dir: Path | None, progre
     else:
         raise UsageError(
             f"'{model.name}' was trained on files of two folders, which it cannot find by itself",
-            f"as in gancli translate {model.name} IMAGES",
+            f"as in `gancli translate {model.name} IMAGES`",
         )
     # From anywhere in the set, which may come in the order of its classes.
     here, there = positions(len(dataset.images), count), positions(len(sources), count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -10,12 +10,10 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from gancli.architectures import to_255
 from gancli.data import Dataset, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
 from gancli.data.selection import class_positions, only_class
 from gancli.data.types import Progress
-from gancli.device import float32_products
 from gancli.errors import UsageError
 from gancli.evaluation.evaluators import checks, reconstruction
 from gancli.evaluation.evaluators.checks import Options
@@ -24,13 +22,11 @@ from gancli.evaluation.features import BATCH, Reader, readout
 from gancli.evaluation.reference import MOST_TRAINING, Reference, drawn_labels, positions
 from gancli.evaluation.report import Closest, Further, Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.latents import Inputs
-from gancli.metrics import PATH, choose, measure
+from gancli.metrics import choose, measure
 from gancli.metrics import usual as usual_metrics
-from gancli.metrics.base import Figure, Metric, Sets
+from gancli.metrics.base import Metric, Sets
 from gancli.metrics.classes import CATEGORY_ACCURACY, CLASS_ACCURACY, category_accuracy, class_accuracy
-from gancli.metrics.intervals import left_out, prediction
-from gancli.metrics.paths import path_length
+from gancli.metrics.intervals import prediction
 from gancli.model import Model
 
 SPLIT = "test"
@@ -46,10 +42,9 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     Args:
         subject: what makes the images.
         data: the data set; None is the one that the model was trained on.
-        options: ``metrics`` may also name ``path`` (:mod:`gancli.metrics.paths`). ``images`` are as many as are held
+        options: ``images`` are as many as are held
             out, at most 10,000, or as there are, unless given; on the real side stand as many, or all there are.
-            Figures of ``repeats`` sets are their means, with intervals; of a folder of too few images, those of a
-            single set, its intervals by leaving out so many parts in turn.
+            Figures of ``repeats`` sets are their means, with intervals; sets from a folder share no image.
 
     Raises:
         UsageError: an unknown metric, extractor or data set, a number out of range, a metric that was named and is not
@@ -59,15 +54,8 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     wanted, named = options.metrics or tuple(usual_metrics()), bool(options.metrics)
     chosen = choose(wanted)
     model = subject.model
-    with_path = PATH.name in wanted
-    if with_path and (model is None or model.takes != "latent"):
-        raise UsageError(
-            f"'{subject.name}' has no latents, and {PATH.name} is measured between latents", "leave it out of --metrics"
-        )
     own, data = not data, data or checks.own_data(subject)
     extractor = find(options.extractor) if options.extractor else usual(data)
-    if with_path and extractor.rounds:
-        raise UsageError(f"{PATH.name} cannot be measured by {extractor.name}, which rounds images", "leave it out")
     reader = Reader.load(extractor, subject.device, options.progress)
     held_out, training = (
         load(data, split=split, data_dir=options.data_dir, progress=options.progress) for split in (SPLIT, "train")
@@ -77,19 +65,18 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         held_out, training = only_class(held_out, alone), only_class(training, alone)
     if own:
         checks.check_own(subject, data, training)
-    count = checks.count(options.images, held_out, training, subject.supply)
-    drawn, parts = checks.draws(options, count, subject.supply)
-    protocol = checks.protocol(subject, data, reader, held_out, training, drawn, parts)
+    count = checks.count(options, held_out, training, subject.supply)
+    seeds = checks.seeds_of(options, count * options.repeats)
+    drawn = [seeds[first : first + count] for first in range(0, len(seeds), count)]
+    protocol = checks.protocol(subject, data, reader, held_out, training, drawn)
     chosen = checks.applicable(chosen, named, extractor, held_out, training, protocol.real_images)
 
     # Whether the model is conditioned on classes, by any one seed.
     conditional = subject.conditioning(drawn[0][:1], extractor.class_names)[0] is not None
     reference = Reference(protocol, held_out, training, reader, conditional)
-    measured = [_measure(subject, chosen, reference, seeds, with_path) for seeds in drawn]
+    measured = [_measure(subject, chosen, reference, seeds) for seeds in drawn]
     sets, results = measured[0]
-    if parts:
-        results = _with_intervals(chosen, sets, results, parts, options.progress)
-    elif len(drawn) > 1:
+    if len(drawn) > 1:
         results = [_mean(same) for same in zip(*(each for _, each in measured), strict=True)]
     warnings = checks.warnings(chosen, protocol, extractor)
     if alone:
@@ -113,9 +100,9 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
 
 
 def _measure(
-    subject: Subject, metrics: Sequence[Metric], reference: Reference, seeds: range, with_path: bool
+    subject: Subject, metrics: Sequence[Metric], reference: Reference, seeds: range
 ) -> tuple[Sets, list[Result]]:
-    """A subject's images of these seeds, and their figures; of a model also the path length, if wanted."""
+    """A subject's images of these seeds, and their figures."""
     held_out, reader, real = reference.held_out, reference.reader, reference.features
     floors, baselines = reference.figures(metrics)
     generated = reader.read("generated images", subject.images(seeds, BATCH), len(seeds), shared=True)
@@ -127,8 +114,6 @@ def _measure(
     values = measure(metrics, sets)
     reader.progress("metrics", 1, 1)
     results = [Result(each, values[each.name], floors[each.name], baselines[each.name]) for each in metrics]
-    if with_path and subject.model is not None:
-        results.append(Result(PATH, _path_length(subject.model, seeds, reader, real.values)))
     right = None if labels is None else class_accuracy(labels, real.classes)
     if classes is not None:
         results.append(Result(CLASS_ACCURACY, class_accuracy(classes, generated.classes), right))
@@ -137,47 +122,11 @@ def _measure(
     return sets, results
 
 
-def _with_intervals(
-    metrics: Sequence[Metric], sets: Sets, results: Iterable[Result], parts: int, progress: Progress
-) -> list[Result]:
-    """The figures of a single set with intervals, by leaving out its parts in turn."""
-    found = []
-    for part in range(parts):
-        found.append(measure(metrics, sets.without(part, parts)))
-        progress("intervals", part + 1, parts)
-    return [
-        replace(each, interval=_within(each.figure, left_out(each.value, [one[each.metric] for one in found])))
-        if each.metric in found[0]
-        else each
-        for each in results
-    ]
-
-
 def _mean(same: Sequence[Result]) -> Result:
-    """One figure of several sets."""
+    """One figure of several sets, with an interval cut to the possible values."""
     values = [result.value for result in same]
-    return replace(same[0], value=fmean(values), interval=_within(same[0].figure, prediction(values)))
-
-
-def _within(figure: Figure, interval: tuple[float, float]) -> tuple[float, float]:
-    """An interval cut to the possible values."""
-    least, most = figure.limits
-    return max(interval[0], least), min(interval[1], most)
-
-
-def _path_length(model: Model, seeds: Sequence[int], reader: Reader, real: Tensor) -> float:
-    """Path length of a model's paths between these seeds."""
-
-    def generate(inputs: Inputs) -> Tensor:
-        # TF32's three digits would drown a step.
-        with float32_products(tf32=False):
-            images = model.generator(**{name: value.to(model.device) for name, value in inputs.items()})
-        return to_255(images, model.range).clamp_(0, 255)
-
-    def features(batches: Iterable[Tensor], total: int) -> Tensor:
-        return reader.read("paths", batches, total).values
-
-    return path_length(generate, model.latent, seeds, features, real)
+    (low, high), (least, most) = prediction(values), same[0].figure.limits
+    return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
 
 
 def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
@@ -202,7 +151,7 @@ def neighbours(subject: Subject, report: Report, *, data_dir: Path | None = None
         UsageError: memorisation was not measured.
     """
     if not report.closest:
-        raise UsageError("the nearest training images were not searched", "add memorisation to --metrics")
+        raise UsageError("the nearest training images were not searched", "add memorisation to `metrics`")
     training = load(report.protocol.data, split="train", data_dir=data_dir)
     near = training.images[[pair.training for pair in report.closest]]
     made = torch.cat(list(subject.images([pair.seed for pair in report.closest], BATCH))).cpu()

@@ -42,7 +42,7 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
     if rows.shape[1] != formula.width:
         raise UsageError(
             f"'{subject.name}' makes {rows.shape[1]} numbers a sample, and {data} has {formula.width}",
-            "--data NAME says what to compare with",
+            "`data=NAME` says what to compare with",
         )
     if not torch.isfinite(rows).all():
         raise GancliError(f"'{subject.name}' makes values that are no numbers", "train it anew with a smaller rate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +56,7 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
     if degradation is None and source.partition(":")[0] != SPLIT:
         raise UsageError(
             f"'{model.name}' was trained on files of two folders, which it cannot find by itself",
-            f"`gancli translate {model.name} SOURCES --out DIR`, then `gancli evaluate DIR --data TARGETS`",
+            f"as in `gancli translate {model.name} SOURCES --target IMAGES`",
         )
     held_out, all_sources = _held_out(model, data, options.data_dir, options.progress)
     # From anywhere in the set, which may come in the order of its classes.
@@ -120,15 +119,3 @@ def _has_held_out(path: Path) -> bool:
     except (UsageError, OSError):
         return False
     return True
-
-
-def of_files(metrics: Sequence[str]) -> bool:
-    """Whether figures named for a set of images are those of pairs.
-
-    Raises:
-        UsageError: some are, and some are of sets.
-    """
-    paired = [name for name in metrics if name in NAMES]
-    if paired and (others := [name for name in metrics if name not in NAMES]):
-        raise UsageError(f"{paired[0]} is of pairs of images, and {others[0]} of sets", "ask for one after the other")
-    return bool(paired)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from gancli import checkpoint, registry
 from gancli.data import DATASETS
-from gancli.errors import GancliError, UsageError, nearest
+from gancli.errors import GancliError, UsageError
 from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Pixels, Stacked
 from gancli.plugins import offered
 
@@ -63,7 +63,6 @@ class Extractor:
         filter: how images are brought to ``size``; where it is not :data:`BICUBIC`, in the words of reports, the
             network takes all sizes and does it itself.
         caution: what to be careful with, whatever the data.
-        rounds: whether its network rounds images to 8 bits, which swallows the small steps of paths.
     """
 
     name: str
@@ -76,7 +75,6 @@ class Extractor:
     classless: bool = False
     filter: str = BICUBIC
     caution: str = ""
-    rounds: bool = False
 
     @property
     def file(self) -> Path:
@@ -97,7 +95,7 @@ class Extractor:
         """
         hint = "install gancli again"
         if self.weights:
-            hint = "another extractor can be named with --extractor"
+            hint = "another extractor can be named with `extractor`"
         elif not self.file.exists():
             raise GancliError(f"the weights of the extractor '{self.name}' are missing: {self.file}", hint)
         tensors = self.weights() if self.weights else checkpoint.read(self.file)[0]
@@ -159,7 +157,6 @@ EXTRACTORS = {
             (),
             weights=_inception_weights,
             filter="bilinear as in TensorFlow 1",
-            rounds=True,
             caution="figures by inception are unverified: they have not been compared with those that torch-fidelity's "
             "own command prints (docs/evaluation.md names it)",
         ),
@@ -178,8 +175,7 @@ def find(name: str) -> Extractor:
         return EXTRACTORS[name]
     names = sorted({*EXTRACTORS, *offered("extractor")})
     if name not in names:
-        close, everything = nearest(name, names), f"one of: {', '.join(names)}"
-        raise UsageError(f"unknown extractor '{name}'", close if close == everything else f"{close} {everything}")
+        raise UsageError(f"unknown extractor '{name}'", f"one of: {', '.join(names)}")
     return registry.plugin("extractor", name, Extractor)
 
 
@@ -202,5 +198,5 @@ def for_data(data: str) -> Extractor:
         return found
     known = [f"{each.name} knows {' and '.join(each.datasets)}" for each in EXTRACTORS.values() if each.datasets]
     raise UsageError(
-        f"no extractor knows '{data}'", f"{'; '.join(known)}; --extractor NAME takes one of them all the same"
+        f"no extractor knows '{data}'", f"{'; '.join(known)}; `extractor=NAME` takes one of them all the same"
     )

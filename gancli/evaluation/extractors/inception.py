@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from gancli.data.paths import cache_folder
-from gancli.data.web import open_https
 from gancli.errors import GancliError
-from gancli.files import atomic
 
 FILE = URL_INCEPTION_V3.rsplit("/", 1)[1]
 PREFIX = FILE.removesuffix(".pth").rsplit("-", 1)[1]
@@ -31,8 +28,6 @@ PREFIX = FILE.removesuffix(".pth").rsplit("-", 1)[1]
 VARIABLE = "GANCLI_INCEPTION"
 _PART = 25
 """Images of 299x299 at a time: the first layers take 15 MB each."""
-_TIMEOUT = 30.0
-_LARGEST = 200 << 20
 
 
 class Inception(FeatureExtractorInceptionV3):
@@ -67,33 +62,20 @@ def read(prefix: str = PREFIX) -> Mapping[str, Tensor]:
     named = os.environ.get(VARIABLE)
     path = Path(named).expanduser() if named else cache_folder() / "extractors" / FILE
     by_hand = f"put {URL_INCEPTION_V3} (SHA-256 {prefix}...) there, or name its place with {VARIABLE}"
-    if path.is_file():
+    try:
+        if not named and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), prefix, progress=False)
         content = path.read_bytes()
-    elif named:
-        raise GancliError(f"{VARIABLE} names no file: {path}", f"it is {URL_INCEPTION_V3} (SHA-256 {prefix}...)")
-    else:
-        content = _download(path, by_hand)
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise GancliError(f"the weights of the extractor 'inception' are missing: {path} ({error})", by_hand) from None
     found = hashlib.sha256(content).hexdigest()
     if not found.startswith(prefix):
         raise GancliError(
             f"{path} is not the extractor 'inception': its SHA-256 is {found[:12]}..., not {prefix}...", by_hand
         )
-    if not path.is_file():
-        # Where the cache folder cannot be written, it is downloaded again the next time.
-        with suppress(OSError, GancliError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic(path) as temporary:
-                temporary.write_bytes(content)
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         # torch refuses with an error of the module that must not be imported here.
         raise GancliError(f"{path} holds more than tensors, or is damaged", by_hand) from error
-
-
-def _download(path: Path, by_hand: str) -> bytes:
-    try:
-        with open_https(URL_INCEPTION_V3, _TIMEOUT) as answer:
-            return answer.read(_LARGEST)
-    except (OSError, HTTPException) as error:
-        raise GancliError(f"the weights of the extractor 'inception' are missing: {path} ({error})", by_hand) from None
