@@ -288,7 +288,7 @@ def _try_metrics(folder: Path, number: int, random: Random) -> None:
 
     row: dict[str, Any] = {"images": 64, "seconds": 1.0, "images_per_second": 64.0, "loss/generator": 0.7}
     row |= {"probability/real": 0.5, "diversity": 0.9, "noise": 0.1, "health": {}}
-    more = {"evaluation": {"results": {}}, "rollback": {"from": 3}, "round": 2}
+    more = {"evaluation": {"results": {}}, "round": 2}
     lines = [json.dumps(row | {"round": number}) for number in range(1, 40)]
     lines += [json.dumps(_changed(random, row | more)) for _ in range(9)]
     text = "\n".join(random.sample(lines, len(lines))).encode()

@@ -51,9 +51,6 @@ def doctor(
 def _show(seen: Examination) -> None:
     budget = f" of {seen.budget:,}" if seen.budget else ""
     print(f"{seen.folder}: {seen.model} on {seen.data}, {seen.rounds:,}{budget} rounds, {seen.state}\n")
-    for back in seen.rollbacks:
-        because = back["because"].replace("-", " ")
-        print(f"round {back['from']:,}: {because}; back to round {back['to']:,} with rates x {back['scale']:g}\n")
     for stop in seen.stops:
         after = "resumed later"
         if seen.state == "stopped" and stop is seen.stops[-1]:

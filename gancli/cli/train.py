@@ -65,9 +65,8 @@ def train(
     on_collapse: Annotated[
         str | None,
         typer.Option(
-            metavar="warn|stop|rollback",
-            help="When the health monitor finds a failure: warn, stop, or go back to a healthy state and halve the "
-            "learning rates. Default: warn.",
+            metavar="warn|stop",
+            help="When the health monitor finds a failure: warn, or save and stop. Default: warn.",
         ),
     ] = None,
     deterministic: Annotated[

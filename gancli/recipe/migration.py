@@ -14,8 +14,8 @@ NETWORK_OPTIONS = {"told_class": "conditional", "reads": "heads", "read_hidden":
 OBJECTIVE_OPTIONS = {"penalties": "regularizers", "spread": "std"}
 """The same of objectives."""
 
-REMOVED = {"cuda_graphs": False}
-"""Keys of ``training`` that are gone, with the value that they may have: another one is refused as an unknown key."""
+REMOVED = {"cuda_graphs": False, "on_collapse": "rollback"}
+"""Values of keys of ``training`` that are gone: they are left out, and what else stands there is checked as ever."""
 
 
 def migrate(table: Mapping[str, Any]) -> dict[str, Any]:

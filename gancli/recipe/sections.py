@@ -157,7 +157,6 @@ class Training(Table):
     share_norm: bool = Field(True, description="batch norm over all processes of a training, not each by itself")
     samples: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="images in a sample grid")
     columns: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="its columns; a square if absent")
-    on_collapse: Literal["warn", "stop", "rollback"] = Field(
-        "warn",
-        description="when the health monitor finds a failure: warn, stop, or roll back with halved learning rates",
+    on_collapse: Literal["warn", "stop"] = Field(
+        "warn", description="when the health monitor finds a failure: warn, or save and stop"
     )

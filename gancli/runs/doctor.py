@@ -27,7 +27,6 @@ class Examination:
         state: finished, diverged, stopped (by the health monitor), running or unfinished.
         rows: of its metrics, without those of evaluations.
         monitor: the health monitor after these rows.
-        rollbacks: from, to, because, text and scale of each.
         stops: round and because of each stop by the monitor; all but that of the state "stopped" were resumed.
     """
 
@@ -39,20 +38,18 @@ class Examination:
     state: str
     rows: list[dict[str, Any]]
     monitor: health.HealthMonitor
-    rollbacks: list[dict[str, Any]]
     stops: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         plain = {key: getattr(self, key) for key in ("model", "data", "rounds", "budget", "state")}
         findings = [finding.to_dict() for finding in self.monitor.found]
-        later = {"findings": findings, "rollbacks": self.rollbacks, "stops": self.stops}
-        return {"run": str(self.folder), **plain, "previews": self.monitor.previews, **later}
+        plain |= {"previews": self.monitor.previews, "findings": findings, "stops": self.stops}
+        return {"run": str(self.folder), **plain}
 
     def plot(self, path: Path) -> None:
-        """Losses, outputs of the discriminator and statistics of previews, with findings and rollbacks marked."""
+        """Losses, outputs of the discriminator and statistics of previews, with findings marked."""
         marks = [(finding.since, finding.title) for finding in self.monitor.found]
-        marks += [(back["to"], "back to here") for back in self.rollbacks]
         images = [(row["round"], row.get("images", 0)) for row in self.rows]
         marks = [(next((i for r, i in images if r >= at), images[-1][1]), words) for at, words in marks]
         save_losses(self.rows, path, marks)
@@ -88,7 +85,6 @@ def examine(folder: Path) -> Examination:
         _state(folder, rows[-1], monitor),
         rows,
         monitor,
-        [row[health.ROLLBACK] for row in rows if health.ROLLBACK in row],
         [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if health.STOPPED in row],
     )
 

@@ -10,7 +10,6 @@
 ``samples.png``            the last of them
 ``training.gif``           all of them
 ``losses.png``             the plot of ``metrics.jsonl``
-``healthy.safetensors``    with ``training.on_collapse = "rollback"``: the state to roll back to
 ``snapshots/``             with ``--keep``: the models of the last few sample grids, by their rounds
 ``best.safetensors``       with ``--evaluate-every``: the model with the best score
 ``evaluation.json``        how the model is evaluated
@@ -161,12 +160,10 @@ class RunFolder:
             )
         if isinstance(error, UsageError) and os.access(self.path, os.W_OK | os.X_OK):
             return error  # not about the folder, but for example about data that are no longer there
-        if isinstance(error, UsageError):
-            what, remedy = error.message, "give back the right to write there"
-        else:
+        what, remedy = getattr(error, "message", ""), "look at its disk and its permissions"
+        if isinstance(error, OSError):
             what = (error.strerror or str(error)).lower() + (f": {error.filename}" if error.filename else "")
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "make room on the disk" if full else "look at its disk and its permissions"
+            remedy = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else remedy
         with suppress(GancliError, OSError, KeyError, TypeError, ValueError):
             kept = int(checkpoint.read_header(self.path / catalogue.STATE_FILE)["rounds"])
             what += f"; {self.path} holds the state of round {kept:,}"

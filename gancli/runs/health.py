@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gancli.errors import GancliError
-
 Row = Mapping[str, Any]
 Metrics = dict[str, float]
 
@@ -24,9 +22,6 @@ KEY = "health"
 
 DIVERGED = "diverged"
 """In the row that a run writes when a value is not finite: which one."""
-
-ROLLBACK = "rollback"
-"""In the row of a rollback: from which round, to which one, and why."""
 
 STOPPED = "stopped"
 """In the row that a run writes when it stops because of a failure: the failure's name."""
@@ -107,7 +102,7 @@ class Finding:
 
     @property
     def serious(self) -> bool:
-        """Whether ``--on-collapse`` acts on it: a rollback does not help where samples are still noise."""
+        """Whether ``training.on_collapse`` acts on it: samples that are still noise may only need more time."""
         return self.name != "still-noise"
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,37 +111,17 @@ class Finding:
         return {key: getattr(self, key) for key in keys}
 
 
-class Unhealthy(GancliError):
-    """The health monitor found a failure on which the recipe wants the training to stop or roll back.
-
-    Args:
-        finding: the failure.
-        message: of the error.
-        further: what else can be done, after the finding's advice.
-    """
-
-    def __init__(self, finding: Finding, message: str, further: str = "") -> None:
-        super().__init__(message, "; ".join(filter(None, [finding.advice, further])))
-        self.finding = finding
-
-
-class Diverged(Unhealthy):
-    """A value is not finite."""
-
-
 class HealthMonitor:
     """Checks the metrics of a training for failures.
 
     Attributes:
         active: findings that hold now, by name.
         found: all findings, also those that passed, in the order in which they arose.
-        suspected: names of failures that the last preview shows, certain or not yet.
     """
 
     def __init__(self) -> None:
         self.active: dict[str, Finding] = {}
         self.found: list[Finding] = []
-        self.suspected: set[str] = set()
         self._previews: list[Metrics] = []
         self._since: dict[str, list[int]] = {}
         self._rows: list[tuple[int, Row]] = []
@@ -165,7 +140,6 @@ class HealthMonitor:
             return []
         self._previews.append({**means(self._rows), "round": row["round"]})
         self._rows = []
-        self.suspected = set()
         checks = ((name, rule, rule.check(self._previews)) for name, rule in RULES.items() if rule.check)
         return [finding for check in checks for finding in self._conclude(*check)]
 
@@ -174,17 +148,12 @@ class HealthMonitor:
         """How many previews were checked."""
         return len(self._previews)
 
-    def previews_since(self, number: int) -> int:
-        """How many previews were checked after a round."""
-        return sum(preview["round"] > number for preview in self._previews)
-
     def _conclude(self, name: str, rule: Rule, text: str | None) -> list[Finding]:
         if text is None:
             self._since.pop(name, None)
             if passed := self.active.pop(name, None):
                 self.found[self.found.index(passed)] = replace(passed, until=self._round)
             return []
-        self.suspected.add(name)
         seen = self._since.setdefault(name, [])
         seen.append(self._round)
         if len(seen) < rule.previews or self._round - seen[0] < rule.rounds:
@@ -192,7 +161,6 @@ class HealthMonitor:
         return self._report(name, text, seen[0])
 
     def _report(self, name: str, text: str, since: int) -> list[Finding]:
-        self.suspected.add(name)
         if name in self.active:
             return []
         self.active[name] = finding = Finding(name, self._round, since, text)

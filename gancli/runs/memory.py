@@ -22,7 +22,7 @@ class OutOfMemory(GancliError):
 
 @contextmanager
 def explain_out_of_memory(recipe: Recipe, device: torch.device, world: World = ALONE) -> Generator[None]:
-    """Turn what allocators say within into one error that names a smaller batch, and smaller parts of this one.
+    """Turn what allocators say within into one error that names a smaller batch, or smaller images.
 
     Args:
         recipe: what is trained.
@@ -39,18 +39,12 @@ def explain_out_of_memory(recipe: Recipe, device: torch.device, world: World = A
         if not known:
             raise
         traceback.clear_frames(error.__traceback__)  # they hold the networks that there was no room for
-        batch = recipe.training.batch
-        message = f"the memory of {device} is too small for a batch of {batch:,}"
-        raise OutOfMemory(message, _hint(batch, recipe.training.accumulate, world.size)) from error
-
-
-def _hint(batch: int, accumulate: int, processes: int) -> str:
-    parts = processes * accumulate
-    if (smaller := batch // 2 // parts * parts) < 2:
-        return "make images or networks smaller, as in --set data.size=[32,32]"
-    hint = f"start a new run with --set training.batch={smaller}"
-    # Not below two images a part: there would be no batch to normalize over.
-    finer = (count for count in range(2 * accumulate, batch // (2 * processes) + 1) if batch % (processes * count) == 0)
-    if count := next(finer, None):
-        hint += f", or with --set training.accumulate={count}, which keeps the batch and works on it in parts"
-    return hint + "; a run that is there keeps its recipe"
+        batch, parts = recipe.training.batch, world.size * recipe.training.accumulate
+        hint = "make images or networks smaller, as in `data.size=[32,32]`"
+        if (smaller := batch // 2 // parts * parts) >= 2:
+            hint = f"start a new run with `training.batch={smaller}`"
+            if batch % (2 * parts) == 0 and batch >= 4 * parts:  # not one image a part, which cannot be normalized
+                finer = 2 * recipe.training.accumulate
+                hint += f", or with `training.accumulate={finer}`, which keeps the batch and works on it in parts"
+            hint += "; a run that is there keeps its recipe"
+        raise OutOfMemory(f"the memory of {device} is too small for a batch of {batch:,}", hint) from error

@@ -1,17 +1,18 @@
 """``metrics.jsonl``: written by the training, read also meanwhile. Never imports torch.
 
-A run folder may come from a stranger: anything that no training writes is left out.
+A run folder may come from a stranger: rows that no training writes are left out.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, FiniteFloat
 
 from gancli.errors import GancliError
 from gancli.files import atomic, refuse_special
@@ -24,6 +25,35 @@ MOST_NAMES = 256
 """Metrics of a training at most: it has a few dozen."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+Text = Annotated[str, Field(max_length=1000)]
+
+
+class Failed(BaseModel, strict=True, extra="forbid"):
+    """An evaluation that failed."""
+
+    failed: Text
+    seconds: FiniteFloat
+
+
+class Evaluated(BaseModel, strict=True, extra="forbid"):
+    """An evaluation: results by metric, the metric that chooses the best model, and whether this one is the best."""
+
+    results: dict[str, dict[str, float]]
+    fingerprint: Text
+    by: Text
+    best: bool
+    seconds: FiniteFloat
+
+
+class Row(BaseModel, strict=True, extra="allow"):
+    """What a row may hold: metrics by name, and what the health monitor and evaluations add."""
+
+    __pydantic_extra__: dict[str, float]  # ty: ignore[incompatible-mutable-override]
+    round: int = Field(ge=0, lt=2**53)
+    health: Annotated[dict[Text, Text], Field(max_length=32)] = {}
+    stopped: Text = ""
+    diverged: Text = ""
+    evaluation: Failed | Evaluated = Field(None)  # ty: ignore[invalid-assignment]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -41,20 +71,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             raise GancliError(f"{path} is larger than any training's", "name the folder of a training")
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                row = None
-                with suppress(ValueError, RecursionError):
-                    row = _tidy(json.loads(line))
-                if row is None:
-                    continue
-                for name in row.keys() - names:
-                    if len(names) >= MOST_NAMES:
-                        del row[name]
-                    else:
-                        names.add(name)
-                previews += "health" in row
-                if previews > MOST_PREVIEWS:
-                    row.pop("health", None)
-                rows.append(row)
+                with suppress(AttributeError, ValueError, RecursionError):
+                    row = {name: value for name, value in json.loads(line).items() if _NAME.fullmatch(name)}
+                    found = Row.model_validate(row).evaluation
+                    if len(names | row.keys()) > MOST_NAMES or (
+                        isinstance(found, Evaluated) and found.by not in found.results
+                    ):
+                        continue
+                    names |= row.keys()
+                    previews += "health" in row
+                    if previews > MOST_PREVIEWS:
+                        row.pop("health", None)
+                    rows.append(row)
     return rows
 
 
@@ -73,74 +101,3 @@ def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace all rows."""
     with atomic(path) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def _tidy(row: Any) -> dict[str, Any] | None:
-    """The valid entries of a row; None where it is no row, or has an invalid evaluation."""
-    if not isinstance(row, dict) or not counts(row.get("round")):
-        return None
-    if "evaluation" in row and not _is_evaluation(row["evaluation"]):
-        return None
-    return {name: value for name, value in row.items() if _NAME.fullmatch(name) and _KINDS.get(name, _number)(value)}
-
-
-def _number(value: Any) -> bool:
-    """Whether it is a number of 64 bits, NaN and infinity included."""
-    return type(value) is float or (type(value) is int and abs(value) < 2**63)
-
-
-def _finite(value: Any) -> bool:
-    return _number(value) and math.isfinite(value)
-
-
-def counts(value: Any) -> bool:
-    """Whether it is a count, such as rounds, that every reader of JSON has exactly."""
-    return type(value) is int and 0 <= value < 2**53
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 1000
-
-
-def _is_health(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) <= 32 and all(map(_text, (*value.keys(), *value.values())))
-
-
-def _is_flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def _are_results(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(figure, dict) and all(map(_number, figure.values())) for figure in value.values()
-    )
-
-
-Kinds = dict[str, Callable[[Any], bool]]
-_ROLLBACK: Kinds = {"from": counts, "to": counts, "because": _text, "text": _text, "scale": _finite}
-_FAILED: Kinds = {"failed": _text, "seconds": _finite}
-# By metric; which one chooses the best model, and whether this one is.
-_EVALUATED: Kinds = {
-    "results": _are_results, "fingerprint": _text, "by": _text, "best": _is_flag, "seconds": _finite
-}  # fmt: skip
-
-
-def _has(value: Any, kinds: Kinds) -> bool:
-    return isinstance(value, dict) and value.keys() == kinds.keys() and all(kinds[k](v) for k, v in value.items())
-
-
-def _is_rollback(value: Any) -> bool:
-    return _has(value, _ROLLBACK)
-
-
-def _is_evaluation(value: Any) -> bool:
-    return _has(value, _FAILED) or (_has(value, _EVALUATED) and value["by"] in value["results"])
-
-
-_KINDS: Kinds = {
-    "health": _is_health,
-    "rollback": _is_rollback,
-    "stopped": _text,
-    "diverged": _text,
-    "evaluation": _is_evaluation,
-}

@@ -7,18 +7,18 @@ is refused then and not hours later; the next ones follow after a number of trai
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field, TypeAdapter
 
 from gancli import checkpoint
 from gancli.data import Dataset
-from gancli.data.requested import load_for
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import atomic, refuse_special
 from gancli.model import Model
@@ -56,19 +56,10 @@ class Settings:
         data_dir: where data sets are searched for first; not stored.
     """
 
-    every: float
+    every: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     best_by: str | None = None
-    images: int | None = None
+    images: Annotated[int, Field(gt=0, le=10**6)] | None = None
     data_dir: Path | None = field(default=None, compare=False)
-
-
-class Stored(BaseModel, strict=True):
-    """The document in a run's ``evaluation.json``: settings, and the protocols of all evaluations by fingerprint."""
-
-    every: float = Field(gt=0, allow_inf_nan=False)
-    best_by: str | None
-    images: int | None = Field(gt=0, le=10**6)
-    protocols: dict[str, Any]
 
 
 def stored_settings(folder: Path) -> Settings | None:
@@ -77,17 +68,13 @@ def stored_settings(folder: Path) -> Settings | None:
     Raises:
         GancliError: a damaged file.
     """
-    stored = _stored(folder)
-    return Settings(stored.every, stored.best_by, stored.images) if stored else None
-
-
-def _stored(folder: Path) -> Stored | None:
     path = folder / FILE
     try:
         refuse_special(path)
         if path.stat().st_size > LARGEST:
             raise ValueError
-        return Stored.model_validate_json(path.read_bytes())
+        found = TypeAdapter(Settings).validate_json(path.read_bytes(), strict=True)
+        return replace(found, data_dir=None)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
@@ -111,7 +98,6 @@ class Evaluator:
         self.settings, self.spent = settings, 0.0
         self.rows: list[Mapping[str, Any]] = []
         self._first: tuple[Report, float] | None = None
-        self._held_out: int | None = None
 
     def clock(self) -> float:
         """Seconds, without those of evaluations."""
@@ -146,13 +132,13 @@ class Evaluator:
             report, seconds = self._evaluate(trainer, dataset, lambda: False)
         except GancliError as error:
             hint = "; or ".join(filter(None, [error.hint, "leave it out and train all the same"]))
-            raise UsageError(f"--evaluate-every: {error.message}", hint) from error
+            raise UsageError(f"`evaluate_every`: {error.message}", hint) from error
         names = [result.metric for result in report.results]
         if (by := self.settings.best_by) not in (None, *names):
             from gancli.metrics import METRICS
 
             known = {*names, *(METRICS if _makes_images(trainer) else ())}
-            raise UsageError(f"--best-by {by}: this model has no such metric", nearest(by or "", known))
+            raise UsageError(f"`best_by={by}`: this model has no such metric", nearest(by or "", known))
         return report, seconds
 
     def run_if_due(
@@ -185,7 +171,7 @@ class Evaluator:
             return {"failed": error.message, "seconds": 0.0}
         folder.stat()  # one that was removed meanwhile is not made again
         report = found.to_dict()
-        self._store(folder, report)
+        self._store(folder)
         results, asked = report["results"], self.settings and self.settings.best_by
         by = next((each for each in results if each["metric"] == asked), results[0])
         stored = (folder / catalogue.BEST_FILE).exists()
@@ -232,20 +218,20 @@ class Evaluator:
         metrics = list(dict.fromkeys(metrics)) if _makes_images(trainer) else []
         try:
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                count, data_dir = self._count(trainer), self.settings.data_dir
-                report = evaluate(_copy(trainer, dataset), None, metrics, count, data_dir=data_dir, progress=check)
+                count = self.settings.images or (None if _makes_images(trainer) else IMAGES)
+                report = evaluate(
+                    _copy(trainer, dataset),
+                    None,
+                    metrics,
+                    count,
+                    most=IMAGES,
+                    data_dir=self.settings.data_dir,
+                    progress=check,
+                )
         finally:
             seconds = time.perf_counter() - begun
             self.spent += seconds
         return _titled(report, trainer.recipe.data.name, dataset.name), seconds
-
-    def _count(self, trainer: Trainer) -> int:
-        assert self.settings is not None
-        if self.settings.images is not None or not _makes_images(trainer):
-            return self.settings.images or IMAGES
-        if self._held_out is None:
-            self._held_out = len(load_for(trainer.recipe.data, split="test", data_dir=self.settings.data_dir).images)
-        return min(IMAGES, self._held_out)
 
     def _best(self, fingerprint: str, metric: str) -> float | None:
         """The best value so far under the same protocol; None where there is none.
@@ -258,15 +244,12 @@ class Evaluator:
                 return found["results"].get(metric, {}).get("value")
         return None
 
-    def _store(self, folder: Path, report: Mapping[str, Any]) -> None:
-        """Store settings and protocols in the run's folder, each protocol once."""
-        settings, before = self.settings, _stored(folder)
-        assert settings is not None
-        protocols = (before.protocols if before else {}) | {report["fingerprint"]: report["protocol"]}
-        now = Stored(every=settings.every, best_by=settings.best_by, images=settings.images, protocols=protocols)
-        if now != before:
+    def _store(self, folder: Path) -> None:
+        """Store the settings in the run's folder."""
+        if self.settings is not None and self.settings != stored_settings(folder):
+            settings = asdict(replace(self.settings, data_dir=None))
             with atomic(folder / FILE) as temporary:
-                temporary.write_text(now.model_dump_json(indent=2) + "\n", encoding="utf-8")
+                temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _makes_images(trainer: Trainer) -> bool:

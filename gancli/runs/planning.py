@@ -87,7 +87,7 @@ def resolve(recipe: Recipe, dataset: Dataset, device: torch.device) -> Recipe:
         if not dataset.classes:
             raise UsageError(
                 f"'{recipe.model}' is class-conditional, and {dataset.name} has no classes",
-                "put the images into one folder a class, or train another model, as in --model quick",
+                "put the images into one folder a class, or train another model, as in `model=quick`",
             )
         found["latent"] = {"classes": len(dataset.classes)}
         # Of shards only examples are loaded, which may all be of one class.
@@ -110,7 +110,7 @@ def _check_room(recipe: Recipe, shape: tuple[int, int, int], device: torch.devic
             raise UsageError(
                 f"training.{key} = {count}: so many images of {shape[1]}x{shape[2]} pixels take "
                 f"{needed / 2**30:,.0f} GiB, and there are {room / 2**30:,.0f}",
-                f"a smaller number, or smaller images, as in --set training.{key}=64 --set data.size=[64,64]",
+                f"a smaller number, or smaller images, as in `training.{key}=64` `data.size=[64,64]`",
             )
 
 

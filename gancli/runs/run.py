@@ -1,4 +1,4 @@
-"""A run: the loop around the trainer that writes, previews, evaluates, monitors and rolls back.
+"""A run: the loop around the trainer that writes, previews, evaluates and monitors.
 
 What it leaves, and how the folder stays whole, is in :mod:`gancli.runs.folder`.
 """
@@ -18,16 +18,15 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.rendering.images import grid, save_picture
 from gancli.runs import health, metrics_log
 from gancli.runs.folder import METRICS_FILE, SAMPLES, RunFolder
-from gancli.runs.health import Diverged, Unhealthy
 from gancli.runs.periodic_evaluation import Evaluator, Settings, Stopped
 from gancli.runs.previews import FRAME, Preview, preview_rounds, save_pictures, shrunk
-from gancli.runs.state import ROLLBACKS, NotFinite, RunFiles
+from gancli.runs.state import NotFinite, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
@@ -100,7 +99,6 @@ class Run:
         self.rounds, self.save_every = recipe.training.rounds or 1, save_every
         self.monitor, self.evaluator = health.HealthMonitor(), Evaluator(settings if world.first else None)
         self.evaluated = settings is not None
-        self.policy = recipe.training.on_collapse
         self._speed = 0.0
         self._previews = preview_rounds(self.rounds)
         notes = []
@@ -109,7 +107,7 @@ class Run:
             self._trim()
         self.evaluator.prepare(self.folder, self.trainer, dataset)
         if not self.resumed and world.first:
-            self.files.create(healthy=self.policy == "rollback")
+            self.files.create()
         world.barrier()
         if not self.run_folder.locked:
             notes.append("this file system has no locks: do not train twice in this folder")
@@ -134,14 +132,15 @@ class Run:
 
         Raises:
             Interrupted: ``stop`` returned true.
-            Diverged: a loss is not finite; the last healthy state is on disk.
-            Unhealthy: the monitor found a failure, and the recipe says to stop then.
             Taken: another process has locked the folder since the last call.
-            GancliError: the folder cannot be written any more; what was saved before stays.
+            GancliError: a value is not finite, or the folder cannot be written any more: the last state stays; or the
+                monitor found a failure, and the recipe says to stop then.
         """
         self.run_folder.hold()
         try:
             self._train(reporter, stop)
+        except NotFinite as error:
+            raise self._diverged(error.message) from None
         except (OSError, UsageError) as error:
             raise self.run_folder.ended_by(error) from error
         finally:
@@ -160,23 +159,19 @@ class Run:
             self.files.seconds = now - started
             halt, save, log = self._agree(stop(), now - saved >= self.save_every, now - logged >= 1)
             save = save or halt or self.finished
-            try:
-                statistics = self._preview(reporter) if done in self._previews or self.finished else None
-                if statistics is not None or save or log:
-                    self._row(reporter, (done - last) / max(now - logged, 1e-9), statistics)
-                    logged, last = now, done
-                if statistics is not None and self.files.keep:
-                    self.files.save_snapshot()
-                if save:
-                    self.files.save(wait=halt or self.finished)
-                    saved = now
-            except (NotFinite, Unhealthy) as error:
-                failure = error if isinstance(error, Unhealthy) else self._diverged(error.message)
-                last = self._roll_back(failure, reporter)
+            statistics = self._preview(reporter) if done in self._previews or self.finished else None
+            if statistics is not None or save or log:
+                self._row(reporter, (done - last) / max(now - logged, 1e-9), statistics)
+                logged, last = now, done
+            if statistics is not None and self.files.keep:
+                self.files.save_snapshot()
+            if save:
+                self.files.save(wait=halt or self.finished)
+                saved = now
             if halt and not self.finished:
                 raise Interrupted
         if not catalogue.is_finished(self.folder):
-            self.save()  # the model was lost
+            self.files.save()  # the model was lost
         self.world.barrier()
         if self.world.first and not (self.folder / "samples.png").exists():
             self.run_folder.check()
@@ -197,7 +192,7 @@ class Run:
         except Stopped:
             result, stopped = None, 1.0
         if self.evaluated and self.world.maximum([stopped])[0]:
-            self.save()
+            self.files.save()
             raise Interrupted
         if result is not None:
             row = {**self._stamp(), health.EVALUATION: result}
@@ -230,12 +225,14 @@ class Run:
         serious = [finding for finding in self.monitor.observe({**row, health.KEY: {}}) if finding.serious]
         active = {name: finding.text for name, finding in self.monitor.active.items()}
         self._log({**row, health.KEY: active}, reporter)
-        if serious and (self.policy == "rollback" or (self.policy == "stop" and not self.finished)):
+        if serious and self.recipe.training.on_collapse == "stop" and not self.finished:
+            self.files.save()
+            self._log({**self._stamp(), health.STOPPED: serious[0].name})
             where = f"round {trainer.rounds}; {self.folder} can be resumed from there"
-            further = f"`gancli train --resume {shlex.quote(str(self.folder))}` resumes it all the same"
-            raise Unhealthy(serious[0], f"{serious[0].title} in {where}: {serious[0].text}", further)
-        if self.policy == "rollback":
-            self.files.offer_healthy(self.monitor)  # at previews, whose rounds do not depend on when states are saved
+            hint = (
+                f"{serious[0].advice}; `gancli train --resume {shlex.quote(str(self.folder))}` resumes it all the same"
+            )
+            raise GancliError(f"{serious[0].title} in {where}: {serious[0].text}", hint)
 
     def _stamp(self) -> dict[str, Any]:
         return {
@@ -251,39 +248,12 @@ class Run:
             if reporter is not None:
                 reporter.row(row)
 
-    def _diverged(self, what: str, reporter: Reporter | None = None) -> Diverged:
+    def _diverged(self, what: str, reporter: Reporter | None = None) -> GancliError:
         row = {**self._stamp(), health.DIVERGED: what}
         finding = next(iter(self.monitor.observe(row)), self.monitor.found[-1])
         self._log({**row, health.KEY: {finding.name: what}}, reporter)
         where = f"in round {self.trainer.rounds}; {self.folder} holds the last healthy state"
-        return Diverged(finding, f"training diverged: {what} {where}")
-
-    def _roll_back(self, failure: Unhealthy, reporter: Reporter) -> int:
-        """Continue from the last healthy state with halved rates, if the recipe says so; returns its round.
-
-        Raises:
-            Unhealthy: it does not, or has been tried often enough.
-        """
-        self.files.writer.wait()
-        self.world.barrier()
-        if self.policy != "rollback" or len(self.files.rollbacks) >= ROLLBACKS:
-            if not isinstance(failure, Diverged):
-                self.save()
-                self._log({**self._stamp(), health.STOPPED: failure.finding.name})
-            raise failure
-        self.files.roll_back(failure.finding)
-        self.trainer.means()  # of the rounds that are undone
-        self._trim()
-        back = {**self.files.rollbacks[-1], "scale": self.trainer.scale}
-        self._log({**self._stamp(), health.ROLLBACK: back}, reporter)
-        return self.trainer.rounds
-
-    def save(self) -> None:
-        """Write model and state, and wait for the disk; raises :class:`Diverged` where a weight is not finite."""
-        try:
-            self.files.save()
-        except NotFinite as error:
-            raise self._diverged(error.message) from None
+        return GancliError(f"training diverged: {what} {where}", finding.advice)
 
     def _trim(self) -> None:
         """Drop what was written after the state that the training continues from."""

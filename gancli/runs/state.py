@@ -1,4 +1,4 @@
-"""Saving a training and resuming it: state, model, discriminator, snapshots, and the states kept for a rollback."""
+"""Saving a training and resuming it: state, model, discriminator and snapshots."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from gancli.processes import World
 from gancli.recipe import Recipe, parse, read
 from gancli.runs.export import File, describe, discriminator_file, model_file
 from gancli.runs.folder import METRICS_FILE, RECIPE_FILE, SAMPLES, RunFolder, prune
-from gancli.runs.health import Finding, HealthMonitor
-from gancli.runs.metrics_log import counts
 from gancli.runs.previews import Preview
 from gancli.runs.writer import Writer
 from gancli.training.loop import Trainer
@@ -30,14 +28,6 @@ from gancli.zoo import catalogue
 
 FORMAT = 2
 """Version of the layout of states; that of gancli 0.1 was 1."""
-
-ROLLBACKS = 3
-"""Rollbacks before a run gives up: rates are then an eighth."""
-
-HEALTHY_FILE, CANDIDATE_FILE = "healthy.safetensors", "healthy.next.safetensors"
-
-PROVEN = 3
-"""Previews without a finding after a state that make it one to roll back to: a failure begins before it is found."""
 
 
 class NotFinite(GancliError):
@@ -59,7 +49,6 @@ class RunFiles:
     Attributes:
         writer: writes the files, in order.
         seconds: of training so far, without evaluations.
-        rollbacks: from, to, because and text of each so far.
         keep: how many snapshots are kept.
     """
 
@@ -70,26 +59,18 @@ class RunFiles:
         self.writer = Writer(run_folder.check, active=world.first)
         self.first = world.first
         self.seconds, self.keep = 0.0, 0
-        self.rollbacks: list[dict[str, Any]] = []
 
     @property
     def path(self) -> Path:
         """The folder."""
         return self.run_folder.path
 
-    def create(self, healthy: bool) -> None:
-        """Make the folder whole under a hidden name, then give it its own.
-
-        Args:
-            healthy: whether to keep the first state for a rollback.
-        """
+    def create(self) -> None:
+        """Make the folder whole under a hidden name, then give it its own."""
         (self.path / SAMPLES).mkdir()
         self._save_recipe()
         (self.path / METRICS_FILE).touch()
         self.save()
-        if healthy:
-            self.writer.write(self.path / HEALTHY_FILE, *self.state())
-        self.writer.wait()
         self.run_folder.settle()
 
     def save(self, wait: bool = True) -> None:
@@ -142,7 +123,6 @@ class RunFiles:
             "device": trainer.device.type,
             "threads": torch.get_num_threads(),
             "dataset": describe(self.dataset),
-            "rollbacks": list(self.rollbacks),
             "keep": self.keep,
         }
         return tensors, header
@@ -163,13 +143,12 @@ class RunFiles:
             fingerprint, self.seconds = str(header["dataset"]["fingerprint"]), float(header["seconds"])
             if fingerprint == self.dataset.fingerprint:
                 self._apply(tensors, header)
-                self.rollbacks = [dict(back) for back in header.get("rollbacks", ())]
                 self.keep = int(header.get("keep", 0)) if keep is None else keep
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.path} was trained on: "
                 f"fingerprint {self.dataset.fingerprint}, not {fingerprint[:16]}",
-                "bring the old data back, or start a new run with another --out",
+                "bring the old data back, or start a new run with another `out`",
             )
         self.run_folder.sweep()
         recipe = self.path / RECIPE_FILE
@@ -182,43 +161,10 @@ class RunFiles:
         where = f"saved on {before[0]} with {before[1]} threads, resuming on {now[0]} with {now[1]}"
         return f"{where}: from here on {effect}"
 
-    def offer_healthy(self, monitor: HealthMonitor) -> None:
-        """Keep the present state as a candidate for a rollback; the one before becomes the state to roll back to.
-
-        It does nothing where a failure is suspected, or while the candidate before is not proven.
-
-        Raises:
-            NotFinite: the present state cannot be kept.
-        """
-        state = self.state()
-        if not self.first or monitor.suspected:
-            return
-        self.writer.wait()
-        candidate = self.path / CANDIDATE_FILE
-        if candidate.exists():
-            with fitting(candidate):
-                if monitor.previews_since(checkpoint.read_header(candidate)["rounds"]) < PROVEN:
-                    return
-            candidate.replace(self.path / HEALTHY_FILE)
-        self.writer.write(candidate, *state)
-
-    def roll_back(self, finding: Finding) -> None:
-        """Continue from the healthy state, with rates halved once more, and save."""
-        path = self.path / HEALTHY_FILE
-        back = {"from": self.trainer.rounds, "because": finding.name, "text": finding.text}
-        with fitting(path):
-            self._apply(*checkpoint.read(path))
-        self.rollbacks.append({**back, "to": self.trainer.rounds})
-        self.trainer.scale = 0.5 ** len(self.rollbacks)
-        self.save()
-
     def trim(self) -> None:
-        """Remove sample grids and a candidate from after the present round, or from before the last rollback."""
+        """Remove sample grids from after the present round."""
         if not self.first:
             return
-        candidate = self.path / CANDIDATE_FILE
-        if candidate.exists() and checkpoint.read_header(candidate).get("rollbacks") != self.rollbacks:
-            candidate.unlink()
         for picture in (self.path / SAMPLES).glob("*.png"):
             if picture.stem.isdigit() and int(picture.stem) > self.trainer.rounds:
                 picture.unlink()
@@ -231,14 +177,17 @@ class RunFiles:
         """Continue from a state; errors are those that :func:`fitting` explains."""
         state, device = checkpoint.unflatten(header["state"], tensors), header.get("device")
         counters = [state["rounds"], state["drawn"], *state["steps"].values()]
-        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(counts, counters)):
+        if state["steps"].keys() != self.trainer.steps.keys() or not all(map(_counts, counters)):
             raise ValueError("its counters are not valid")
-        if not (isinstance(scale := state.get("scale", 1.0), int | float) and 0 < scale <= 1):
-            raise ValueError("its scale is not between 0 and 1")
         if isinstance(device, str) and device != self.trainer.device.type:
             state["random"] = None
         self.trainer.load_state(state)
         self.preview.before = state.get("before")
+
+
+def _counts(value: Any) -> bool:
+    """Whether it is a count, such as rounds, that every reader of JSON has exactly."""
+    return type(value) is int and 0 <= value < 2**53
 
 
 def _check(tensors: Mapping[str, Tensor]) -> None:
@@ -253,7 +202,7 @@ def fitting(path: Path) -> Generator[None]:
         yield
     except (ArithmeticError, AssertionError, LookupError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another --out") from error
+        raise GancliError(f"{path} does not fit its recipe: {reason}", "start a new run with another `out`") from error
 
 
 def check_format(path: Path, header: Mapping[str, Any]) -> None:
@@ -265,10 +214,7 @@ def check_format(path: Path, header: Mapping[str, Any]) -> None:
     if (found := header.get("format")) == FORMAT:
         return
     made = str(header.get("gancli", "unknown"))[:40]
-    if type(found) is int and found > FORMAT:
-        hint = "bring gancli up to date, or start a new run"
-    else:
-        hint = f"finish it with gancli {made}, or start a new run with another --out; its model can still be used"
+    hint = f"finish it with gancli {made}, or start a new run with another `out`; its model can still be used"
     raise GancliError(
         f"{path}: gancli {made} wrote it in format {found!r}, and gancli {gancli.__version__} resumes format {FORMAT}",
         hint,

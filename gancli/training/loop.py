@@ -49,9 +49,6 @@ class Trainer:
         device: where to train.
         world: the processes that train it together, each on its rows of every batch.
 
-    Attributes:
-        scale: factor on every learning rate, below 1 after a rollback.
-
     Raises:
         UsageError: the recipe's parts do not fit together.
     """
@@ -89,7 +86,7 @@ class Trainer:
         self.batches: Batches = batches_of(dataset, recipe, device, self.generator.range, world)
         for name in self.compiled:
             _compile(self.networks[name])
-        self.rounds, self.scale = 0, 1.0
+        self.rounds = 0
         self.steps = dict.fromkeys(self.optimizers, 0)
         self._totals: dict[tuple[str, ...], Tensor] = {}
         self._counts: Counter[str] = Counter()
@@ -203,9 +200,7 @@ class Trainer:
 
     def _set_schedules(self, name: str) -> None:
         section = self.recipe.optimizer[name]
-        factor = self.scale * optimizers.rate_factor(
-            self.rounds / (self.settings.rounds or 1), self.settings.rate_decay
-        )
+        factor = optimizers.rate_factor(self.rounds / (self.settings.rounds or 1), self.settings.rate_decay)
         options = self._scheduled[name]
         optimizers.set_schedules(self.optimizers[name], section, options, self.progress, factor, self.steps[name])
 
@@ -307,7 +302,6 @@ class Trainer:
         state: dict[str, Any] = {
             "rounds": self.rounds,
             "steps": self.steps,
-            "scale": self.scale,
             "drawn": self.batches.drawn,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "objective": self._terms(),
@@ -324,7 +318,6 @@ class Trainer:
         Where "random" is None, random numbers begin anew: another kind of device has another state of them.
         """
         self.rounds, self.batches.drawn, self.steps = state["rounds"], state["drawn"], dict(state["steps"])
-        self.scale = state.get("scale", 1.0)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         terms = self._terms()

@@ -172,8 +172,7 @@ def _of_pictures() -> list[bytes]:
 def _of_runs() -> list[bytes]:
     row = {"round": 5, "images": 64, "loss/generator": 0.7, "loss/discriminator": 0.01, "probability/real": 0.99}
     row |= {"probability/fake": 0.01, "diversity": 0.1, "change": 0.9, "nearest": 0.1, "noise": 0.9}
-    back = {"rollback": {"from": 9, "because": "mode-collapse", "text": "x", "to": 3, "scale": 0.5}}
-    lines = [{**row, "round": 400 * number, "health": {}, **(back if number == 7 else {})} for number in range(1, 12)]
+    lines = [{**row, "round": 400 * number, "health": {}} for number in range(1, 12)]
     return ["\n".join(map(json.dumps, lines)).encode(), json.dumps(row).encode()]
 
 

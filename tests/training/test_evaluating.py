@@ -70,9 +70,8 @@ def test_figures_come_before_round_one_every_so_many_images_and_at_the_end(tmp_p
     assert {tuple(each) for each in found} == {("results", "fingerprint", "by", "best", "seconds")}
     assert len({each["fingerprint"] for each in found}) == 1
     assert all(each["results"]["fid"].keys() == {"value", "floor", "baseline"} for each in found)
-    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
-    assert list(stored["protocols"]) == [found[0]["fingerprint"]]
-    assert stored["protocols"][found[0]["fingerprint"]]["generated_images"] == 355
+    protocol = checkpoint.read_header(tmp_path / "r" / "model.safetensors")["evaluation"]["protocol"]
+    assert protocol["generated_images"] == 355
 
 
 def test_the_figures_are_those_of_gancli_evaluate(tmp_path) -> None:
@@ -167,7 +166,6 @@ def test_going_on_with_other_settings_starts_the_comparison_anew(tmp_path) -> No
     assert [row["round"] for row in rows] == [0, 3, 4, 8]
     prints = [row[health.EVALUATION]["fingerprint"] for row in rows]
     assert prints[0] == prints[1] != prints[2] == prints[3]
-    assert list(json.loads((tmp_path / "r" / "evaluation.json").read_text())["protocols"]) == [prints[0], prints[2]]
     assert rows[2][health.EVALUATION]["best"]
 
 
@@ -234,19 +232,6 @@ def test_weights_that_are_no_numbers_are_left_to_the_monitor(tmp_path) -> None:
         next(run.trainer.generator.parameters()).fill_(float("nan"))
     with pytest.raises(GancliError, match="training diverged: loss/discriminator is nan"):
         run.train(Silent())
-
-
-def test_going_back_undoes_evaluations_but_keeps_the_best(tmp_path) -> None:
-    run = judged(tmp_path / "r", tiny(8, training={"on_collapse": "rollback"}))
-    healthy = run.trainer.state()
-    tensors, plain = checkpoint.flatten({**healthy, "before": None})
-    with pytest.raises(Interrupted):
-        run.train(Silent(), lambda: run.trainer.rounds == 7)
-    run.files._apply(tensors, {"state": plain, "device": "cpu"})
-    run._trim()
-    assert [row["round"] for row in rows_of(tmp_path / "r")] == [0]
-    run.train(Silent())
-    assert [row["round"] for row in rows_of(tmp_path / "r")] == [0, 3, 6, 8]
 
 
 @pytest.mark.parametrize(

@@ -203,42 +203,6 @@ def test_stop_saves_and_says_why(tmp_path) -> None:
     assert names(rows) == [finding.name for finding in again.monitor.found]
 
 
-def test_rollback_goes_back_with_halved_rates_three_times_and_resumes_exactly(tmp_path) -> None:
-    """Two trainings that go wrong in the same way, the second stopped and resumed all the time."""
-
-    def begin(name: str) -> Run:
-        rates = [f"optimizer.{side}.lr=0.3" for side in ("generator", "discriminator")]
-        return start(tmp_path / name, "not-a-number", "rollback", *rates, rounds=40)
-
-    whole = begin("whole")
-    with pytest.raises(GancliError, match="training diverged"):
-        whole.train(Silent())
-    assert [back["because"] for back in whole.files.rollbacks] == ["not-a-number"] * 3
-    assert all(back["to"] < back["from"] for back in whole.files.rollbacks)
-    assert whole.trainer.optimizers["discriminator"].param_groups[0]["lr"] == 0.3 / 8
-    rows = read_metrics(tmp_path / "whole/metrics.jsonl")
-    assert [row[health.ROLLBACK] for row in rows if health.ROLLBACK in row][-1] == {
-        **whole.files.rollbacks[-1],
-        "scale": 0.125,
-    }
-    assert "not-a-number" in rows[-1][health.KEY]
-    assert [row["round"] for row in rows] == sorted(row["round"] for row in rows)
-
-    for _attempt in range(60):
-        parts = begin("parts")
-        before = parts.trainer.rounds
-        try:
-            parts.train(Silent(), lambda: parts.trainer.rounds >= before + 4)  # noqa: B023
-        except Interrupted:
-            continue
-        except GancliError:
-            break
-    assert _attempt > 5
-    assert parts.files.rollbacks == whole.files.rollbacks
-    for name in ("model.safetensors", "samples/00000001.png"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
 METRICS = sorted((Path(__file__).parent / "metrics").glob("*.jsonl"))
 """Complete trainings of the zoo's models, made by thin.py: one row a preview."""
 

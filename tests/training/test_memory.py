@@ -72,7 +72,7 @@ def test_what_is_suggested_can_be_trained(
     with pytest.raises(memory.OutOfMemory) as refused, memory.explain_out_of_memory(made, CPU, world):
         raise MemoryError
     assert refused.value.hint == (
-        f"start a new run with --set training.batch={smaller}, or with --set training.accumulate={parts}, "
+        f"start a new run with `training.batch={smaller}`, or with `training.accumulate={parts}`, "
         "which keeps the batch and works on it in parts; a run that is there keeps its recipe"
     )
     if processes == 1:

@@ -17,7 +17,7 @@ from gancli.lock import FILE, Taken, holder
 from gancli.runs.metrics_log import read_metrics
 from gancli.runs.periodic_evaluation import Evaluator
 from gancli.runs.run import Interrupted, Run
-from gancli.runs.state import CANDIDATE_FILE, HEALTHY_FILE, RunFiles
+from gancli.runs.state import RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
@@ -279,24 +279,6 @@ def test_what_a_diverged_training_leaves_is_finite_and_goes_on(run_cli, home: Pa
     monkeypatch.setattr(Trainer, "round", real)
     assert run_cli("train", "--resume", "r", "-q").code == 0
     assert read_metrics(home / "r" / "metrics.jsonl")[-1]["round"] == ROUNDS
-
-
-def test_killed_between_going_back_and_forgetting_the_undone_course(tmp_path) -> None:
-    """A candidate of the course that was given up must never become the state to go back to."""
-    made = tiny(60, training={"on_collapse": "rollback"})
-    one = run(tmp_path / "r", made)
-    with pytest.raises(Interrupted):
-        one.train(Silent(), lambda: one.trainer.rounds == 5)
-    assert (tmp_path / "r" / CANDIDATE_FILE).exists()
-    assert (tmp_path / "r" / HEALTHY_FILE).exists()
-    run(tmp_path / "r", made)
-    assert (tmp_path / "r" / CANDIDATE_FILE).exists()  # of the same course
-    state = tmp_path / "r" / catalogue.STATE_FILE
-    kept, header = checkpoint.read(state)
-    back = {"from": 9, "to": 5, "because": "oscillation", "text": "x"}
-    checkpoint.write(state, kept, {**header, "rollbacks": [back]})
-    run(tmp_path / "r", made)
-    assert not (tmp_path / "r" / CANDIDATE_FILE).exists()
 
 
 def test_killed_between_the_last_state_and_its_model(tmp_path) -> None:

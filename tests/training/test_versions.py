@@ -104,14 +104,8 @@ def test_what_this_version_does_not_know_is_refused_by_name(old: Path, run_cli, 
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-@pytest.mark.parametrize(
-    ("number", "hint"),
-    [
-        (3, "bring gancli up to date, or start a new run"),
-        (None, "finish it with gancli 0.0.1, or start a new run with another --out; its model can still be used"),
-    ],
-)
-def test_a_state_of_another_format(old: Path, number: int | None, hint: str) -> None:
+@pytest.mark.parametrize("number", [3, None])
+def test_a_state_of_another_format(old: Path, number: int | None) -> None:
     kept, header = checkpoint.read(old / catalogue.STATE_FILE)
     checkpoint.write(old / catalogue.STATE_FILE, kept, {**header, "format": number})
     for resume in (lambda: run(old, tiny(5)), lambda: stored_recipe(old)):
@@ -121,7 +115,9 @@ def test_a_state_of_another_format(old: Path, number: int | None, hint: str) -> 
             f"{old / catalogue.STATE_FILE}: gancli 0.0.1 wrote it in format {number}, "
             f"and gancli {__version__} resumes format 2"
         )
-        assert refused.value.hint == hint
+        assert refused.value.hint == (
+            "finish it with gancli 0.0.1, or start a new run with another `out`; its model can still be used"
+        )
         assert holder(old) is None
 
 

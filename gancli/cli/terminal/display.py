@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli.terminal.console import say, stderr
-from gancli.runs.health import EVALUATION, KEY, ROLLBACK, RULES
+from gancli.runs.health import EVALUATION, KEY, RULES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,11 +59,8 @@ class Display(AbstractContextManager["Display"]):
 
 def warnings(values: dict[str, Any]) -> dict[str, str]:
     """What the health monitor found in a row of metrics, by name: the finding, and what to try."""
-    found = {name: f"{text}; try: {RULES[name].advice}" for name, text in values.get(KEY, {}).items()}
-    if back := values.get(ROLLBACK):
-        words = f"back to round {back['to']:,} with rates x {back['scale']:g} after {back['because'].replace('-', ' ')}"
-        found["rollback"] = f"{words} in round {back['from']:,}"
-    return {name.replace("-", " "): text for name, text in found.items()}
+    found = values.get(KEY, {}).items()
+    return {name.replace("-", " "): f"{text}; try: {RULES[name].advice}" for name, text in found}
 
 
 def summary(found: dict[str, Any]) -> str:
@@ -98,7 +95,7 @@ class Lines(Display):
 
     def _warn(self, values: dict[str, Any]) -> None:
         """Print each finding once as long as it lasts."""
-        if KEY not in values and ROLLBACK not in values:
+        if KEY not in values:
             return
         found = warnings(values)
         for name in found.keys() - self._shown:
