@@ -54,7 +54,7 @@ class Lock:
         except Timeout:
             raise Taken(
                 f"{name or folder} is being trained by {_who(folder)}",
-                "wait for it, or stop it; or train in another folder with --out",
+                "wait for it, or stop it; or train in another folder with `out`",
             ) from None
         except (OSError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.errno not in CANNOT:

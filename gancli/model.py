@@ -132,7 +132,7 @@ class Model:
         if isinstance(self.generator, Translator):
             raise UsageError(
                 f"'{self.name}' makes images from images, not from seeds",
-                f"gancli translate {self.name} IMAGES --out DIR",
+                f"`gancli translate {self.name} IMAGES --out DIR`",
             )
         return self.generator
 
@@ -146,7 +146,7 @@ class Model:
             UsageError: a value out of range, or a model without latents.
         """
         if isinstance(self.generator, Translator):
-            raise UsageError(f"'{self.name}' takes no latents that could be truncated", "leave out --truncation")
+            raise UsageError(f"'{self.name}' takes no latents that could be truncated", "leave out `truncation`")
         truncation.check(self.generator.truncation, value)
         self.truncation = value
         if self.generator.truncation == "z-cutoff":
@@ -160,7 +160,7 @@ class Model:
         """
         best = self.latents().space
         if asked == "w" and best != "w":
-            raise UsageError(f"'{self.name}' has no space w: its generator has no mapping network", "use --space z")
+            raise UsageError(f"'{self.name}' has no space w: its generator has no mapping network", "use `space=z`")
         return asked or best
 
     @torch.no_grad()
@@ -247,7 +247,7 @@ class Model:
         if self.takes != "source":
             raise UsageError(
                 f"'{self.name}' makes images from seeds, not from images",
-                f"gancli sample {self.name}, or gancli reconstruct {self.name} IMAGES",
+                f"`gancli sample {self.name}`, or `gancli reconstruct {self.name} IMAGES`",
             )
         if network is not None and network not in self.networks:
             raise UsageError(f"'{self.name}' has no network '{network}'", f"it has {', '.join(self.networks)}")

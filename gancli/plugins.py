@@ -58,7 +58,7 @@ def allowing(named: Iterable[str]) -> Generator[None]:
     for name in named:
         known = {each for kind in KINDS for each in offered(kind)}
         if name not in known:
-            raise UsageError(f"--allow-plugin '{name}': no installed package offers that", nearest(name, known))
+            raise UsageError(f"`allow_plugin` '{name}': no installed package offers that", nearest(name, known))
         allow(name)
     try:
         yield

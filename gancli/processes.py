@@ -243,7 +243,7 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
             number, failure = error.get_first_failure()
             raise GancliError(
                 f"process {number} ended with exit code {failure.exitcode}, {restarts + 1} times",
-                "its messages stand above; --processes 1 runs the same in one process",
+                "its messages stand above; `processes=1` runs the same in one process",
             ) from None
         except SignalException as error:
             return 128 + int(error.sigval)

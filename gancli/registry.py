@@ -81,7 +81,7 @@ def _of_plugin(kind: str, name: str) -> Any:
     if not is_allowed(name):
         raise UsageError(
             f"the {kind} {name!r} is code of another package, {_package(entry)}, which no file starts by naming it",
-            f"if you trust that package, add --allow-plugin {name}",
+            f"if you trust that package, add `allow_plugin={name}`",
         )
     return _loaded(kind, entry, _is_code)
 

@@ -56,7 +56,7 @@ def test_a_file_that_names_a_plug_in_starts_nothing(offers: str, stranger: Path,
         f"{stranger} is not a whole model: the architecture 'mlp-like' is code of another package, offerer, which no "
         "file starts by naming it"
     )
-    assert refused.value.hint == "if you trust that package, add --allow-plugin mlp-like"
+    assert refused.value.hint == "if you trust that package, add `allow_plugin=mlp-like`"
     result = run_cli("sample", stranger, "--out", "x.png")
     assert result.code == 1
     assert result.err.splitlines()[-1] == "hint: if you trust that package, add --allow-plugin mlp-like"
