@@ -156,7 +156,7 @@ def _explained(error: typer.TyperException, arguments: Sequence[str]) -> tuple[s
 
 
 def _options_of(arguments: Sequence[str]) -> dict[str, str]:
-    """The options of the command that the arguments start, and those of all, by the name of their parameter."""
+    """The options of the command that the arguments start, by the name of their parameter."""
     command = typer.main.get_command(app)
     known = [*command.params]
     for name in arguments:

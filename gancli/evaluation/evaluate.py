@@ -52,9 +52,11 @@ def evaluate(
     options = Options(
         tuple(metrics or ()), images, extractor, seed_start, repeats, most, data_dir, progress or no_progress
     )
-    if isinstance(subject, Pictures):
-        _check_pictures(subject, data, options)
-    model, name = subject.model, data or subject.data_name or ""
+    model, name = subject.model, data or subject.data_name
+    if not name:
+        raise UsageError(f"'{subject.name}' does not say what to compare it with", "name a data set with `data`")
+    if isinstance(subject, Pictures) and seed_start:
+        raise UsageError(f"`seed_start={seed_start}` is for models, and '{subject.name}' is images", "leave it out")
     if model is not None and model.takes == "source":
         paired = model.recipe.data.paired
         _refuse_extractor(subject, extractor, "the true images" if paired else "the classifier that knows the data")
@@ -75,12 +77,3 @@ def evaluate(
 def _refuse_extractor(subject: Subject, extractor: str | None, by: str) -> None:
     if extractor is not None:
         raise UsageError(f"'{subject.name}' is compared by {by}", "leave out `extractor`")
-
-
-def _check_pictures(subject: Pictures, data: str | None, options: Options) -> None:
-    if not data:
-        raise UsageError(f"'{subject.name}' does not say what its images should be like", "name a data set with `data`")
-    if options.seed_start:
-        raise UsageError(
-            f"`seed_start={options.seed_start}` is for models, and '{subject.name}' is images", "leave it out"
-        )

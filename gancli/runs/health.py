@@ -30,7 +30,7 @@ EVALUATION = "evaluation"
 """In the row of an evaluation: its results. The monitor skips these rows, so evaluation never changes a training."""
 
 MOST_PREVIEWS = 1000
-"""Previews that are read from a run's files at most: each is compared with all before it, and a training has sixty."""
+"""Previews that are checked at most: each is compared with all before it, and a training has sixty."""
 
 # Thresholds of the rules.
 CONFIDENT = 0.9  # D(real) - D(fake)
@@ -136,7 +136,7 @@ class HealthMonitor:
         if broken := _not_finite(row):
             return self._report("not-a-number", broken, row["round"])
         self._rows.append((rounds, row))
-        if KEY not in row:
+        if KEY not in row or len(self._previews) == MOST_PREVIEWS:
             return []
         self._previews.append({**means(self._rows), "round": row["round"]})
         self._rows = []

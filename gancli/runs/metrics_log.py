@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from gancli.errors import GancliError
 from gancli.files import atomic, refuse_special
-from gancli.runs.health import MOST_PREVIEWS
 
 LARGEST = 256 << 20
 """Bytes of a file at most: a row is a second of training, and this is a month."""
@@ -64,7 +63,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
-    previews = 0
     with suppress(FileNotFoundError):
         refuse_special(path)
         if path.stat().st_size > LARGEST:
@@ -79,16 +77,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                     ):
                         continue
                     names |= row.keys()
-                    previews += "health" in row
-                    if previews > MOST_PREVIEWS:
-                        row.pop("health", None)
                     rows.append(row)
     return rows
-
-
-def read_until(path: Path, done: int) -> list[dict[str, Any]]:
-    """The rows up to a round."""
-    return [row for row in read_metrics(path) if row["round"] <= done]
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

@@ -257,7 +257,8 @@ class Run:
 
     def _trim(self) -> None:
         """Drop what was written after the state that the training continues from."""
-        rows = metrics_log.read_until(self.folder / METRICS_FILE, self.trainer.rounds)
+        rows = metrics_log.read_metrics(self.folder / METRICS_FILE)
+        rows = [row for row in rows if row["round"] <= self.trainer.rounds]
         self.world.barrier()
         self.files.trim()
         if self.world.first:

@@ -217,20 +217,6 @@ def test_other_images_under_the_same_name_are_noticed(
     assert run_cli("evaluate", "m", "--metrics", "fid", "-n", "20").code == 0
 
 
-def test_missing_weights_are_a_failure_and_not_the_users_fault(
-    run_cli: Callable[..., Any], home: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gancli.evaluation import extractors
-
-    monkeypatch.setattr(extractors, "WEIGHTS", home)
-    result = run_cli("evaluate", "m")
-    assert (result.code, result.out) == (1, "")
-    assert result.err == (
-        f"error: the weights of the extractor 'digits-cnn' are missing: {home}/digits-cnn.safetensors\n\nhint: install "
-        "gancli again\n"
-    )
-
-
 def test_help_shows_examples(run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "--help")
     assert result.code == 0

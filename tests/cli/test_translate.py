@@ -77,6 +77,17 @@ def test_whole_images_are_spoiled_first_and_give_the_truth(run_cli, home, folder
     assert torch.equal(pixels(home / "six/00000.png"), wanted)
 
 
+def test_true_images_may_lie_elsewhere(run_cli, home, folder):
+    photo(home / "spoiled/a.png", 50)
+    photo(home / "spoiled/b.png", 60)
+    photo(home / "true/a.png", 70)
+    result = run_cli("translate", folder, "spoiled", "--target", "true", "--json")
+    told = json.loads(result.out)
+    assert (told["out"], told["images"], list(told["each"])) == ("mine-translated", 2, ["a"])
+    words = run_cli("translate", folder, "spoiled", "--target", "true").err
+    assert words == f"2 images by mine, PSNR {told['psnr']:.2f} dB on average over the 1 with a target\n"
+
+
 def test_one_image_by_the_library(home, folder):
     photo(home / "one.png", 90)
     made = translate(load(folder), "one.png")
@@ -85,9 +96,12 @@ def test_one_image_by_the_library(home, folder):
 
 def test_faults_say_what_to_type_instead(run_cli, home, folder):
     photo(home / "photos/a.png")
+    photo(home / "others/b.png")
     cases = [
         (["dcgan/digits", "photos"], "'dcgan/digits' makes images from seeds, not from images", "gancli sample"),
         ([folder, "nothing"], "there is no image, folder or data set 'nothing'", "an image's file"),
+        ([folder, "photos", "--target", "others"], "no image of 'others' has the name of one of 'photos'", "names"),
+        ([folder, "photos", "--degrade", "--target", "photos"], "--degrade and --target both say", "one of them"),
         ([folder, "photos", "--back"], "'mine' has no network 'back'", "it has generator"),
         ([folder, "photos", "--out", "x.jpg"], "--out 'x.jpg' ends in '.jpg'", "in .png for one picture"),
         ([folder, "photos", "--out", folder], f"--out '{folder}' is a run folder", "mine-images"),
@@ -101,16 +115,18 @@ def test_faults_say_what_to_type_instead(run_cli, home, folder):
 
 
 INPUTS_STAY = {
-    "the folder itself": (["colour", "--out", "colour"], "'colour' is among the input images"),
-    "by another path": (["colour", "--out", "colour/../colour/"], "'colour/../colour' is among the input images"),
-    "by a link": (["colour", "--out", "link"], "'link' is among the input images"),
-    "unless another is named": (["mine-translated"], "'mine-translated' is among the input images"),
-    "a file": (["one.png", "--out", "one.png"], "'one.png' is among the input images"),
-    "its name in its folder": (["one.png", "--out", "."], "'one.png' is among the input images"),
-    "one of several": (["colour/a.png", "one.png", "--out", "."], "'one.png' is among the input images"),
-    "a folder inside": (["wide", "--out", "wide/in"], "'wide/in' is among the input images"),
-    "what is passed over": (["parts", "--out", "parts/train"], "'parts/train' is among the input images"),
-    "one picture": (["colour", "--out", "colour/a.png"], "'colour/a.png' is among the input images"),
+    "the folder itself": (["colour", "--out", "colour"], "'colour' is a folder of input images"),
+    "by another path": (["colour", "--out", "colour/../colour/"], "'colour/../colour' is a folder of input images"),
+    "by a link": (["colour", "--out", "link"], "'link' is a folder of input images"),
+    "unless another is named": (["mine-translated"], "'mine-translated' is a folder of input images"),
+    "a file": (["one.png", "--out", "one.png"], "'one.png' is an input image: a result would replace it"),
+    "its name in its folder": (["one.png", "--out", "."], "'one.png' is an input image"),
+    "one of several": (["colour/a.png", "one.png", "--out", "."], "'one.png' is an input image"),
+    "a folder inside": (["wide", "--out", "wide/in"], "'wide/in/a.png' is an input image"),
+    "what is passed over": (["parts", "--out", "parts/train"], "'parts/train/a.png' is an input image"),
+    "one picture": (["colour", "--out", "colour/a.png"], "'colour/a.png' is an input image"),
+    "the true images": (["one.png", "--target", "true", "--out", "true"], "'true' is a folder of input images"),
+    "a true image": (["one.png", "--target", "true/one.png", "--out", "true"], "'true/one.png' is an input image"),
 }
 
 
@@ -127,6 +143,7 @@ def test_what_was_given_is_never_written_over(run_cli, home, folder, case):
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"error: {message}")
     assert "hint: name another " in result.err
+    assert "-made" in result.err
     assert {path: path.read_bytes() for path in home.rglob("*.png")} == before
 
 
@@ -146,7 +163,7 @@ def test_several_images_as_a_shell_lists_them(run_cli, home, folder):
     assert sorted(path.name for path in (home / "made").iterdir()) == ["a.png", "b.png"]
     clash = run_cli("translate", folder, "photos", "more/c.png", "more/a.png")
     assert clash.code == 2
-    assert clash.err.startswith("error: 'photos/a.png' and 'more/a.png' would both give 'a'\n\nhint: rename one")
+    assert clash.err.startswith("error: 'a.png' of 'photos' and 'more/a.png' would both give 'a'\n\nhint: rename one")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +192,7 @@ def test_of_files_of_two_halves_one_is_the_source_and_the_other_the_truth(run_cl
     run = pieces(source)
     result = run_cli("translate", run, "pairs", "--degrade", "--out", "made", "--json")
     assert (result.code, result.err) == (0, "note: images were stretched to 8x8\n")
-    made = translate(load(run), "pairs", degrade=True)
+    made = translate(load(run), "pairs", spoil=True)
     there, true = (60, 200) if source == "split" else (200, 60)
     # At the seam, the filter mixes the two.
     assert (made.sources[..., 3:5] == there).all()
@@ -200,7 +217,7 @@ def test_seeds_mean_nothing_to_a_translator(run_cli, folder):
         result = run_cli(*arguments)
         assert (result.code, result.out) == (2, "")
         assert result.err == (
-            "error: 'mine' makes images from images, not from seeds\n\nhint: gancli translate mine IMAGES --out DIR\n"
+            "error: 'mine' makes images from images, not from seeds\n\nhint: `gancli translate mine IMAGES --out DIR`\n"
         )
 
 
@@ -214,10 +231,11 @@ def test_training_on_two_folders_goes_on_from_anywhere_and_tells_no_path(run_cli
     assert f'source = "{home / "b"}"' in (home / "r/recipe.toml").read_text()
     assert load("r").recipe.data.source == "b/"
     assert run_cli(*words).code == 0
-    assert run_cli("evaluate", "r", "--data", "a").code == 2
-    assert run_cli("translate", "r", "b", "--out", "made").code == 0
-    result = run_cli("evaluate", "made", "--data", "a", "--metrics", "psnr", "--json")
-    assert json.loads(result.out)["protocol"]["generated_images"] == 4
+    told = run_cli("evaluate", "r", "--data", "a")
+    assert told.code == 2
+    assert told.err.endswith("hint: as in `gancli translate r SOURCES --target IMAGES`\n")
+    result = run_cli("translate", "r", "b", "--target", "a", "--json")
+    assert len(json.loads(result.out)["each"]) == 4
 
 
 def test_evaluate_shows_the_baseline_beside_the_model(run_cli, folder):

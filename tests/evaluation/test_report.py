@@ -350,8 +350,8 @@ def test_a_model_of_unknown_origin_asks_for_data() -> None:
     subject = Planted(planted()["training"], data_name=None)
     with pytest.raises(UsageError) as error:
         evaluate(subject)
-    assert error.value.message == "'planted' does not say what it was trained on"
-    assert error.value.hint == "name a data set with --data"
+    assert error.value.message == "'planted' does not say what to compare it with"
+    assert error.value.hint == "name a data set with `data`"
     assert evaluate(subject, "digits", metrics=["kid"]).protocol.data == "digits"
 
 

@@ -79,7 +79,7 @@ def test_models_are_still_models() -> None:
 @pytest.mark.parametrize(
     ("data", "images", "seed", "message"),
     [
-        (None, None, 0, "'made' does not say what its images should be like"),
+        (None, None, 0, "'made' does not say what to compare it with"),
         ("ring", None, 0, "'made' holds images, and 'ring' holds numbers"),
         ("digits", None, 3, "`seed_start=3` is for models, and 'made' is images"),
         ("digits", 401, 0, "there are 400 images, and 401 are needed"),

@@ -51,17 +51,6 @@ class Options:
     progress: Progress = no_progress
 
 
-def own_data(subject: Subject) -> str:
-    """What it was trained on, as the training found it: a folder by its path, since its title is no name.
-
-    Raises:
-        UsageError: its file does not say so.
-    """
-    if not subject.data_name:
-        raise UsageError(f"'{subject.name}' does not say what it was trained on", "name a data set with `data`")
-    return subject.data_name
-
-
 def refuse_addresses(subject: Subject) -> None:
     """Refuse to fetch from addresses that only a file names, which may be a stranger's.
 

@@ -54,7 +54,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     wanted, named = options.metrics or tuple(usual_metrics()), bool(options.metrics)
     chosen = choose(wanted)
     model = subject.model
-    own, data = not data, data or checks.own_data(subject)
+    own, data = not data, data or subject.data_name or ""
     extractor = find(options.extractor) if options.extractor else usual(data)
     reader = Reader.load(extractor, subject.device, options.progress)
     held_out, training = (

@@ -91,20 +91,15 @@ class Extractor:
         """The frozen network, in evaluation mode, on the CPU, and the digest of its weights.
 
         Raises:
-            GancliError: the file is missing, or does not hold this network.
+            GancliError: the file does not hold this network.
         """
-        hint = "install gancli again"
-        if self.weights:
-            hint = "another extractor can be named with `extractor`"
-        elif not self.file.exists():
-            raise GancliError(f"the weights of the extractor '{self.name}' are missing: {self.file}", hint)
         tensors = self.weights() if self.weights else checkpoint.read(self.file)[0]
         network = self.build()
         try:
             network.load_state_dict(tensors)
         except RuntimeError:
-            where = "what was found" if self.weights else self.file
-            raise GancliError(f"{where} does not hold the extractor '{self.name}'", hint) from None
+            hint = "another extractor can be named with `extractor`"
+            raise GancliError(f"the weights are not those of the extractor '{self.name}'", hint) from None
         network.eval().requires_grad_(False)
         return network.to(memory_format=torch.channels_last), checkpoint.digest(tensors)
 
@@ -191,12 +186,9 @@ def for_data(data: str) -> Extractor:
     """The extractor that knows the classes of a data set; of several, the first.
 
     Raises:
-        UsageError: none does; the hint lists the data sets that have one.
+        UsageError: none does.
     """
     found = usual(data)
-    if data in found.datasets:
-        return found
-    known = [f"{each.name} knows {' and '.join(each.datasets)}" for each in EXTRACTORS.values() if each.datasets]
-    raise UsageError(
-        f"no extractor knows '{data}'", f"{'; '.join(known)}; `extractor=NAME` takes one of them all the same"
-    )
+    if data not in found.datasets:
+        raise UsageError(f"no extractor knows '{data}'")
+    return found
