@@ -46,7 +46,7 @@ def check_folder(path: Path) -> None:
     except OSError as error:
         raise _unmakable(path, error) from None
     if not there.is_dir():
-        raise _in_the_way(path)
+        raise UsageError(f"'{path}' is not a folder: a file is in the way", "name another place")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write into the folder '{there}'", "name another place, or change its permissions")
 
@@ -59,8 +59,6 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise _in_the_way(path) from None
     except OSError as error:
         raise _unmakable(path, error) from None
 
@@ -68,10 +66,6 @@ def make_folder(path: Path) -> None:
 def _unmakable(path: Path, error: OSError) -> UsageError:
     reason = (error.strerror or str(error)).lower()
     return UsageError(f"cannot make the folder '{path}': {reason}", "name another place")
-
-
-def _in_the_way(path: Path) -> UsageError:
-    return UsageError(f"'{path}' is not a folder: a file is in the way", "name another place")
 
 
 @contextmanager

@@ -52,16 +52,19 @@ def evaluate(
     options = Options(
         tuple(metrics or ()), images, extractor, seed_start, repeats, most, data_dir, progress or no_progress
     )
+    if images is not None and images < 1:
+        raise UsageError(f"cannot evaluate by {images} images", "one at least is needed")
     model, name = subject.model, data or subject.data_name
     if not name:
         raise UsageError(f"'{subject.name}' does not say what to compare it with", "name a data set with `data`")
     if isinstance(subject, Pictures) and seed_start:
         raise UsageError(f"`seed_start={seed_start}` is for models, and '{subject.name}' is images", "leave it out")
-    if model is not None and model.takes == "source":
-        paired = model.recipe.data.paired
-        _refuse_extractor(subject, extractor, "the true images" if paired else "the classifier that knows the data")
-        return (pairs if paired else cycles).evaluate(subject, model, data, options)
     makes_numbers = model is not None and model.numbers
+    translates = model is not None and model.takes == "source"
+    if extractor is not None and (makes_numbers or translates):
+        raise UsageError(f"'{subject.name}' is not compared by features of an extractor", "leave out `extractor`")
+    if model is not None and translates:
+        return (pairs if model.recipe.data.paired else cycles).evaluate(subject, model, data, options)
     if makes_numbers != (name in FORMULAS):
         kinds = ("numbers", "images") if makes_numbers else ("images", "numbers")
         raise UsageError(
@@ -69,11 +72,5 @@ def evaluate(
             "`data=NAME` says what to compare with",
         )
     if makes_numbers:
-        _refuse_extractor(subject, extractor, "the formula of its data")
         return numbers.evaluate(subject, name, options)
     return image_sets.evaluate(subject, data, options)
-
-
-def _refuse_extractor(subject: Subject, extractor: str | None, by: str) -> None:
-    if extractor is not None:
-        raise UsageError(f"'{subject.name}' is compared by {by}", "leave out `extractor`")

@@ -234,9 +234,7 @@ def stored_recipe(folder: Path) -> Recipe:
     header = checkpoint.read_header(state)
     check_format(state, header)
     try:
-        return parse(read(path) if path.exists() else header["recipe"])
-    except KeyError:
-        raise GancliError(f"{folder} has no recipe.toml, nor has its state a recipe", "start a new run") from None
+        return parse(read(path) if path.exists() else header.get("recipe", {}))
     except UsageError as error:
         made = str(header.get("gancli", "unknown"))[:40]
         if made != gancli.__version__:

@@ -117,7 +117,7 @@ def test_a_set_without_held_out_images_is_taken_whole_when_it_is_named(tmp_path)
     [
         ("photos", {}, "'mine' was trained on files of two folders, which it cannot find by itself"),
         ("mask", {"metrics": ["fid"]}, "a translator of pairs has no figure 'fid'"),
-        ("mask", {"extractor": "digits-cnn"}, "'mine' is compared by the true images"),
+        ("mask", {"extractor": "digits-cnn"}, "'mine' is not compared by features of an extractor"),
         ("mask", {"metrics": ["ssim"]}, "'mine': SSIM is of images of 11x11 pixels or more, and these are 8x8"),
         ("mask", {"images": 0}, "cannot evaluate by 0 images"),
     ],

@@ -195,10 +195,10 @@ def test_its_time_is_not_the_trainings(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "message", "hint"),
     [
-        (Settings(1.0, "fidd"), "--best-by fidd: this model has no such metric", "did you mean 'fid'?"),
+        (Settings(1.0, "fidd"), "`best_by=fidd`: this model has no such metric", "did you mean 'fid'?"),
         (
             Settings(1.0, images=3),
-            "--evaluate-every: cannot evaluate by 3 images",
+            "`evaluate_every`: cannot evaluate by 3 images",
             "from 6 to 100,000 can be generated; or leave it out and train all the same",
         ),
     ],

@@ -110,16 +110,6 @@ def seeds_of(options: Options, count: int) -> range:
     return range(start, start + count)
 
 
-def check_count(images: int | None) -> None:
-    """Refuse numbers of images that are none.
-
-    Raises:
-        UsageError: less than one.
-    """
-    if images is not None and images < 1:
-        raise UsageError(f"cannot evaluate by {images} images", "one at least is needed")
-
-
 def figures(options: Options, known: Sequence[str], what: str) -> list[str]:
     """The figures that are named, each once; all that are known where none is.
 

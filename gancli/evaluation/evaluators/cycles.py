@@ -114,7 +114,6 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         UsageError: no such data, sources that the model's file does not tell how to make, an unknown figure.
     """
     names = checks.figures(options, NAMES, "a translator without pairs")
-    checks.check_count(options.images)
     name = data or model.data_name or ""
     held_out, sides = _held_out(model, name, options.images or IMAGES, options.data_dir, options.progress)
     extractor = usual(name)

@@ -36,9 +36,7 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
     if not FEWEST <= count <= MOST:
         raise UsageError(f"cannot evaluate by {count:,} samples", f"from {FEWEST} to {MOST:,} can be generated")
     seeds = checks.seeds_of(options, count)
-    options.progress("samples", 0, count)
     rows = torch.cat(list(subject.images(seeds, BATCH))).flatten(1)
-    options.progress("samples", count, count)
     if rows.shape[1] != formula.width:
         raise UsageError(
             f"'{subject.name}' makes {rows.shape[1]} numbers a sample, and {data} has {formula.width}",

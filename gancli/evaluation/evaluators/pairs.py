@@ -48,7 +48,6 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
             images smaller than its window.
     """
     chosen = checks.figures(options, list(NAMES), "a translator of pairs")
-    checks.check_count(options.images)
     if "ssim" in options.metrics:
         check_ssim(model.shape, f"'{model.name}': ")
     source = model.recipe.data.source
