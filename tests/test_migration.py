@@ -37,6 +37,13 @@ def test_old_options_of_networks_get_their_new_names(number: str) -> None:
     assert migrate(made.to_dict()) == made.to_dict()
 
 
+def test_rollbacks_of_format_1_are_stops_and_refused_today() -> None:
+    table = {**tomllib.loads(OLD), "training": {"on_collapse": "rollback"}}
+    assert recipe.parse({**table, "format": 1}).training.on_collapse == "stop"
+    with pytest.raises(UsageError, match=r"training\.on_collapse = 'rollback': should be 'warn' or 'stop'"):
+        recipe.parse(table)
+
+
 def test_an_old_name_is_refused_in_a_recipe_of_today_and_beside_the_new_one() -> None:
     table = tomllib.loads(OLD)
     with pytest.raises(UsageError, match=r"networks\.discriminator\.told_class = True: unknown key"):

@@ -14,8 +14,8 @@ NETWORK_OPTIONS = {"told_class": "conditional", "reads": "heads", "read_hidden":
 OBJECTIVE_OPTIONS = {"penalties": "regularizers", "spread": "std"}
 """The same of objectives."""
 
-REMOVED = {"cuda_graphs": False, "on_collapse": "rollback"}
-"""Values of keys of ``training`` that are gone: they are left out, and what else stands there is checked as ever."""
+REMOVED = {"cuda_graphs": False}
+"""Keys of ``training`` that are gone, with the value that they may have: another one is refused as an unknown key."""
 
 
 def migrate(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +36,8 @@ def migrate(table: Mapping[str, Any]) -> dict[str, Any]:
             objective["regularizers"] = {name: _renamed(part, {"interval": "every"}) for name, part in parts.items()}
     if isinstance(training := migrated.get("training"), Mapping):
         migrated["training"] = {key: v for key, v in training.items() if key not in REMOVED or v != REMOVED[key]}
+        if "format" in table and training.get("on_collapse") == "rollback":  # written by 0.1, and not typed today
+            migrated["training"]["on_collapse"] = "stop"
     return migrated
 
 

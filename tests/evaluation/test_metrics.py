@@ -268,7 +268,7 @@ def test_measure_gives_the_metrics_asked_for_in_that_order() -> None:
     [
         (["fdi"], "unknown metric 'fdi'", "did you mean 'fid'?"),
         (["x"], "unknown metric 'x'", f"one of: {', '.join(sorted(METRICS))}"),
-        ([], "no metric was named", f"one or more of: {', '.join(METRICS)}, path"),
+        ([], "no metric was named", f"one or more of: {', '.join(METRICS)}"),
     ],
 )
 def test_unknown_names_are_refused(names: list[str], message: str, hint: str) -> None:

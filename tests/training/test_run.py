@@ -134,8 +134,8 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path) -> None:
     before = (tmp_path / "r" / "state.safetensors").read_bytes()
     with torch.no_grad():
         next(one.trainer.sampled.parameters()).fill_(float("inf"))
-    with pytest.raises(GancliError, match=r"training diverged: ema\.generator\..* is not finite in round 0"):
-        one.save()
+    with pytest.raises(GancliError, match=r"ema\.generator\..* is not finite"):
+        one.files.save()
     assert (tmp_path / "r" / "state.safetensors").read_bytes() == before
 
 
