@@ -195,14 +195,14 @@ def test_two_that_make_one_folder(tmp_path, monkeypatch) -> None:
         refused.append(error.value)
 
     real = RunFiles.create
-    monkeypatch.setattr(RunFiles, "create", lambda self, healthy: (second(), real(self, healthy)))
+    monkeypatch.setattr(RunFiles, "create", lambda self: (second(), real(self)))
     run(tmp_path / "r", tiny(3)).train(Silent())
     assert refused[0].message.startswith(f"{tmp_path / 'r'} is being trained by process ")
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
 def test_a_training_that_fails_to_begin_leaves_nothing(tmp_path, monkeypatch) -> None:
-    def fail(self: RunFiles, healthy: bool) -> None:
+    def fail(self: RunFiles) -> None:
         raise OSError("no")
 
     monkeypatch.setattr(RunFiles, "create", fail)
