@@ -41,7 +41,7 @@ def test_the_second_is_told_who_the_first_is(tmp_path: Path, other: subprocess.P
     with pytest.raises(Taken) as refused:
         Lock(tmp_path, Path("runs/x"))
     assert refused.value.message == f"runs/x is being trained by process {other.pid} on {host!r}"
-    assert refused.value.hint == "wait for it, or stop it; or train in another folder with --out"
+    assert refused.value.hint == "wait for it, or stop it; or train in another folder with `out`"
     assert refused.value.exit_code == 1
 
 
