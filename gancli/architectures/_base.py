@@ -86,7 +86,7 @@ class Sizes:
         choose = "a larger" if height >= size[0] and width >= size[1] else "another"
         raise UsageError(
             f"{family} needs {kind}, these are {size[0]}x{size[1]}",
-            f"choose {choose} size, as in --set data.size=[{height},{width}]{self.instead}",
+            f"choose {choose} size, as in `data.size=[{height},{width}]`{self.instead}",
         )
 
 

@@ -41,7 +41,7 @@ class Heads(nn.Module):
                 kind = "classes" if name == "class" else name
                 raise UsageError(
                     f"a discriminator cannot have the head '{name}': the generator takes no {kind}",
-                    f"as in --set latent.{kind}=2",
+                    f"as in `latent.{kind}=2`",
                 )
         shared: list[nn.Module] = []
         if hidden:
@@ -63,7 +63,7 @@ def classes_for(spec: Spec) -> int:
     """
     if not spec.latent.classes:
         raise UsageError(
-            "a discriminator cannot be class-conditional: there are no classes", "as in --set latent.classes=data"
+            "a discriminator cannot be class-conditional: there are no classes", "as in `latent.classes=data`"
         )
     return spec.latent.classes
 

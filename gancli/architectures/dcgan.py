@@ -34,7 +34,7 @@ from gancli.architectures._ranges import Output, squash
 
 Norm = Literal["batch", "none"]
 Base = Annotated[int, Field(ge=4, le=64)]
-SIZES = Sizes(minimum=8, instead=", or --model gan, which takes any size")
+SIZES = Sizes(minimum=8, instead=", or `model=gan`, which takes any size")
 
 
 def stage_sizes(height: int, width: int, base: int = 4) -> list[tuple[int, int]]:

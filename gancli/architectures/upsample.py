@@ -19,7 +19,7 @@ from gancli.architectures._base import Share, Sizes, Spec, Width
 from gancli.architectures._layers import WEIGHTED, Dropout, normalise_spectrum
 from gancli.architectures._ranges import Output, squash
 
-SIZES = Sizes(minimum=8, instead=", or --model gan, which takes any size")
+SIZES = Sizes(minimum=8, instead=", or `model=gan`, which takes any size")
 Depths = Annotated[list[Width], Field(min_length=1, max_length=8)]
 
 

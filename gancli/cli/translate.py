@@ -29,6 +29,9 @@ def translate(
             help="The images are targets: degrade them first as in training, or take the source half of image pairs.",
         ),
     ] = False,
+    target: Annotated[
+        str | None, typer.Option(metavar="IMAGES", help="The target images, with the same file names.")
+    ] = None,
     back: Annotated[bool, typer.Option("--back", help="Translate target to source, with a CycleGAN.")] = False,
     n: Annotated[
         int | None, typer.Option("-n", min=1, metavar="N", help="Use the first N images. Default: all.")
@@ -39,8 +42,8 @@ def translate(
 ) -> None:
     """Translate images: remove a mosaic, fill a hole, add colour, change the style.
 
-    Images of another size are brought to the model's size, with a note. With --degrade, the PSNR to the images is
-    reported; `gancli evaluate made/ --data targets/ --metrics psnr,ssim` compares with targets in another folder.
+    Images of another size are brought to the model's size, with a note. If the target images are known, the PSNR is
+    reported.
 
     \b
     Examples:
@@ -55,12 +58,13 @@ def translate(
     subject, path = _images.open_model(model, out, "-translated", device=device)
     from gancli.editing import translation
 
-    check_inputs_stay(path, one, images)
+    check_inputs_stay(path, one, images, *([target] if target is not None else []))
     with progress_bar() as progress:
         made = translation.translate(
             subject,
             images,
             degrade=degrade,
+            target=target,
             network="back" if back else None,
             count=n,
             data_dir=data_dir,

@@ -30,7 +30,7 @@ class Translation:
         names: what to call each.
         sources: what the model was given, uint8 (N, C, H, W).
         results: what it made of them, uint8 (N, C, H, W).
-        psnr: of each result against its true image in dB, by name, where the image given was the true one.
+        psnr: of each result against its true image in dB, by name, where that is known.
         skipped: files that gave no image, with the reason.
         changed: what was done to sources of another size; see :class:`gancli.data.user_images.UserImages`.
     """
@@ -48,6 +48,7 @@ def translate(
     images: str | Sequence[str],
     *,
     degrade: bool = False,
+    target: str | None = None,
     network: str | None = None,
     count: int | None = None,
     data_dir: Path | None = None,
@@ -61,6 +62,7 @@ def translate(
             split; brought to the model's size.
         degrade: the images are whole, and the model's own degradation is applied first; they are then the true ones.
             For a model of files that show two images side by side, each file's halves are source and true image.
+        target: where the true images are, under the same names.
         network: another of the model's networks than the first, such as the ``back`` of a CycleGAN.
         count: at most so many images.
         data_dir: where named sets are looked for first.
@@ -69,6 +71,8 @@ def translate(
     Raises:
         UsageError: a model that makes images from seeds, no image that can be read, no degradation to apply.
     """
+    if degrade and target is not None:
+        raise UsageError("`degrade` and `target` both say what the true images are", "give one of them")
     pairing = _pairing(model, images, degrade, network)
     how, (channels, height, width) = model.recipe.data, model.shape
     read = partial(user_images.read, background=how.background, data_dir=data_dir, progress=progress)
@@ -79,7 +83,14 @@ def translate(
         got = read(images, model.shape, count=count, fit=how.fit)
     whole, sources = pairing(got.images) if pairing else (None, got.images)
     results = model.translate(sources, network=network)
-    near = {} if whole is None else dict(zip(got.names, psnr(whole, results).tolist(), strict=True))
+    true = {} if whole is None else dict(zip(got.names, whole, strict=True))
+    if target is not None:
+        other = read(target, model.shape, fit=how.fit)
+        true = dict(zip(other.names, other.images, strict=True))
+        if true.keys().isdisjoint(got.names):
+            raise UsageError(f"no image of '{target}' has the name of one that was translated", "the names must agree")
+    made = zip(got.names, results, strict=True)
+    near = {name: float(psnr(true[name][None], image[None])) for name, image in made if name in true}
     return Translation(got.names, sources, results, near, got.skipped, got.changed)
 
 

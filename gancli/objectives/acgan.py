@@ -38,7 +38,7 @@ class AuxiliaryClassifier(Adversarial):
         if "class" not in self.discriminator.heads:
             raise UsageError(
                 "objective 'acgan' needs a discriminator with a class head",
-                'as in --set networks.discriminator.heads=["class"]',
+                'as in `networks.discriminator.heads=["class"]`',
             )
 
     def discriminator_terms(self) -> list[Term]:

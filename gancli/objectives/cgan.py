@@ -21,7 +21,7 @@ class Conditional(Adversarial):
         if not self.discriminator.conditional:
             raise UsageError(
                 "objective 'cgan' needs a discriminator that is conditioned on the class",
-                "as in --set networks.discriminator.conditional=true",
+                "as in `networks.discriminator.conditional=true`",
             )
 
 

@@ -47,7 +47,7 @@ class InfoGan(Adversarial):
         if not self.information:
             raise UsageError(
                 "objective 'infogan' needs a discriminator with heads for the generator's codes",
-                'as in --set networks.discriminator.heads=["class","codes"]',
+                'as in `networks.discriminator.heads=["class","codes"]`',
             )
 
     def discriminator_terms(self) -> list[Term]:

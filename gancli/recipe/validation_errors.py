@@ -72,7 +72,7 @@ def raise_all(errors: Sequence[str]) -> None:
     more = [f"  … and {len(errors) - MOST} more"] if len(errors) > MOST else []
     raise UsageError(
         "\n".join([f"the recipe has {count}:", *(f"  {error}" for error in errors[:MOST]), *more]),
-        "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
+        "`gancli train DATA --dry-run` prints a whole recipe; `section.key=value` changes it",
     )
 
 

@@ -159,7 +159,7 @@ class Step:
         if self.data is None or self.data.source is None:
             raise UsageError(
                 "this model translates images, and the data has none to translate from",
-                "name a way to make them, as in --set data.source=gray",
+                "name a way to make them, as in `data.source=gray`",
             )
         return self.data.source
 

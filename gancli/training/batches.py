@@ -38,7 +38,7 @@ def batches_of(dataset: Dataset, recipe: Recipe, device: torch.device, limits: L
         if limits is not None:
             raise UsageError(
                 f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
-                "leave out --model, or let its generator end in numbers: --set networks.generator.output=linear",
+                "leave out `model`, or let its generator end in numbers: `networks.generator.output=linear`",
             )
         return FormulaBatches(dataset.formula, training.batch, training.seed, device, world)
     if limits is None:

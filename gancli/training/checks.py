@@ -21,7 +21,7 @@ def rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
         shares = f"{world.size} processes" + (f" times {parts} parts" if parts > 1 else "")
         even = max(1, round(batch / (world.size * parts))) * world.size * parts
         raise UsageError(
-            f"training.batch = {batch} cannot be divided evenly by {shares}", f"as in --set training.batch={even}"
+            f"training.batch = {batch} cannot be divided evenly by {shares}", f"as in `training.batch={even}`"
         )
     first = world.share(batch).start
     return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]

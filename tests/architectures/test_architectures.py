@@ -102,12 +102,12 @@ def test_what_a_family_does_not_serve_is_refused(family: str) -> None:
         (
             (30, 20),
             "x needs square images with sides that are powers of two of at least 4x4 pixels, these are 30x20",
-            "choose a larger size, as in --set data.size=[32,32]",
+            "choose a larger size, as in `data.size=[32,32]`",
         ),
         (
             (100, 100),
             "x needs square images with sides that are powers of two of at most 64x64 pixels, these are 100x100",
-            "choose another size, as in --set data.size=[64,64]",
+            "choose another size, as in `data.size=[64,64]`",
         ),
     ],
 )
@@ -214,7 +214,7 @@ def test_dcgan_refuses_seven_pixels() -> None:
         FAMILIES["dcgan"]["generator"](Spec((1, 7, 20), LatentSpec(2)))
     assert refused.value.message == "dcgan needs images of at least 8x8 pixels, these are 7x20"
     assert refused.value.hint == (
-        "choose a larger size, as in --set data.size=[8,20], or --model gan, which takes any size"
+        "choose a larger size, as in `data.size=[8,20]`, or `model=gan`, which takes any size"
     )
 
 

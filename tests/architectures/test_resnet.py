@@ -71,4 +71,4 @@ def test_it_refuses_what_leaves_no_border_to_mirror() -> None:
     with pytest.raises(UsageError) as refused:
         bottleneck(4, 20, 2)
     assert refused.value.message == ("resnet with 2 downsamplings needs images of at least 5x5 pixels, these are 4x20")
-    assert refused.value.hint == "choose a larger size, as in --set data.size=[5,20]"
+    assert refused.value.hint == "choose a larger size, as in `data.size=[5,20]`"

@@ -130,7 +130,7 @@ def test_sizes():
     with pytest.raises(UsageError) as refused:
         Generator(Spec((1, 7, 20), LATENT))
     assert refused.value.message == "unet needs images of at least 8x8 pixels, these are 7x20"
-    assert refused.value.hint == "choose a larger size, as in --set data.size=[8,20]"
+    assert refused.value.hint == "choose a larger size, as in `data.size=[8,20]`"
     with pytest.raises(UsageError, match="patch needs images of at least 6x6 pixels, these are 5x9"):
         Discriminator(Spec((1, 5, 9), LATENT))
 

@@ -167,7 +167,7 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         (
             ["--data", "nowhere", "--extractor", "digits-cnn"],
             "error: there is no data set 'nowhere'\n\nhint: a folder or a zip of images, or a name that "
-            "'gancli data list' shows\n",
+            "`gancli data list` shows\n",
         ),
         (
             ["--extractor", "digit-cnn"],
