@@ -105,8 +105,8 @@ def test_override_reads_toml_values_and_plain_words() -> None:
 def test_override_refuses_what_assigns_nothing(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         recipe.override({}, [text])
-    assert refused.value.message == f"--set takes KEY=VALUE, not '{text}'"
-    assert refused.value.hint == "as in --set optimizer.generator.lr=2e-4"
+    assert refused.value.message == f"an assignment is KEY=VALUE, not '{text}'"
+    assert refused.value.hint == "as in `optimizer.generator.lr=2e-4`"
 
 
 @given(st.text(min_size=0, max_size=30))

@@ -88,6 +88,8 @@ def main(args: list[str] | None = None) -> None:
 
     Exit codes: 0 done; 1 something failed; 2 wrong input by the user; 130 Ctrl-C; 143 SIGTERM.
     """
+    # Before torch is imported: threads that wait for the others leave their core to other programs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with sanitized():
         _run(sys.argv[1:] if args is None else args)
 

@@ -35,6 +35,7 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         "parameters": ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items()),
         "data": f"{dataset.name}, {contents}",
         "device": f"{device}, {recipe.training.precision}: {made.precision}",
+        "threads": f"{recipe.training.threads or 'default'}: {made.threads}",
         "memory": f"{weights + activations + data:,.0f} MiB and what PyTorch itself takes: parameters and optimizers "
         f"{weights:,.0f}, activations {activations:,.0f}, data {data:,.0f}",
         "throughput": f"{rate(measured.images / measured.seconds)} images/s, just measured",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shlex
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,15 @@ def training_table(budgets: dict[str, float | None], options: dict[str, Any]) ->
     return {name: value for name, value in {"budget": budget, **options}.items() if value is not None}
 
 
+def longer(training: dict[str, Any]) -> str | None:
+    """The budget for which a run goes on from where it stands, taken out of the table; None for that of its recipe.
+
+    A process that was started again after another one died has planned it already.
+    """
+    budget = training.pop("budget", None)
+    return None if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) else budget
+
+
 def default_model(data: str) -> str:
     """The zoo's model for a data set if none is named."""
     from gancli.data import DATASETS
@@ -44,10 +55,8 @@ def default_model(data: str) -> str:
     return facts.model if facts else "quick"
 
 
-def new_table(
-    data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False
-) -> dict[str, Any]:
-    """The unresolved tables of a new recipe.
+def new(data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False) -> Recipe:
+    """A new recipe, unresolved.
 
     Args:
         data: a data set's name, a path, or shards.
@@ -60,7 +69,14 @@ def new_table(
     from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
-    return _assigned(recipe.merge(table, {"training": training}), assignments)
+    asked = recipe.override({"training": training}, assignments)
+    section = asked.get("training")
+    if isinstance(section, Mapping) and {"budget", "rounds"} & section.keys():
+        # A file may have its budget in rounds already.
+        table = recipe.merge(table, {"training": {"rounds": None, "earlier_plans": []}})
+    found = recipe.parse(_assigned(recipe.merge(table, {"training": training}), assignments))
+    recipe.check_left_out(found.to_dict(), assignments)
+    return found
 
 
 def stored(
@@ -87,7 +103,10 @@ def stored(
         path, old, new = changed[0]
         raise UsageError(
             f"{folder} was trained with {path} = {old!r}, not {new!r}",
-            "leave that out to resume the run, or start a new run with another --out",
+            f"for more training, `gancli train --resume {shlex.quote(str(folder))} --minutes 5`; otherwise leave that "
+            "out, or start a new run with another --out"
+            if path == "training.budget"
+            else "leave that out to resume the run, or start a new run with another --out",
         )
     return found
 

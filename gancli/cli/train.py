@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,7 +38,9 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="A zoo model, or a recipe's TOML file. Default: quick, or a small GAN for numbers."
+            metavar="MODEL",
+            help="A zoo model, a recipe's TOML file, or a run folder whose recipe is used. Default: quick, or a small "
+            "GAN for numbers.",
         ),
     ] = None,
     out: Annotated[
@@ -76,7 +78,12 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe value. Repeatable.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="[RUN]", help="Resume this run, or the newest unfinished one.")
+        str | None,
+        typer.Option(
+            metavar="[RUN]",
+            help="Resume this run, or the newest unfinished one; with --minutes or another budget, train for that much "
+            "longer.",
+        ),
     ] = None,
     processes: _options.Processes = None,
     save_every: Annotated[float, typer.Option(help="Seconds between saves.", min=0, metavar="SECONDS")] = 30.0,
@@ -129,12 +136,14 @@ def train(
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train mnist --epochs 200 --keep 5 --out runs/long
       gancli train --resume
+      gancli train --resume runs/photos --minutes 10
     """
     from gancli.zoo import catalogue
 
     budgets = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     fields = {"seed": seed, "precision": precision, "on_collapse": on_collapse, "deterministic": deterministic or None}
     training, assignments = _recipe.training_table(budgets, fields), assignments or []
+    longer = _recipe.longer(training) if resume is not None else None
     if only_class is not None:
         # Quoted as TOML, because 9 would be a number.
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
@@ -146,25 +155,24 @@ def train(
     quiet = quiet or not world.first
     folder = _recipe.folder_to_resume(resume, out)
     if folder is not None:
-        stored = _recipe.stored(folder, data, model, training, assignments)
-        tables = stored.to_dict
+        recipe, labelled = _recipe.stored(folder, data, model, training, assignments), None
     elif data is None:
         raise UsageError("no data was named", "as in `gancli train digits`; `gancli data list` shows more")
     else:
-        named = model or _recipe.default_model(data)
-        stored, tables = None, partial(_recipe.new_table, data, named, training, assignments)
         if out is not None and not dry_run:
             catalogue.check_new(out)
-    import_quickly("gancli.runs.run")
+        import_quickly("gancli.runs.run")
+        new = partial(_recipe.new, data, model or _recipe.default_model(data), training, assignments)
+        recipe, labelled = new(), partial(new, labelled=True)
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, made = _prepare(stored, tables, device, data_dir, dry_run, quiet, world)
+    dataset, where, made = _prepare(recipe, labelled, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         from gancli.runs.memory import explain_out_of_memory
 
         name = str(_recipe.new_folder(made.recipe.model, made.recipe.data.name))
         out = folder or out or Path(world.broadcast(name))
         with explain_out_of_memory(made.recipe, where, world):
-            _train(out, made.recipe, dataset, where, save_every, settings, keep, quiet, world)
+            _train(out, made, dataset, where, save_every, settings, keep, longer, quiet, world)
     elif world.first:
         from gancli.cli._dry_run import explain
 
@@ -172,41 +180,49 @@ def train(
 
 
 def _prepare(
-    stored: Recipe | None,
-    tables: Callable[..., dict[str, Any]],
+    recipe: Recipe,
+    labelled: Callable[[], Recipe] | None,
     device: str,
     data_dir: Path | None,
     measure_anyway: bool,
     quiet: bool,
     world: World,
 ) -> tuple[Dataset, torch.device, Plan]:
-    """Data, device and a resolved recipe."""
+    """Data, device and a resolved recipe.
+
+    Args:
+        recipe: of a new training, or of one that is resumed.
+        labelled: makes the recipe for data with classes; None for a training that is resumed.
+        device: what the user asked for.
+        data_dir: where data is.
+        measure_anyway: whether to measure the speed in any case.
+        quiet: show no progress.
+        world: the processes.
+    """
     from gancli.data.requested import load_for
     from gancli.device import pick_device
-    from gancli.recipe import parse
     from gancli.runs import planning
     from gancli.runs.memory import explain_out_of_memory
 
-    recipe = stored or parse(tables())
     where = pick_device(device)
-    if stored is None and recipe.training.precision == "tf32" and where.type != "cuda":
+    if labelled and recipe.training.precision == "tf32" and where.type != "cuda":
         raise UsageError(f"tf32 needs an NVIDIA GPU, and this device is {where.type}", "--precision fp32, or auto")
     with progress_bar(quiet=quiet) as progress, first_alone(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     if not quiet:
         tell_left_out(dataset.skipped, 5, "; `gancli data show` names them")
     _check_kind(recipe, dataset)
-    if stored is None and len(dataset.classes) > 1:
-        conditional = tables(labelled=True)
+    if labelled and len(dataset.classes) > 1:
+        conditional = labelled()
         # A command that sets latent.classes to 0 gets an unconditional model.
-        recipe = parse(conditional) if conditional["latent"].get("classes") else recipe
+        recipe = conditional if conditional.latent.classes else recipe
     # Building the first optimizer imports it.
     import_quickly("torch._dynamo")
-    measured = measure_anyway or (stored is None and planning.in_minutes(recipe))
+    measured = measure_anyway or (labelled is not None and planning.in_minutes(recipe))
     if measured and not quiet:
         say("measuring training speed …")
     with explain_out_of_memory(recipe, where, world):
-        return dataset, where, planning.make(recipe, dataset, where, measured, world)
+        return dataset, where, planning.make(recipe, dataset, where, measured, world, resumed=labelled is None)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
@@ -222,12 +238,13 @@ def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
 
 def _train(
     out: Path,
-    recipe: Recipe,
+    made: Plan,
     dataset: Dataset,
     device: torch.device,
     save_every: float,
     settings: Settings | None,
     keep: int | None,
+    longer: str | None,
     quiet: bool,
     world: World,
 ) -> None:
@@ -238,7 +255,8 @@ def _train(
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("evaluating for the first time …")
-    run = Run(out, recipe, dataset, device, save_every, settings, keep, world)
+    run = Run(out, made.recipe, dataset, device, save_every, settings, keep, world, made.minutes, longer)
+    recipe = run.recipe
     if not quiet:
         done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"
         verb = f"finished, {done}" if run.finished else f"resuming at {done}"

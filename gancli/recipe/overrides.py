@@ -48,30 +48,75 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Tables with ``section.key=value`` assignments applied; a value is TOML, or else a plain string.
+    """Tables with ``section.key=value`` assignments applied.
+
+    A value is TOML, or else a plain string. A table is laid over the one that is there; ``none`` leaves a key out, and
+    a text "none" is quoted.
 
     Raises:
-        UsageError: an assignment without ``=`` or without a key, or one that is nested too deeply.
+        UsageError: an assignment without ``=`` or without a key, one that is nested too deeply, or one that would
+            change nothing.
     """
     merged = dict(table)
     for text in assignments:
-        path, equals, value = text.partition("=")
-        keys = [key.strip() for key in path.split(".")]
-        if not equals or not all(keys):
-            raise UsageError(
-                f"--set takes KEY=VALUE, not {words.shown(text)}", "as in --set optimizer.generator.lr=2e-4"
-            )
-        if len(keys) > words.DEEPEST:
-            raise UsageError(
-                f"--set {words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
-                "as in --set optimizer.generator.lr=2e-4",
-            )
-        leaf = _value(value)
-        tree: dict[str, Any] = {keys[-1]: leaf}
-        for key in reversed(keys[:-1]):
-            tree = {key: tree}
-        merged = merge(merged, tree)
+        keys, leaf = _assignment(text)
+        merged = _assigned(merged, keys, leaf)
     return merged
+
+
+NONE = "none"
+"""The value that leaves a key out."""
+
+
+def check_left_out(table: Mapping[str, Any], assignments: Sequence[str]) -> None:
+    """Make sure that what was set to ``none`` is not in a resolved recipe, by its default.
+
+    Raises:
+        UsageError: it is.
+    """
+    for text in assignments:
+        keys, leaf = _assignment(text)
+        value: Any = table
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if leaf is None and value is not None:
+            raise UsageError(f"{words.dotted(keys)} = none: it cannot be left out", f"its default is {value}")
+
+
+def _assignment(text: str) -> tuple[list[str], Any]:
+    """Keys and value; None for ``none``."""
+    path, equals, value = text.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or not all(keys):
+        raise UsageError(f"an assignment is KEY=VALUE, not {words.shown(text)}", "as in `optimizer.generator.lr=2e-4`")
+    if len(keys) > words.DEEPEST:
+        raise UsageError(
+            f"{words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
+            "as in `optimizer.generator.lr=2e-4`",
+        )
+    return keys, None if value.strip() == NONE else _value(value)
+
+
+def _assigned(table: Mapping[str, Any], keys: Sequence[str], leaf: Any, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A table with one assignment applied; ``above`` are the keys that lead to the table."""
+    key, *rest = keys
+    old = table.get(key)
+    inner, path = old if isinstance(old, Mapping) else {}, (*above, key)
+    if rest:
+        return {**table, key: _assigned(inner, rest, leaf, path)}
+    if leaf is None:
+        return {name: value for name, value in table.items() if name != key}
+    if leaf == {} and inner:
+        where = words.dotted(path)
+        raise UsageError(
+            f"{where} = {{}} changes nothing: a table is laid over the one that is there, which has {', '.join(inner)}",
+            f"set what you do not want to none, as in `{where}.{next(iter(inner))}=none`",
+        )
+    if inner and isinstance(leaf, Mapping):
+        for name, value in leaf.items():
+            inner = _assigned(inner, [name], value, path)
+        return {**table, key: inner}
+    return {**table, key: leaf}
 
 
 def _value(text: str) -> Any:
@@ -79,7 +124,7 @@ def _value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
     except RecursionError:
-        raise UsageError(f"--set: {words.shown(text)} nests its lists too deeply", "write fewer brackets") from None
+        raise UsageError(f"{words.shown(text)} nests its lists too deeply", "write fewer brackets") from None
     except ValueError:  # not TOML, or a number of thousands of digits
         return text
     return parsed["value"] if len(parsed) == 1 else text

@@ -137,14 +137,27 @@ class Ema(Table):
     )
 
 
+class EarlierPlan(Table):
+    """What a training's rounds were planned to be before that changed."""
+
+    until: Annotated[int, Field(ge=1)] = Field(description="the round after which the next plan takes its place")
+    rounds: Annotated[int, Field(ge=1)] = Field(description="planned until then")
+
+
 class Training(Table):
     """How long, how fast, from which seed."""
 
     batch: Annotated[int, Field(ge=2, le=65536)] = Field(128, description="images a step")
     budget: Budget = Field("5 minutes", description="how long: a number of minutes, epochs, kimg or rounds")
     rounds: Annotated[int, Field(ge=1)] | None = Field(None, description="the budget in rounds, set before round one")
+    earlier_plans: Annotated[list[EarlierPlan], Field(max_length=10_000)] = Field(
+        [], description="what `rounds` was at first, where that changed in the course of the training"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="decides weights, order and noise")
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field("auto", description="arithmetic of the networks")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None, description="of a CPU, measured before round one if absent; results depend on it by rounding"
+    )
     rate_decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the budget, at its end, over which learning rates decay linearly to zero"
     )
@@ -160,3 +173,13 @@ class Training(Table):
     on_collapse: Literal["warn", "stop"] = Field(
         "warn", description="when the health monitor finds a failure: warn, or save and stop"
     )
+
+    def planned(self, done: int) -> int:
+        """The rounds planned for the whole training when so many of them were done."""
+        plans = (plan.rounds for plan in self.earlier_plans if done < plan.until)
+        return next(plans, self.rounds or 1)
+
+    def replanned(self, done: int, rounds: int) -> dict[str, Any]:
+        """Values of this section once ``rounds`` are planned in all, from a round on."""
+        before = [plan.model_dump() for plan in self.earlier_plans if plan.until < done]
+        return {"rounds": rounds, "earlier_plans": [*before, {"until": done, "rounds": self.planned(done - 1)}]}

@@ -1,6 +1,7 @@
-"""Decisions before round one, which the recipe then stores: the precision, and the budget in rounds.
+"""Decisions before round one, which the recipe then stores: CPU threads, precision, and the budget in rounds.
 
-Rounds of a throwaway training are timed where a decision depends on the machine.
+Rounds of a throwaway training are timed where a decision depends on the machine. A budget in minutes is planned anew
+while the training goes on, where the machine turns out slower or faster.
 """
 
 from __future__ import annotations
@@ -61,6 +62,33 @@ def measure_precision(
     speedup = median(ratios)
     reason = f"measured just now, a round in bf16 takes {1 / speedup:.2f} times as long as in fp32"
     return "bf16" if speedup >= SPEEDUP else "fp32", reason
+
+
+def measure_threads(recipe: Recipe, dataset: Dataset, device: torch.device, *, seconds: float = 1.0) -> tuple[int, str]:
+    """(CPU threads, the reason in words) for a resolved recipe, from a few rounds with 1, 2, 4, … of them in turn.
+
+    Small networks gain nothing from more threads, and lose much where another program keeps a core busy: at the end of
+    every operation all threads wait for the slowest. As few are chosen as are within a tenth of the fastest.
+    """
+    most = torch.get_num_threads()
+    if device.type != "cpu" or most == 1:
+        return most, "as many as PyTorch may use"
+    counts = [count for count in (1, 2, 4, 8, 16, 32, 64) if count < most] + [most]
+    trainer, times = halfway(recipe, dataset, device), {count: list[float]() for count in counts}
+    try:
+        if _time_round(trainer) > seconds:  # only one of each can be timed
+            counts = [1, most]
+        start = time.perf_counter()
+        while not times[most] or (time.perf_counter() - start < seconds and len(times[most]) < 50):
+            for count in counts:
+                torch.set_num_threads(count)
+                times[count].append(_time_round(trainer))
+    finally:
+        torch.set_num_threads(most)
+    medians = {count: median(times[count]) for count in counts}
+    chosen = next(count for count in counts if medians[count] <= 1.1 * min(medians.values()))
+    compared = ", ".join(f"{count}: {1000 * span:.3g} ms" for count, span in medians.items())
+    return chosen, f"measured just now, a round with {compared}"
 
 
 def _time_round(trainer: Trainer) -> float:
@@ -148,7 +176,7 @@ def images_a_round(trainer: Trainer) -> int:
 
 def halfway(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
     """A throwaway training at the middle of its rounds."""
-    trainer = Trainer(recipe.with_values(training={"rounds": 2 * MIDST}), dataset, device)
+    trainer = Trainer(recipe.with_values(training={"rounds": 2 * MIDST, "earlier_plans": []}), dataset, device)
     trainer.rounds = MIDST
     return trainer
 
@@ -189,22 +217,39 @@ class Plan:
     """A recipe with nothing left open.
 
     Attributes:
-        recipe: with its precision and its rounds.
-        precision: the reason for its precision, in words.
+        recipe: with its threads, its precision and its rounds.
+        threads: the reason for its threads, in words.
+        precision: the reason for its precision.
+        minutes: that it should take, where that decided its rounds.
         measurement: what its rounds cost; None where that was not needed.
     """
 
     recipe: Recipe
+    threads: str
     precision: str
+    minutes: float | None
     measurement: Measurement | None
 
 
 def in_minutes(recipe: Recipe) -> bool:
     """Whether the budget can be converted to rounds only by timing them."""
-    return recipe.training.rounds is None and recipe.training.budget.endswith("minutes")
+    return recipe.training.rounds is None and minutes_of(recipe.training.budget) is not None
 
 
-def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool = False, world: World = ALONE) -> Plan:
+def minutes_of(budget: str) -> float | None:
+    """The minutes of a budget; None if it has another unit."""
+    number, unit = budget.split()
+    return float(number) if unit == "minutes" else None
+
+
+def make(
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    measured: bool = False,
+    world: World = ALONE,
+    resumed: bool = False,
+) -> Plan:
     """Decide what a recipe leaves open; one that leaves nothing open stays as it is.
 
     Several processes each time their share of a batch at once, and all decide the same. Their communication is not
@@ -216,10 +261,14 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
         device: where.
         measured: whether to measure what its rounds cost, also where its budget is not in minutes.
         world: the processes that are to train it.
+        resumed: whether a run has it already, which takes the threads that it finds if its recipe has none.
     """
-    requested = recipe.training.precision
-    recipe, why = resolve(recipe, dataset, device), "as asked"
+    requested, minutes = recipe.training.precision, minutes_of(recipe.training.budget) if in_minutes(recipe) else None
+    recipe, why, threads = resolve(recipe, dataset, device), "as asked", "as asked"
     share = {"batch": max(2, recipe.training.batch // world.size)}
+    if recipe.training.threads is None and not resumed and device.type == "cpu":
+        count, threads = world.broadcast(measure_threads(recipe.with_values(training=share), dataset, device))
+        recipe = recipe.with_values(training={"threads": count})
     if requested == "auto":
         precision, why = world.broadcast(measure_precision(recipe.with_values(training=share), dataset, device))
         recipe = recipe.with_values(training={"precision": precision})
@@ -239,7 +288,58 @@ def make(recipe: Recipe, dataset: Dataset, device: torch.device, measured: bool 
             images = images_a_round(halfway(recipe, dataset, device))
         rounds = rounds_of(recipe, dataset.count, images, seconds, previews)
         recipe = recipe.with_values(training={"rounds": rounds})
-    return Plan(recipe, why, measurement)
+    return Plan(recipe, threads, why, minutes, measurement)
+
+
+def more_rounds(budget: str, trainer: Trainer, dataset: Dataset, seconds: float) -> int:
+    """A further budget of a training in rounds.
+
+    Args:
+        budget: as in "10 minutes".
+        trainer: where the training stands.
+        dataset: what it is trained on.
+        seconds: that its rounds have taken.
+    """
+    minutes = minutes_of(budget)
+    if minutes is None:
+        asked = trainer.recipe.with_values(training={"budget": budget})
+        return rounds_of(asked, dataset.count, images_a_round(trainer), math.nan)
+    if not trainer.rounds or not seconds:  # the plan is corrected as soon as there are rounds
+        return trainer.settings.rounds or 1
+    return max(1, round(60 * minutes * trainer.rounds / seconds))
+
+
+class Pace:
+    """Plans rounds anew where a training with a deadline is slower or faster than it was planned.
+
+    Args:
+        deadline: seconds of training after which it should end; None for no deadline.
+        seconds: that it has taken so far.
+        done: rounds so far.
+    """
+
+    CHECKS = 20
+    """Over a whole training."""
+
+    TOLERANCE = 0.02
+    """Share of the deadline by which the end may be off."""
+
+    def __init__(self, deadline: float | None, seconds: float, done: int) -> None:
+        self.deadline, self._seconds, self._done = deadline, seconds, done
+
+    def due(self, seconds: float) -> bool:
+        """Whether to check the plan now."""
+        return self.deadline is not None and seconds - self._seconds >= self.deadline / self.CHECKS
+
+    def plan(self, seconds: float, done: int, planned: int) -> int | None:
+        """The rounds that the deadline allows in all, at the pace since the last call; None to keep the plan."""
+        span, rounds = seconds - self._seconds, done - self._done
+        self._seconds, self._done = seconds, done
+        if self.deadline is None or span <= 0 or rounds <= 0:  # as after a rollback
+            return None
+        pace = rounds / span
+        allowed = done + max(0, round((self.deadline - seconds) * pace))
+        return allowed if abs(allowed - planned) > self.TOLERANCE * self.deadline * pace else None
 
 
 def rounds_of(recipe: Recipe, count: int, images: int, seconds: float, previews: float = 0.0) -> int:

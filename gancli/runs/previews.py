@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from gancli.architectures import to_uint8
 from gancli.data import Dataset
+from gancli.recipe.sections import EarlierPlan, Training
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 from gancli.rendering.numbers import Plot
@@ -34,6 +35,16 @@ FRAME, PICTURE = 1024, 4096
 def preview_rounds(rounds: int) -> set[int]:
     """After which of a run's rounds there is a preview."""
     return {max(1, round(rounds * (frame / FRAMES) ** 1.5)) for frame in range(1, FRAMES + 1)}
+
+
+def planned_previews(training: Training) -> set[int]:
+    """The same for a training whose planned rounds have changed: each plan's, as long as it was in effect."""
+    found: set[int] = set()
+    begin = 0
+    for plan in [*training.earlier_plans, EarlierPlan(until=training.rounds or 1, rounds=training.rounds or 1)]:
+        found |= {preview for preview in preview_rounds(plan.rounds) if begin < preview <= plan.until}
+        begin = plan.until
+    return found
 
 
 class Preview:

@@ -22,10 +22,11 @@ from gancli.errors import GancliError, UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.rendering.images import grid, save_picture
-from gancli.runs import health, metrics_log
+from gancli.runs import health, metrics_log, planning
 from gancli.runs.folder import METRICS_FILE, SAMPLES, RunFolder
 from gancli.runs.periodic_evaluation import Evaluator, Settings, Stopped
-from gancli.runs.previews import FRAME, Preview, preview_rounds, save_pictures, shrunk
+from gancli.runs.planning import Pace, more_rounds
+from gancli.runs.previews import FRAME, Preview, planned_previews, save_pictures, shrunk
 from gancli.runs.state import NotFinite, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -39,6 +40,9 @@ class Reporter(Protocol):
 
     def pictures(self, images: Tensor) -> None:
         """Current samples, uint8 (N, C, H, W)."""
+
+    def replanned(self, rounds: int) -> None:
+        """So many rounds are planned in all from now on."""
 
 
 class Interrupted(Exception):
@@ -57,6 +61,9 @@ class Run:
         settings: how to evaluate the model during training; None: not at all.
         keep: how many previews' models are kept, the last ones; None: as before, at first 0.
         world: the processes that train it together, all in this way: only the first writes files and evaluates.
+        minutes: the time that a new run should take: where it turns out slower or faster than planned, its rounds are
+            planned anew. None: it takes its rounds, however long.
+        longer: a budget, such as "10 minutes", for which a run that is resumed goes on from where it stands.
 
     Attributes:
         resumed: whether the run existed already.
@@ -78,33 +85,47 @@ class Run:
         settings: Settings | None = None,
         keep: int | None = None,
         world: World = ALONE,
+        minutes: float | None = None,
+        longer: str | None = None,
     ) -> None:
-        self.recipe, self.dataset, self.world = recipe, dataset, world
+        self.dataset, self.world = dataset, world
         # Before anything is built: a second training would take the memory of the first.
         self.run_folder = RunFolder(folder, world)
         weakref.finalize(self, self.run_folder.leave)
         self.resumed = self.run_folder.resumed
         try:
-            self._begin(device, save_every, settings, keep)
+            self._begin(recipe, device, save_every, settings, keep, minutes, longer)
         except BaseException:
             self.run_folder.leave()
             raise
 
-    def _begin(self, device: torch.device, save_every: float, settings: Settings | None, keep: int | None) -> None:
-        recipe, dataset, world = self.recipe, self.dataset, self.world
+    def _begin(
+        self,
+        recipe: Recipe,
+        device: torch.device,
+        save_every: float,
+        settings: Settings | None,
+        keep: int | None,
+        minutes: float | None,
+        longer: str | None,
+    ) -> None:
+        dataset, world = self.dataset, self.world
         self.trainer = Trainer(recipe, dataset, device, world)
         self.preview = Preview(self.trainer, dataset)
         self.files = RunFiles(self.run_folder, self.trainer, self.preview, dataset, world)
         self.files.keep = keep or 0
-        self.rounds, self.save_every = recipe.training.rounds or 1, save_every
+        self.files.deadline = minutes and 60 * minutes
+        self.save_every = save_every
         self.monitor, self.evaluator = health.HealthMonitor(), Evaluator(settings if world.first else None)
         self.evaluated = settings is not None
         self._speed = 0.0
-        self._previews = preview_rounds(self.rounds)
+        self._previews = planned_previews(recipe.training)
         notes = []
         if self.resumed:
             notes.append(self.files.resume(keep))
             self._trim()
+            if longer is not None:
+                self._extend(longer)
         self.evaluator.prepare(self.folder, self.trainer, dataset)
         if not self.resumed and world.first:
             self.files.create()
@@ -117,6 +138,16 @@ class Run:
     def folder(self) -> Path:
         """Where the run's files are."""
         return self.run_folder.path
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it is trained by; its planned rounds may change."""
+        return self.trainer.recipe
+
+    @property
+    def rounds(self) -> int:
+        """Planned in all."""
+        return self.trainer.settings.rounds or 1
 
     @property
     def finished(self) -> bool:
@@ -152,12 +183,16 @@ class Run:
         clock = self.evaluator.clock
         logged = saved = clock()
         started, last = logged - self.files.seconds, self.trainer.rounds
+        pace = Pace(self.files.deadline, self.files.seconds, last)
         while not self.finished:
             self._evaluate(reporter, stop)
             self.trainer.round()
             now, done = clock(), self.trainer.rounds
             self.files.seconds = now - started
-            halt, save, log = self._agree(stop(), now - saved >= self.save_every, now - logged >= 1)
+            due = now - saved >= self.save_every, now - logged >= 1, pace.due(self.files.seconds)
+            halt, save, log, plan = self._agree(stop(), *due)
+            if plan:
+                save = self._replan(self.world.broadcast(pace.plan(self.files.seconds, done, self.rounds)), reporter)
             save = save or halt or self.finished
             statistics = self._preview(reporter) if done in self._previews or self.finished else None
             if statistics is not None or save or log:
@@ -178,11 +213,33 @@ class Run:
             save_pictures(self.folder, self.preview)
         self._evaluate(reporter, stop)
 
-    def _agree(self, halt: bool, save: bool, log: bool) -> tuple[bool, bool, bool]:
-        """The same decisions in all processes: halt where any is asked to; save and log by the first one's clock."""
-        first = self.world.first
-        halts, saves, logs = self.world.maximum([float(halt), float(save and first), float(log and first)])
-        return bool(halts), bool(saves), bool(logs)
+    def _agree(self, halt: bool, *by_clock: bool) -> list[bool]:
+        """The same decisions in all processes: halt where any is asked to, the others by the first one's clock."""
+        decisions = [halt, *(decision and self.world.first for decision in by_clock)]
+        return [bool(decision) for decision in self.world.maximum([float(decision) for decision in decisions])]
+
+    def _replan(self, rounds: int | None, reporter: Reporter) -> bool:
+        """Plan so many rounds in all, unless None; the caller saves the state, which the plan is a part of."""
+        if rounds is None:
+            return False
+        self.trainer.replan(rounds)
+        self._previews = planned_previews(self.recipe.training)
+        if self.world.first:
+            self.files.save_recipe()
+            reporter.replanned(rounds)
+        return True
+
+    def _extend(self, budget: str) -> None:
+        """Plan to train for a budget from here on, and save that."""
+        rounds = more_rounds(budget, self.trainer, self.dataset, self.files.seconds)
+        minutes = planning.minutes_of(budget)
+        self.files.deadline = None if minutes is None else self.files.seconds + 60 * minutes
+        self.trainer.replan(self.trainer.rounds + rounds)
+        self._previews = planned_previews(self.recipe.training)
+        if self.world.first:
+            self.files.save_recipe()
+            (self.folder / "samples.png").unlink(missing_ok=True)
+        self.files.save()
 
     def _evaluate(self, reporter: Reporter, stop: Callable[[], bool]) -> None:
         """Evaluate the model where it is due, and log the result."""

@@ -49,6 +49,7 @@ class RunFiles:
     Attributes:
         writer: writes the files, in order.
         seconds: of training so far, without evaluations.
+        deadline: seconds of training after which it should end, by which the rounds are planned anew; None: never.
         keep: how many snapshots are kept.
     """
 
@@ -59,6 +60,7 @@ class RunFiles:
         self.writer = Writer(run_folder.check, active=world.first)
         self.first = world.first
         self.seconds, self.keep = 0.0, 0
+        self.deadline: float | None = None
 
     @property
     def path(self) -> Path:
@@ -68,7 +70,7 @@ class RunFiles:
     def create(self) -> None:
         """Make the folder whole under a hidden name, then give it its own."""
         (self.path / SAMPLES).mkdir()
-        self._save_recipe()
+        self.save_recipe()
         (self.path / METRICS_FILE).touch()
         self.save()
         self.run_folder.settle()
@@ -124,6 +126,7 @@ class RunFiles:
             "threads": torch.get_num_threads(),
             "dataset": describe(self.dataset),
             "keep": self.keep,
+            "deadline": self.deadline,
         }
         return tensors, header
 
@@ -144,6 +147,8 @@ class RunFiles:
             if fingerprint == self.dataset.fingerprint:
                 self._apply(tensors, header)
                 self.keep = int(header.get("keep", 0)) if keep is None else keep
+                deadline = header.get("deadline")
+                self.deadline = None if deadline is None else float(deadline)
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.path} was trained on: "
@@ -153,7 +158,7 @@ class RunFiles:
         self.run_folder.sweep()
         recipe = self.path / RECIPE_FILE
         if self.first and (not recipe.exists() or read(recipe) != trainer.recipe.to_dict()):
-            self._save_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
+            self.save_recipe()  # of an earlier version: with what was added since, so that it stays as it is now
         before, now = (header.get("device"), header.get("threads")), (trainer.device.type, torch.get_num_threads())
         if before == now:
             return ""
@@ -169,7 +174,8 @@ class RunFiles:
             if picture.stem.isdigit() and int(picture.stem) > self.trainer.rounds:
                 picture.unlink()
 
-    def _save_recipe(self) -> None:
+    def save_recipe(self) -> None:
+        """Write ``recipe.toml``."""
         with atomic(self.path / RECIPE_FILE) as temporary:
             temporary.write_text(self.trainer.recipe.to_toml(), encoding="utf-8")
 

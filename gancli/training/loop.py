@@ -59,6 +59,8 @@ class Trainer:
         self._dropout_rows = dropout.Rows(self.settings.batch, self._rows[0])
         if device.type == "cuda":
             torch.cuda.set_device(device)  # the default device for seeds and for the exchange between processes
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
         be_deterministic(self.settings.deterministic)
         keep_memory()
         self.spec: Spec = spec_of(recipe)
@@ -114,10 +116,15 @@ class Trainer:
         eager = self.objective.second_order
         return [name for name in self.networks if name not in eager] if self.settings.compile else []
 
+    def replan(self, rounds: int) -> None:
+        """Train so many rounds in all, from the present round on."""
+        self.recipe = self.recipe.with_values(training=self.settings.replanned(self.rounds, rounds))
+        self.settings = self.recipe.training
+
     @property
     def progress(self) -> Progress:
         """Where the training stands."""
-        return Progress(self.rounds, self.rounds * self.settings.batch, self.settings.rounds or 1)
+        return Progress(self.rounds, self.rounds * self.settings.batch, self.settings.planned(self.rounds))
 
     def round(self) -> None:
         """One round: the steps of every player in turn. Never synchronises with the device."""
@@ -200,9 +207,9 @@ class Trainer:
 
     def _set_schedules(self, name: str) -> None:
         section = self.recipe.optimizer[name]
-        factor = optimizers.rate_factor(self.rounds / (self.settings.rounds or 1), self.settings.rate_decay)
-        options = self._scheduled[name]
-        optimizers.set_schedules(self.optimizers[name], section, options, self.progress, factor, self.steps[name])
+        progress, options = self.progress, self._scheduled[name]
+        factor = optimizers.rate_factor(progress.round / progress.rounds, self.settings.rate_decay)
+        optimizers.set_schedules(self.optimizers[name], section, options, progress, factor, self.steps[name])
 
     @property
     def _number(self) -> int:

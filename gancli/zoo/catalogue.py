@@ -78,17 +78,19 @@ def is_discriminator(path: Path) -> bool:
 
 
 def recipe_table(model: str) -> dict[str, Any]:
-    """The unchecked tables of a zoo recipe, or of a recipe file named by its path.
+    """The unchecked tables of a zoo recipe, of a recipe file, or of a run's.
 
     Raises:
         UsageError: no such model.
     """
-    if model.endswith(".toml"):
-        if not Path(model).is_file():
+    of_run = Path(model) / "recipe.toml"
+    if model.endswith(".toml") or (model not in models() and of_run.is_file()):
+        path = Path(model) if model.endswith(".toml") else of_run
+        if not path.is_file():
             raise UsageError(f"no such file: {model}", "name a recipe's TOML file, or a model of `gancli zoo list`")
         from gancli.recipe import read
 
-        return read(Path(model))
+        return read(path)
     if model not in models():
         raise UsageError(f"no model is called '{model}'", nearest(model, models()))
     table = tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))

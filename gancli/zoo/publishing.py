@@ -39,6 +39,8 @@ OWN = {
     "data.size",
     "data.channels",
     "training.rounds",
+    "training.earlier_plans",
+    "training.threads",
     "training.precision",
     "training.budget",
     "training.seed",

@@ -88,7 +88,7 @@ def test_dry_run_prints_a_recipe_that_is_toml_and_trains_nothing(run_cli, home: 
         "mirror": False,
     }
     facts = [line.split()[1] for line in result.out.splitlines() if line.startswith("# ")]
-    assert facts == ["parameters", "data", "device", "memory", "throughput", "budget", "time"]
+    assert facts == ["parameters", "data", "device", "threads", "memory", "throughput", "budget", "time"]
     assert not list(home.glob("runs*"))
 
 
@@ -120,11 +120,11 @@ ERRORS = {
     "unknown key": (
         ["train", "digits", "--set", "optimizer.generator.rate=1"],
         "the recipe has an error:\n  optimizer.generator.rate = 1: unknown key, did you mean 'name'?",
-        "`gancli train DATA --dry-run` prints a whole recipe; `--set section.key=value` changes it",
+        "`gancli train DATA --dry-run` prints a whole recipe; --set section.key=value changes it",
     ),
     "no value": (
         ["train", "digits", "--set", "latent.dim"],
-        "--set takes KEY=VALUE, not 'latent.dim'",
+        "an assignment is KEY=VALUE, not 'latent.dim'",
         "as in --set optimizer.generator.lr=2e-4",
     ),
     "no run to resume": (
@@ -263,3 +263,71 @@ def test_a_run_on_a_folder_goes_on_from_anywhere(home: Path, run_cli, monkeypatc
     header = checkpoint.read_header(home / "r/model.safetensors")
     assert header["recipe"]["data"]["name"] == "photos"
     assert str(home) not in json.dumps(header)
+
+
+def recipe_of(result) -> dict:
+    assert result.code == 0, result.err
+    return tomllib.loads(result.out)
+
+
+@pytest.mark.parametrize("kind", ["zoo", "file", "run", "run folder"])
+def test_what_is_typed_wins_over_every_kind_of_recipe(run_cli, home: Path, kind) -> None:
+    model = "quick"
+    if kind != "zoo":
+        assert run_cli("train", "digits", "--rounds", 2, "--out", "r", "-q", *SMALL, "--seed", 3).code == 0
+        model = {"run": "r/recipe.toml", "run folder": "r", "file": "own.toml"}[kind]
+    if kind == "file":
+        shown = run_cli("train", "digits", "--model", "r", "--dry-run").out
+        (home / "own.toml").write_text(shown)
+    command = ["train", "digits", "--model", model, "--dry-run"]
+    fields = {"--rounds 7": "7 rounds", "--epochs 2": "2 epochs", "--kimg 1.5": "1.5 kimg", "--minutes 4": "4 minutes"}
+    for option, budget in fields.items():
+        training = recipe_of(run_cli(*command, *option.split(), *SMALL))["training"]
+        assert training["budget"] == budget
+        assert training["earlier_plans"] == []
+        assert training["rounds"] == {"7 rounds": 7, "1.5 kimg": 125}.get(budget, training["rounds"])
+        assert training["rounds"] != 2
+    options = ["--seed", 9, "--precision", "fp32", "--on-collapse", "stop", "--deterministic"]
+    if kind == "zoo":  # the others are class-conditional by now, which one class alone cannot be
+        options += ["--only-class", "4"]
+    found = recipe_of(
+        run_cli(*command, *options, "--set", "training.threads=1", "--set", "training.budget=5 rounds", *SMALL)
+    )
+    wanted = {"seed": 9, "precision": "fp32", "on_collapse": "stop", "deterministic": True, "threads": 1, "rounds": 5}
+    assert {name: found["training"][name] for name in wanted} == wanted
+    assert found["data"].get("only_class") == ("4" if kind == "zoo" else None)
+
+
+def test_what_is_typed_for_a_run_that_exists_is_refused_or_means_more(run_cli, home: Path) -> None:
+    assert run_cli("train", "digits", "--rounds", 2, "--out", "r", "-q", *SMALL).code == 0
+    for option in ("--seed 5", "--on-collapse stop", "--deterministic", "--only-class 4", "--set training.threads=3"):
+        result = run_cli("train", "--resume", "r", *option.split())
+        assert result.code == 2, option
+        assert "r was trained with" in result.err
+    again = run_cli("train", "digits", "--rounds", 3, "--out", "r", *SMALL)
+    assert again.code == 2
+    assert "for more training, `gancli train --resume r --minutes 5`" in again.err
+    more = run_cli("train", "--resume", "r", "--rounds", 3)
+    assert more.code == 0
+    assert "resuming at 2 of 5 rounds" in more.err
+    assert run_cli("train", "--resume", "r", "--kimg", 0.024, "-q").code == 0
+    training = tomllib.loads((home / "r/recipe.toml").read_text())["training"]
+    assert training["rounds"] == 7
+    assert training["earlier_plans"] == [{"until": 2, "rounds": 2}, {"until": 5, "rounds": 5}]
+
+
+def test_an_entry_is_left_out_by_none(run_cli) -> None:
+    wgan = ["train", "digits", "--model", "wgan-gp", "--rounds", 1, "--dry-run"]
+    penalty = recipe_of(run_cli(*wgan))["objective"]["regularizers"]
+    (name,) = penalty
+    without = run_cli(*wgan, "--set", f"objective.regularizers.{name}=none")
+    assert recipe_of(without)["objective"]["regularizers"] == {}
+    for nothing in ("objective.regularizers={}", f"objective.regularizers.{name}={{}}"):
+        refused = run_cli(*wgan, "--set", nothing)
+        assert refused.code == 2
+        assert "changes nothing" in refused.err
+        assert f"--set objective.regularizers.{name}" in refused.err
+        assert "=none" in refused.err
+    kept = run_cli(*wgan, "--set", "training.batch=none")
+    assert kept.code == 2
+    assert "training.batch = none: it cannot be left out" in kept.err

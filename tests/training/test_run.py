@@ -85,7 +85,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path) -> None:
     with pytest.raises(UsageError) as refused:
         run(tmp_path / "r", tiny())
     assert refused.value.message == f"{tmp_path / 'r'} exists and is not a run"
-    assert refused.value.hint == "name a new folder with --out"
+    assert refused.value.hint == "name a new folder with `out`"
     assert (tmp_path / "r" / "thesis.txt").read_text() == "three years"
     assert len(list(tmp_path.iterdir())) == 1
 

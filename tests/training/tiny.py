@@ -81,6 +81,9 @@ class Silent:
     def row(self, values: dict[str, float]) -> None:
         self.rows.append(values)
 
+    def replanned(self, rounds: int) -> None:
+        self.planned = rounds
+
     def pictures(self, images: torch.Tensor) -> None:
         self.grids += 1
         assert images.dtype == torch.uint8

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-_QUOTED = re.compile(r"`(?P<key>[\w.]+)(?P<value>=[^`]*)?`|`gancli(?P<words>[ `])")
+_QUOTED = re.compile(r"`(?P<key>[\w.-]+)(?P<value>=[^`]*)?`|`gancli(?P<words>[ `])")
 
 
 @cache

@@ -48,6 +48,10 @@ class Display(AbstractContextManager["Display"]):
     def pictures(self, images: Tensor) -> None:
         """Take current samples."""
 
+    def replanned(self, rounds: int) -> None:
+        """Take the new number of rounds in all."""
+        self.rounds = rounds
+
     @property
     def left(self) -> float:
         """Seconds to the end, by the mean pace so far of training and evaluations."""
@@ -144,7 +148,7 @@ class Panel(Lines):
     def row(self, values: dict[str, Any]) -> None:
         """Update the bar and the metrics."""
         Display.row(self, values)
-        self.progress.update(self.task, completed=values["round"])
+        self.progress.update(self.task, completed=values["round"], total=self.rounds)
 
     def pictures(self, images: Tensor) -> None:
         """Show new samples."""
