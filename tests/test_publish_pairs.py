@@ -36,7 +36,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = made.with_values(data={"name": str(home / "scans")}, training={"rounds": 1, "precision": "fp32"})
     whole = Run(home / "r", made, load_with_sources(str(home / "scans"), "mosaic:2"), torch.device("cpu"))
     whole.trainer.round()
-    whole.save()
+    whole.files.save()
     return Path("r")
 
 
