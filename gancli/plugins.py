@@ -1,10 +1,9 @@
 """Which parts of other packages may be named by files. Light: no torch, no pydantic.
 
-An installed package offers parts by entry points of the groups ``gancli.extractors``, ``gancli.metrics``,
-``gancli.architectures``, ``gancli.objectives`` and ``gancli.optimizers``. Importing one runs that package's code, so it
-takes a person to name it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted as this
-package. A recipe or model that came as a file may name none unasked: who is sent a file decides what is installed, but
-not what the sender starts.
+An installed package offers parts by entry points of the groups of :data:`GROUPS`. Importing one runs that package's
+code, so it takes a person to name it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted
+as this package. A recipe or model that came as a file may name none unasked: who is sent a file decides what is
+installed, but not what the sender starts.
 """
 
 from __future__ import annotations
@@ -16,17 +15,24 @@ from typing import Any
 
 from gancli.errors import UsageError, nearest
 
-KINDS = (
-    "extractor", "metric", "architecture", "objective", "loss", "regularizer", "augmentation", "optimizer",
-)  # fmt: skip
-"""What packages can offer."""
+GROUPS = {
+    "extractor": "gancli.extractors",
+    "metric": "gancli.metrics",
+    "architecture": "gancli.architectures",
+    "objective": "gancli.objectives",
+    "loss": "gancli.losses",
+    "regularizer": "gancli.regularizers",
+    "augmentation": "gancli.augmentations",
+    "optimizer": "gancli.optimizers",
+}
+"""What packages can offer, and the group of entry points for it."""
 
 _allowed: set[str] = set()
 
 
 def offered(kind: str) -> dict[str, EntryPoint]:
-    """What other packages offer of a kind, by name, without importing any of it: group ``gancli.{kind}s``."""
-    return {entry.name: entry for entry in entry_points(group=f"gancli.{kind}s")}
+    """What other packages offer of a kind, by name, without importing any of it."""
+    return {entry.name: entry for entry in entry_points(group=GROUPS[kind])}
 
 
 def allow(*names: str) -> None:
@@ -56,7 +62,7 @@ def allowing(named: Iterable[str]) -> Generator[None]:
     """
     before = set(_allowed)
     for name in named:
-        known = {each for kind in KINDS for each in offered(kind)}
+        known = {each for kind in GROUPS for each in offered(kind)}
         if name not in known:
             raise UsageError(f"`allow_plugin` '{name}': no installed package offers that", nearest(name, known))
         allow(name)

@@ -16,6 +16,7 @@ from gancli.registry import get
 
 NETWORKS = get("architecture", "mlp")
 OBJECTIVE = get("objective", "adversarial")
+LOSS = get("loss", "hinge")
 NOTHING = 3
 """
 
@@ -32,6 +33,8 @@ def offers(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "gone = offered_nowhere:X",
         "[gancli.objectives]",
         "gan-like = offered_parts:OBJECTIVE",
+        "[gancli.losses]",
+        "hinge-like = offered_parts:LOSS",
     ]
     (told / "entry_points.txt").write_text("\n".join(lines))
     (home / "site" / "offered_parts.py").write_text(CODE)
@@ -134,3 +137,13 @@ def test_names_that_lead_nowhere(offers: str, run_cli: Callable) -> None:
         "error: --allow-plugin 'mlp-lik': no installed package offers that",
     )
     assert run_cli("zoo", "list", "--allow-plugin").code == 2
+
+
+def test_a_loss_is_offered_too(offers: str) -> None:
+    assert set(plugins.offered("loss")) == {"hinge-like"}
+    plugins.allow("hinge-like")
+    assert registry.get("loss", "hinge-like") is registry.get("loss", "hinge")
+
+
+def test_every_kind_of_part_can_be_offered() -> None:
+    assert plugins.GROUPS.keys() == {*registry._FOLDERS, *registry._TABLES, "extractor"}
