@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -51,8 +52,7 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def agreement(folder: Path, rounds: int) -> dict[str, Any]:
     """How far weights and losses of two processes are from those of one, by model, after so many rounds in float64."""
-    for size in (1, 2):
-        together(folder, size, f"of-{size}:1:fp64:{rounds}")
+    together(folder, 2, [], *(f"of-{size}:{size}:1:fp64:{rounds}" for size in (1, 2)))
     weights = [load_file(folder / f"of-{size}.safetensors") for size in (1, 2)]
     told = [json.loads((folder / f"of-{size}.json").read_text()) for size in (1, 2)]
     by_model: dict[str, Any] = {}
@@ -76,26 +76,26 @@ def free_port() -> int:
     raise RuntimeError("no port is free")
 
 
-def together(folder: Path, size: int, *plans: str, threads: int | None = None) -> None:
-    """Have so many processes train every model of the zoo together, once for each plan of ``side_by_side.py``.
+def together(folder: Path, size: int, cases: Iterable[str], *plans: str) -> None:
+    """Have so many processes of one thread carry out the plans of ``side_by_side.py``.
+
+    Args:
+        folder: for what they find.
+        size: how many processes.
+        cases: what is trained; every model of the zoo if none is named.
+        plans: each trains all cases.
 
     Raises:
         RuntimeError: one of them failed.
         TimeoutExpired: one of them hangs.
     """
-    port = str(free_port())
     paths = os.pathsep.join([str(ROOT), str(WORKER.parent)])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "PYTHONPATH": paths}
-    shared |= {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, str(WORKER), str(folder), *plans]
-    started = [
-        subprocess.Popen(command, env=os.environ | shared | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in range(size)
-    ]
-    for process in started:
-        _, said = process.communicate(timeout=LIMIT)
-        if process.returncode:
-            raise RuntimeError(f"a process of {size} ended with exit code {process.returncode}: {said}")
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(size)}
+    command = [sys.executable, str(WORKER), str(folder), str(size), ",".join(cases), *plans]
+    environment = os.environ | shared | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, timeout=LIMIT, check=False)
+    if done.returncode:
+        raise RuntimeError(f"one of {size} processes ended with exit code {done.returncode}: {done.stderr}")
 
 
 # Speed.

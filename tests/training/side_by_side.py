@@ -1,14 +1,18 @@
-"""Train every model of the zoo for some rounds, as one of several processes or alone; the tests compare the weights.
+"""Train models of the zoo for some rounds, alone and in several processes; the tests compare the weights.
 
-``python side_by_side.py FOLDER NAME:PARTS:PRECISION:ROUNDS …``, started as ``torchrun`` starts it.
+``python side_by_side.py FOLDER PROCESSES CASES PLAN …``: cases are joined by commas, none are all, and a plan is
+``NAME:PROCESSES:PARTS:PRECISION:ROUNDS``, with one process or all of them.
 """
 
 import json
+import multiprocessing
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # as optimizers do, later
 from safetensors.torch import save_file
 from tiny import CPU, dataset, tiny
 from torch import Tensor, nn
@@ -27,10 +31,11 @@ CASES["pix2pix with diffaugment"] = ("pix2pix", {"augment": {"name": "diffaugmen
 CASES["dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
 
 
-def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
+def train(out: Path, world: processes.World, cases: list[str], parts: int, rounds: int) -> None:
     """Write OUT.safetensors with every weight, and OUT.json with every loss and with what was said of the models."""
     weights, told = {}, {}
-    for case, (model, objective) in CASES.items():
+    for case in cases:
+        model, objective = CASES[case]
         made = tiny(1000, model, training={"accumulate": parts}, objective=objective)
         one = Trainer(made, dataset(made), CPU, world)
         losses = []
@@ -47,19 +52,32 @@ def train(out: Path, world: processes.World, parts: int, rounds: int) -> None:
         out.with_suffix(".json").write_text(json.dumps(told))
 
 
-def main(folder: Path, *plans: str) -> None:
-    """One plan after the other."""
+def work(rank: int, folder: Path, cases: list[str], plans: list[list[str]]) -> None:
+    """One process: its share of what one process does alone, then what all do together."""
+    os.environ["RANK"] = str(rank)
     torch.set_num_threads(1)
     world, single = processes.join(), Tensor.float
-    for plan in plans:
-        name, parts, precision, rounds = plan.split(":")
+    alone = [plan for plan in plans if plan[1] == "1"]
+    for name, size, parts, precision, rounds in [*alone[rank :: world.size], *(p for p in plans if p not in alone)]:
         double = precision == "fp64"
         torch.set_default_dtype(torch.float64 if double else torch.float32)
         Tensor.float = Tensor.double if double else single
-        train(folder / name, world, int(parts), int(rounds))
+        train(folder / name, world if size != "1" else processes.ALONE, cases, int(parts), int(rounds))
     processes.leave()
     processes.end(0)
 
 
+def main(folder: str, size: str, cases: str, *plans: str) -> None:
+    """Fork the processes, since they take longer to import everything than to train."""
+    given = (Path(folder), cases.split(",") if cases else list(CASES), [plan.split(":") for plan in plans])
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=work, args=(rank, *given)) for rank in range(int(size))]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    sys.exit(max(abs(process.exitcode or 0) for process in started))
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(*sys.argv[1:])
