@@ -1,6 +1,7 @@
 """A further independent evaluation lies where it was said to."""
 
 import math
+from collections import Counter
 
 import pytest
 import scipy.stats
@@ -37,6 +38,10 @@ def test_the_interval_is_that_of_students_t(count):
     assert prediction(values) == pytest.approx((mean - reach, mean + reach), rel=1e-5)
 
 
+SLOW = {"kid", "swd"}
+"""Metrics that take ten times as long as the others together."""
+
+
 def test_a_further_evaluation_lies_inside_in_at_least_17_of_20_trials():
     generator = torch.Generator().manual_seed(0)
 
@@ -45,14 +50,15 @@ def test_a_further_evaluation_lies_inside_in_at_least_17_of_20_trials():
         return Features(values, values[:, :4].softmax(1))
 
     real, training = draw(200, 0.0), draw(200, 0.0).values
-    metrics = choose(METRICS)
-    inside = dict.fromkeys(METRICS, 0)
-    for _ in range(20):
+    inside = Counter()
+    for trial in range(20):
+        metrics = choose(name for name in METRICS if trial < 3 or name not in SLOW)
         found = [measure(metrics, Sets(real, draw(150, 0.3), lambda: training)) for _ in range(6)]
-        for name in METRICS:
+        for name in found[0]:
             low, high = prediction([one[name] for one in found[:5]])
             inside[name] += low <= found[5][name] <= high
-    assert min(inside.values()) >= 17, inside
+    # Fewer would be inside once in 60 times, or of three trials once in 130, if 95% of all are.
+    assert all(count >= (2 if name in SLOW else 17) for name, count in inside.items()), inside
 
 
 def test_several_sets_give_means_with_intervals():
