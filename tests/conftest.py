@@ -49,9 +49,6 @@ FAST = (
 )
 """Files and folders of unit tests, marked ``fast``."""
 
-SLOW = ("test_kid_of_more_images_than_a_subset_is_the_same_every_time",)
-"""Tests of those files that take seconds."""
-
 
 LONGEST = (
     "cli/test_together.py",
@@ -82,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the fast tests, and begin with the longest files: what begins last is what the other processes wait for."""
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
     for item in items:
-        if is_fast(item.path) and getattr(item, "originalname", "") not in SLOW:
+        if is_fast(item.path):
             item.add_marker("fast")
 
 

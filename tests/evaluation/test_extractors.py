@@ -1,5 +1,6 @@
 """The shipped classifiers: frozen, as good as they claim, and careful with what they are given."""
 
+import math
 import os
 import subprocess
 import sys
@@ -73,9 +74,11 @@ def test_accuracy_on_the_held_out_split(name: str, monkeypatch: pytest.MonkeyPat
     else:
         pytest.skip(f"{spec.datasets[0]} is not on this machine: name its folder with GANCLI_DATA")
     assert held_out.labels is not None
-    found = class_accuracy(held_out.labels, seen(spec, held_out.images).classes)
-    assert found >= FROZEN[name][1]
-    assert found == pytest.approx(read_header(spec.file)["accuracy"], abs=2 / len(held_out.images))
+    chosen = torch.randperm(len(held_out.images), generator=torch.Generator().manual_seed(0))[:2000]
+    found = class_accuracy(held_out.labels[chosen], seen(spec, held_out.images[chosen]).classes)
+    accuracy = read_header(spec.file)["accuracy"]
+    assert accuracy >= FROZEN[name][1]
+    assert found == pytest.approx(accuracy, abs=3 * math.sqrt(accuracy * (1 - accuracy) / len(chosen)))
 
 
 @pytest.mark.parametrize("name", FROZEN)

@@ -243,7 +243,7 @@ def test_another_data_set_may_be_forced_on_an_extractor_with_a_warning() -> None
 
 @pytest.mark.parametrize(("images", "real", "floor"), [(6, 6, 6), (100, 100, 100), (500, 355, 500), (3000, 355, 1442)])
 def test_the_number_of_images_can_be_chosen(images: int, real: int, floor: int) -> None:
-    found = evaluate(Planted(planted()["training"]), images=images, seed_start=7)
+    found = evaluate(Planted(planted()["training"]), metrics=["fid"], images=images, seed_start=7)
     assert (found.protocol.real_images, found.protocol.floor_images) == (real, floor)
     assert found.protocol.generated_images == images
     assert found.protocol.seeds == f"7-{images + 6}"
