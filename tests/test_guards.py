@@ -35,11 +35,12 @@ tell()
 """
 COMMAND = """
 from gancli.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as leaving:
-    assert not leaving.code, leaving.code
-tell()
+for words in " ".join(sys.argv[1:]).split(" ; "):
+    try:
+        main(words.split())
+    except SystemExit as leaving:
+        assert not leaving.code, leaving.code
+    tell()
 """
 
 UNWANTED = {"matplotlib", "pandas", "requests", "scipy", "skimage", "sklearn", "tensorboard", "torch_fidelity"}
@@ -72,10 +73,16 @@ def test_light_commands_import_little(command: str, most: int) -> None:
 
 
 def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set[str], int]]) -> None:
-    ((loaded, searches),) = told(COMMAND, "sample", "dcgan/mnist", "-n", "4", "--out", "x.png")
+    commands = (
+        "sample dcgan/mnist -n 4 --out x.png",
+        "sample dcgan/mnist -n 3 --out folder",
+        "interpolate dcgan/mnist --seeds 1,2 --frames 2 --out x.gif",
+    )
+    (loaded, searches), _, (in_the_end, _) = told(COMMAND, " ; ".join(commands))
     torch_alone, its_searches = floors[0]
-    assert (home / "x.png").exists()
-    assert sorted(loaded & {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.loop", "gancli.evaluation"}) == []
+    assert all((home / name).exists() for name in ("x.png", "folder", "x.gif"))
+    unwanted = {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.loop", "gancli.evaluation"}
+    assert sorted(in_the_end & unwanted) == []
     assert len(loaded - torch_alone) <= 240
     assert searches < its_searches / 3
 

@@ -1,10 +1,6 @@
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,29 +223,6 @@ def test_a_grid_of_too_many_pixels_is_told_before_it_is_made(run_cli, monkeypatc
         "error: a grid of 30 x 30 images would have 15422 x 15422 pixels, too many for one picture\n"
         "\nhint: show fewer images at once\n"
     )
-
-
-HEAVY = ("torchvision", "torch._dynamo", "matplotlib", "scipy")
-SCRIPT = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from gancli import cli, model
-import test_sample
-model.load = lambda name=None, *, device="auto", truncation=None: test_sample.Fake()
-for arguments in (["sample"], ["sample", "-n", "3", "--out", "d"], ["interpolate", "--seeds", "1,2", "--frames", "2"]):
-    try:
-        cli.main(arguments)
-    except SystemExit as leaving:
-        assert leaving.code == 0, leaving.code
-print([name for name in {HEAVY!r} if name in sys.modules])
-"""
-
-
-def test_sampling_imports_nothing_heavy(home):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["dcgan-mnist.png", "d", "dcgan-mnist-walk.gif", "[]"]
 
 
 def test_seeds_survive_inference_mode(run_cli, monkeypatch):
