@@ -52,13 +52,13 @@ FAST = (
 
 LONGEST = (
     "cli/test_together.py",
-    "benchmarks/test_faults.py",
-    "training/test_processes.py",
-    "test_guards.py",
     "test_commands.py",
-    "evaluation/test_intervals.py",
-    "training/test_costs.py",
+    "training/test_health.py",
+    "training/test_processes.py",
     "training/test_survival.py",
+    "benchmarks/test_throughput.py",
+    "benchmarks/test_faults.py",
+    "training/test_evaluating.py",
 )
 """Files that take longest."""
 
