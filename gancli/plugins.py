@@ -1,8 +1,8 @@
 """Which parts of other packages may be named by files. Light: no torch, no pydantic.
 
 An installed package offers parts by entry points of the groups of :data:`GROUPS`. Importing one runs that package's
-code, so it takes a person to name it: on the command line, in Python by :func:`allow`, or in the zoo, which is as trusted
-as this package. A recipe or model that came as a file may name none unasked: who is sent a file decides what is
+code, so it takes a person to name it: on the command line, in Python by :func:`allow`, or in the zoo, which is as
+trusted as this package. A recipe or model that came as a file may name none unasked: who is sent a file decides what is
 installed, but not what the sender starts.
 """
 
