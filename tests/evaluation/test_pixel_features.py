@@ -49,7 +49,7 @@ def test_a_folder_is_judged_by_pixels(flags: Path, home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["score", "imbalance", "class-fid"])
 def test_figures_of_classes_are_refused_by_name(flags: Path, home: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} needs .*classes"):
+    with pytest.raises(UsageError, match=rf"{name} needs .*class"):
         evaluate(open_subject(str(home / "noise")), str(flags), ["fid", name])
 
 
