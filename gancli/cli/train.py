@@ -15,7 +15,6 @@ from gancli.cli import _options, _recipe
 from gancli.cli._imports import import_quickly
 from gancli.cli._processes import first_alone, launch_or_meet
 from gancli.cli.terminal.console import say, tell_left_out
-from gancli.cli.terminal.display import display
 from gancli.cli.terminal.interrupt import graceful
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
@@ -249,6 +248,7 @@ def _train(
     world: World,
 ) -> None:
     """Train, then name the files made."""
+    from gancli.cli.terminal.display import display
     from gancli.runs.periodic_evaluation import stored_settings
     from gancli.runs.run import Interrupted, Run
     from gancli.zoo import catalogue

@@ -7,11 +7,12 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from gancli.data.types import Dataset, combined_fingerprint
 from gancli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gancli.data.types import Dataset
 
 LISTED = 20
 """Classes that an error names one by one."""
@@ -73,6 +74,8 @@ def only_class(dataset: Dataset, text: str) -> Dataset:
     Raises:
         UsageError: see :func:`class_positions`; or the images are in shards.
     """
+    from gancli.data.types import combined_fingerprint
+
     if dataset.stream is not None:
         raise UsageError(
             "one class alone cannot be taken from shards, which are read in their order",
