@@ -74,9 +74,7 @@ def new(data: str, model: str, training: dict[str, Any], assignments: list[str],
     if isinstance(section, Mapping) and {"budget", "rounds"} & section.keys():
         # A file may have its budget in rounds already.
         table = recipe.merge(table, {"training": {"rounds": None, "earlier_plans": []}})
-    found = recipe.parse(_assigned(recipe.merge(table, {"training": training}), assignments))
-    recipe.check_left_out(found.to_dict(), assignments)
-    return found
+    return recipe.parse(_assigned(recipe.merge(table, {"training": training}), assignments))
 
 
 def stored(

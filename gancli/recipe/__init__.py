@@ -5,7 +5,7 @@ A recipe names an architecture, an objective, data and optimizers. Sections that
 against the signature of the code behind the name. All faults are reported at once, each with its path and value.
 """
 
-from gancli.recipe.overrides import check_left_out, differences, for_data, merge, override
+from gancli.recipe.overrides import differences, for_data, merge, override
 from gancli.recipe.schema import DESCRIPTIVE, FORMAT, Recipe, parse, read
 from gancli.recipe.sections import Ema, Latent, Network, Optimizer, Training
 
@@ -18,7 +18,6 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "Training",
-    "check_left_out",
     "differences",
     "for_data",
     "merge",

@@ -50,8 +50,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Tables with ``section.key=value`` assignments applied.
 
-    A value is TOML, or else a plain string. A table is laid over the one that is there; ``none`` leaves a key out, and
-    a text "none" is quoted.
+    A value is TOML, or else a plain string. A table is laid over the one that is there, and ``none`` leaves it out.
 
     Raises:
         UsageError: an assignment without ``=`` or without a key, one that is nested too deeply, or one that would
@@ -64,27 +63,8 @@ def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, 
     return merged
 
 
-NONE = "none"
-"""The value that leaves a key out."""
-
-
-def check_left_out(table: Mapping[str, Any], assignments: Sequence[str]) -> None:
-    """Make sure that what was set to ``none`` is not in a resolved recipe, by its default.
-
-    Raises:
-        UsageError: it is.
-    """
-    for text in assignments:
-        keys, leaf = _assignment(text)
-        value: Any = table
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if leaf is None and value is not None:
-            raise UsageError(f"{words.dotted(keys)} = none: it cannot be left out", f"its default is {value}")
-
-
 def _assignment(text: str) -> tuple[list[str], Any]:
-    """Keys and value; None for ``none``."""
+    """Keys and value."""
     path, equals, value = text.partition("=")
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
@@ -94,7 +74,7 @@ def _assignment(text: str) -> tuple[list[str], Any]:
             f"{words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
             "as in `optimizer.generator.lr=2e-4`",
         )
-    return keys, None if value.strip() == NONE else _value(value)
+    return keys, _value(value)
 
 
 def _assigned(table: Mapping[str, Any], keys: Sequence[str], leaf: Any, above: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -104,13 +84,13 @@ def _assigned(table: Mapping[str, Any], keys: Sequence[str], leaf: Any, above: t
     inner, path = old if isinstance(old, Mapping) else {}, (*above, key)
     if rest:
         return {**table, key: _assigned(inner, rest, leaf, path)}
-    if leaf is None:
+    if leaf == "none" and isinstance(old, Mapping):
         return {name: value for name, value in table.items() if name != key}
     if leaf == {} and inner:
         where = words.dotted(path)
         raise UsageError(
             f"{where} = {{}} changes nothing: a table is laid over the one that is there, which has {', '.join(inner)}",
-            f"set what you do not want to none, as in `{where}.{next(iter(inner))}=none`",
+            f"to leave it out, `{where}=none`; to leave out one entry, `{where}.{next(iter(inner))}=none`",
         )
     if inner and isinstance(leaf, Mapping):
         for name, value in leaf.items():
