@@ -75,25 +75,20 @@ def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 2
 
 
 def _pillow(pictures: Iterator[Image.Image], path: Path, fps: float, suffix: str) -> None:
+    from gancli.rendering.images import opaque
+
     held, size = [], 0
     for picture in pictures:
         size += picture.width * picture.height * len(picture.getbands())
         if size > MAX_BYTES:
             raise GancliError("the animation is too large for this format", "name an .mp4, or make fewer frames")
         if suffix == ".gif" and picture.mode != "L":
-            picture = _opaque(picture).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            picture = opaque(picture).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         held.append(picture)
     unit = 10 if suffix == ".gif" else 1  # milliseconds to which the times at which frames begin are rounded
     begins = [unit * round(frame * 1000 / fps / unit) for frame in range(len(held) + 1)]
     delays = [end - begin for begin, end in pairwise(begins)]
     held[0].save(path, save_all=True, append_images=held[1:], duration=delays, loop=0, **_PILLOW[suffix])
-
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    """The picture on white, in RGB."""
-    if picture.mode == "RGBA":
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
 
 
 def _av() -> Any:
@@ -105,6 +100,8 @@ def _av() -> Any:
 
 
 def _mp4(pictures: Iterator[Image.Image], path: Path, fps: float, _suffix: str) -> None:
+    from gancli.rendering.images import opaque
+
     av = _av()
     first = next(pictures)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
@@ -116,6 +113,6 @@ def _mp4(pictures: Iterator[Image.Image], path: Path, fps: float, _suffix: str) 
         # Near lossless, for the sharp edges of small images, costs little at these sizes.
         stream.options = {"crf": "12"}
         for picture in chain([first], pictures):
-            padded = ImageOps.expand(_opaque(picture), (0, 0, *odd), "white")
+            padded = ImageOps.expand(opaque(picture).convert("RGB"), (0, 0, *odd), "white")
             container.mux(stream.encode(av.VideoFrame.from_image(padded)))
         container.mux(stream.encode())

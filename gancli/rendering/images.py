@@ -1,4 +1,4 @@
-"""Images as PNG: one grid, or one file for each seed in a folder or zip archive.
+"""Images as files: one grid, or one PNG for each seed in a folder or zip archive.
 
 Images are uint8 tensors (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGB and alpha).
 """
@@ -21,6 +21,7 @@ from gancli.errors import GancliError, UsageError
 
 MAX_GRID_PIXELS = 2**27
 MAX_SIDE = 65535
+MAX_WEBP_SIDE = 16383
 # Of the lines between cells and of empty cells.
 BACKGROUND = 255
 # From this factor on, enlarging is bicubic.
@@ -99,7 +100,7 @@ def arrange(
 
 
 def save_grid(images: Tensor, path: Path | str, *, columns: int | None = None, scale: int | None = None) -> None:
-    """Write many images as one PNG.
+    """Write many images as one picture; see :func:`save_picture` for its formats.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -121,9 +122,30 @@ def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write one picture as PNG, without torch, so that a writer thread does not compete with training."""
+    """Write one picture, without torch, so that a writer thread does not compete with training.
+
+    The suffix decides the format: a JPEG of high quality on white, a lossless WebP, or else a PNG.
+
+    Raises:
+        UsageError: more pixels in a row or a column than the format has room for, or a path that cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".webp" and max(picture.size) > MAX_WEBP_SIDE:
+        raise UsageError(f"{picture.width} x {picture.height} pixels are too many for a WebP", "name a .png")
     with files.atomic(path) as temporary:
-        picture.save(temporary, "PNG")
+        if suffix in (".jpg", ".jpeg"):
+            opaque(picture).save(temporary, "JPEG", quality=95, subsampling=0)
+        elif suffix == ".webp":
+            picture.save(temporary, "WEBP", lossless=True)
+        else:
+            picture.save(temporary, "PNG")
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """The picture, on white where it is transparent."""
+    if picture.mode != "RGBA":
+        return picture
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 def to_pil(image: Tensor) -> Image.Image:

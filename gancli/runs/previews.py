@@ -15,7 +15,7 @@ from gancli.architectures import to_uint8
 from gancli.data import Dataset
 from gancli.recipe.sections import EarlierPlan, Training
 from gancli.rendering.animation import save_animation
-from gancli.rendering.images import save_grid
+from gancli.rendering.images import opaque, save_grid
 from gancli.rendering.numbers import Plot
 from gancli.rendering.plots import save_losses
 from gancli.runs.folder import METRICS_FILE, SAMPLES
@@ -30,6 +30,9 @@ FRAMES = 60
 
 FRAME, PICTURE = 1024, 4096
 """The longest side, in pixels, of the sample grids of a training and of its last one."""
+
+ANIMATED, BITS = 400, 5
+"""The longest side of a frame of the animation, and the bits of a channel, which bound the size of its file."""
 
 
 def preview_rounds(rounds: int) -> set[int]:
@@ -98,6 +101,11 @@ class Preview:
         assert self.dataset.formula is not None
         return Plot(self.dataset.formula)
 
+    def examples(self, images: Tensor) -> Tensor:
+        """Of :meth:`images`, one of each class where each has a row of the grid; else all."""
+        inputs, columns = self._shown
+        return images[::columns] if columns and len(images) == len(inputs["z"]) else images
+
     def statistics(self) -> dict[str, float]:
         """How samples of the fixed seeds compare with the data, see :func:`compare`.
 
@@ -120,21 +128,24 @@ def shrunk(images: Tensor, side: int) -> Tensor:
     return F.interpolate(images.float(), size, mode="area").round_().byte()
 
 
-def frames(folder: Path) -> Iterator[Tensor]:
-    """The sample grids of a run in order, uint8 (C, H, W)."""
+def frames(folder: Path, side: int = ANIMATED) -> Iterator[Tensor]:
+    """The sample grids of a run in order, with sides of at most ``side`` and fewer colours, uint8 (C, H, W)."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as image:
-            pixels = torch.from_numpy(np.array(image))
+            small = opaque(image).reduce(math.ceil(max(image.size) / side))
+        small = ImageOps.posterize(small, BITS)
+        pixels = torch.from_numpy(np.array(small))
         yield pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def save_pictures(folder: Path, preview: Preview) -> None:
     """The pictures of a finished run: losses, animation, and the last sample grid."""
     save_losses(of_training(read_metrics(folder / METRICS_FILE)), folder / "losses.png")
-    save_animation(frames(folder / SAMPLES), folder / "training.gif", fps=10)
+    side = ANIMATED if preview.dataset.formula is None else FRAME  # the text of plots must stay legible
+    save_animation(frames(folder / SAMPLES, side), folder / "training.gif", fps=10)
     save_grid(shrunk(preview.images(), PICTURE), folder / "samples.png", columns=preview.columns)
 
 

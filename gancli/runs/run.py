@@ -39,7 +39,7 @@ class Reporter(Protocol):
         """About once a second: the row that goes to ``metrics.jsonl``."""
 
     def pictures(self, images: Tensor) -> None:
-        """Current samples, uint8 (N, C, H, W)."""
+        """Current samples, uint8 (N, C, H, W): one of each class, or as many as there are."""
 
     def replanned(self, rounds: int) -> None:
         """So many rounds are planned in all from now on."""
@@ -264,7 +264,7 @@ class Run:
         picture = grid(shrunk(images, FRAME), columns=self.preview.columns)
         path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
         self.files.writer.do(partial(save_picture, picture, path))
-        reporter.pictures(images)
+        reporter.pictures(self.preview.examples(images))
         return self.world.broadcast(self.preview.statistics())
 
     def _row(self, reporter: Reporter, rate: float, statistics: dict[str, float] | None) -> None:

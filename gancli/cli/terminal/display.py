@@ -12,8 +12,8 @@ from gancli.runs.health import EVALUATION, KEY, RULES
 if TYPE_CHECKING:
     from torch import Tensor
 
-PICTURES = 12
-"""Samples in the terminal's picture: two rows of six."""
+PICTURES, MOST_CLASSES = 12, 16
+"""Samples in the terminal's picture, in two rows; where there is one of each class, all of at most so many."""
 
 
 def clock(seconds: float) -> str:
@@ -154,7 +154,8 @@ class Panel(Lines):
         """Show new samples."""
         from gancli.rendering.terminal import picture
 
-        self.samples = picture(images[:PICTURES], columns=PICTURES // 2, console=stderr(), height=16)
+        shown = images if len(images) <= MOST_CLASSES else images[:PICTURES]
+        self.samples = picture(shown, columns=-(-len(shown) // 2), console=stderr(), height=16)
 
     def render(self) -> Any:
         """Never wider than the terminal, never higher than 24 lines."""
