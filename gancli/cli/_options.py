@@ -31,7 +31,9 @@ Scale = Annotated[
     int | None,
     typer.Option(min=1, max=64, metavar="N", help="Enlarge images N times. Default: small images are enlarged."),
 ]
-Picture = Annotated[str | None, typer.Option(metavar="FILE.png", help="The picture. Default: named after the model.")]
+Picture = Annotated[
+    str | None, typer.Option(metavar="FILE.png", help="A .png, .jpg or .webp. Default: a .png named after the model.")
+]
 Truncation = Annotated[
     float | None,
     typer.Option(

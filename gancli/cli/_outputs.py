@@ -7,18 +7,19 @@ from pathlib import Path
 
 from gancli.errors import UsageError
 from gancli.files import check_file, check_folder
+from gancli.rendering.layout import PICTURES
 
 
 def picture_path(out: str | None, option: str = "--out") -> Path | None:
     """The path of a picture that an option names, once it is known to be writable; None for None.
 
     Raises:
-        UsageError: an empty name, another suffix than .png, or a path that cannot be written.
+        UsageError: an empty name, the suffix of no picture, or a path that cannot be written.
     """
     if out is None:
         return None
-    if Path(out).suffix.lower() != ".png":
-        raise UsageError(f"{option} '{out}' is not the name of a PNG", "end it in .png")
+    if Path(out).suffix.lower() not in PICTURES:
+        raise UsageError(f"{option} '{out}' is not the name of a picture", "end it in .png, .jpg or .webp")
     check_file(Path(out))
     return Path(out)
 
@@ -39,9 +40,9 @@ def picture_or_folder(out: str | None, *, archive: bool = False) -> bool:
     suffix = path.suffix.lower()
     if (path / "state.safetensors").exists():
         raise UsageError(f"--out '{path}' is a run folder", f"name another folder, such as {path.name or 'run'}-images")
-    if suffix == ".png" or (archive and suffix == ".zip"):
+    if suffix in PICTURES or (archive and suffix == ".zip"):
         check_file(path)
-        return suffix == ".png"
+        return suffix in PICTURES
     if suffix and not path.is_dir() and not str(out).endswith("/"):
         zipped = ", in .zip for an archive" if archive else ""
         raise UsageError(

@@ -95,7 +95,9 @@ def show(
     out: Annotated[str | None, typer.Option(metavar="FILE.png", help="The picture. Default: NAME-grid.png.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show number, shape and classes of the images, the files left out, and a picture of some.
+    """Show what a data set holds.
+
+    Number, shape and classes of the images, the files left out, and a picture of some.
 
     \b
     Examples:
@@ -143,7 +145,9 @@ def shard(
         int, typer.Option("--images-per-shard", min=1, max=1_000_000, metavar="N", help="Images in each shard.")
     ] = 1000,
 ) -> None:
-    """Write images as tar shards, shuffled, with their classes and an index; the same images give the same bytes.
+    """Write images as tar shards.
+
+    They are shuffled, with their classes and an index; the same images give the same bytes.
 
     \b
     Examples:
@@ -161,7 +165,9 @@ def shard(
 def index(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tar shards.")],
 ) -> None:
-    """Write index.json beside tar shards: images, bytes and checksum of each, and the classes.
+    """Write index.json for a folder of tar shards.
+
+    It holds images, bytes and checksum of each, and the classes.
 
     With it, a training run that streams the shards by https need not download them all first.
 

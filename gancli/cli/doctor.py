@@ -26,7 +26,9 @@ def doctor(
     ] = None,
     as_json: _options.AsJson = False,
 ) -> None:
-    """Explain a training run from its files: what the health monitor found, what it means, what to try.
+    """Explain a training run.
+
+    It reads what the health monitor found in the run's files, and says what it means and what to try.
 
     \b
     Examples:

@@ -72,7 +72,9 @@ def evaluate(
     processes: _options.Processes = None,
     as_json: _options.AsJson = False,
 ) -> None:
-    """Evaluate models, or images, on held-out data: FID, KID, precision, recall, coverage and more.
+    """Evaluate models, or images, on held-out data.
+
+    Metrics are FID, KID, precision, recall, coverage and more.
 
     The floor of a metric is what real training images score against the same held-out images. Models of numbers are
     compared with their formula: RMSE to the curve, modes covered. Translations of pairs are compared with their

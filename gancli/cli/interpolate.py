@@ -46,7 +46,7 @@ def interpolate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A .gif, .webp, .apng or .mp4; a .png shows the frames in a row. Default: MODEL-walk.gif.",
+            help="A .gif, .webp, .apng or .mp4; a .png or .jpg shows the frames in a row. Default: MODEL-walk.gif.",
         ),
     ] = None,
     space: _options.Space = None,
@@ -54,7 +54,9 @@ def interpolate(
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
-    """Walk through the latent space from seed to seed, as an animation or a strip.
+    """Animate a walk through the latent space from seed to seed.
+
+    A .png shows its frames in a row.
 
     \b
     Examples:
@@ -112,7 +114,7 @@ def _check(target: Path, fps: float | None) -> bool:
     from gancli.files import check_file
     from gancli.rendering.animation import check
 
-    if target.suffix.lower() != ".png":
+    if target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         check(target, 24 if fps is None else fps)
         return False
     if fps is not None:

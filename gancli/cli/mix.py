@@ -24,7 +24,9 @@ def mix(
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
-    """Add and subtract latents: the operands and the result in one strip.
+    """Add and subtract latents.
+
+    The picture shows the operands and the result in a row.
 
     A term is a seed (14), the mean of several seeds (mean(0-9)), or the mean of those of the seeds 0-999 whose image
     has a label (mean(label=7)). A factor may precede it (0.5*14).

@@ -40,7 +40,9 @@ def translate(
     data_dir: _options.DataDir = None,
     as_json: _options.AsJson = False,
 ) -> None:
-    """Translate images: remove a mosaic, fill a hole, add colour, change the style.
+    """Translate images.
+
+    A model removes a mosaic, fills a hole, adds colour or changes the style, as it was trained to.
 
     Images of another size are brought to the model's size, with a note. If the target images are known, the PSNR is
     reported.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import _options
-from gancli.cli._images import open_model, report
+from gancli.cli._images import count_of, open_model, report
 from gancli.cli._outputs import picture_path
 from gancli.errors import UsageError
 from gancli.latents import parse_seeds
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ROWS = 10
 """Dimensions that are shown by default, after all codes."""
+
+NOTHING = 2
+"""Levels of 255 by which a pixel may differ where a dimension changes nothing."""
 
 
 def traverse(
@@ -46,9 +49,10 @@ def traverse(
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
-    """Change one dimension of the latent at a time: a grid with a row for each.
+    """Change one dimension of the latent at a time.
 
-    All rows start from the same seed, and each moves one value of its latent from end to end.
+    The picture has a row for each. All rows start from the same seed, and each moves one value of its latent from end
+    to end. The row that changes most comes first; rows that change nothing are named.
 
     \b
     Examples:
@@ -72,11 +76,23 @@ def traverse(
         raise UsageError(f"--range {reach:g} leaves the cube of this model's uniform latents", "1 is the most")
     values = [round(reach * (2 * step / (steps - 1) - 1), 6) for step in range(steps)]
     images = traversal.traverse(source, seed, rows, values, space=where)
-    save_captioned(images, path, columns=steps, scale=scale, above=[f"{value:.3g}" for value in values], beside=rows)
-    pixels = images.view(len(rows), steps, -1).float()
-    change = ((pixels[:, -1] - pixels[:, 0]).abs().mean(1) / 255).tolist()
-    shown = [{"dim": row, "change": round(each, 4)} for row, each in zip(rows, change, strict=True)]
-    text = f"{len(rows)} dimensions of {source.name}"
+    images = images.view(len(rows), steps, *images.shape[1:])
+    spread = (images.amax(1) - images.amin(1)).flatten(1)
+    change, most = spread.float().mean(1) / 255, spread.amax(1)
+    order = change.argsort(descending=True, stable=True)
+    rows = [rows[each] for each in order]
+    save_captioned(
+        images[order].flatten(0, 1),
+        path,
+        columns=steps,
+        scale=scale,
+        above=[f"{value:.3g}" for value in values],
+        beside=rows,
+    )
+    shown = [{"dim": row, "change": round(each, 4)} for row, each in zip(rows, change[order].tolist(), strict=True)]
+    text = f"{count_of(len(rows), 'dimension')} of {source.name}"
+    if idle := [row for row, levels in zip(rows, most[order].tolist(), strict=True) if levels <= NOTHING]:
+        text += f"; nothing changes with {', '.join(idle)}"
     report(as_json, source, path, text, seed=seed, values=values, rows=shown)
 
 

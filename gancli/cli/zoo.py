@@ -132,7 +132,9 @@ def add(
     ] = False,
     data_dir: _options.DataDir = None,
 ) -> None:
-    """Add a run's model to the zoo of this checkout: evaluate it, draw samples, write its card.
+    """Add a run's model to the zoo of this checkout.
+
+    It is evaluated, and gets samples and a card.
 
     \b
     Examples:
@@ -159,7 +161,9 @@ def judge(
     data: EvaluatedBy = None,
     data_dir: _options.DataDir = None,
 ) -> None:
-    """Evaluate models of this checkout's zoo again and update their files and cards.
+    """Evaluate models of this checkout's zoo again.
+
+    Their files and cards are updated.
 
     \b
     Examples:

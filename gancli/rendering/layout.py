@@ -5,6 +5,9 @@ import re
 MAX_GRID = 10_000
 """Images in one picture."""
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+"""Suffixes of pictures."""
+
 
 def file_stem(model: str) -> str:
     """A model's name as the beginning of a file's name: "dcgan/mnist" is "dcgan-mnist"."""

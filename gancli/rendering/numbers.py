@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from gancli.rendering.images import save_picture, to_pil
+from gancli.rendering.plots import quiet_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,7 @@ class Plot:
     """
 
     def __init__(self, formula: Formula) -> None:
+        quiet_matplotlib()
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

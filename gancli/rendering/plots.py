@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -20,13 +21,18 @@ _STYLES = ("-", "--", "-.", ":")
 Row = Mapping[str, Any]
 
 
+def quiet_matplotlib() -> None:
+    """Keep Matplotlib from warning that it has no folder for its cache, where the home folder is read-only."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[float, str]] | None = None) -> None:
     """Draw losses, and a discriminator's probabilities or a critic's distance, over images seen.
 
     Args:
         rows: rows of metrics.jsonl: "images", "loss/*", "probability/*" and "distance/*"; missing and infinite
             values are left out.
-        path: the PNG to write; the same rows give the same bytes.
+        path: ends in .png, .jpg or .webp; the same rows give the same bytes.
         marks: (images seen, label) of events; if not None, the statistics of the sample grids ("diversity", "noise")
             are drawn too.
 
@@ -34,6 +40,7 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
         GancliError: no row holds a loss.
         UsageError: a path that cannot be written.
     """
+    quiet_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -60,7 +67,7 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
         panels[0].text(images / 1000, 0.98, f" {label}", transform=top, va="top", rotation=90, fontsize=8)
     panels[-1].set_xlabel("images seen (thousands)")
     with files.atomic(Path(path)) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format=Path(path).suffix.lower().lstrip("."), metadata={"Software": None})
 
 
 def _names(rows: Sequence[Row], prefix: str) -> list[str]:

@@ -180,7 +180,10 @@ def test_many_files_left_out_are_counted(run_cli, photos):
             "hint: give one side, as in 32, or height x width, as in 32x48; each from 1 to 4096\n",
         ),
         (["digits", "--grid", "8"], "error: --grid '8' is not columns x rows\n\nhint: for example: --grid 8x4\n"),
-        (["digits", "--out", "x.jpg"], "error: --out 'x.jpg' is not the name of a PNG\n\nhint: end it in .png\n"),
+        (
+            ["digits", "--out", "x.gif"],
+            "error: --out 'x.gif' is not the name of a picture\n\nhint: end it in .png, .jpg or .webp\n",
+        ),
         (["digits", "--split", "tests"], "error: unknown split 'tests'\n\nhint: did you mean 'test'?\n"),
         (["digits", "--channels", "4"], "error: images have 1 or 3 channels, not 4\n\nhint: 1 is grey, 3 is colour\n"),
         (["digits", "--augmented", "add"], "error: there is no augmentation 'add'\n\nhint: did you mean 'ada'?\n"),

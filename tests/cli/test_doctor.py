@@ -109,7 +109,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
         (["nowhere"], "no such folder: nowhere", "name the folder of a training, or none for the newest"),
         (["plain"], "plain is not a run: it has no metrics.jsonl", "name the folder of a training"),
         (["young"], "young has no metrics yet", "train for a while first"),
-        (["runs/r", "--out", "x.jpg"], "--out 'x.jpg' is not the name of a PNG", "end it in .png"),
+        (["runs/r", "--out", "x.gif"], "--out 'x.gif' is not the name of a picture", "end it in .png, .jpg or .webp"),
     ],
 )
 def test_errors(run_cli, run: Path, home: Path, arguments: list[str], message: str, hint: str) -> None:

@@ -146,7 +146,10 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--neighbours", "x.jpg"], "error: --neighbours 'x.jpg' is not the name of a PNG\n\nhint: end it in .png\n"),
+        (
+            ["--neighbours", "x.gif"],
+            "error: --neighbours 'x.gif' is not the name of a picture\n\nhint: end it in .png, .jpg or .webp\n",
+        ),
         (
             ["--neighbours", "x.png", "--metrics", "fid"],
             "error: --neighbours needs the nearest training images\n\nhint: add memorisation to --metrics\n",

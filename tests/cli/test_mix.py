@@ -34,8 +34,8 @@ def test_json_tells_what_stands_behind_the_terms(run_cli) -> None:
             "seeds and means, with a sign between two and a factor before one, "
             "as in '3 - 14 + 0.5*15' or 'mean(label=7) - mean(label=1) + 15' or 'mean(0-9)'",
         ),
-        (["3", "--out", "m.gif"], "--out 'm.gif' is not the name of a PNG", "end it in .png"),
-        (["3", "--out", ""], "--out '' is not the name of a PNG", "end it in .png"),
+        (["3", "--out", "m.gif"], "--out 'm.gif' is not the name of a picture", "end it in .png, .jpg or .webp"),
+        (["3", "--out", ""], "--out '' is not the name of a picture", "end it in .png, .jpg or .webp"),
         (["mean(label=12)"], "quick/digits knows no label '12'", "one of: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
     ],
 )

@@ -18,14 +18,17 @@ from gancli.latents import LatentSpec
 def test_a_row_for_each_dimension(run_cli, home) -> None:
     result = run_cli("traverse", "quick/digits", "--dims", "0-2,63", "--steps", "5", "--seed", "7", "--out", "t.png")
     assert (result.code, result.out, result.err) == (0, "t.png\n", "4 dimensions of quick/digits\n")
+    again = run_cli("traverse", "quick/digits", "--dims", "0-2,63", "--steps", "5", "--seed", "7", "--json")
+    last = [row["dim"] for row in json.loads(again.out)["rows"]].index("63")
     model = gancli.load("quick/digits", device="cpu")
     inputs = model.latent.from_seeds([7])
     z = inputs["z"].repeat(5, 1)
     z[:, 63] = torch.linspace(-2, 2, 5)
     with Image.open(home / "t.png") as image:
         pixels = np.array(image)
+    # The dimension that changes most is on top.
     # An 8x8 digit is shown at 64 pixels, with lines of 2 around; captions stand above and at the left.
-    row = pixels[18 + 2 + 3 * 66 : 18 + 2 + 3 * 66 + 64, -(5 * 66 + 2) :]
+    row = pixels[18 + 2 + last * 66 : 18 + 2 + last * 66 + 64, -(5 * 66 + 2) :]
     shown = np.stack([row[:, 2 + 66 * step : 2 + 66 * step + 64].mean() for step in range(5)])
     assert shown == pytest.approx(model.sample(z=z, y=inputs["y"].repeat(5)).float().mean((1, 2, 3)).numpy(), abs=2)
 
@@ -33,8 +36,10 @@ def test_a_row_for_each_dimension(run_cli, home) -> None:
 def test_uniform_latents_stay_in_their_cube(run_cli) -> None:
     found = json.loads(run_cli("traverse", "dcgan/digits", "--steps", "3", "--json").out)
     assert found["values"] == [-1, 0, 1]
-    assert [row["dim"] for row in found["rows"]] == [str(dim) for dim in range(10)]
-    assert all(row["change"] > 0 for row in found["rows"])
+    assert sorted(row["dim"] for row in found["rows"]) == [str(dim) for dim in range(10)]
+    changes = [row["change"] for row in found["rows"]]
+    assert changes == sorted(changes, reverse=True)
+    assert changes[-1] > 0
     result = run_cli("traverse", "dcgan/digits", "--range", "2")
     assert (result.code, result.err) == (
         2,
@@ -57,6 +62,22 @@ def test_codes_come_first_and_only_one_value_of_a_row_changes(monkeypatch) -> No
     assert torch.equal(inputs["z"][:, :3], start["z"][:, :3].expand(4, -1))
 
 
+def test_dimensions_that_change_nothing_are_last_and_named(run_cli, monkeypatch) -> None:
+    model = model_of(Generator(Spec((1, 8, 8), LatentSpec(4)), hidden=[2]))
+    monkeypatch.setattr(gancli.model, "load", lambda *_, **__: model)
+    shade = torch.tensor([0.0, 40.0, 10.0, 0.0])
+
+    def made(inputs):
+        return ((inputs["z"] * shade).sum(1) + 128).round().byte()[:, None, None, None].expand(-1, 1, 8, 8)
+
+    monkeypatch.setattr(model, "generate", made)
+    assert run_cli("traverse", "x").err == "4 dimensions of toy/toy; nothing changes with 0, 3\n"
+    found = json.loads(run_cli("traverse", "x", "--json").out)
+    assert [(row["dim"], row["change"]) for row in found["rows"]] == [
+        ("1", round(160 / 255, 4)), ("2", round(40 / 255, 4)), ("0", 0), ("3", 0),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -76,7 +97,7 @@ def test_dimensions_that_are_none(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["--out", "t.gif"], "--out 't.gif' is not the name of a PNG", "end it in .png"),
+        (["--out", "t.gif"], "--out 't.gif' is not the name of a picture", "end it in .png, .jpg or .webp"),
         (["--dims", "c0"], "the model has no code 0", "it has 128 dimensions and 0 codes, counted from 0"),
         (["--seed", "4294967296"], "seed 4294967296 is out of range", "seeds go from 0 to 4294967295"),
     ],
