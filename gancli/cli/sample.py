@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli import files
 from gancli.cli import _numbers, _options
 from gancli.cli._images import count_of, open_model, report, save_generated
 from gancli.cli._outputs import picture_or_folder
@@ -47,8 +48,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="A .png is one grid; a folder or .zip gets one PNG for each seed, with --class in a folder for each "
-            "class. Default: MODEL.png.",
+            help="A .png, .jpg or .webp is one grid; a folder or .zip gets one PNG for each seed, with --class in a "
+            "folder for each class. Default: MODEL.png.",
         ),
     ] = None,
     csv: Annotated[
@@ -59,6 +60,9 @@ def sample(
             "them.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the images of another model in the folder --out.")
+    ] = False,
     truncation: _options.Truncation = None,
     device: _options.Device = "auto",
     processes: _options.Processes = None,
@@ -107,6 +111,8 @@ def sample(
             f"{len(request):,} images are too many for one picture, which shows at most {MAX_GRID:,}",
             "name a folder or a .zip for one PNG for each seed, such as --out images.zip",
         )
+    if many and path.suffix.lower() != ".zip" and world.first:
+        _claim(path, source.name, overwrite)
     with distributing(world), counting("images", len(request)) as progress:
         if many:
             _save_many(source, request, path, progress)
@@ -159,6 +165,25 @@ def _default_count(cells: tuple[int, int] | None, classes: int, values: int) -> 
     if classes > 1:
         return 1 if values > 1 else COLUMNS
     return COLUMNS if values > 1 else 64
+
+
+def _claim(folder: Path, name: str, overwrite: bool) -> None:
+    """Make sure that the folder holds images of no other model, and note whose it is to hold.
+
+    Raises:
+        UsageError: it does, and they are not to be deleted.
+    """
+    note = folder / ".model"
+    owner = note.read_text("utf-8") if note.is_file() else "an unknown model"
+    others = [] if owner == name else [*folder.glob("seed*.png"), *folder.glob("*/seed*.png")]
+    if others and not overwrite:
+        raise UsageError(
+            f"'{folder}' holds images of {owner}, not of {name}", "name another folder, or delete them with `overwrite`"
+        )
+    for image in others:
+        image.unlink()
+    with files.atomic(note) as temporary:
+        temporary.write_text(name, "utf-8")
 
 
 def _save_many(model: Model, request: Request, path: Path, progress: Callable[[int], None]) -> None:

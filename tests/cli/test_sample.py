@@ -50,10 +50,10 @@ def shades(seeds):
     return [int(image[0, 0, 0]) for image in Fake().generate(LatentSpec(4).from_seeds(seeds))]
 
 
-def cells(path, columns, rows, step=58):
+def cells(path, columns, rows, step=58, channel=None):
     with Image.open(path) as image:
         assert image.size == (columns * step + 2, rows * step + 2)
-        pixels = np.array(image)
+        pixels = np.array(image if channel is None else image.getchannel(channel))
     return [int(pixels[row * step + 30, column * step + 30]) for row in range(rows) for column in range(columns)]
 
 
@@ -77,6 +77,14 @@ def test_a_grid_decides_how_many(run_cli):
     assert cells("dcgan-mnist.png", 3, 2) == shades(range(6))
 
 
+@pytest.mark.parametrize(("suffix", "kind", "near"), [("jpg", "JPEG", 3), ("JPEG", "JPEG", 3), ("webp", "WEBP", 0)])
+def test_a_grid_as_jpeg_or_webp(run_cli, suffix, kind, near):
+    assert run_cli("sample", "--grid", "3x2", "--out", f"a.{suffix}").code == 0
+    with Image.open(f"a.{suffix}") as image:
+        assert image.format == kind
+    assert cells(f"a.{suffix}", 3, 2, channel=0) == pytest.approx(shades(range(6)), abs=near)
+
+
 def test_one_image(run_cli):
     assert run_cli("sample", "-n", "1").err == "1 image of dcgan/mnist\n"
 
@@ -84,12 +92,29 @@ def test_one_image(run_cli):
 @pytest.mark.parametrize("out", ["many", "many.v2/"])
 def test_a_folder_of_images(run_cli, home, out):
     assert run_cli("sample", "-n", "70", "--out", out).code == 0
-    paths = sorted((home / out).iterdir())
+    paths = sorted((home / out).glob("*.png"))
     assert [path.name for path in paths] == [f"seed{seed:07d}.png" for seed in range(70)]
     for path, shade in zip(paths, shades(range(70)), strict=True):
         with Image.open(path) as image:
             assert image.size == (28, 28)
             assert image.getextrema() == (shade, shade)
+
+
+def test_images_of_two_models_are_not_mixed(run_cli, home, monkeypatch):
+    assert run_cli("sample", "-n", "3", "--out", "many").code == 0
+    assert run_cli("sample", "--seeds", "3-4", "--out", "many").code == 0  # the same model may add to them
+    monkeypatch.setattr(Fake, "name", "cgan/mnist")
+    (home / "many/mine.png").touch()
+    before = {path.name for path in (home / "many").iterdir()}
+    found = run_cli("sample", "-n", "1", "--out", "many")
+    assert (found.code, found.err) == (
+        2,
+        "error: 'many' holds images of dcgan/mnist, not of cgan/mnist\n\n"
+        "hint: name another folder, or delete them with --overwrite\n",
+    )
+    assert {path.name for path in (home / "many").iterdir()} == before
+    assert run_cli("sample", "-n", "1", "--out", "many", "--overwrite").code == 0
+    assert {path.name for path in (home / "many").glob("*.png")} == {"mine.png", "seed0000000.png"}
 
 
 def test_an_archive_of_images_and_json(run_cli):
@@ -117,8 +142,8 @@ def test_an_archive_of_images_and_json(run_cli):
             "`gancli sample --help` lists arguments and options",
         ),
         (
-            ["--out", "a.jpg"],
-            "--out 'a.jpg' ends in '.jpg'",
+            ["--out", "a.tif"],
+            "--out 'a.tif' ends in '.tif'",
             "end it in .png for one picture, in .zip for an archive, or in / for a folder",
         ),
         (
