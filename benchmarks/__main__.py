@@ -64,6 +64,10 @@ def _by(name: str, found: dict[str, Any]) -> str:
     )
 
 
+BY_HAND = "\n## Reported by users"
+"""Where the part of a page begins that is written by hand."""
+
+
 def main() -> None:
     """Measure, save, render."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
@@ -87,7 +91,10 @@ def main() -> None:
             found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
             figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         if found:
-            (asked.out / f"{stem}.md").write_text(page(introduction, names, found), encoding="utf-8")
+            path = asked.out / f"{stem}.md"
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            _, title, rest = text.partition(BY_HAND)
+            path.write_text(page(introduction, names, found) + title + rest, encoding="utf-8")
 
 
 if __name__ == "__main__":

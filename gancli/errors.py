@@ -48,10 +48,14 @@ class UsageError(GancliError):
     exit_code = 2
 
 
+FEW = 16
+"""Names that a hint lists."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint for an unknown name: the nearest known one, or all of them when none is near."""
+    """A hint for an unknown name: the nearest known one, or all of them if they are few and none is near."""
     known = sorted(names)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"one of: {', '.join(known)}" if known else ""
+    return f"one of: {', '.join(known)}" if 0 < len(known) <= FEW else ""

@@ -1,6 +1,7 @@
 """The app, its global options and the one error boundary."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -25,8 +26,8 @@ from gancli.cli import (
     zoo,
 )
 from gancli.cli.terminal.commands import as_typed
-from gancli.cli.terminal.console import sanitized
-from gancli.errors import GancliError
+from gancli.cli.terminal.console import sanitized, wrapped
+from gancli.errors import GancliError, printable
 from gancli.plugins import allowing
 
 app = typer.Typer(
@@ -79,6 +80,16 @@ def _options(
     pass
 
 
+INSTEAD = {
+    "--data": "name the data without an option, as in `gancli train mnist`",
+    "--gpus": "use `processes=2`, one for each GPU; `torchrun` starts them on several machines",
+    **dict.fromkeys(("--lr", "--learning-rate"), "use `optimizer.generator.lr=2e-4`, and the same for discriminator"),
+    **dict.fromkeys(("--batch", "--batch-size"), "use `training.batch=64`"),
+    **dict.fromkeys(("--size", "--image-size", "--img-size", "--resolution"), "use `data.size=[64,64]`"),
+    **dict.fromkeys(("--steps", "--iterations"), "use `rounds=2000`; a round is one step of every network"),
+}
+"""What `gancli train` takes instead of options that other tools have."""
+
 LONGEST = 2000
 """Characters of a line of an error, which may quote a stranger's file."""
 
@@ -97,7 +108,7 @@ def main(args: list[str] | None = None) -> None:
 def _run(words: Sequence[str]) -> None:
     """Run one command and exit."""
     traceback = "--traceback" in words
-    plugins, words = _plugins([word for word in words if word != "--traceback"])
+    plugins, words = _plugins([_from_home(word) for word in words if word != "--traceback"])
     # typer has no options with an optional value: a bare --resume becomes --resume= (the newest run).
     arguments = [
         "--resume=" if word == "--resume" and after.startswith("-") else word for word, after in pairwise([*words, "-"])
@@ -123,6 +134,8 @@ def _run(words: Sequence[str]) -> None:
         code, fault, final = _failure(error)
     code, reports = processes.give_up(code if isinstance(code, int) else 0, final)
     if fault and reports:
+        for word in arguments:  # a line break in a name would look like one of the message
+            fault = fault[0].replace(word, printable(word)), fault[1].replace(word, printable(word))
         _report(*(as_typed(text, _options_of(arguments)) for text in fault))
     processes.leave(well=code == 0 and fault is None)
     processes.end(code)
@@ -152,7 +165,10 @@ def _explained(error: typer.TyperException, arguments: Sequence[str]) -> tuple[s
     if isinstance(error.__cause__, ValidationError):
         rule = message.partition(", unable to parse")[0].replace(": Input", ": it")
         message = f"{rule}, not {str(error.__cause__.errors()[0]['input'])[:40]}"
-    context: typer.Context | None = getattr(error, "ctx", None)  # typer's own subclasses are private
+    option = getattr(error, "option_name", None)  # typer's own subclasses are private
+    if arguments[:1] == ["train"] and option in INSTEAD:
+        return f"no such option: {option}", INSTEAD[option]
+    context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else " ".join(["gancli", *arguments[:1]])
     return message[:1].lower() + message[1:], f"`{command} --help` lists arguments and options"
 
@@ -172,9 +188,15 @@ def _options_of(arguments: Sequence[str]) -> dict[str, str]:
 
 def _report(message: str, hint: str) -> None:
     short = [line if len(line) <= LONGEST else f"{line[:LONGEST]} …" for line in message.splitlines()]
-    print(f"error: {chr(10).join(short)}", file=sys.stderr)
+    print(wrapped(f"error: {chr(10).join(short)}", sys.stderr), file=sys.stderr)
     if hint:
-        print(f"\nhint: {hint[:LONGEST]}", file=sys.stderr)
+        print(f"\n{wrapped(f'hint: {hint[:LONGEST]}', sys.stderr)}", file=sys.stderr)
+
+
+def _from_home(word: str) -> str:
+    """A typed word with the home folder for ``~/``, which a shell leaves as it is in quotes and after ``--out=``."""
+    found = re.fullmatch(r"((?:[\w.-]+=)*)(~[^/=]*/.*)", word, re.DOTALL)
+    return f"{found[1]}{os.path.expanduser(found[2])}" if found else word  # noqa: PTH111 - Path would drop a last /
 
 
 def _plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:

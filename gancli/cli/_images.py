@@ -11,6 +11,7 @@ from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import check_inputs_stay
 from gancli.cli.terminal.console import say, tell_left_out
 from gancli.cli.terminal.progress import progress_bar
+from gancli.errors import printable
 from gancli.processes import distribute, rank
 from gancli.rendering.layout import file_stem
 
@@ -132,7 +133,7 @@ def report(as_json: bool, model: Model, path: Path | None, text: str, **facts: o
         return
     say(text)
     if path:
-        print(path)
+        print(printable(str(path)))
 
 
 def by_name(names: Iterable[str], figures: Iterable[float]) -> dict[str, float]:

@@ -57,11 +57,18 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _square(size: Any) -> Any:
+    # As a tuple, since a validated list is no longer JSON's, for which a tuple stands.
+    return (size, size) if type(size) is int else tuple(size) if isinstance(size, list) else size
+
+
 class Data(Table):
     """Which images, and how they become tensors."""
 
     name: FileName = Field("", description="a data set's name, the path of a folder or zip of images, or shards")
-    size: tuple[Side, Side] | None = Field(None, description="(height, width) in pixels; the data's own if absent")
+    size: Annotated[tuple[Side, Side], BeforeValidator(_square)] | None = Field(
+        None, description="(height, width) in pixels, or one number for a square; the data's own if absent"
+    )
     channels: Annotated[Literal[1, 3], BeforeValidator(words.whole)] | None = Field(
         None, description="1 grey, 3 colour; the data's own if absent"
     )

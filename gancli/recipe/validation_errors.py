@@ -45,7 +45,7 @@ _WORDS = {
 def shown(value: Any) -> str:
     """A value as Python writes it, shortened where it is long; nothing in it reaches a terminal raw."""
     try:
-        return _short.repr(value)
+        return _short.repr(list(value) if isinstance(value, tuple) else value)
     except ValueError:  # Python writes no whole number of thousands of digits
         return "…"
 

@@ -83,9 +83,10 @@ def recipe_table(model: str) -> dict[str, Any]:
     Raises:
         UsageError: no such model.
     """
-    of_run = Path(model) / "recipe.toml"
+    named = Path(model).expanduser()
+    of_run = named / "recipe.toml"
     if model.endswith(".toml") or (model not in models() and of_run.is_file()):
-        path = Path(model) if model.endswith(".toml") else of_run
+        path = named if model.endswith(".toml") else of_run
         if not path.is_file():
             raise UsageError(f"no such file: {model}", "name a recipe's TOML file, or a model of `gancli zoo list`")
         from gancli.recipe import read
@@ -155,7 +156,7 @@ def find(name: str | None) -> Path:
     """
     if name is None:
         return newest_run() / MODEL_FILE
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.is_file():
         return path
     # An empty name would be the current folder.
@@ -170,7 +171,9 @@ def find(name: str | None) -> Path:
         raise UsageError(f"no such file: {name}", "check the path")
     of_model = [entry for entry in known if entry.split("/")[0] == name]
     hint = f"one of: {', '.join(of_model)}" if of_model else nearest(name, known)
-    raise UsageError(f"no model is called '{name}'", f"{hint or 'train one'}; `gancli zoo list` shows all")
+    # A model of the zoo has two parts at most.
+    what = "there is no file or folder" if path.is_absolute() or len(path.parts) > 2 else "no model is called"
+    raise UsageError(f"{what} '{name}'", f"{hint + '; ' if hint else ''}`gancli zoo list` shows all")
 
 
 def in_zoo(path: Path) -> bool:

@@ -5,10 +5,13 @@ JSON would write them, ``\\u001b``. Nothing is parsed for rich's markup.
 """
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
+from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
 from gancli.cli.terminal.commands import as_typed
@@ -40,6 +43,11 @@ def _kind() -> "type[Console]":
         def file(self, new_file: IO[str]) -> None:
             self._file = new_file
 
+        def print(self, *objects: Any, soft_wrap: bool | None = None, **options: Any) -> None:
+            if soft_wrap and self.is_terminal:
+                objects = tuple(wrapped(one, self.file) if isinstance(one, str) else one for one in objects)
+            super().print(*objects, soft_wrap=soft_wrap, **options)
+
         def render(self, *arguments: Any, **options: Any) -> Iterable[Segment]:
             for segment in super().render(*arguments, **options):
                 text = segment.text if segment.control else printable(segment.text, lines=True)
@@ -61,9 +69,19 @@ def stdout() -> "Console":
 
 
 def say(text: str) -> None:
-    """Print one line on standard error, without wrapping or markup; of several processes only the first does."""
+    """Print one line on standard error, without markup; of several processes only the first does."""
     if not rank():
         stderr().print(printable(as_typed(text)), soft_wrap=True)
+
+
+def wrapped(text: str, stream: IO[str]) -> str:
+    """The text with line ends between words where it goes to a terminal, which would end lines inside a word."""
+    if not stream.isatty():
+        return text
+    wrapper = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
+    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
 
 
 def print_json(document: Any) -> None:
@@ -103,5 +121,7 @@ def sanitized() -> Generator[None]:
     with ExitStack() as stack:
         for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
             if stream is not None and not isinstance(stream, _Sanitized):
+                if isinstance(stream, TextIOWrapper):
+                    stream.reconfigure(errors="backslashreplace")  # what another encoding than UTF-8 lacks
                 stack.enter_context(redirect(_Sanitized(stream)))  # ty: ignore[invalid-argument-type]
         yield
