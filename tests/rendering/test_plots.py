@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -86,3 +89,15 @@ def test_running_mean():
     assert means[40] == 40
     assert means[0] == 1
     assert means[159] == 158
+
+
+def test_no_warning_where_the_home_folder_is_read_only(tmp_path) -> None:
+    draw = (
+        "from gancli.rendering.plots import save_losses; "
+        f"save_losses([{{'images': 1, 'loss/g': 1.0}}], {str(tmp_path / 'l.png')!r})"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("MPLCONFIGDIR", "XDG_CACHE_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", draw], env={**environment, "HOME": "/proc"}, capture_output=True, check=True
+    )
+    assert done.stderr == b""
