@@ -111,3 +111,5 @@ def test_long_messages_are_wrapped_between_words_on_a_terminal() -> None:
     shown = wrapped(text, Terminal())
     assert shown.split() == text.split()
     assert all(len(line) <= 80 or " " not in line for line in shown.splitlines())
+    command = "`gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/of-a-long-name`"
+    assert wrapped(f"some words before it, then {command}", Terminal()).endswith(f"then\n{command}")

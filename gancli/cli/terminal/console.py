@@ -5,6 +5,7 @@ JSON would write them, ``\\u001b``. Nothing is parsed for rich's markup.
 """
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -75,13 +76,17 @@ def say(text: str) -> None:
 
 
 def wrapped(text: str, stream: IO[str]) -> str:
-    """The text with line ends between words where it goes to a terminal, which would end lines inside a word."""
+    """The text with line ends between words where it goes to a terminal, which would end lines inside a word.
+
+    Commands in backticks stay whole, so that they can be copied.
+    """
     if not stream.isatty():
         return text
     wrapper = textwrap.TextWrapper(
         shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
     )
-    return "\n".join(wrapper.fill(line) for line in text.split("\n"))
+    whole = re.sub("`[^`]*`", lambda command: command[0].replace(" ", "\0"), text)
+    return "\n".join(wrapper.fill(line) for line in whole.split("\n")).replace("\0", " ")
 
 
 def print_json(document: Any) -> None:
