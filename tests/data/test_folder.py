@@ -41,6 +41,12 @@ def test_folders_are_classes(bring):
     assert data.skipped == ()
 
 
+def test_numbers_in_names_of_classes_count_by_their_value(bring):
+    data = load(str(bring({f"{name}/a.png": picture(int(name)) for name in ("1", "10", "12", "2", "03")})))
+    assert data.classes == ("1", "2", "03", "10", "12")
+    assert (data.labels.tolist(), shades(data)) == ([2, 0, 3, 4, 1], [3, 1, 10, 12, 2])
+
+
 def test_loose_images_are_unlabelled(bring):
     data = load(str(bring({"a.png": picture(1), "cat/b.png": picture(2), "dog/c.png": picture(3)})))
     assert (data.labels, data.classes, shades(data)) == (None, (), [1, 2, 3])

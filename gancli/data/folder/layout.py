@@ -1,6 +1,7 @@
 """The layout of a folder or zip of images: which files are images, their classes, and the held-out split."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -96,6 +97,11 @@ def _folder(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """Sort key in which numbers count by their value: 2 before 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
+
+
 def _splits(images: Sequence[str], root: str) -> dict[str, str]:
     folders = {_folder(name) for name in images}
     if root in folders:
@@ -118,7 +124,7 @@ def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, .
 
     # There are far fewer folders than files.
     tops = {folder: top(folder) for folder in {_folder(name) for name in everything} if folder.startswith(roots)}
-    classes = sorted(set(tops.values()))
+    classes = sorted(set(tops.values()), key=_natural)
     if len(classes) < 2 or "" in classes:
         return Listing(chosen, None, ())
     number = {name: index for index, name in enumerate(classes)}
