@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli import recipe
+from gancli import recipe, registry
 from gancli.errors import UsageError
 from gancli.zoo import catalogue
 
@@ -324,8 +324,7 @@ def test_errors_that_only_the_objective_knows_come_with_the_others() -> None:
         "  latent.dim = 0: should be greater than or equal to 1",
         "  objective.regularizers.r9: no regularizer is called 'r9'; did you mean 'r2'?",
         "  objective.reuse_fake = 5: should be true or false",
-        "  objective.loss = 'lsq': no loss is called 'lsq'; "
-        "one of: hinge, least-squares, minimax, non-saturating, wasserstein",
+        f"  objective.loss = 'lsq': no loss is called 'lsq'; one of: {', '.join(registry.names('loss'))}",
         "  objective.order = ['generator']: each side plays once, as in ['discriminator', 'generator']",
         "  optimizer.generator: missing",
         "  optimizer.critic: belongs to no player, one of: discriminator, generator",

@@ -100,7 +100,7 @@ def show(
         header = entry.header()
         card = {"recipe": catalogue.recipe_table(entry.model), **header, **_facts(entry)}
     else:
-        raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalogue.models()}))
+        raise UsageError(f"no model is called '{name}'", nearest(name, {*known, *catalogue.models()}) or catalogue.ALL)
     if as_json:
         print_json(card)
         return
@@ -175,7 +175,7 @@ def judge(
     known = {entry.name: entry for entry in catalogue.entries() if entry.path}
     for name in names or ():
         if name not in known:
-            raise UsageError(f"no weights are called '{name}'", nearest(name, known))
+            raise UsageError(f"no weights are called '{name}'", nearest(name, known) or catalogue.ALL)
     for name in names or known:
         with progress_bar() as progress:
             made = list(publishing.evaluate_again(known[name], data=data, data_dir=data_dir, progress=progress))

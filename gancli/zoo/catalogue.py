@@ -77,6 +77,9 @@ def is_discriminator(path: Path) -> bool:
     return path.name.endswith(DISCRIMINATOR_FILE)
 
 
+ALL = "`gancli zoo list` shows all"
+
+
 def recipe_table(model: str) -> dict[str, Any]:
     """The unchecked tables of a zoo recipe, of a recipe file, or of a run's.
 
@@ -93,7 +96,7 @@ def recipe_table(model: str) -> dict[str, Any]:
 
         return read(path)
     if model not in models():
-        raise UsageError(f"no model is called '{model}'", nearest(model, models()))
+        raise UsageError(f"no model is called '{model}'", nearest(model, models()) or ALL)
     table = tomllib.loads((zoo_folder() / model / "recipe.toml").read_text(encoding="utf-8"))
     plugins.trust(table)
     return table

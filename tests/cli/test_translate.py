@@ -103,7 +103,7 @@ def test_faults_say_what_to_type_instead(run_cli, home, folder):
         ([folder, "photos", "--target", "others"], "no image of 'others' has the name of one that", "names"),
         ([folder, "photos", "--degrade", "--target", "photos"], "--degrade and --target both say", "one of them"),
         ([folder, "photos", "--back"], "'mine' has no network 'back'", "it has generator"),
-        ([folder, "photos", "--out", "x.jpg"], "--out 'x.jpg' ends in '.jpg'", "in .png for one picture"),
+        ([folder, "photos", "--out", "x.tiff"], "--out 'x.tiff' ends in '.tiff'", "in .png for one picture"),
         ([folder, "photos", "--out", folder], f"--out '{folder}' is a run folder", "mine-images"),
         ([folder, "photos", "--out", ""], "--out is empty", "name a .png or a folder"),
     ]

@@ -1,7 +1,9 @@
 """Every metric against an oracle of our own, written from the paper and not from the library that computes it."""
 
+import ast
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
+from gancli import metrics
 from gancli.errors import UsageError
 from gancli.metrics import METRICS, choose, measure
 from gancli.metrics.base import Features, Sets
@@ -293,3 +296,13 @@ def test_modes_are_counted() -> None:
     given[torch.arange(50), torch.arange(50) % 7 * 100] = 1
     sets = Sets(Features(values, given), Features(values, given), lambda: values)
     assert METRICS["modes"].measure(sets) == 7
+
+
+def test_no_figure_replaces_another_of_its_name() -> None:
+    """A table by name would keep the last one in silence."""
+    names = [
+        node.args[0].value
+        for node in ast.walk(ast.parse(Path(metrics.__file__).read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Metric"
+    ]
+    assert names == list(METRICS)
