@@ -69,8 +69,7 @@ def new(data: str, model: str, training: dict[str, Any], assignments: list[str],
     from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
-    asked = recipe.override({"training": training}, assignments)
-    section = asked.get("training")
+    section = recipe.override({"training": training}, assignments).get("training")
     if isinstance(section, Mapping) and {"budget", "rounds"} & section.keys():
         # A file may have its budget in rounds already.
         table = recipe.merge(table, {"training": {"rounds": None, "earlier_plans": []}})

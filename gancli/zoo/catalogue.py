@@ -78,6 +78,7 @@ def is_discriminator(path: Path) -> bool:
 
 
 ALL = "`gancli zoo list` shows all"
+"""The hint for a name that is like no other."""
 
 
 def recipe_table(model: str) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def find(name: str | None) -> Path:
     hint = f"one of: {', '.join(of_model)}" if of_model else nearest(name, known)
     # A model of the zoo has two parts at most.
     what = "there is no file or folder" if path.is_absolute() or len(path.parts) > 2 else "no model is called"
-    raise UsageError(f"{what} '{name}'", f"{hint + '; ' if hint else ''}`gancli zoo list` shows all")
+    raise UsageError(f"{what} '{name}'", f"{hint + '; ' if hint else ''}{ALL}")
 
 
 def in_zoo(path: Path) -> bool:
