@@ -81,7 +81,7 @@ def _options(
 
 
 INSTEAD = {
-    "--data": "name the data without an option, as in `gancli train mnist`",
+    "--data": "name the data without an option, as in `gancli train mnist`, with --resume too",
     "--gpus": "use `processes=2`, one for each GPU; `torchrun` starts them on several machines",
     **dict.fromkeys(("--lr", "--learning-rate"), "use `optimizer.generator.lr=2e-4`, and the same for discriminator"),
     **dict.fromkeys(("--batch", "--batch-size"), "use `training.batch=64`"),

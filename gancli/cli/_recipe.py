@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from gancli import plugins
@@ -19,6 +19,9 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from gancli.recipe import Recipe
     from gancli.runs.periodic_evaluation import Settings
+
+NEW_PATH = {"name": "NEW", "source": "--set data.source=NEW"}
+"""How a resumed run is told where its data are now, by key of the section ``data``."""
 
 
 def training_table(budgets: dict[str, float | None], options: dict[str, Any]) -> dict[str, Any]:
@@ -79,24 +82,30 @@ def new(data: str, model: str, training: dict[str, Any], assignments: list[str],
 def stored(
     folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
 ) -> Recipe:
-    """The recipe of a run that is resumed.
+    """The recipe of a run that is resumed, with the new place of its data if they were moved.
 
     Raises:
-        UsageError: the command line asks for something else.
+        UsageError: the command line asks for something else, or there are no data at their place.
     """
     import_quickly("gancli.runs.run")
     from gancli import recipe
+    from gancli.data import DATASETS
+    from gancli.data.paths import there
+    from gancli.data.shards.names import is_sharded
     from gancli.runs.state import stored_recipe
 
-    found = stored_recipe(folder)
-    then = found.to_dict()
+    then = stored_recipe(folder).to_dict()
     asked = {
         "training": {key: value for key, value in training.items() if value != "auto"},
         "data": {"name": _absolute(data)} if data is not None else {},
         **({"model": model} if model is not None and not model.endswith(".toml") else {}),
     }
-    now = recipe.parse(_assigned(recipe.merge(then, asked), assignments)).to_dict()
-    if changed := recipe.differences(then, now):
+    now = recipe.parse(_assigned(recipe.merge(then, asked), assignments))
+    # The fingerprint of data at another place decides whether they are the same.
+    paths = {key: typed for key, typed in NEW_PATH.items() if _is_path(then["data"][key])}
+    if changed := [
+        each for each in recipe.differences(then, now.to_dict()) if each[0].removeprefix("data.") not in paths
+    ]:
         path, old, new = changed[0]
         raise UsageError(
             f"{folder} was trained with {path} = {old!r}, not {new!r}",
@@ -105,7 +114,21 @@ def stored(
             if path == "training.budget"
             else "leave that out to resume the run, or start a new run with another --out",
         )
-    return found
+    for key, typed in paths.items():
+        path = getattr(now.data, key)
+        if path not in DATASETS and not is_sharded(path) and not there(path):
+            raise UsageError(
+                f"{path} is not there, and {folder} is trained on it",
+                f"if it was moved, name its new path: `gancli train {typed} --resume {shlex.quote(str(folder))}`",
+            )
+    return now
+
+
+def _is_path(data: str) -> bool:
+    """Whether it is an address or an absolute path, of this machine or another one, and not a name."""
+    from gancli.data.shards.names import is_remote
+
+    return is_remote(data) or PurePosixPath(data).is_absolute() or PureWindowsPath(data).is_absolute()
 
 
 def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:

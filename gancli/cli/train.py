@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="A data set's name, a folder or zip of images, or shards.")
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, a folder or zip of images, or shards. With --resume: its new path.",
+        ),
     ] = None,
     model: Annotated[
         str | None,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gancli import model as models
+from gancli import recipe
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import LONGEST_SIDE
 from gancli.data.loading import load as load_images
@@ -162,7 +163,12 @@ def open_subject(
         GancliError: a file that is not a model.
     """
     if not name or not _holds_images(name):
-        return as_subject(models.load(name, device=device, truncation=truncation))
+        model = models.load(name, device=device, truncation=truncation)
+        if isinstance(model, Model) and (run := catalogue.run_recipe(model.path)):
+            # The recipe of a run has the paths of its data, which a model that is passed on does not contain.
+            data = recipe.parse(recipe.read(run), components=False).data
+            model.recipe = model.recipe.model_copy(update={"data": data})
+        return as_subject(model)
     if truncation is not None:
         raise UsageError(f"`truncation` is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)

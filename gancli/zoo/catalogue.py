@@ -185,6 +185,13 @@ def in_zoo(path: Path) -> bool:
     return path.parent.parent.resolve() == zoo_folder()
 
 
+def run_recipe(weights: Path) -> Path | None:
+    """The recipe of the run that a model file lies in; None for other models."""
+    folder = weights.parent.parent if weights.parent.name == SNAPSHOTS else weights.parent
+    found = folder / "recipe.toml"
+    return found if found.is_file() and (folder / STATE_FILE).is_file() else None
+
+
 def label(path: Path) -> str:
     """The name of a weights file in reports: the zoo's name, the run's, or the file's."""
     if in_zoo(path):

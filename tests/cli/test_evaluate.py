@@ -197,7 +197,7 @@ def test_a_folder_with_the_title_of_a_named_set_is_not_that_set(
     monkeypatch.setattr(models, "load", lambda name=None, *, device="auto", truncation=None: planted)
     result = run_cli("evaluate", "m", "--extractor", "digits-cnn")
     assert result.code == 2
-    assert result.err.startswith("error: there is no data set 'old/digits'\n")
+    assert result.err.startswith("error: 'planted[x]/digits' was trained on 'old/digits', which is not here\n")
     assert run_cli("evaluate", "m", "--data", "digits", "--metrics", "fid", "-n", "20").code == 0
 
 

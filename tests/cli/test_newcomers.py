@@ -31,7 +31,7 @@ def test_no_summary_of_a_command_is_cut(run_cli, monkeypatch, group) -> None:
         ("--size", "use --set data.size=[64,64]"),
         ("--image-size", "use --set data.size=[64,64]"),
         ("--gpus", "use --processes 2, one for each GPU; `torchrun` starts them on several machines"),
-        ("--data", "name the data without an option, as in `gancli train mnist`"),
+        ("--data", "name the data without an option, as in `gancli train mnist`, with --resume too"),
         ("--steps", "use --rounds 2000; a round is one step of every network"),
     ],
 )

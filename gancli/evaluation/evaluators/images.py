@@ -10,7 +10,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from gancli.data import Dataset, load
+from gancli.data import DATASETS, Dataset, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
 from gancli.data.selection import class_positions, only_class
 from gancli.data.types import Progress
@@ -30,6 +30,8 @@ from gancli.metrics.intervals import prediction
 from gancli.model import Model
 
 SPLIT = "test"
+VIEW = {"size", "channels", "fit", "background"}
+"""What a recipe says of how images are read."""
 SHOWN = 24
 """Generated images of which the nearest training image is reported."""
 
@@ -57,8 +59,11 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     own, data = not data, data or subject.data_name or ""
     extractor = find(options.extractor) if options.extractor else usual(data)
     reader = Reader.load(extractor, subject.device, options.progress)
+    # A named data set has a size of its own; that of other images is how the model was trained on them.
+    view = model.recipe.data.model_dump(include=VIEW) if model and own and data not in DATASETS else {}
     held_out, training = (
-        load(data, split=split, data_dir=options.data_dir, progress=options.progress) for split in (SPLIT, "train")
+        load(data, split=split, data_dir=options.data_dir, progress=options.progress, **view)
+        for split in (SPLIT, "train")
     )
     whole, alone = training, subject.recipe("data").get("only_class") if own else None
     if isinstance(alone, str):
