@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gancli.cli import _options
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import print_json
+from gancli.evaluation.scores import beaten, number, title
 
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
@@ -58,11 +60,30 @@ def _show(seen: Examination) -> None:
         if seen.state == "stopped" and stop is seen.stops[-1]:
             after = f"`gancli train --resume {shlex.quote(str(seen.folder))}` continues"
         print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
-    if not seen.monitor.found:
-        print(f"no problem found in {seen.monitor.previews} previews\n")
+    early = seen.rounds < seen.needed and not seen.monitor.found
+    if early:
+        print(f"too early to tell: about {seen.needed:,} rounds are needed before {seen.model} can be judged\n")
+    elif not seen.monitor.found:
+        print(f"no failure found in {seen.monitor.previews} previews\n")
+    if seen.evaluation is not None:
+        print(textwrap.fill(_verdict(seen.evaluation), 80) + "\n")
+    elif seen.state == "finished" and not early:
+        print(f"`gancli evaluate {shlex.quote(str(seen.folder))}` measures how good its samples are\n")
     for finding in seen.monitor.found:
         until = f"until round {finding.until:,}" if finding.until else "to the end"
         print(f"{finding.title}, from round {finding.since:,} {until}")
         for name, words in (("seen", finding.text), ("means", finding.meaning), ("try", finding.advice)):
             print(textwrap.fill(words, 80, initial_indent=f"  {name:<7}", subsequent_indent=" " * 9))
         print()
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    """An evaluation in a sentence."""
+    name = result["metric"]
+    figures = [
+        f"{words} {number(name, result[key])}"
+        for key, words in (("value", title(name)), ("floor", "real data"), ("baseline", "simplest baseline"))
+        if result.get(key) is not None
+    ]
+    verdict = "; the model is no better than the simplest baseline" if beaten(result) else ""
+    return f"evaluation in round {result['round']:,}: {', '.join(figures)}{verdict}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gancli.data import DATASETS
@@ -15,6 +16,7 @@ from gancli.evaluation.evaluators import cycles, numbers, pairs
 from gancli.evaluation.evaluators import images as image_sets
 from gancli.evaluation.evaluators.checks import IMAGES, Options
 from gancli.evaluation.report import Report
+from gancli.evaluation.scores import beaten, number, title
 from gancli.evaluation.subjects import Pictures, Subject, as_subject
 from gancli.model import Model
 
@@ -69,7 +71,8 @@ def evaluate(
     if extractor is not None and (makes_numbers or translates):
         raise UsageError(f"'{subject.name}' is not compared by features of an extractor", "leave out `extractor`")
     if model is not None and translates:
-        return (pairs if model.recipe.data.paired else cycles).evaluate(subject, model, data, options)
+        evaluator = pairs if model.recipe.data.paired else cycles
+        return _warned(evaluator.evaluate(subject, model, data, options))
     if makes_numbers != (name in FORMULAS):
         kinds = ("numbers", "images") if makes_numbers else ("images", "numbers")
         raise UsageError(
@@ -77,5 +80,16 @@ def evaluate(
             "`data=NAME` says what to compare with",
         )
     if makes_numbers:
-        return numbers.evaluate(subject, name, options)
-    return image_sets.evaluate(subject, data, options)
+        return _warned(numbers.evaluate(subject, name, options))
+    return _warned(image_sets.evaluate(subject, data, options))
+
+
+def _warned(report: Report) -> Report:
+    """The report with a warning first if its first figure is no better than the baseline's."""
+    first = report.results[0].to_dict()
+    if not beaten(first):
+        return report
+    name = first["metric"]
+    value, baseline = (number(name, first[key]) for key in ("value", "baseline"))
+    warning = f"'{report.model}' is no better than the simplest baseline: {title(name)} {value} against {baseline}"
+    return replace(report, warnings=(warning, *report.warnings))

@@ -21,7 +21,8 @@ class Result:
         value: of the subject; of several sets of images, the mean.
         floor: of real data: no model can be expected to do better. None where that is not known.
         baseline: of the simplest method: a generator that draws each pixel from those of the training images at its
-            position, or the simplest repair of the same sources. None where there is none.
+            position, noise of the numbers' mean and deviation, or the simplest repair of the same sources. None where
+            there is none.
         interval: where the value of a further set lies in 95 of 100 cases; None where it was not measured.
     """
 

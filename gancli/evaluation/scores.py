@@ -46,6 +46,17 @@ def score(evaluation: Mapping[str, Any]) -> Score | None:
     return None
 
 
+def beaten(result: Mapping[str, Any]) -> bool:
+    """Whether a result is no better than the simplest method, where that is worse than real data."""
+    value, floor, baseline = (result.get(key) for key in ("value", "floor", "baseline"))
+    if value is None or baseline is None:
+        return False
+    # Metrics of a run do not say which direction is good. Without a floor it is that of PSNR.
+    better = result.get("better") or ("lower" if floor is not None and floor < baseline else "higher")
+    sign = 1 if better == "lower" else -1
+    return sign * value >= sign * baseline and (floor is None or sign * floor < sign * baseline)
+
+
 def title(metric: str) -> str:
     """How a metric is headed."""
     return metric.upper() if metric in _ACRONYMS else metric.replace("_", " ")

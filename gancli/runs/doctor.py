@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class Examination:
         rows: of its metrics, without those of evaluations.
         monitor: the health monitor after these rows.
         stops: round and because of each stop by the monitor; all but that of the state "stopped" were resumed.
+        needed: rounds before which nothing can be said: a tenth of the shortest training of this model in the zoo, by
+            images seen. 0 where the zoo has none.
+        evaluation: round and first result of the last evaluation; None where there was none.
     """
 
     folder: Path
@@ -39,12 +43,15 @@ class Examination:
     rows: list[dict[str, Any]]
     monitor: health.HealthMonitor
     stops: list[dict[str, Any]]
+    needed: int
+    evaluation: dict[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         plain = {key: getattr(self, key) for key in ("model", "data", "rounds", "budget", "state")}
         findings = [finding.to_dict() for finding in self.monitor.found]
         plain |= {"previews": self.monitor.previews, "findings": findings, "stops": self.stops}
+        plain |= {"rounds_needed": self.needed, "evaluation": self.evaluation}
         return {"run": str(self.folder), **plain}
 
     def plot(self, path: Path) -> None:
@@ -67,7 +74,8 @@ def examine(folder: Path) -> Examination:
         raise UsageError(f"no such folder: {folder}", "name the folder of a training, or none for the newest")
     if not metrics.is_file():
         raise UsageError(f"{folder} is not a run: it has no metrics.jsonl", "name the folder of a training")
-    rows = health.of_training(read_metrics(metrics))
+    logged = read_metrics(metrics)
+    rows = health.of_training(logged)
     if not any(name.startswith("loss/") for row in rows for name in row):
         raise GancliError(f"{folder} has no metrics yet", "train for a while first")
     try:
@@ -76,9 +84,10 @@ def examine(folder: Path) -> Examination:
         table = {}
     budget = _section(table, "training").get("rounds")
     monitor = health.replay(rows)
+    model = str(table.get("model", "a model"))[:200]
     return Examination(
         folder,
-        str(table.get("model", "a model"))[:200],
+        model,
         str(_section(table, "data").get("name", "unknown data"))[:200],
         rows[-1]["round"],
         budget if type(budget) is int and budget > 0 else None,
@@ -86,6 +95,21 @@ def examine(folder: Path) -> Examination:
         rows,
         monitor,
         [{"round": row["round"], "because": row[health.STOPPED]} for row in rows if health.STOPPED in row],
+        _needed(model, rows[-1]),
+        next(filter(None, map(_result, reversed(logged))), None),
+    )
+
+
+def _needed(model: str, last: dict[str, Any]) -> int:
+    images = [entry.header()["images"] for entry in catalogue.entries() if entry.model == model and entry.path]
+    return math.ceil(min(images, default=0) / 10 * last["round"] / max(1, last.get("images", 0)))
+
+
+def _result(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The result that an evaluation is known by; None for another row, and for an evaluation that failed."""
+    found = row.get(health.EVALUATION, {})
+    return (
+        {"round": row["round"], "metric": found["by"], **found["results"][found["by"]]} if "results" in found else None
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -93,9 +94,44 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
     result = run_cli("doctor")
     assert result.code == 0
     assert result.out == (
-        "runs/new: quick on digits, 4 of 4 rounds, finished\n\nno problem found in 4 previews\n\n"
+        "runs/new: quick on digits, 4 of 4 rounds, finished\n\n"
+        "too early to tell: about 5,412 rounds are needed before quick can be judged\n\n"
         "runs/new/doctor.png  losses, probabilities, diversity and findings\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "told"),
+    [
+        ("quick", 16, "too early to tell: about 4,059 rounds are needed before quick can be judged"),
+        ("quick", 160, "no failure found in 20 previews"),
+        ("points-gan", 16, "too early to tell: about 32,000 rounds are needed before points-gan can be judged"),
+        ("mine", 16, "no failure found in 20 previews"),
+    ],
+)
+def test_nothing_is_said_before_a_tenth_of_the_shortest_training_in_the_zoo(
+    run_cli, run: Path, model: str, images: int, told: str
+) -> None:
+    (run / "recipe.toml").write_text(RECIPE.replace("quick", model))
+    rows = [{**ROW, "round": n, "images": n * images} for n in range(100, 2100, 100)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run_cli("doctor", "runs/r").out.splitlines()[2] == told
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(2.0, "; the model is no better than the simplest baseline"), (0.5, "")]
+)
+def test_the_last_evaluation_is_told(run_cli, run: Path, value: float, verdict: str) -> None:
+    result = {"value": value, "floor": 0.1122, "baseline": 1.3358}
+    row: dict[str, Any] = {"round": 1450, "images": 14500, "evaluation": {"results": {"fid": result}, "by": "fid"}}
+    row["evaluation"] |= {"fingerprint": "f", "best": True, "seconds": 1.0}
+    text = (run / "metrics.jsonl").read_text().rpartition("\n")[0] + "\n" + json.dumps(row) + "\n"
+    (run / "metrics.jsonl").write_text(text)
+    shown = run_cli("doctor", "runs/r").out.replace("\n", " ")
+    assert f"in round 1,450: FID {value:.4f}, real data 0.1122, simplest baseline 1.3358{verdict}  " in shown
+    assert json.loads(run_cli("doctor", "runs/r", "--json").out)["evaluation"] == {
+        "round": 1450, "metric": "fid", **result
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

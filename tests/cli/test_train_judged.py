@@ -30,7 +30,7 @@ def test_figures_floors_seconds_and_what_it_cost(run_cli, home: Path) -> None:
     assert result.out.splitlines()[-1] == "r/best.safetensors  the best model by evaluation"
     assert run_cli("sample", "r/best.safetensors", "-n", 4, "--out", "best.png").code == 0
     assert run_cli("evaluate", "r/best.safetensors", "-n", 24, "--metrics", "fid").code == 0
-    assert "no problem found in" in run_cli("doctor", "r").out
+    assert "in round 8: FID " in run_cli("doctor", "r").out
     again = run_cli(*RUN, "--evaluate-every", 0.036)
     assert "first time" not in again.err
     assert "evaluation, " not in again.err

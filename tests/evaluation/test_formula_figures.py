@@ -86,6 +86,8 @@ def test_a_report_has_the_floor_and_says_how_it_was_made() -> None:
     (modes, quality) = report.results
     assert (modes.metric, modes.value, modes.floor, modes.better) == ("modes", 1, 25, "higher")
     assert quality.floor > 0.97
+    assert modes.baseline == 0
+    assert quality.baseline == pytest.approx(0.03, abs=0.02)
     table = report.to_dict()
     assert table["protocol"]["seeds"] == "3-502"
     assert table["protocol"]["generated_images"] == 500

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gancli.evaluation.scores import score
+from gancli.evaluation.scores import beaten, score
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,24 @@ def test_score(result: dict[str, Any], text: str, beside: str) -> None:
 
 def test_no_evaluation_no_score() -> None:
     assert score({}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "baseline", "better", "worse"),
+    [
+        (3.0, 0.1, 2.0, "lower", True),
+        (2.0, 0.1, 2.0, "lower", True),
+        (1.0, 0.1, 2.0, None, False),
+        (3.0, 0.1, 2.0, None, True),
+        (0.0, 8.0, 0.0, "higher", True),
+        (1.0, 8.0, 0.0, None, False),
+        (20.0, None, 21.0, None, True),
+        (22.0, None, 21.0, "higher", False),
+        (0.4, 0.5, 0.0, "lower", False),  # memorisation, of which the baseline has none
+        (1.0, 0.1, None, "lower", False),
+    ],
+)
+def test_no_better_than_the_baseline(
+    value: float, floor: float | None, baseline: float | None, better: str | None, worse: bool
+) -> None:
+    assert beaten({"value": value, "floor": floor, "baseline": baseline, "better": better}) is worse

@@ -9,6 +9,7 @@ from gancli.errors import GancliError, UsageError
 from gancli.evaluation.evaluators import checks
 from gancli.evaluation.evaluators.checks import Options
 from gancli.evaluation.protocol import Protocol
+from gancli.evaluation.reference import DRAW
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
 from gancli.metrics import numbers
@@ -20,7 +21,7 @@ BATCH = 256
 
 
 def evaluate(subject: Subject, data: str, options: Options) -> Report:
-    """Compare a model of numbers with a formula; as many real draws give the floor.
+    """Compare a model of numbers with a formula; as many real draws give the floor, normal noise the baseline.
 
     Args:
         subject: what makes the numbers.
@@ -45,7 +46,9 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
     if not torch.isfinite(rows).all():
         raise GancliError(f"'{subject.name}' makes values that are no numbers", "train it anew with a smaller rate")
     values, method = numbers.measure(rows, formula)
-    floors, _ = numbers.measure(examples(formula, "test", count).flatten(1), formula)
+    real = examples(formula, "test", count).flatten(1)
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(DRAW)) * real.std() + real.mean()
+    (floors, _), (baselines, _) = (numbers.measure(each, formula) for each in (real, noise))
     protocol = Protocol(
         method=method,
         data=data,
@@ -59,5 +62,5 @@ def evaluate(subject: Subject, data: str, options: Options) -> Report:
     )
     figures = {figure.name: figure for figure in numbers.FIGURES}
     chosen = checks.figures(options, list(values), f"'{data}'")
-    results = tuple(Result(figures[name], values[name], floors[name]) for name in chosen)
+    results = tuple(Result(figures[name], values[name], floors[name], baselines[name]) for name in chosen)
     return Report(subject.name, protocol, results)
