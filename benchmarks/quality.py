@@ -338,9 +338,10 @@ def markdown(found: dict[str, Any]) -> str:
     points = found["points"]
     lines = [
         f"FID by gancli's `mnist-cnn` features ({found['images']:,} images on both sides) against the training time on "
-        "MNIST. One side is the command `gancli train mnist --minutes N` with its default model `quick`, one training "
-        "for each budget, because its learning rates decay towards the end. The other is the DCGAN of PyTorch's "
-        "tutorial, at its usual width of 64, on images resized to 32x32, in the plain loop of `benchmarks/plain.py` "
+        "MNIST. One side is the command `gancli train mnist --minutes N` with its default model `quick`, which is told "
+        "the labels, one training for each budget, because its learning rates decay towards the end. The other is the "
+        "DCGAN of PyTorch's tutorial, which is not, at its usual width of 64, on images resized to 32x32, in the plain "
+        "loop of `benchmarks/plain.py` "
         f"with {found['workers']} loader workers, the fastest number; the evaluation resizes its images to 28x28. Both "
         "train on the same machine in turn. A training's clock stops while another trains and during evaluations; that "
         "of the plain loop starts after its first step. Medians, with each seed in brackets.",
