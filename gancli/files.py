@@ -9,6 +9,9 @@ from pathlib import Path
 
 from gancli.errors import UsageError
 
+DRAWN = b"drawn by gancli"
+"""Metadata of grids, plots and animations, which are no photos to learn from."""
+
 
 def refuse_special(path: Path) -> None:
     """Make sure that a path that is about to be read names no pipe and no device, which might never end.

@@ -72,6 +72,8 @@ def new(data: str, model: str, training: dict[str, Any], assignments: list[str],
     from gancli.zoo import catalogue
 
     table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
+    if table["data"].get("source") and _has_domains(data):
+        table = recipe.merge(table, {"data": {"source": "domains"}})
     section = recipe.override({"training": training}, assignments).get("training")
     if isinstance(section, Mapping) and {"budget", "rounds"} & section.keys():
         # A file may have its budget in rounds already.
@@ -189,6 +191,18 @@ def _absolute(data: str) -> str:
     if is_sharded(data):
         return absolute(data)
     return str(Path(data).resolve()) if Path(data).exists() else data
+
+
+def _has_domains(data: str) -> bool:
+    """Whether a folder or zip holds the two domains of a translation."""
+    from gancli.data import DATASETS
+    from gancli.data.folder import layout
+    from gancli.data.folder.files import open_source
+
+    try:
+        return data not in DATASETS and layout.has_domains(open_source(Path(data).expanduser()))
+    except (UsageError, OSError):  # no such folder, or shards: told by what reads it
+        return False
 
 
 def _assigned(table: dict[str, Any], assignments: list[str]) -> dict[str, Any]:

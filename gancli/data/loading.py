@@ -8,6 +8,7 @@ from gancli.data import synthetic
 from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.folder import layout
+from gancli.data.folder.files import open_source
 from gancli.data.paths import there
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
@@ -27,6 +28,7 @@ def load(
     background: str = "white",
     data_dir: Path | None = None,
     progress: Progress | None = None,
+    domain: str = "",
 ) -> Dataset:
     """A data set by name, or the images of a folder, of a zip or of shards.
 
@@ -39,6 +41,7 @@ def load(
         background: the colour below transparent pixels and around padded images.
         data_dir: the first folder to search for named sets, and where they are downloaded to.
         progress: called with the task, how much of it is done, and the total (0: unknown).
+        domain: "A" or "B" of a folder with trainA/ and trainB/.
 
     Raises:
         UsageError: an unknown name, split or option, a folder without images, an extra that is not installed.
@@ -60,12 +63,15 @@ def load(
         # Imported here, since fetching files takes modules that other data do not need.
         from gancli.data.shards import stream
 
+        if archive := stream.archive(name):
+            found = layout.load(archive, split, view, report, domain)
+            return _dataset(shard_names.title(name), split, replace(found, skipped=(*archive.skipped, *found.skipped)))
         shards, examples = stream.load(name, split, view, report)
         return replace(_dataset(shard_names.title(name), split, examples), stream=shards)
     if not there(name):
         raise UsageError(f"there is no data set '{name}'", _suggestion(name))
     path = Path(name).expanduser()
-    return _dataset(layout.title(path), split, layout.load(path, split, view, report))
+    return _dataset(layout.title(path), split, layout.load(open_source(path), split, view, report, domain))
 
 
 def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:
@@ -84,4 +90,7 @@ def _suggestion(name: str) -> str:
 
 def _dataset(name: str, split: str, found: ImageSet) -> Dataset:
     fingerprint = found.fingerprint or fingerprint_of(found.images, found.labels)
-    return Dataset(name, split, found.images, found.labels, found.classes, fingerprint, found.skipped)
+    return Dataset(
+        name, split, found.images, found.labels, found.classes, fingerprint, found.skipped,
+        splits=found.splits or (DATASETS[name].images if name in DATASETS else {}), left_out=found.left_out,
+    )  # fmt: skip

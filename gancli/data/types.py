@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class ImageSet:
         classes: names of the classes in the order of the labels; () when unlabelled.
         skipped: files left out.
         fingerprint: of images and labels; "" where it has not been computed.
+        splits: number of images of each split; {} where it is not known.
+        left_out: number of files or folders that were never tried, by kind, as in ``{"HEIC": 3}``.
     """
 
     images: Tensor
@@ -66,6 +68,8 @@ class ImageSet:
     classes: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
     fingerprint: str = ""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Dataset:
         formula: draws fresh rows of numbers; ``images`` is then float32 (N, 1, 1, width), fixed examples.
         sources: uint8 (M, C, H, W), the inputs of an image translation, or None.
         stream: decodes the images of tar shards; ``images`` and ``labels`` are then examples.
+        splits: number of images of each split; {} where it is not known.
+        left_out: number of files or folders that were never tried, by kind, as in ``{"HEIC": 3}``.
     """
 
     name: str
@@ -95,11 +101,37 @@ class Dataset:
     formula: Formula | None = None
     sources: Tensor | None = None
     stream: Stream | None = None
+    splits: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """Images in the whole set."""
         return len(self.images) if self.stream is None else len(self.stream)
+
+    def summary(self) -> str:
+        """One line: number, size, classes and splits of the images, and what was left out."""
+        if self.formula is not None:
+            return f"{self.name}: {self.formula.width} numbers a sample, drawn by a formula"
+        channels, height, width = self.images.shape[1:]
+        count, classes, splits = self.count, len(self.classes), dict(self.splits)
+        facts = [
+            f"{count:,} {'image' if count == 1 else 'images'} of {height}x{width}, {('grey', 'colour')[channels > 1]}"
+        ]
+        if self.sources is not None and len(self.sources) != count:
+            facts.append(f"{len(self.sources):,} sources")
+        facts.append("no classes" if not classes else f"{classes} {'class' if classes == 1 else 'classes'}")
+        if self.labels is not None and self.stream is None and classes:
+            counts = self.labels.bincount(minlength=classes).tolist()
+            if empty := [name for name, each in zip(self.classes, counts, strict=True) if not each]:
+                facts.append(f"none of {', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}")
+        if splits:
+            others = [f"{number:,} in the {split} split" for split, number in splits.items() if split != self.split]
+            facts.append(", ".join(others) or "no held-out split")
+        left_out = {**self.left_out, **({"unusable files": len(self.skipped)} if self.skipped else {})}
+        if left_out:
+            facts.append("left out: " + ", ".join(f"{kind} {number:,}" for kind, number in left_out.items()))
+        return f"{self.name}: {'; '.join(facts)}"
 
 
 def fingerprint_of(images: Tensor, labels: Tensor | None) -> str:

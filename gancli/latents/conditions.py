@@ -98,6 +98,8 @@ def parse_classes(text: str, names: Sequence[str], model: str) -> tuple[int, ...
         raise UsageError(f"'{model}' takes no classes", "leave out `classes`; cgan/mnist is a model with classes")
     if text.strip().casefold() == "all" and "all" not in names:
         return tuple(range(len(names)))
+    if (whole := class_number(text, names)) is not None:  # a name may have commas
+        return (whole,)
     numbers: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         found = re.fullmatch(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})", part) if part not in names else None

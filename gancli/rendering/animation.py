@@ -75,7 +75,7 @@ def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 2
 
 
 def _pillow(pictures: Iterator[Image.Image], path: Path, fps: float, suffix: str) -> None:
-    from gancli.rendering.images import opaque
+    from gancli.rendering.images import mark, opaque
 
     held, size = [], 0
     for picture in pictures:
@@ -88,7 +88,15 @@ def _pillow(pictures: Iterator[Image.Image], path: Path, fps: float, suffix: str
     unit = 10 if suffix == ".gif" else 1  # milliseconds to which the times at which frames begin are rounded
     begins = [unit * round(frame * 1000 / fps / unit) for frame in range(len(held) + 1)]
     delays = [end - begin for begin, end in pairwise(begins)]
-    held[0].save(path, save_all=True, append_images=held[1:], duration=delays, loop=0, **_PILLOW[suffix])
+    held[0].save(
+        path,
+        save_all=True,
+        append_images=held[1:],
+        duration=delays,
+        loop=0,
+        **_PILLOW[suffix],
+        **mark(_PILLOW[suffix]["format"]),
+    )
 
 
 def _av() -> Any:

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -134,11 +136,24 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         raise UsageError(f"{picture.width} x {picture.height} pixels are too many for a WebP", "name a .png")
     with files.atomic(path) as temporary:
         if suffix in (".jpg", ".jpeg"):
-            opaque(picture).save(temporary, "JPEG", quality=95, subsampling=0)
+            opaque(picture).save(temporary, "JPEG", quality=95, subsampling=0, **mark("JPEG"))
         elif suffix == ".webp":
-            picture.save(temporary, "WEBP", lossless=True)
+            picture.save(temporary, "WEBP", lossless=True, **mark("WEBP"))
         else:
-            picture.save(temporary, "PNG")
+            picture.save(temporary, "PNG", **mark("PNG"))
+
+
+def mark(kind: str) -> dict[str, Any]:
+    """Options of Pillow for a file of this kind that say who drew it, so that it is not taken for a photo."""
+    if kind == "PNG":
+        info = PngInfo()
+        info.add_text("Comment", files.DRAWN.decode())
+        return {"pnginfo": info}
+    if kind == "WEBP":
+        exif = Image.Exif()
+        exif[0x0131] = files.DRAWN.decode()  # software
+        return {"exif": exif}
+    return {"comment": files.DRAWN}
 
 
 def opaque(picture: Image.Image) -> Image.Image:

@@ -67,7 +67,8 @@ def save_losses(rows: Sequence[Row], path: Path | str, marks: Sequence[tuple[flo
         panels[0].text(images / 1000, 0.98, f" {label}", transform=top, va="top", rotation=90, fontsize=8)
     panels[-1].set_xlabel("images seen (thousands)")
     with files.atomic(Path(path)) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.lower().lstrip("."), metadata={"Software": None})
+        metadata = {"Software": None, "Comment": files.DRAWN.decode()}
+        figure.savefig(temporary, format=Path(path).suffix.lower().lstrip("."), metadata=metadata)
 
 
 def _names(rows: Sequence[Row], prefix: str) -> list[str]:

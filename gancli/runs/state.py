@@ -152,7 +152,8 @@ class RunFiles:
         if fingerprint != self.dataset.fingerprint:
             raise UsageError(
                 f"the data set '{self.dataset.name}' is not the one that {self.path} was trained on: "
-                f"fingerprint {self.dataset.fingerprint}, not {fingerprint[:16]}",
+                f"{_change(header['dataset'], describe(self.dataset))} (fingerprint {fingerprint[:16]} then, "
+                f"{self.dataset.fingerprint} now)",
                 "bring the old data back, or start a new run with another `out`",
             )
         self.run_folder.sweep()
@@ -259,3 +260,13 @@ def machine(device: torch.device) -> str:
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     threads = torch.get_num_threads()
     return f"{capabilities.get('cpu_name') or platform.machine()} CPU, {threads} thread{'s' * (threads != 1)}"
+
+
+def _change(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What is different in a data set, from two of its descriptions."""
+    if (count := then.get("images")) != now["images"]:
+        return f"{count} images then, {now['images']} now"
+    if (names := then.get("classes")) != now["classes"]:
+        shown = (", ".join(map(str, each or ["none"]))[:200] for each in (names, now["classes"]))
+        return "classes {} then, {} now".format(*shown)
+    return f"{count} images as then, but other pixels or labels"

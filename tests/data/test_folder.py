@@ -8,7 +8,7 @@ import torch
 from conftest_data import labels, noise, pack, picture, write
 
 from gancli.data import Skipped, load, pixels
-from gancli.data.folder import files, layout
+from gancli.data.folder import files, tables
 from gancli.errors import UsageError
 
 
@@ -147,13 +147,14 @@ def test_train_and_test_folders_are_splits(bring):
     contents = {
         "train/a/1.png": picture(1),
         "train/c/2.png": picture(2),
-        "Test/b/3.png": picture(3),
+        "Test/c/3.png": picture(3),
         "val/a/4.png": picture(4),
     }
     path = str(bring(contents))
     train, test = load(path), load(path, split="test")
-    assert (shades(train), train.labels.tolist(), shades(test), test.labels.tolist()) == ([1, 2], [0, 2], [3], [1])
-    assert train.classes == test.classes == ("a", "b", "c")
+    assert (shades(train), train.labels.tolist(), shades(test), test.labels.tolist()) == ([1, 2], [0, 1], [3], [1])
+    assert train.classes == test.classes == ("a", "c")
+    assert (train.splits, train.left_out) == ({"train": 2, "test": 1}, {"images in val/": 1})
 
 
 def test_validation_is_held_out_where_there_is_no_test(bring):
@@ -162,9 +163,48 @@ def test_validation_is_held_out_where_there_is_no_test(bring):
     assert load(path).labels is None
 
 
-def test_train_beside_other_folders_is_a_class(bring):
-    contents = {"train/1.png": picture(1), "test/2.png": picture(2), "tram/3.png": picture(3)}
-    assert load(str(bring(contents))).classes == ("test", "train", "tram")
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train2017", "val2017"),
+        ("Training", "Testing"),
+        ("train_images", "test-images"),
+        ("data/train", "data/dev"),
+    ],
+)
+def test_splits_of_other_names(bring, train, test):
+    path = str(bring({f"{train}/a/1.png": picture(1), f"{train}/b/2.png": picture(2), f"{test}/b/3.png": picture(3)}))
+    data, held_out = load(path), load(path, split="test")
+    assert (data.classes, data.labels.tolist(), shades(data), data.splits["test"]) == (("a", "b"), [0, 1], [1, 2], 1)
+    assert (held_out.classes, held_out.labels.tolist(), shades(held_out)) == (("a", "b"), [1], [3])
+
+
+def test_images_of_no_split_are_left_out(bring):
+    contents = {"seg_train/a/1.png": picture(1), "seg_test/a/2.png": picture(2), "seg_pred/seg_pred/3.png": picture(3)}
+    data = load(str(bring(contents)))
+    assert (shades(data), data.left_out) == ([1], {"images in seg_pred/": 1})
+
+
+@pytest.mark.parametrize("test", ["test/3.png", "test/test/3.png", "test/unknown/3.png"])
+def test_classes_of_training_images_beside_held_out_ones_without(bring, test):
+    path = str(bring({"train/a/1.png": picture(1), "train/b/2.png": picture(2), test: picture(3)}))
+    assert (load(path).classes, load(path).labels.tolist()) == (("a", "b"), [0, 1])
+    assert (load(path, split="test").labels, shades(load(path, split="test"))) == (None, [3])
+
+
+def test_two_readings_are_an_error_that_shows_both(bring):
+    path = bring({"train/1.png": picture(1), "test/2.png": picture(2), "tram/3.png": picture(3)})
+    assert refuse(path) == (
+        f"'{path}' can be read in two ways: as the splits train/ and test/ with something beside, or as the classes "
+        "test/, train/, tram/",
+        "for splits, leave nothing beside train/ and test/; for classes, rename these two",
+    )
+
+
+def test_a_train_among_other_vehicles_is_a_class(bring):
+    assert load(str(bring({"train/1.png": picture(1), "tram/3.png": picture(3)}))).classes == ("train", "tram")
 
 
 def test_no_held_out_split(bring):
@@ -179,7 +219,7 @@ def test_labels_of_the_stylegan_tools(bring):
     names = ["00000/img00000000.png", "00000/img00000001.png", "00001/img00000002.png"]
     contents = {name: picture(i + 1) for i, name in enumerate(names)}
     data = load(str(bring(contents | {"dataset.json": labels([[names[2], 0], [names[0], 3], [names[1], 1]])})))
-    assert (shades(data), data.labels.tolist(), data.classes) == ([1, 2, 3], [3, 1, 0], ("0", "1", "2", "3"))
+    assert (shades(data), data.labels.tolist(), data.classes) == ([1, 2, 3], [2, 1, 0], ("0", "1", "3"))
 
 
 def test_labels_inside_a_folder_around_everything(bring):
@@ -207,7 +247,6 @@ HINT = 'it should read {"labels": [["name.png", 0], ...]}, with a class number f
         (b"{", "is faulty: Invalid JSON"),
         (b"\xff\xfe\x00", "is faulty: Invalid JSON"),
         (b"[" * 100_000, "is faulty: Invalid JSON"),
-        (b"[]", "is faulty: Input should be an object"),
         (b'{"labels": 3}', "is faulty at labels: Input should be a valid array"),
         (labels([["a.png"]]), "is faulty at labels.0.1: Field required"),
         (labels([["a.png", "0"]]), "is faulty at labels.0.1: Input should be a valid integer"),
@@ -217,7 +256,7 @@ HINT = 'it should read {"labels": [["name.png", 0], ...]}, with a class number f
         (labels([["a.png", [1.0, 0.0]]]), "is faulty at labels.0.1: Input should be a valid integer"),
         (labels([["a.png", 0], ["../b.png", 0]]), "labels '../b.png', which does not exist"),
         (labels([["a.png", 0]]), "has no label for 'b.png'"),
-        (labels([]), "has no label for 'a.png'"),
+        (labels([]), "is faulty: it labels no image"),
     ],
 )
 def test_faulty_labels(bring, document, fault):
@@ -347,6 +386,6 @@ def test_progress_is_told(bring):
 
 
 def test_a_table_of_labels_far_larger_than_the_images_is_not_read(bring, monkeypatch):
-    monkeypatch.setattr(layout, "_Labels", None)
+    monkeypatch.setattr(tables, "_Labels", None)
     path = bring({"a.png": picture(1), "dataset.json": b'{"labels": [' + b"[]," * 500_000 + b"[]]}"})
     assert refuse(path) == (f"'dataset.json' of '{path}' is larger than labels of 2 files can be", HINT)

@@ -5,6 +5,7 @@ JSON would write them, ``\\u001b``. Nothing is parsed for rich's markup.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gancli.data import Skipped
+    from gancli.data import Dataset, Skipped
 
 
 @cache
@@ -92,6 +93,15 @@ def wrapped(text: str, stream: IO[str]) -> str:
 def print_json(document: Any) -> None:
     """Print a document for programs."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def tell_data(name: str, dataset: "Dataset") -> None:
+    """Say in one line what the data are, and which of two that have this name."""
+    from gancli.data.builtin.names import DATASETS
+
+    say(dataset.summary())
+    if name in DATASETS and os.path.lexists(name):
+        say(f"note: '{name}' is the built-in data set; the folder or file of that name is './{name}'")
 
 
 def tell_left_out(skipped: "Sequence[Skipped]", most: int, where: str = "") -> None:

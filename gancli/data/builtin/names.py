@@ -14,7 +14,7 @@ T = TypeVar("T")
 SPLITS = ("train", "test")
 TRAIN = ("train", "training")
 """Names of folders and shards of the training split."""
-TEST = ("test", "val", "valid", "validation")
+TEST = ("test", "testing", "val", "valid", "validation", "dev")
 """Names of those of the held-out split; where there are several, the first of this list is used."""
 LARGEST_SIDE = 4096
 

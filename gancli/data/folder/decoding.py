@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
-from typing import IO, TypeVar
+from typing import IO, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from gancli.data.folder.files import Listing, Source
 from gancli.data.pixels import BadImageError, decode, probe
 from gancli.data.types import ImageSet, Progress, Skipped, View
 from gancli.errors import UsageError, printable
+from gancli.files import DRAWN
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -23,6 +24,35 @@ Item = TypeVar("Item")
 LONGEST_SIDE = 64
 """Pixels on the longer side to which the images of a folder are shrunk unless a size is requested."""
 _CHUNK = 32
+DRAWN_HERE = "pictures drawn by gancli"
+
+
+def drawn_here(source: Source, name: str) -> bool:
+    """Whether a file is a grid, plot or animation that gancli drew, which its metadata say."""
+    try:
+        with source.open(name) as file:
+            return _is_drawn(file)
+    except BadImageError:
+        return False
+
+
+def _is_drawn(file: BinaryIO) -> bool:
+    head = file.read(2048)
+    found = DRAWN in head
+    if head[8:12] == b"WEBP":  # whose metadata come last
+        file.seek(-min(512, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        found = DRAWN in file.read()
+    file.seek(0)
+    return found
+
+
+def open_photo(source: Source, name: str) -> BinaryIO:
+    """The bytes of an image; BadImageError when it cannot be read, or gancli drew it."""
+    file = source.open(name)
+    if _is_drawn(file):
+        file.close()
+        raise BadImageError("drawn by gancli, not a photo")
+    return file
 
 
 def prepare(source: Source, listing: Listing, view: View, progress: Progress) -> ImageSet:
@@ -81,7 +111,7 @@ def into_cache(
     channels, *size = shape
 
     def read(index: int) -> np.ndarray:
-        with source.open(names[index]) as file:
+        with open_photo(source, names[index]) as file:
             return decode(file, (size[0], size[1]), channels, view.fit, view.background)
 
     def write(file: IO[bytes]) -> cache.Contents:
@@ -123,7 +153,7 @@ def measure(
     colour = False
 
     def read(name: str) -> tuple[tuple[int, int], bool, bool]:
-        with source.open(name) as file:
+        with open_photo(source, name) as file:
             return probe(file)
 
     for name, header in zip(names, in_parallel(read, names, progress, "reading sizes"), strict=True):

@@ -9,7 +9,9 @@ import stat
 import struct
 import weakref
 import zipfile
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,6 +24,9 @@ log = logging.getLogger("gancli")
 LARGEST_FILE = 256 * 2**20
 LARGEST_DIRECTORY = 256 * 2**20
 """Bytes of a zip's directory, about 100 a file: Python reads it whole, and takes ten times as much memory for it."""
+MADE_HERE = "folders made by gancli"
+SAMPLES_NOTE = ".model"
+"""The file in a folder of samples that says of which model they are."""
 # The folder of macOS metadata in zips.
 _MACOS = "__MACOSX"
 
@@ -31,6 +36,7 @@ class Source(Protocol):
 
     path: Path
     names: list[str]
+    left_out: Counter[str]
 
     def open(self, name: str) -> BinaryIO:
         """The bytes of a file; thread-safe. BadImageError when it cannot be read."""
@@ -43,11 +49,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of one split, with labels (or None) and the names of the classes."""
+    """The images of one split, with labels (or None) and the names of the classes.
+
+    Attributes:
+        splits: number of images of each split; {} where it is not known.
+        left_out: number of files or folders that were left out, by kind.
+    """
 
     names: list[str]
     labels: list[int] | None
     classes: tuple[str, ...]
+    splits: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def open_source(path: Path) -> "Folder | Zip":
@@ -69,21 +82,36 @@ def is_zip(path: Path) -> bool:
         return False
 
 
+def _generated(names: Collection[str]) -> bool:
+    """Whether a folder of these files is a run folder, or one that `gancli sample` made."""
+    return SAMPLES_NOTE in names or ("recipe.toml" in names and any(name.endswith(".safetensors") for name in names))
+
+
 def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == _MACOS for part in name.split("/"))
 
 
 class Folder:
-    """The regular files below a folder, sorted by name; links to files are followed, links to folders are not.
+    """The regular files below a folder, sorted by name; links are followed, but every folder is read once.
 
-    A folder inside it that cannot be read is left out with a warning.
+    A folder inside it that cannot be read is left out with a warning, and one that gancli made without.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._files: dict[str, tuple[int, int]] = {}
-        for folder, below, names in os.walk(self.path, onerror=self._unreadable):
-            below[:] = [name for name in below if not _hidden(name)]
+        self.left_out = Counter[str]()
+        # Of links, since an endless loop would be possible.
+        root, linked = self.path.resolve(), set[Path]()
+        for folder, below, names in os.walk(self.path, onerror=self._unreadable, followlinks=True):
+            if folder != str(self.path) and _generated(names):
+                self.left_out[MADE_HERE] += 1
+                below.clear()
+                continue
+            shown = [name for name in below if not _hidden(name)]
+            below[:] = [name for name in shown if _follows(Path(folder, name), root, linked)]
+            if loops := len(shown) - len(below):
+                self.left_out["links to folders that are read already"] += loops
             prefix = f"{Path(folder).relative_to(self.path).as_posix()}/".removeprefix("./")
             for name in names:
                 if _hidden(name):
@@ -131,6 +159,17 @@ class _Guarded(io.BufferedReader):
         return super().read(size)
 
 
+def _follows(folder: Path, root: Path, linked: set[Path]) -> bool:
+    """Whether a folder is no link, or one to a folder that has nothing in common with the root and those before."""
+    if not folder.is_symlink():
+        return True
+    target = folder.resolve()
+    if any(target.is_relative_to(known) or known.is_relative_to(target) for known in (root, *linked)):
+        return False
+    linked.add(target)
+    return True
+
+
 def leaves(name: str) -> bool:
     """Whether the name of a member would lie outside of its archive: ``../x``, ``/x``, ``C:x``."""
     return re.match(r"[/\\]|[A-Za-z]:", name) is not None or ".." in re.split(r"[/\\]", name)
@@ -154,8 +193,10 @@ class Zip:
             file.close()
             raise UsageError(f"'{path}' is a broken zip: {error}", "make or download it again") from None
         self._entries: dict[str, zipfile.ZipInfo] = {}
+        folders: dict[str, set[str]] = {}
         for entry in self._zip.infolist():
             name = entry.filename.replace("\\", "/")
+            folders.setdefault(name[: name.rfind("/") + 1], set()).add(name.rpartition("/")[2])
             if leaves(name):
                 raise UsageError(
                     f"'{path}' has an entry that leaves the archive: '{entry.filename}'",
@@ -166,7 +207,9 @@ class Zip:
             # An empty name is a folder.
             if name and not entry.is_dir() and not link and not _hidden(name):
                 self._entries[name] = entry
-        self.names = sorted(self._entries)
+        made = tuple(folder for folder, names in folders.items() if folder and _generated(names))
+        self.left_out = Counter({MADE_HERE: len(made)} if made else {})
+        self.names = sorted(name for name in self._entries if not name.startswith(made))
 
     def open(self, name: str) -> BinaryIO:
         """The entry, decompressed into memory."""

@@ -1,29 +1,34 @@
-"""The layout of a folder or zip of images: which files are images, their classes, and the held-out split."""
+"""The layout of a folder, zip or tar of images: which files are images, their classes, splits and domains."""
 
 import os
 import re
-from collections.abc import Sequence
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, Field, ValidationError
 
 from gancli.data.builtin.names import TEST, TRAIN
-from gancli.data.folder.decoding import prepare
-from gancli.data.folder.files import LARGEST_FILE, Listing, Source, open_source
+from gancli.data.folder import tables
+from gancli.data.folder.decoding import DRAWN_HERE, drawn_here, prepare
+from gancli.data.folder.files import Listing, Source
 from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.types import ImageSet, Progress, View
 from gancli.errors import UsageError, printable
 
-_LABELS = "dataset.json"
 # The first bytes of the common formats, for files without a known suffix: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-
-
-class _Labels(BaseModel, strict=True):
-    """``dataset.json`` of the StyleGAN tools: the class number of every image, or null."""
-
-    labels: list[tuple[str, Annotated[int, Field(ge=0, lt=1_000_000)]]] | None
+_ARCHIVES = {".zip": "zips", ".tar": "tars", ".tgz": "tars", ".gz": "packed files", ".7z": "packed files"}
+"""Kinds of files that may hold images, and are not opened inside a folder."""
+_PART = re.compile(
+    rf"(?:seg|data|images?)?[ _-]*({'|'.join((*TRAIN, *TEST))})[ _-]*(?:set|data|images?|split)?[ _-]*(?:[0-9]{{4}})?"
+    "[ _-]*([AB])?",
+    re.IGNORECASE,
+)
+"""Names of folders that are splits, as ``train``, ``training_set``, ``seg_test``, ``val2017``; and of domains, as
+``trainA``."""
+_REST = re.compile(r"(?:seg|data)?[ _-]*(?:pred(?:iction)?s?|unlabell?ed)[ _-]*(?:[0-9]{4})?", re.IGNORECASE)
+"""Names of folders beside splits that belong to none."""
 
 
 def title(path: Path) -> str:
@@ -32,46 +37,83 @@ def title(path: Path) -> str:
     return whole.name if path.is_dir() else whole.stem
 
 
-def load(path: Path, split: str, view: View, progress: Progress) -> ImageSet:
-    """One split of the images at ``path``; see :func:`listing` for what counts as classes and splits."""
-    source = open_source(path)
-    return prepare(source, listing(source, split), view, progress)
+def load(source: Source, split: str, view: View, progress: Progress, domain: str = "") -> ImageSet:
+    """One split of the images of a source; see :func:`listing` for what counts as classes and splits."""
+    found = listing(source, split, domain)
+    return replace(prepare(source, found, view, progress), splits=found.splits, left_out=found.left_out)
 
 
-def listing(source: Source, split: str) -> Listing:
+def listing(source: Source, split: str, domain: str = "") -> Listing:
     """The images of a split.
 
     - A folder that contains all images (``photos/…``) is ignored.
-    - ``train/`` with ``test/`` (or ``val/``) and nothing beside them are the splits; else all images are "train".
-    - ``dataset.json`` at the top gives the labels, as in the archives of the StyleGAN tools.
-    - Otherwise the top folders are the classes, unless images lie beside them or there is only one.
+    - ``train/`` with ``test/`` (or ``val/``) are the splits; else all images are "train".
+    - ``trainA/``, ``trainB/``, ``testA/``, ``testB/`` are the splits of two domains.
+    - ``dataset.json`` of the StyleGAN tools, or ``metadata.csv`` (or ``.jsonl``) with ``file_name`` and ``label``, has
+      the labels.
+    - Otherwise the top folders are the classes, unless images lie beside them or there is only one. The classes are
+      those of "train"; a held-out split with other folders has none.
+
+    Args:
+        source: of the files.
+        split: "train" or "test".
+        domain: "A" or "B" of two; empty where there is only one.
 
     Raises:
-        UsageError: no image at all, no such split, a faulty ``dataset.json``.
+        UsageError: no image at all, no such split, a faulty table of labels, or a layout that can be read in two ways.
     """
-    images = [name for name in source.names if _is_image(source, name)]
-    if not images:
-        raise UsageError(
-            f"'{source.path}' {'holds no image' if source.names else 'is empty'}",
-            "name a folder or a zip with images, such as PNG, JPEG or WebP",
-        )
-    root = common_folder(images)
-    parts = _splits(images, root)
-    if split == "test" and not parts:
+    left_out = Counter(source.left_out)
+    parts = _parts(source.path, _images(source, left_out), domain, left_out)
+    if split not in parts:
         raise UsageError(
             f"'{source.path}' has no held-out split",
             "put its images into two folders train/ and test/, or use the split 'train'",
         )
-    if parts:
-        chosen = [name for name in images if name.startswith(parts[split])]
-        # Labels mean the same in both splits: the classes are those of both.
-        return _by_folder(chosen, images, tuple(parts.values()))
-    folder = root
-    while folder + _LABELS not in source.names:
-        if not folder:
-            return _by_folder(images, images, (root,))
-        folder = _folder(folder[:-1])
-    return _by_json(source, folder, images)
+    labels, classes = _by_table(source, parts, _by_folder(parts), left_out)
+    chosen, counts = parts[split], {each: len(names) for each, names in parts.items()}
+    number = {name: index for index, name in enumerate(classes)}
+    targets = [number.get(labels.get(name, ""), -1) for name in chosen]
+    if not classes or -1 in targets:
+        return Listing(chosen, None, (), counts, left_out)
+    return Listing(chosen, targets, tuple(printable(name) for name in classes), counts, left_out)
+
+
+def has_folders(source: Source) -> bool:
+    """Whether the images lie in folders that are classes, splits or domains."""
+    return len(_tops(_images(source, Counter()))) > 1
+
+
+def has_domains(source: Source) -> bool:
+    """Whether there are two domains, for a translation of one into the other."""
+    return _two(_tops(_images(source, Counter())))
+
+
+def _images(source: Source, left_out: Counter[str]) -> list[str]:
+    """The names of the images. What gancli has drawn does not count beside folders of images.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folders = defaultdict[str, list[str]](list)
+    for name in source.names:
+        if _is_image(source, name):
+            folders[_folder(name)].append(name)
+        elif kind := _ARCHIVES.get(name[name.rfind(".") :].lower()):
+            left_out[kind] += 1
+    if not folders:
+        there = ", ".join(f"{kind} {count:,}" for kind, count in left_out.items())
+        raise UsageError(
+            f"'{source.path}' {'holds no image' if source.names or there else 'is empty'}"
+            + f", but {there}" * bool(there),
+            "name one of them, or unpack them"
+            if left_out.keys() & _ARCHIVES.values()
+            else "name a folder or a zip with images, such as PNG, JPEG or WebP",
+        )
+    for above in {above for each in folders for above in _above(each) - {each}}:
+        # Of many photos, the first ends this.
+        if (loose := folders.get(above)) and all(drawn_here(source, name) for name in loose):
+            left_out[DRAWN_HERE] += len(folders.pop(above))
+    return sorted(name for names in folders.values() for name in names)
 
 
 def _is_image(source: Source, name: str) -> bool:
@@ -97,65 +139,110 @@ def _folder(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
+def _above(folder: str) -> set[str]:
+    """A folder and those around it, "" for the top."""
+    return {folder[:cut] for cut in range(len(folder) + 1) if not cut or folder[cut - 1] == "/"}
+
+
 def _natural(name: str) -> tuple[list[str | int], str]:
     """Sort key in which numbers count by their value: 2 before 10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
-def _splits(images: Sequence[str], root: str) -> dict[str, str]:
-    folders = {_folder(name) for name in images}
-    if root in folders:
-        return {}
-    tops = {folder[len(root) :].partition("/")[0] for folder in folders}
-    train = [top for top in tops if top.lower() in TRAIN]
-    held = sorted((top for top in tops if top.lower() in TEST), key=lambda top: TEST.index(top.lower()))
-    if len(train) != 1 or not held or len(tops) != 1 + len(held):
-        return {}
+def _tops(images: Sequence[str]) -> dict[str, re.Match[str] | None]:
+    """The folders at the top, "" where images lie beside them; and what their names say of a split."""
+    root = common_folder(images)
+    tops = {folder[len(root) :].partition("/")[0] for folder in {_folder(name) for name in images}}
+    return {top: _PART.fullmatch(top) for top in sorted(tops)}
+
+
+def _two(tops: Mapping[str, re.Match[str] | None]) -> bool:
+    """Whether every folder is a split of one of two domains."""
+    return {(match[2] or "").upper() if match else "" for match in tops.values()} == {"A", "B"}
+
+
+def _parts(path: Path, images: list[str], domain: str, left_out: Counter[str]) -> dict[str, list[str]]:
+    """The images of each split.
+
+    Raises:
+        UsageError: two domains where one is wanted, or folders that can be read in two ways.
+    """
+    root, tops = common_folder(images), _tops(images)
+    if _two(tops) and not domain:
+        raise UsageError(
+            f"'{path}' holds images of two domains: {', '.join(tops)}",
+            f"translate one into the other, as in `gancli train {shlex.quote(path.name)} --model cyclegan`, or "
+            "name one of the folders",
+        )
+    if domain and not _two(tops):
+        raise UsageError(f"'{path}' does not hold two domains", "they are folders called trainA, trainB, testA, testB")
+    words = {top: each[1].lower() for top, each in tops.items() if each and (not domain or each[2].upper() == domain)}
+    train = [top for top, word in words.items() if word in TRAIN]
+    held_out = sorted(words.keys() - train, key=lambda top: TEST.index(words[top]))
+    if not train or not (held_out or domain):
+        return {"train": images}
+    rest = [] if domain else [top for top in tops if top not in words]
+    if len(train) > 1 or not all(map(_REST.fullmatch, rest)):
+        named = ", ".join(f"{top}/" if top else "the images beside the folders" for top in tops)
+        raise UsageError(
+            f"'{path}' can be read in two ways: as the splits {train[0]}/ and {held_out[0]}/ with something beside, or "
+            f"as the classes {named}",
+            f"for splits, leave nothing beside {train[0]}/ and {held_out[0]}/; for classes, rename these two",
+        )
+    inside = {top: [name for name in images if name.startswith(f"{root}{top}/")] for top in (*words, *rest)}
     # With both test/ and val/, test/ is the held-out split.
-    return {"train": f"{root}{train[0]}/", "test": f"{root}{held[0]}/"}
+    for top in (*held_out[1:], *rest):
+        left_out[f"images in {top}/"] += len(inside[top])
+    return {split: inside[top] for split, top in zip(("train", "test"), (*train, *held_out), strict=False)}
 
 
-def _by_folder(chosen: list[str], everything: Sequence[str], roots: tuple[str, ...]) -> Listing:
-    """Label the chosen images by their folder below one of the roots, which do not overlap."""
-
-    def top(folder: str) -> str:
-        root = next(root for root in roots if folder.startswith(root))
-        return folder[len(root) :].partition("/")[0]
-
-    # There are far fewer folders than files.
-    tops = {folder: top(folder) for folder in {_folder(name) for name in everything} if folder.startswith(roots)}
-    classes = sorted(set(tops.values()), key=_natural)
-    if len(classes) < 2 or "" in classes:
-        return Listing(chosen, None, ())
-    number = {name: index for index, name in enumerate(classes)}
-    shown = tuple(printable(name) for name in classes)
-    return Listing(chosen, [number[tops[_folder(name)]] for name in chosen], shown)
+Labels = tuple[dict[str, str], tuple[str, ...]]
+"""The class of each image, by name; and all classes in their order, () where there are none."""
 
 
-def _by_json(source: Source, root: str, images: Sequence[str]) -> Listing:
-    """Labels of the StyleGAN tools: ``{"labels": [["00000/img00000000.png", 6], …]}``, or null for none."""
-    where = f"'{root}{_LABELS}' of '{source.path}'"
-    hint = 'it should read {"labels": [["name.png", 0], ...]}, with a class number for every image'
-    # Parsed JSON takes many times its size in memory, and may be compressed a thousandfold.
-    most = min(LARGEST_FILE, 2**20 + 1024 * len(source.names))
-    try:
-        with source.open(root + _LABELS) as file:
-            text = file.read(most + 1)
-        if len(text) > most:
-            raise UsageError(f"{where} is larger than labels of {len(source.names):,} files can be", hint)
-        pairs = _Labels.model_validate_json(text).labels
-    except BadImageError as error:
-        raise UsageError(f"{where} cannot be read: {error}", hint) from None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        at = ".".join(map(str, fault["loc"]))
-        raise UsageError(f"{where} is faulty{f' at {at}' if at else ''}: {fault['msg']}", hint) from None
-    if pairs is None:
-        return Listing(list(images), None, ())
-    labels = {root + name.replace("\\", "/"): label for name, label in pairs}
-    if unknown := sorted(labels.keys() - source.names):
-        raise UsageError(f"{where} labels '{unknown[0][len(root) :]}', which does not exist", hint)
-    if missing := [name for name in images if name not in labels]:
-        raise UsageError(f"{where} has no label for '{missing[0][len(root) :]}'", hint)
-    classes = tuple(map(str, range(max(labels.values()) + 1)))
-    return Listing(list(images), [labels[name] for name in images], classes)
+def _by_folder(parts: Mapping[str, list[str]]) -> Labels:
+    """The classes by the folders at the top of each split; those of the held-out split may be fewer."""
+    labels: dict[str, str] = {}
+    for split, names in parts.items():
+        root = common_folder(names)
+        if split != "train" and any(_folder(name) == root for name in names):
+            root = _folder(root[:-1])
+        labels |= {name: name[len(root) : name.rfind("/") + 1].partition("/")[0] for name in names}
+    classes = {labels[name] for name in parts["train"]}
+    return labels, tuple(sorted(classes, key=_natural)) if len(classes) > 1 and "" not in classes else ()
+
+
+def _by_table(source: Source, parts: Mapping[str, list[str]], folders: Labels, left_out: Counter[str]) -> Labels:
+    """The classes by tables in the folders of the splits and above them, the nearest last; else the folders'.
+
+    Raises:
+        UsageError: a faulty table, or one that contradicts the folders.
+    """
+    there, labels, used = set(source.names), dict[str, str](), ("", "")
+    around = {folder for names in parts.values() for folder in _above(common_folder(names))}
+    for folder, table in ((folder, table) for folder in sorted(around) for table in tables.TABLES):
+        if folder + table in there:
+            if (found := tables.read(source, folder, table)) is None:
+                left_out[f"{table} without labels"] += 1
+            else:
+                labels, used = labels | found, (folder, table)
+    folder, table = used
+    if not table:
+        return folders
+    for split, names in parts.items():
+        missing = [name for name in names if name not in labels]
+        if labels and missing and (split == "train" or len(missing) < len(names)):
+            name = missing[0].removeprefix(folder)
+            raise UsageError(f"'{folder}{table}' of '{source.path}' has no label for '{name}'", tables.HINTS[table])
+    if not labels:
+        return {}, ()
+    classes = tuple(sorted({labels[name] for name in parts["train"]}, key=_natural))
+    both = {(folders[0][name], labels[name]) for name in parts["train"]}
+    # Folders of the StyleGAN tools are no classes.
+    if table != tables.STYLEGAN and folders[1] and not len(both) == len(folders[1]) == len(classes):
+        raise UsageError(
+            f"'{source.path}' can be read in two ways: {len(classes)} classes by '{folder}{table}', such as "
+            f"'{classes[0]}', or {len(folders[1])} by its folders, such as '{folders[1][0]}'",
+            f"rename {table}, or put all images into one folder",
+        )
+    return labels, classes

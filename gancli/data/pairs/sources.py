@@ -1,7 +1,8 @@
 """Sources of image-to-image translation: the x of pairs (x, y), or the other domain of an unpaired set.
 
 A recipe's ``data.source`` is the name of a degradation (``mosaic``, ``mask:0.4``) or of a style, which compute a source
-from every image; ``split``, for files that show both side by side; or a second data set, by name or path.
+from every image; ``split``, for files that show both side by side; ``domains``, for a folder with trainA/ (the sources)
+and trainB/; or a second data set, by name or path.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gancli.data.pixels import convert
 from gancli.data.types import Dataset, combined_fingerprint
 from gancli.errors import UsageError, nearest
 
-SPLIT = "split"
+SPLIT, DOMAINS = "split", "domains"
 LISTED = 5
 """Files without a partner that an error names."""
 
@@ -47,17 +48,19 @@ def load_with_sources(name: str, source: str, paired: bool = True, **options: An
         return load(name, **options)
     if source.partition(":")[0] == SPLIT:
         return _halves(name, source, options)
+    if source == DOMAINS:
+        return _two((name, "B"), (name, "A"), paired, options)
     if degradation := degradations.parse(source):
         return _computed(_images(name, source, options), degradation.spoil, paired)
     if source in STYLES:
         return _computed(_images(name, source, options), partial(restyle, source), paired)
     if source not in DATASETS and not there(source):
-        known = [*degradations.KINDS, *STYLES, SPLIT]
+        known = [*degradations.KINDS, *STYLES, SPLIT, DOMAINS]
         raise UsageError(
             f"data.source = '{source}' is neither a degradation, a style, split, nor a folder or zip of images",
             nearest(source, known) or f"one of: {', '.join(known)}",
         )
-    return _two(name, source, paired, options)
+    return _two((name, ""), (source, ""), paired, options)
 
 
 def _images(name: str, source: str, options: dict[str, Any]) -> Dataset:
@@ -73,7 +76,7 @@ def _images(name: str, source: str, options: dict[str, Any]) -> Dataset:
 def absolute(source: str) -> str:
     """A source as a recipe stores it: names as they are, a folder or zip by its absolute path."""
     path = Path(source).expanduser()
-    known = source in DATASETS or source in STYLES or source.partition(":")[0] in (*degradations.KINDS, SPLIT)
+    known = source in DATASETS or source in STYLES or source.partition(":")[0] in (*degradations.KINDS, SPLIT, DOMAINS)
     return source if not source or known or not path.exists() else str(path.resolve())
 
 
@@ -131,17 +134,17 @@ def _halves(name: str, source: str, options: dict[str, Any]) -> Dataset:
     return replace(dataset, images=images, sources=sources, fingerprint=fingerprint)
 
 
-def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Dataset:
-    """Two data sets; pairs are files of the same name."""
-    dataset = _images(name, source, options)
+def _two(ours: tuple[str, str], theirs: tuple[str, str], paired: bool, options: dict[str, Any]) -> Dataset:
+    """Two data sets, each by its name and its domain there; pairs are files of the same name."""
+    dataset = _images(ours[0], theirs[0], options | {"domain": ours[1]})
     size = dataset.images.shape[2], dataset.images.shape[3]
-    other = _images(source, source, options | {"size": size})
+    other = _images(theirs[0], theirs[0], options | {"size": size, "domain": theirs[1]})
     # Where one is grey and the other in colour, both become colour.
     channels = max(dataset.images.shape[1], other.images.shape[1])
     images, sources = (convert(each.images, size, channels, "crop", (0, 0, 0)) for each in (dataset, other))
     labels = dataset.labels
     if paired:
-        first, second = _partners(name, source, dataset, other)
+        first, second = _partners(ours, theirs, dataset, other)
         images, sources = images[first], sources[second]
         labels = None if labels is None else labels[first]
     return replace(
@@ -154,7 +157,9 @@ def _two(name: str, source: str, paired: bool, options: dict[str, Any]) -> Datas
     )
 
 
-def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple[Tensor, Tensor]:
+def _partners(
+    ours: tuple[str, str], theirs: tuple[str, str], dataset: Dataset, other: Dataset
+) -> tuple[Tensor, Tensor]:
     """The positions of the images and of the sources of all pairs, each int64 (N,).
 
     The partner of a file that cannot be decoded is left out.
@@ -162,13 +167,14 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
     Raises:
         UsageError: a file has no partner, or a data set has no files.
     """
-    for which in (name, source):
+    name, source = (f"{which}, {domain}" if domain else which for which, domain in (ours, theirs))
+    for which, _ in (ours, theirs):
         if which in DATASETS:
             raise UsageError(
                 f"pairs are files of the same name, and '{which}' has no files",
                 "name two folders, or add `data.paired=false`",
             )
-    titles = [titles_of(which, dataset.split) for which in (name, source)]
+    titles = [titles_of(which, dataset.split, domain) for which, domain in (ours, theirs)]
     check_partners((name, source), titles, "give both folders the same file names, or add `data.paired=false`")
     rows = []
     for each, found in zip((dataset, other), titles, strict=True):
@@ -183,14 +189,14 @@ def _partners(name: str, source: str, dataset: Dataset, other: Dataset) -> tuple
     return torch.tensor([rows[0][title] for title in both]), torch.tensor([rows[1][title] for title in both])
 
 
-def titles_of(name: str, split: str) -> dict[str, str]:
+def titles_of(name: str, split: str, domain: str = "") -> dict[str, str]:
     """The files of a folder or zip in their order: path without ending, and path.
 
     Raises:
         UsageError: two files differ in their ending alone.
     """
     source = open_source(Path(name).expanduser())
-    files = layout.listing(source, split).names
+    files = layout.listing(source, split, domain).names
     shared = layout.common_folder(files)
     titles: dict[str, str] = {}
     for file in files:

@@ -22,11 +22,9 @@ MOST_SHARDS = 100_000
 
 def is_sharded(name: str) -> bool:
     """Whether a name is an address, a tar or a pattern of tars, or a folder of nothing but tars."""
-    if is_remote(name) or name.lower().endswith(".tar"):
-        return True
     path = Path(name).expanduser()
-    if not there(name) or not path.is_dir():
-        return False
+    if is_remote(name) or not there(name) or not path.is_dir():
+        return is_remote(name) or name.lower().endswith(".tar")
     names = [each for each in os.listdir(path) if not each.startswith(".") and each != INDEX]  # noqa: PTH208
     return bool(names) and all(each.lower().endswith(".tar") for each in names)
 

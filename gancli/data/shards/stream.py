@@ -8,11 +8,13 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
+from pathlib import Path
 
 import torch
 from filelock import FileLock
 
 from gancli.data import cache
+from gancli.data.folder import layout
 from gancli.data.folder.decoding import capped, into_cache, measure
 from gancli.data.folder.files import Listing
 from gancli.data.pixels import BadImageError
@@ -132,6 +134,21 @@ def _locked(path: str) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def archive(name: str) -> Tar | None:
+    """A single tar on this machine that holds folders of images, as a zip does, instead of numbered classes; else None.
+
+    Raises:
+        UsageError: see :func:`gancli.data.shards.names.expand`; or it cannot be read.
+    """
+    paths = expand(name)
+    if len(paths) > 1 or is_remote(paths[0]) or Path(paths[0]).with_name(index_file.INDEX).exists():
+        return None
+    tar = Tar(Path(paths[0]))
+    if not tar.names or any(label is not None for label in tar.labels):
+        return None
+    return tar if layout.has_folders(tar) else None
 
 
 def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream, ImageSet]:

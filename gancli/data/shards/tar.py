@@ -46,7 +46,7 @@ class Tar:
         names: of the images, in their order.
         labels: the class of each, None where it has none.
         skipped: faulty members, a hundred at most.
-        others: number of ignored members by suffix.
+        others: number of ignored members by suffix; ``left_out`` for a Source.
         fingerprint: 16 hex digits over names, sizes, times and labels.
 
     Raises:
@@ -57,7 +57,7 @@ class Tar:
         self.path = path.absolute()
         self.names: list[str] = []
         self.skipped: list[Skipped] = []
-        self.others: Counter[str] = Counter()
+        self.others = self.left_out = Counter[str]()
         self._spans: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, int] = {}
         self._keys: set[str] = set()
