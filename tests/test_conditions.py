@@ -55,6 +55,7 @@ def test_classes_by_name() -> None:
     assert parse_classes("bag,t-shirt/TOP,1", FASHION, "m") == (2, 0, 1)
     assert parse_classes("all", ("all", "some"), "m") == (0,)
     assert parse_classes("1-2", ("1-2", "x", "y"), "m") == (0,)
+    assert parse_classes("black, white", ("red", "black, white", "black"), "m") == (1,)
 
 
 @pytest.mark.parametrize(

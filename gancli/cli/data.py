@@ -10,7 +10,7 @@ import typer
 
 from gancli.cli._options import AsJson, DataDir, parse_grid
 from gancli.cli._outputs import picture_path
-from gancli.cli.terminal.console import print_json, say, tell_left_out
+from gancli.cli.terminal.console import print_json, say, tell_left_out, tell_which
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError, nearest
 
@@ -249,6 +249,8 @@ def _facts(dataset: Dataset, picture: Path) -> dict[str, Any]:
         "images": dataset.count,
         "shape": list(dataset.images.shape[1:]),
         "classes": _counts(dataset),
+        "splits": dict(dataset.splits),
+        "left_out": dict(dataset.left_out),
         "fingerprint": dataset.fingerprint,
         "skipped": [{"name": one.name, "reason": one.reason} for one in dataset.skipped],
         "picture": str(picture),
@@ -273,9 +275,12 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     facts["images"] = "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}"
     facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}"
     facts["classes"] = f"{len(counts)}: {shown}{', …' if len(counts) > 20 else ''}" if counts else "none"
+    for key in ("splits", "left_out"):
+        facts[key] = ", ".join(f"{name} {count:,}" for name, count in facts[key].items())
     for key, value in facts.items():
-        if key != "skipped":
-            print(f"{key:12} {value}")
+        if key != "skipped" and value:
+            print(f"{key.replace('_', ' '):12} {value}")
+    tell_which(dataset.name)
     if own_size and dataset.name not in DATASETS and max(height, width) == LONGEST_SIDE:
         say(f"note: larger images are reduced to {LONGEST_SIDE} pixels on the longer side; --size changes that")
     if dataset.stream is not None:

@@ -14,7 +14,7 @@ import typer
 from gancli.cli import _options, _recipe
 from gancli.cli._imports import import_quickly
 from gancli.cli._processes import first_alone, launch_or_meet
-from gancli.cli.terminal.console import say, tell_data, tell_left_out
+from gancli.cli.terminal.console import say, tell_left_out, tell_which
 from gancli.cli.terminal.interrupt import graceful
 from gancli.cli.terminal.progress import progress_bar
 from gancli.errors import UsageError
@@ -213,7 +213,8 @@ def _prepare(
     with progress_bar(quiet=quiet) as progress, first_alone(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
     if not quiet:
-        tell_data(recipe.data.name, dataset)
+        say(dataset.summary())
+        tell_which(recipe.data.name)
         tell_left_out(dataset.skipped, 5, "; `gancli data show` names them")
     _check_kind(recipe, dataset)
     if labelled and len(dataset.classes) > 1:

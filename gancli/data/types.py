@@ -127,7 +127,7 @@ class Dataset:
                 facts.append(f"none of {', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}")
         if splits:
             others = [f"{number:,} in the {split} split" for split, number in splits.items() if split != self.split]
-            facts.append(", ".join(others) or "no held-out split")
+            facts.append(others[0] if others else "no held-out split")
         left_out = {**self.left_out, **({"unusable files": len(self.skipped)} if self.skipped else {})}
         if left_out:
             facts.append("left out: " + ", ".join(f"{kind} {number:,}" for kind, number in left_out.items()))

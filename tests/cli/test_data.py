@@ -96,6 +96,7 @@ def test_show_digits(run_cli, home):
         "images       1,442\n"
         "shape        8x8, grey\n"
         "classes      10: 0 143, 1 146, 2 142, 3 147, 4 145, 5 146, 6 145, 7 144, 8 140, 9 144\n"
+        "splits       train 1,442, test 355\n"
         "fingerprint  3711e337279e9bed\n"
         "picture      digits-grid.png\n"
     )
@@ -154,6 +155,8 @@ def test_show_as_json(run_cli, photos):
         "images": 9,
         "shape": [1, 20, 10],
         "classes": {"ant": 3, "bee": 3, "cat": 3},
+        "splits": {"train": 10},
+        "left_out": {},
         "skipped": [{"name": "bee/9.png", "reason": "not an image that PIL reads"}],
         "picture": "photos-grid.png",
     }
@@ -271,3 +274,10 @@ def test_bars_count_downloads_in_bytes_and_can_be_silent(monkeypatch, capfd):
     assert "downloading a[b].gz" in found.err
     assert "1.5/3.0 MB" in found.err
     assert found.out == ""
+
+
+def test_a_folder_called_like_a_built_in_data_set(run_cli, home):
+    note = "note: 'digits' is the built-in data set; the folder or file of that name is './digits'\n"
+    assert run_cli("data", "show", "digits").err == ""
+    (home / "digits").mkdir()
+    assert run_cli("data", "show", "digits").err == note

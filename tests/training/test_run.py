@@ -110,9 +110,15 @@ def test_other_data_is_refused(tmp_path) -> None:
     path = tmp_path / "r" / "state.safetensors"
     tensors, header = checkpoint.read(path)
     header["dataset"]["fingerprint"] = "0" * 64
-    checkpoint.write(path, tensors, header)
-    with pytest.raises(UsageError, match="the data set 'digits' is not the one that"):
-        run(tmp_path / "r", tiny())
+    for images, classes, change in (
+        (40, list("0123456789"), "40 images then, 1442 now"),
+        (1442, ["a", "b"], "classes a, b then, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 now"),
+        (1442, list("0123456789"), "1442 images as then, but other pixels or labels"),
+    ):
+        header["dataset"] |= {"images": images, "classes": classes}
+        checkpoint.write(path, tensors, header)
+        with pytest.raises(UsageError, match=f"the data set 'digits' is not the one that .* was trained on: {change}"):
+            run(tmp_path / "r", tiny())
 
 
 def test_a_state_that_does_not_fit_its_recipe(tmp_path) -> None:

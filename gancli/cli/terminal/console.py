@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gancli.data import Dataset, Skipped
+    from gancli.data import Skipped
 
 
 @cache
@@ -95,11 +95,10 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def tell_data(name: str, dataset: "Dataset") -> None:
-    """Say in one line what the data are, and which of two that have this name."""
+def tell_which(name: str) -> None:
+    """Say which is taken, where a folder or file is called like a built-in data set."""
     from gancli.data.builtin.names import DATASETS
 
-    say(dataset.summary())
     if name in DATASETS and os.path.lexists(name):
         say(f"note: '{name}' is the built-in data set; the folder or file of that name is './{name}'")
 
