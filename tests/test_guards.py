@@ -1,5 +1,6 @@
 """What keeps start-up and sampling fast, held by counts: of modules, of searches for garbage, of rounds, of bytes."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageFile
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import gancli
 from benchmarks.startup import first_step
-from gancli.data import load
+from gancli.data import load, pixels
 from gancli.latents import LatentSpec
 from gancli.recipe import read
 from gancli.rendering import images
@@ -162,3 +164,12 @@ def test_memory_does_not_grow_with_the_pictures(home: Path, monkeypatch, name: s
     few, many = 512, 4096
     # An archive ends with the list of what it holds, a few hundred bytes each.
     assert peak(home / f"many-{name}", many) <= 2 * peak(home / f"few-{name}", few) + a_picture * (many - few)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_header_of_an_image_is_read_without_its_pixels(monkeypatch, kind: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(file, kind)
+    file.seek(0)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert pixels.probe(file)[0] == (30, 40)

@@ -6,10 +6,11 @@ import io
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from gancli.data.memory import check_memory
 from gancli.data.types import FITS, Fit
@@ -159,10 +160,26 @@ def _opened(file: BinaryIO) -> Generator[Image.Image]:
 
 def _orientation(image: Image.Image) -> int:
     try:
+        if isinstance(image, PngImageFile) and image.fp and ("exif" in image.info or not _exif_at_end(image.fp)):
+            # PngImageFile's own decodes the pixels, to see what follows them.
+            return int(Image.Image.getexif(image).get(274, 1))
         return int(image.getexif().get(274, 1))
     # Damaged EXIF data: the image itself may be whole.
     except Exception:
         return 1
+
+
+def _exif_at_end(png: IO[bytes]) -> bool:
+    """Whether EXIF or XMP data follow the pixels of a PNG, as ExifTool writes them."""
+    png.seek(8)
+    behind = False
+    while len(head := png.read(32)) >= 12:
+        length, kind, data = int.from_bytes(head[:4], "big"), head[4:8], head[8:]
+        behind |= kind == b"IDAT"
+        if behind and (kind == b"eXIf" or data.startswith((b"XML:com.adobe.xmp", b"Raw profile type exif"))):
+            return True
+        png.seek(length + 12 - len(head), io.SEEK_CUR)
+    return False
 
 
 def _turn_upright(image: Image.Image) -> None:

@@ -1,5 +1,7 @@
 import io
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -116,6 +118,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TURNED = Image.Exif()
+TURNED[274] = 6
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
@@ -142,6 +146,17 @@ def test_exif_orientation_gives_the_upright_image(orientation, kind):
     # A file that is copied keeps its orientation; one that is written anew is upright.
     again = io.BytesIO(pixels.common_format(file)[0])
     assert (decode(again, (4, 6), 3, "crop", WHITE) == expected).all()
+
+
+@pytest.mark.parametrize("said", [b"eXIf" + TURNED.tobytes()[6:], b'tEXtXML:com.adobe.xmp\0<x tiff:Orientation="6"/>'])
+@pytest.mark.parametrize("place", [33, -12])
+def test_the_orientation_of_a_png_stands_before_its_pixels_or_behind(said, place):
+    data = as_file(corners(4, 6).transpose(TURNS[8])).getvalue()
+    chunk = struct.pack(">L", len(said) - 4) + said + struct.pack(">L", zlib.crc32(said))
+    file = io.BytesIO(data[:place] + chunk + data[place:])
+    assert probe(file)[0] == (6, 4)
+    file.seek(0)
+    assert (decode(file, (6, 4), 3, "crop", WHITE) == np.asarray(corners(4, 6)).transpose(2, 0, 1)).all()
 
 
 def near(pixel: np.ndarray, colour: tuple[int, int, int]) -> bool:
