@@ -25,7 +25,7 @@ from gancli.errors import UsageError
 
 log = logging.getLogger("gancli")
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same files would give other pixels than before."""
 _DAY = 86_400
 

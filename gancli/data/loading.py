@@ -1,5 +1,6 @@
 """``load``: open a data set by name, a folder, a zip, or tar shards."""
 
+import logging
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,11 @@ from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
 from gancli.data.types import Dataset, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
 from gancli.errors import UsageError, nearest
+
+log = logging.getLogger("gancli")
+
+_DARK = 32
+"""Of 255; images below are taken for values of another range, such as class numbers."""
 
 __all__ = ["Dataset", "Skipped", "load"]
 
@@ -89,6 +95,9 @@ def _suggestion(name: str) -> str:
 
 
 def _dataset(name: str, split: str, found: ImageSet) -> Dataset:
+    brightest = int(found.images[:: len(found.images) // 100 + 1].max())
+    if brightest < _DARK:
+        log.warning("the images of '%s' are nearly black: of those tried, none has a value above %d", name, brightest)
     fingerprint = found.fingerprint or fingerprint_of(found.images, found.labels)
     return Dataset(
         name, split, found.images, found.labels, found.classes, fingerprint, found.skipped,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+import logging
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
+from importlib import import_module
+from threading import Lock
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gancli.data.memory import check_memory
 from gancli.data.types import FITS, Fit
@@ -26,10 +30,22 @@ LARGEST_IMAGE = 89_478_485
 
 _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 # Each has a signature of its own, so that none of them can take another format's file.
-_COMMON = {"BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"}
+_COMMON = {"AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"}
+HEIC_HINT = "HEIC needs `pip install 'gancli[heic]'`"
 
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+_DNG = 50706
+"""The tag of a TIFF that makes it a DNG."""
 _GREY_MODES = {"1", "L", "LA", "La"} | _DEEP_MODES
+
+
+_TOPS = {False: (255, 1023, 4095, 16383, 65535), True: (1, 255)}
+"""What becomes white, of integers of 8 to 16 bits and of floats."""
+Range = tuple[bool, float, float]
+"""Whether values are floating-point numbers, the least and the greatest."""
+
+
+log = logging.getLogger("gancli")
 
 
 class BadImageError(Exception):
@@ -40,8 +56,11 @@ class BadImageError(Exception):
 def formats() -> tuple[str, ...]:
     """The formats that PIL decodes by itself, the common ones first: PIL tries them in this order on every file.
 
-    EPS is left out, since it would start Ghostscript on an untrusted file.
+    HEIF is one of them where pillow-heif is installed. EPS is left out, since it would start Ghostscript on an
+    untrusted file.
     """
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
     Image.init()
     known = set(Image.OPEN) - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
     return tuple(sorted(known, key=lambda name: (name not in _COMMON, name)))
@@ -52,6 +71,17 @@ def suffixes() -> frozenset[str]:
     """File name suffixes of those formats, lower case with the dot."""
     known = set(formats())
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in known)
+
+
+def is_known(head: bytes) -> bool:
+    """Whether the first 16 bytes of a file are those of a common format."""
+    known = (Image.OPEN[name][1] for name in formats() if name in _COMMON)
+    return any(accepts is not None and accepts(head) for accepts in known)
+
+
+def is_heic(head: bytes) -> bool:
+    """Whether the first 16 bytes of a file are those of an HEIC image, with or without a reader for it."""
+    return head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 
 
 def parse_fit(fit: str) -> Fit:
@@ -88,13 +118,71 @@ def probe(file: BinaryIO) -> tuple[tuple[int, int], bool, bool]:
         return size, image.mode in _GREY_MODES, image.has_transparency_data
 
 
+def value_range(file: BinaryIO) -> Range | None:
+    """The values of an image of more than 8 bits; None for others, of which only the header is read.
+
+    Raises:
+        BadImageError: see :func:`decode`.
+    """
+    with _opened(file) as image:
+        return _range(image) if image.mode in _DEEP_MODES else None
+
+
+def _range(image: Image.Image) -> Range:
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise BadImageError("broken: pixels that are not finite")
+    return image.mode == "F", low, high
+
+
+class Scale:
+    """Which values of images of more than 8 bits become 0 and 255: the same for all images of a set.
+
+    Integers range from 0 to the greatest of 8, 10, 12, 14 or 16 bits, floats from 0 to 1 or 255, whichever holds the
+    values of all images; values outside of that are scaled from the least to the greatest. Ends are looked up when the
+    first such image is decoded; thread-safe.
+
+    Args:
+        ranges: gives :func:`value_range` of every image of the set.
+        title: of the set, for a note; empty for none.
+    """
+
+    def __init__(self, ranges: Callable[[], Iterable[Range | BadImageError | None]], title: str = "") -> None:
+        self._ranges, self._title = ranges, title
+        self._ends: dict[bool, tuple[float, float]] | None = None
+        self._lock = Lock()
+
+    def ends(self, floats: bool) -> tuple[float, float]:
+        """The values of floating-point images, or of integers, that become 0 and 255."""
+        with self._lock:
+            if self._ends is None:
+                ranges = [each for each in self._ranges() if isinstance(each, tuple)]
+                self._ends = {kind: _ends(kind, [each[1:] for each in ranges if each[0] == kind]) for kind in _TOPS}
+                if self._title and any(not each[0] for each in ranges) and (top := self._ends[False][1]) < 65535:
+                    log.warning("'%s': 16-bit images without values above %d, shown as white", self._title, top)
+        return self._ends[floats]
+
+
+def _ends(floats: bool, ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    low, high = min((low for low, _ in ranges), default=0), max((high for _, high in ranges), default=_TOPS[floats][-1])
+    held = [top for top in _TOPS[floats] if high <= top]
+    return (0, held[0]) if held and low >= 0 else (low, max(high, low + 1))
+
+
 def decode(
-    file: BinaryIO, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]
+    file: BinaryIO,
+    size: tuple[int, int],
+    channels: int,
+    fit: Fit,
+    background: tuple[int, int, int],
+    scale: Scale | None = None,
 ) -> np.ndarray:
     """Decode an image file.
 
-    The first frame of an animation is taken; the EXIF orientation is applied; 16 and 32 bits are scaled to 8, not
-    clipped; transparency is composited onto ``background``; resizing is antialiased.
+    The first frame of an animation is taken; the EXIF orientation is applied; colours are converted from the file's ICC
+    profile to sRGB; 16 and 32 bits are scaled to 8, not clipped; transparency is composited onto ``background``;
+    resizing is antialiased.
 
     Args:
         file: an image in any of :func:`formats`.
@@ -102,6 +190,7 @@ def decode(
         channels: 1 or 3.
         fit: how another aspect ratio is brought to ``size``.
         background: (red, green, blue) from 0 to 255.
+        scale: of the set that the image belongs to; None for that of the image alone.
 
     Returns:
         uint8 (channels, height, width).
@@ -112,14 +201,13 @@ def decode(
     with _opened(file) as image:
         # JPEG can be decoded at an eighth, a quarter or half of its size: never below three times the target.
         image.draft(None, (3 * max(size), 3 * max(size)))
-        _turn_upright(image)
-        return _array(_flatten(image, background), size, channels, fit, background)
+        return _array(_flatten(_upright(image), background, scale), size, channels, fit, background)
 
 
-def common_format(file: BinaryIO) -> tuple[bytes, str]:
+def common_format(file: BinaryIO, scale: Scale | None = None) -> tuple[bytes, str]:
     """The bytes and the suffix of an image in a format that every reader knows.
 
-    JPEG, PNG and WebP files are returned unchanged, others re-encoded as PNG.
+    JPEG, PNG and WebP files are returned unchanged, others re-encoded as PNG; ``scale`` is that of :func:`decode`.
 
     Raises:
         BadImageError: broken, truncated, too small or too large.
@@ -129,8 +217,8 @@ def common_format(file: BinaryIO) -> tuple[bytes, str]:
         if image.format in _SUFFIXES:
             file.seek(0)
             return file.read(), _SUFFIXES[image.format]
-        _turn_upright(image)
-        flat = image.convert("RGBA") if image.has_transparency_data else _flatten(image, (255, 255, 255))
+        image = _upright(image)
+        flat = image.convert("RGBA") if image.has_transparency_data else _flatten(image, (255, 255, 255), scale)
         out = io.BytesIO()
         flat.save(out, "PNG")
     return out.getvalue(), "png"
@@ -145,13 +233,25 @@ def _opened(file: BinaryIO) -> Generator[Image.Image]:
                 raise Image.DecompressionBombError
             if min(image.width, image.height) < SMALLEST_SIDE:
                 raise BadImageError(f"tiny: {image.width}x{image.height} pixels")
+            # The first image of a camera's raw file is often a thumbnail (TIFF 6.0, tag 254, bit 0).
+            if isinstance(image, TiffImageFile) and (image.tag_v2.get(254, 0) & 1 or _DNG in image.tag_v2):
+                raise BadImageError("a camera raw file, of which PIL reads the thumbnail alone")
             yield image
     except BadImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more than {LARGEST_IMAGE // 10**6} megapixels") from None
     except Image.UnidentifiedImageError:
-        raise BadImageError("not an image that PIL reads") from None
+        file.seek(0)
+        head = file.read(16)
+        reason = (
+            HEIC_HINT
+            if is_heic(head) and "HEIF" not in formats()
+            else "not an image that PIL reads"
+            if head
+            else "empty: 0 bytes"
+        )
+        raise BadImageError(reason) from None
     # PIL's decoders may raise anything on a damaged file: it costs this file, not the whole run.
     except Exception as error:
         text = " ".join(str(error).split())[:120]
@@ -182,18 +282,46 @@ def _exif_at_end(png: IO[bytes]) -> bool:
     return False
 
 
-def _turn_upright(image: Image.Image) -> None:
-    """Load the pixels and apply the EXIF orientation."""
+def _upright(image: Image.Image) -> Image.Image:
+    """Load the pixels, apply the EXIF orientation, and convert the colours to sRGB."""
     image.load()
     # Damaged EXIF data: the image itself may be whole.
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
+    profile = image.info.pop("icc_profile", None)
+    if not profile or image.mode in _DEEP_MODES:
+        return image
+    if image.mode not in ("L", "RGB", "RGBA", "CMYK"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    transform = _to_srgb(profile, image.mode)
+    return image if transform is None else ImageCms.applyTransform(image, transform) or image
 
 
-def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transform from an ICC profile to sRGB; None where it changes almost nothing, or the profile is broken."""
+    colours = np.moveaxis(51 * np.indices((6,) * len(mode)), 0, -1).astype(np.uint8)
+    tried = Image.frombytes(mode, (colours.size // len(mode), 1), colours.tobytes())
+    out = "RGBA" if mode == "RGBA" else "RGB"
+    try:
+        transform = ImageCms.buildTransform(io.BytesIO(profile), ImageCms.createProfile("sRGB"), mode, out)
+        made = ImageCms.applyTransform(tried, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    if made is None or (mode != "CMYK" and _near(made, tried.convert(out))):
+        return None
+    return transform
+
+
+def _near(one: Image.Image, other: Image.Image) -> bool:
+    """Whether no value differs by more than 2 of 255."""
+    return bool(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max() <= 2)
+
+
+def _flatten(image: Image.Image, background: tuple[int, int, int], scale: Scale | None) -> Image.Image:
     """Any mode to L or RGB without transparency."""
     if image.mode in _DEEP_MODES:
-        return _shallow(image)
+        return _shallow(image, scale or Scale(lambda: [_range(image)]))
     if image.has_transparency_data:
         over = image.convert("RGBA")
         flat = Image.new("RGBA", over.size, (*background, 255))
@@ -208,20 +336,12 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point grey to 8 bits.
-
-    Integers are taken as 0..65535, floats as 0..1, or as 0..255 when some exceed 1. Values outside of that range are
-    scaled from the least to the greatest.
-    """
+def _shallow(image: Image.Image, scale: Scale) -> Image.Image:
+    """16-bit, 32-bit and floating-point grey to 8 bits."""
+    floats, _, _ = _range(image)
+    low, high = scale.ends(floats)
     values = np.asarray(image).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise BadImageError("broken: pixels that are not finite")
-    low, high = float(values.min()), float(values.max())
-    top = 65535.0 if image.mode != "F" else 1.0 if high <= 1 else 255.0
-    if low < 0 or high > top:
-        values, top = values - low, (high - low) or 1.0
-    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
+    return Image.fromarray(np.rint((values - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8))
 
 
 def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[int, int, int]) -> Image.Image:

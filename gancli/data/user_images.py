@@ -1,6 +1,7 @@
 """Images that a user names on the command line: files, folders or zips, or a data set's held-out split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import is_zip, open_source
 from gancli.data.paths import there
-from gancli.data.pixels import BadImageError, decode, parse_colour, parse_fit, probe
+from gancli.data.pixels import BadImageError, Range, Scale, decode, parse_colour, parse_fit, probe, value_range
 from gancli.data.types import Fit, Progress, Skipped, no_progress
 from gancli.errors import UsageError
 
@@ -95,13 +96,14 @@ def read(
         changed = _changed({DATASETS[name].size}, size, how)
         return UserImages(tuple(f"{index:05d}" for index in range(len(images))), images, changed=changed)
     files = list_files(named)[:count]
+    scale = Scale(lambda: _ranges(files))
     titles, images, skipped, sizes = [], [], [], set()
     for file in files:
         try:
             with file.open() as opened:
                 own = probe(opened)[0]
                 opened.seek(0)
-                array = decode(opened, size, channels, how, colour)
+                array = decode(opened, size, channels, how, colour, scale)
         except BadImageError as error:
             skipped.append(Skipped(file.name, str(error)))
             continue
@@ -115,6 +117,12 @@ def read(
             "is it an image?",
         )
     return UserImages(tuple(titles), torch.stack(images), tuple(skipped), _changed(sizes, size, how))
+
+
+def _ranges(files: Sequence[File]) -> Iterator[Range | None]:
+    for file in files:
+        with suppress(BadImageError), file.open() as opened:
+            yield value_range(opened)
 
 
 def as_list(names: str | Sequence[str]) -> list[str]:

@@ -248,12 +248,27 @@ HINT = 'it should read {"labels": [["name.png", 0], ...]}, with a class number f
         (b"\xff\xfe\x00", "is faulty: Invalid JSON"),
         (b"[" * 100_000, "is faulty: Invalid JSON"),
         (b'{"labels": 3}', "is faulty at labels: Input should be a valid array"),
-        (labels([["a.png"]]), "is faulty at labels.0.1: Field required"),
-        (labels([["a.png", "0"]]), "is faulty at labels.0.1: Input should be a valid integer"),
-        (labels([["a.png", True]]), "is faulty at labels.0.1: Input should be a valid integer"),
-        (labels([["a.png", -1]]), "is faulty at labels.0.1: Input should be greater than or equal to 0"),
-        (labels([["a.png", 10**9]]), "is faulty at labels.0.1: Input should be less than 1000000"),
-        (labels([["a.png", [1.0, 0.0]]]), "is faulty at labels.0.1: Input should be a valid integer"),
+        (labels([["a.png"]]), "is faulty at labels.0.1 (line 1, column 13): Field required"),
+        (labels([["a.png", "0"]]), "is faulty at labels.0.1 (line 1, column 13): Input should be a valid integer"),
+        (labels([["a.png", True]]), "is faulty at labels.0.1 (line 1, column 13): Input should be a valid integer"),
+        (
+            labels([["a.png", -1]]),
+            "is faulty at labels.0.1 (line 1, column 13): Input should be greater than or equal to 0",
+        ),
+        (labels([["a.png", 10**9]]), "is faulty at labels.0.1 (line 1, column 13): Input should be less than 1000000"),
+        (
+            labels([["a.png", [1.0, 0.0]]]),
+            "is faulty at labels.0.1 (line 1, column 13): Input should be a valid integer",
+        ),
+        (
+            b'{"labels": [["a.png", 0],\n  ["b.png", "x"]]}',
+            "is faulty at labels.1.1 (line 2, column 3): Input should be a",
+        ),
+        (
+            b'{"labels": [["a.png", 0],\n  ["b.png" 1]]}',
+            "is faulty: Invalid JSON: expected `,` or `]` at line 2 column 12",
+        ),
+        (b'{"\\u006cabels": [["a.png", "x"]]}', "is faulty at labels.0.1: Input should be a valid integer"),
         (labels([["a.png", 0], ["../b.png", 0]]), "labels '../b.png', which does not exist"),
         (labels([["a.png", 0]]), "has no label for 'b.png'"),
         (labels([]), "is faulty: it labels no image"),
@@ -287,7 +302,7 @@ def test_empty(bring):
 
 def test_no_image(bring):
     path = bring({"notes.txt": b"hello", "sub/table.csv": b"1,2"})
-    assert refuse(path) == (f"'{path}' holds no image", IMAGES)
+    assert refuse(path) == (f"'{path}' holds no image, but .txt files 1, .csv files 1", IMAGES)
 
 
 def test_only_bad_images(bring):
@@ -389,3 +404,16 @@ def test_a_table_of_labels_far_larger_than_the_images_is_not_read(bring, monkeyp
     monkeypatch.setattr(tables, "_Labels", None)
     path = bring({"a.png": picture(1), "dataset.json": b'{"labels": [' + b"[]," * 500_000 + b"[]]}"})
     assert refuse(path) == (f"'dataset.json' of '{path}' is larger than labels of 2 files can be", HINT)
+
+
+def test_a_faulty_line_of_a_table_is_named(bring):
+    lines = b'{"file_name": "a.png", "label": "x"}\n\n{"file_name" "b.png"}\n'
+    path = bring({"a.png": picture(1), "b.png": picture(2), "metadata.jsonl": lines})
+    assert refuse(path)[0].endswith("is faulty: Expecting ':' delimiter at line 3 column 14")
+
+
+def test_a_single_image_is_no_set(tmp_path):
+    path = write(tmp_path, {"a": picture(1)}) / "a"
+    assert refuse(path) == (f"'{path}' is a single image", "put hundreds of images into a folder, and name the folder")
+    found = load(str(write(tmp_path / "set", {"a.png": picture(99)})))
+    assert found.summary().startswith("set: 1 image of 8x8, grey; no classes")

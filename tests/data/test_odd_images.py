@@ -47,11 +47,17 @@ def palette() -> bytes:
     return saved(image, "PNG", transparency=0)
 
 
+def sixteen_bits() -> Image.Image:
+    image = Image.new("I;16", (8, 8), 9 * 257)
+    image.putpixel((0, 0), 65535)
+    return image
+
+
 LONG = zlib.compress(bytes(80 << 20), 9)
 EXIF = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 60_000) + b"\x12\x01\x03\0\xff\xff\xff\xff\x08\0\0\0" * 5_000
 READ = {
     "CMYK": saved(Image.new("CMYK", (8, 8), (0, 0, 0, 246)), "JPEG", quality=100),
-    "sixteen bits": saved(Image.new("I;16", (8, 8), 9 * 257), "PNG"),
+    "sixteen bits": saved(sixteen_bits(), "PNG"),
     "a palette with transparency": palette(),
     "a huge EXIF": saved(Image.new("RGB", (8, 8), (9, 9, 9)), "JPEG", quality=100, exif=EXIF[:65_000]),
     "an animated GIF": animated("GIF"),

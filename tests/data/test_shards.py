@@ -1,6 +1,7 @@
 """Tar shards: how they are read, indexed and cached; and what hostile ones cannot do."""
 
 import gzip
+import io
 import itertools
 import os
 import struct
@@ -270,6 +271,16 @@ def test_compressed_tars_are_refused(home, pack):
     assert "gunzip" in error.value.hint
 
 
+def test_names_that_are_not_utf_8(home):
+    with tarfile.open(home / "a.tar", "w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as archive:
+        for folder, shade in (("B\xe4r", 40), ("Hund", 50)):
+            for number in range(2):
+                info, data = member(f"{folder}/{number}.png", grey(shade))
+                archive.addfile(info, io.BytesIO(data))
+    found = load("a.tar")
+    assert (found.classes, found.labels.tolist()) == (("B\\udce4r", "Hund"), [0, 0, 1, 1])
+
+
 def bomb() -> bytes:
     """A PNG of a few hundred bytes that says it has 40,000 x 40,000 pixels."""
 
@@ -281,12 +292,18 @@ def bomb() -> bytes:
 
 
 def test_odd_images_are_stood_in_for(home, caplog):
-    members = [("a.png", grey(1)), ("b.png", b"broken"), ("c.png", grey(3)), ("d.png", bomb()), ("e.png", grey(5)[:45])]
+    members = [
+        ("a.png", grey(99)),
+        ("b.png", b"broken"),
+        ("c.png", grey(3)),
+        ("d.png", bomb()),
+        ("e.png", grey(5)[:45]),
+    ]
     path = tar(home / "a.tar", *members)
     read = stream(str(path))
     found = read.get(0)
     assert (read.counts, len(read)) == ((5,), 5)
-    assert found.images[:, 0, 0, 0].tolist() == [1, 3]
+    assert found.images[:, 0, 0, 0].tolist() == [99, 3]
     assert [one.name for one in found.skipped] == ["a.tar: b.png", "a.tar: d.png", "a.tar: e.png"]
     assert "more than 89 megapixels" in found.skipped[1].reason
     assert caplog.messages == [

@@ -109,3 +109,33 @@ def test_no_more_is_unpacked_than_an_entry_declares(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "classes"),
+    [
+        ("utf-8", ("Bär", "猫")),
+        ("gbk", ("狗", "猫")),
+        ("gbk", ("貓", "龍")),
+        ("cp932", ("ネコ", "犬")),
+        ("cp437", ("Bär", "Vögel")),
+        ("cp437", ("für", "été")),
+        ("ascii", ("cat", "dog")),
+    ],
+)
+def test_names_of_other_encodings(tmp_path: Path, encoding: str, classes: tuple[str, ...]) -> None:
+    names = [name.encode(encoding) for name in classes]
+    # The names that zipfile writes here are as long, and do not say their encoding.
+    path = pack(tmp_path / "x.zip", {f"{number:0{len(name)}d}/a.png": picture(99) for number, name in enumerate(names)})
+    raw = path.read_bytes()
+    for number, name in enumerate(names):
+        raw = raw.replace(b"%0*d/a.png" % (len(name), number), name + b"/a.png")
+    path.write_bytes(raw)
+    assert load(str(path)).classes == classes
+
+
+def test_names_that_only_claim_to_be_utf_8(tmp_path: Path) -> None:
+    path = pack(tmp_path / "x.zip", {"é/a.png": picture(1)})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xe9\xe9"))
+    with pytest.raises(UsageError, match="has names that are said to be UTF-8, and are not"):
+        load(str(path))

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from gancli.data import cache
+from gancli.data.folder import kinds
 from gancli.data.folder.files import Listing, Source
-from gancli.data.pixels import BadImageError, decode, probe
+from gancli.data.pixels import SMALLEST_SIDE, BadImageError, Range, Scale, decode, probe, value_range
 from gancli.data.types import ImageSet, Progress, Skipped, View
 from gancli.errors import UsageError, printable
 from gancli.files import DRAWN
@@ -24,6 +25,11 @@ Item = TypeVar("Item")
 LONGEST_SIDE = 64
 """Pixels on the longer side to which the images of a folder are shrunk unless a size is requested."""
 _CHUNK = 32
+_HINTS = {
+    "empty": "copy or download them again",
+    "tiny": f"the shorter side of an image has {SMALLEST_SIDE} pixels or more",
+    "HEIC needs `pip install 'gancli[heic]'`": "or convert them to JPEG, PNG or TIFF",
+}
 DRAWN_HERE = "pictures drawn by gancli"
 
 
@@ -72,14 +78,29 @@ def prepare(source: Source, listing: Listing, view: View, progress: Progress) ->
     if cached := cache.find(key):
         return cached
     size, channels, bad = measure(source, names, view, progress)
+    shape = (channels, *(view.size or capped(size)))
     try:
-        return into_cache(key, source, listing, (channels, *(view.size or capped(size))), view, bad, progress)
+        return into_cache(key, source, listing, shape, view, bad, scale_of(source, progress), progress)
     except BadImageError:
         name, reason = map(printable, next(iter(bad.items())))
         raise UsageError(
             f"none of the {len(names):,} images of '{source.path.name}' can be read ({name}: {reason})",
-            "is it a folder or a zip of images?",
+            _HINTS.get(reason.partition(":")[0], "is it a folder or a zip of images?"),
         ) from None
+
+
+def scale_of(source: Source, progress: Progress) -> Scale:
+    """The scale of all images of more than 8 bits in a source, those of both splits."""
+
+    def read(name: str) -> Range | None:
+        with source.open(name) as file:
+            return value_range(file)
+
+    def ranges() -> Iterator[Range | BadImageError | None]:
+        names = [name for name in source.names if not kinds.left_out_as(source, name)]
+        return in_parallel(read, names, progress, "reading values")
+
+    return Scale(ranges, source.path.name)
 
 
 def into_cache(
@@ -89,6 +110,7 @@ def into_cache(
     shape: tuple[int, int, int],
     view: View,
     bad: dict[str, str],
+    scale: Scale,
     progress: Progress,
     prefix: str = "",
 ) -> ImageSet:
@@ -101,6 +123,7 @@ def into_cache(
         shape: (channels, height, width).
         view: how another aspect ratio and transparency are handled.
         bad: files to leave out, with the reason; gets those that cannot be decoded.
+        scale: of images of more than 8 bits.
         progress: called with the number of files read.
         prefix: of the names of files that are left out.
 
@@ -112,7 +135,7 @@ def into_cache(
 
     def read(index: int) -> np.ndarray:
         with open_photo(source, names[index]) as file:
-            return decode(file, (size[0], size[1]), channels, view.fit, view.background)
+            return decode(file, (size[0], size[1]), channels, view.fit, view.background, scale)
 
     def write(file: IO[bytes]) -> cache.Contents:
         good = [index for index, name in enumerate(names) if name not in bad]

@@ -10,12 +10,12 @@ import struct
 import weakref
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from gancli.data.pixels import BadImageError
+from gancli.data.pixels import BadImageError, is_heic, is_known
 from gancli.errors import UsageError
 from gancli.files import refuse_special
 
@@ -27,6 +27,11 @@ LARGEST_DIRECTORY = 256 * 2**20
 MADE_HERE = "folders made by gancli"
 SAMPLES_NOTE = ".model"
 """The file in a folder of samples that says of which model they are."""
+_SAYS_UTF8 = 0x800
+# Half-width katakana are bytes of other encodings. So are letters beside Latin ones: "Vögel" of CP437 would be "V波el".
+_FOREIGN = r"[\uff61-\uff9f]|[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]"
+_ENCODINGS = {"utf-8": r"(?!)", "gb2312": r"(?!)", "cp932": _FOREIGN, "gbk": _FOREIGN}
+"""Encodings of names in zips, and what shows that one does not suit."""
 # The folder of macOS metadata in zips.
 _MACOS = "__MACOSX"
 
@@ -69,6 +74,10 @@ def open_source(path: Path) -> "Folder | Zip":
         return Folder(path)
     refuse_special(path)
     if not is_zip(path):
+        with path.open("rb") as file:
+            head = file.read(16)
+        if is_known(head) or is_heic(head):
+            raise UsageError(f"'{path}' is a single image", "put hundreds of images into a folder, and name the folder")
         kind = "a broken zip" if path.suffix.lower() == ".zip" else "neither a folder nor a zip"
         raise UsageError(f"'{path}' is {kind}", "name a folder or a zip of images")
     return Zip(path)
@@ -175,6 +184,28 @@ def leaves(name: str) -> bool:
     return re.match(r"[/\\]|[A-Za-z]:", name) is not None or ".." in re.split(r"[/\\]", name)
 
 
+def _filenames(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The names of a zip's entries, also of those that do not say their encoding.
+
+    zipfile reads these as CP437. Other programs write UTF-8, and on Chinese and Japanese systems GBK and
+    Shift-JIS: the first of them that suits all names is taken.
+    """
+    names = [entry.filename for entry in entries]
+    unsaid = [number for number, entry in enumerate(entries) if not entry.flag_bits & _SAYS_UTF8]
+    try:
+        raw = [names[number].encode("cp437") for number in unsaid]
+    except UnicodeEncodeError:  # a name in an entry's extra field
+        return names
+    for encoding, wrong in _ENCODINGS.items():
+        try:
+            decoded = [name.decode(encoding) for name in raw]
+        except UnicodeDecodeError:
+            continue
+        if not any(re.search(wrong, name) for name in decoded):
+            return [dict(zip(unsaid, decoded, strict=True)).get(number, name) for number, name in enumerate(names)]
+    return names
+
+
 class Zip:
     """The files of a zip, sorted by name, read in memory entry by entry.
 
@@ -189,13 +220,19 @@ class Zip:
             self._zip = zipfile.ZipFile(file)
             # Opened entries keep the archive alive, and the archive keeps its file open.
             weakref.finalize(self._zip, file.close)
+        except UnicodeDecodeError:
+            file.close()
+            raise UsageError(
+                f"'{path}' has names that are said to be UTF-8, and are not",
+                "make it again, or unpack it and name the folder",
+            ) from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
             file.close()
             raise UsageError(f"'{path}' is a broken zip: {error}", "make or download it again") from None
         self._entries: dict[str, zipfile.ZipInfo] = {}
         folders: dict[str, set[str]] = {}
-        for entry in self._zip.infolist():
-            name = entry.filename.replace("\\", "/")
+        for entry, filename in zip(self._zip.infolist(), _filenames(self._zip.infolist()), strict=True):
+            name = filename.replace("\\", "/")
             folders.setdefault(name[: name.rfind("/") + 1], set()).add(name.rpartition("/")[2])
             if leaves(name):
                 raise UsageError(

@@ -1,5 +1,6 @@
 """The layout of a folder, zip or tar of images: which files are images, their classes, splits and domains."""
 
+import logging
 import os
 import re
 import shlex
@@ -9,17 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from gancli.data.builtin.names import TEST, TRAIN
-from gancli.data.folder import tables
+from gancli.data.folder import kinds, tables
 from gancli.data.folder.decoding import DRAWN_HERE, drawn_here, prepare
 from gancli.data.folder.files import Listing, Source
-from gancli.data.pixels import BadImageError, suffixes
 from gancli.data.types import ImageSet, Progress, View
 from gancli.errors import UsageError, printable
 
-# The first bytes of the common formats, for files without a known suffix: PNG, JPEG, GIF, BMP, TIFF; WebP is "RIFF".
-_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_ARCHIVES = {".zip": "zips", ".tar": "tars", ".tgz": "tars", ".gz": "packed files", ".7z": "packed files"}
-"""Kinds of files that may hold images, and are not opened inside a folder."""
+log = logging.getLogger("gancli")
+
 _PART = re.compile(
     rf"(?:seg|data|images?)?[ _-]*({'|'.join((*TRAIN, *TEST))})[ _-]*(?:set|data|images?|split)?[ _-]*(?:[0-9]{{4}})?"
     "[ _-]*([AB])?",
@@ -40,6 +38,8 @@ def title(path: Path) -> str:
 def load(source: Source, split: str, view: View, progress: Progress, domain: str = "") -> ImageSet:
     """One split of the images of a source; see :func:`listing` for what counts as classes and splits."""
     found = listing(source, split, domain)
+    for kind in [each for each in kinds.PHOTOS if each in found.left_out]:
+        log.warning("left out of '%s': %s %d; %s", source.path.name, kind, found.left_out[kind], kinds.HINTS[kind])
     return replace(prepare(source, found, view, progress), splits=found.splits, left_out=found.left_out)
 
 
@@ -96,37 +96,25 @@ def _images(source: Source, left_out: Counter[str]) -> list[str]:
     """
     folders = defaultdict[str, list[str]](list)
     for name in source.names:
-        if _is_image(source, name):
-            folders[_folder(name)].append(name)
-        elif kind := _ARCHIVES.get(name[name.rfind(".") :].lower()):
+        if name[name.rfind("/") + 1 :] in tables.TABLES:
+            continue
+        if kind := kinds.left_out_as(source, name):
             left_out[kind] += 1
+        else:
+            folders[_folder(name)].append(name)
     if not folders:
-        there = ", ".join(f"{kind} {count:,}" for kind, count in left_out.items())
+        there = ", ".join(f"{kind} {count:,}" for kind, count in left_out.most_common())
+        hints = [hint for kind, hint in kinds.HINTS.items() if kind in left_out]
         raise UsageError(
             f"'{source.path}' {'holds no image' if source.names or there else 'is empty'}"
             + f", but {there}" * bool(there),
-            "name one of them, or unpack them"
-            if left_out.keys() & _ARCHIVES.values()
-            else "name a folder or a zip with images, such as PNG, JPEG or WebP",
+            "; ".join(dict.fromkeys(hints)) or "name a folder or a zip with images, such as PNG, JPEG or WebP",
         )
     for above in {above for each in folders for above in _above(each) - {each}}:
         # Of many photos, the first ends this.
         if (loose := folders.get(above)) and all(drawn_here(source, name) for name in loose):
             left_out[DRAWN_HERE] += len(folders.pop(above))
     return sorted(name for names in folders.values() for name in names)
-
-
-def _is_image(source: Source, name: str) -> bool:
-    """By its suffix, or, where that is unknown, by its first bytes; its contents are checked by decoding."""
-    # Hidden files, whose names begin with a dot, are not listed.
-    if name[name.rfind(".") :].lower() in suffixes():
-        return True
-    try:
-        with source.open(name) as file:
-            head = file.read(16)
-    except BadImageError:
-        return False
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def common_folder(names: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -54,7 +55,7 @@ def read(source: Source, folder: str, table: str) -> dict[str, str] | None:
     except BadImageError as error:
         raise UsageError(f"{where} cannot be read: {error}", HINTS[table]) from None
     except (ValueError, RecursionError, csv.Error) as error:
-        raise UsageError(f"{where} is faulty{_reason(error)}", HINTS[table]) from None
+        raise UsageError(f"{where} is faulty{_reason(error, text)}", HINTS[table]) from None
     if pairs is None:
         return None
     labels = {folder + name.replace("\\", "/"): label for name, label in pairs}
@@ -63,12 +64,25 @@ def read(source: Source, folder: str, table: str) -> dict[str, str] | None:
     return labels
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, text: bytes) -> str:
     if not isinstance(error, ValidationError):
         return f": {error}"
     fault = error.errors()[0]
     at = ".".join(map(str, fault["loc"]))
-    return f"{f' at {at}' if at else ''}: {fault['msg']}"
+    where = _place(text.decode(), fault["loc"][1]) if len(fault["loc"]) > 1 and isinstance(fault["loc"][1], int) else ""
+    return f"{f' at {at}' if at else ''}{where}: {fault['msg']}"
+
+
+def _place(text: str, number: int) -> str:
+    """Line and column of an entry of the list of labels; empty where the list is not found."""
+    with suppress(ValueError, IndexError):
+        at = text.index("[", text.index('"labels"'))
+        for count in range(number + 1):
+            at = json.JSONDecoder().raw_decode(text, at)[1] if count else at + 1
+            while text[at] in " \t\r\n,":
+                at += 1
+        return f" (line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)})"
+    return ""
 
 
 def _of_json(text: bytes) -> list[tuple[str, str]] | None:
@@ -87,10 +101,17 @@ def _of_rows(text: str, table: str) -> list[tuple[str, str]] | None:
     if table.endswith(".csv"):
         rows = list(csv.DictReader(io.StringIO(text)))
     else:
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        rows = [_row(line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         return None
     column = next((each for each in _COLUMNS if rows and each in rows[0]), None)
     if column is None or "file_name" not in rows[0]:
         return None
     return [(str(row.get("file_name")), str(row.get(column))) for row in rows]
+
+
+def _row(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at line {number} column {error.colno}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
@@ -17,7 +17,7 @@ from gancli.data import cache
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import capped, into_cache, measure
 from gancli.data.folder.files import Listing
-from gancli.data.pixels import BadImageError
+from gancli.data.pixels import BadImageError, Range, Scale, value_range
 from gancli.data.shards import index_file
 from gancli.data.shards.index_file import Index
 from gancli.data.shards.names import expand, is_remote, of_split
@@ -55,6 +55,7 @@ class Stream:
         self.fingerprint = cache.digest(
             [(each.images, each.fingerprint) for each in self.shards], self.classes, self._view
         )
+        self._scale = Scale(self._ranges)
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -89,21 +90,32 @@ class Stream:
             GancliError: it is not what the index says, cannot be downloaded, or has no image that can be decoded.
         """
         path, shard = self.paths[number], self.shards[number]
-        key = cache.digest(cache.FORMAT, path, self._view, shard.fingerprint, self.classes)
+        key = cache.digest(cache.FORMAT, path, self._view, shard.fingerprint, self.classes, self.shards[0].fingerprint)
         with self._decoding, _locked(path):
             if (found := cache.find(key)) is not None:
                 return found
-            local = index_file.local_path(path, shard, progress)
-            tar = Tar(local)
-            if is_remote(path):  # the tar stays open, and then only the decoded images are needed
-                with suppress(OSError):
-                    local.unlink()
+            tar = self._open(number, progress)
             if tar.fingerprint != shard.fingerprint:
                 raise GancliError(
                     f"the shard '{shard.name}' has changed, or is not the one of its index",
                     "bring shards and index.json to the same state (`gancli data index`), and start a new run",
                 )
             return self._decode(tar, key, progress, shard.name)
+
+    def _open(self, number: int, progress: Progress) -> Tar:
+        local = index_file.local_path(self.paths[number], self.shards[number], progress)
+        tar = Tar(local)
+        if is_remote(self.paths[number]):  # the tar stays open, and then only the decoded images are needed
+            with suppress(OSError):
+                local.unlink()
+        return tar
+
+    def _ranges(self) -> Iterator[Range | None]:
+        """Values of images of more than 8 bits in the first shard, which decides for all."""
+        tar = self._open(0, no_progress)
+        for name in tar.names:
+            with suppress(BadImageError):
+                yield value_range(tar.open(name))
 
     def _decode(self, tar: Tar, key: str, progress: Progress, name: str) -> ImageSet:
         known = range(len(self.classes))
@@ -112,7 +124,7 @@ class Stream:
         bad = dict.fromkeys(wrong, "no class of the set")
         listing = Listing(tar.names, labels if self.classes else None, self.classes)
         with suppress(BadImageError):
-            made = into_cache(key, tar, listing, self.shape, self.view, bad, progress, f"{name}: ")
+            made = into_cache(key, tar, listing, self.shape, self.view, bad, self._scale, progress, f"{name}: ")
             if bad:
                 log.warning("%s; others of the shard replace them", _unusable(name, tar, bad))
             return made

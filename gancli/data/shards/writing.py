@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from gancli.data.folder import layout
-from gancli.data.folder.decoding import in_parallel
+from gancli.data.folder.decoding import in_parallel, scale_of
 from gancli.data.folder.files import Listing, Source, open_source
 from gancli.data.paths import there
 from gancli.data.pixels import BadImageError, common_format
@@ -80,8 +80,9 @@ def _write_split(
 
     def read(item: tuple[str, int | None]) -> tuple[bytes, str]:
         with source.open(item[0]) as file:
-            return common_format(file)
+            return common_format(file, scale)
 
+    scale = scale_of(source, progress)
     items = list(zip(listing.names, listing.labels or [None] * len(listing.names), strict=True))
     # Shuffled by a hash: the same on every machine and in every version of Python.
     items.sort(key=lambda item: hashlib.sha256(item[0].encode(errors="surrogateescape")).digest())
