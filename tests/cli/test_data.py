@@ -166,11 +166,11 @@ def test_many_files_left_out_are_counted(run_cli, photos):
     for i in range(15):
         (photos / "ant" / f"bad{i:02d}.png").write_bytes(b"x")
     result = run_cli("data", "show", "photos")
-    assert result.err.splitlines()[1:3] == [
-        "left out ant/bad00.png: not an image that PIL reads",
-        "left out ant/bad01.png: not an image that PIL reads",
-    ]
-    assert result.err.splitlines()[-1] == "left out 6 more; --json names them all"
+    (photos / "ant" / "c.png").write_bytes(b"")
+    again = run_cli("data", "show", "photos")
+    line = "left out ant/bad00.png and 15 more: not an image that PIL reads; --json names them all"
+    assert result.err.splitlines()[-1] == line
+    assert again.err.splitlines()[-2:] == [line, "left out ant/c.png: empty: 0 bytes"]
 
 
 @pytest.mark.parametrize(

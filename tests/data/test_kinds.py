@@ -69,9 +69,8 @@ def test_what_is_left_out_is_counted_by_kind(without_heif: None, tmp_path: Path,
     assert data.left_out == {"HEIC": 2, "camera raw": 1, ".txt files": 1}
     assert data.summary().endswith("left out: HEIC 2, camera raw 1, .txt files 1")
     assert caplog.messages == [
-        "left out of 'set': HEIC 2; HEIC needs `pip install 'gancli[heic]'`",
-        "left out of 'set': camera raw 1; of camera raw files, thumbnails alone could be read: "
-        "convert them to JPEG, PNG or TIFF",
+        "left out 2 of 'set': HEIC needs `pip install 'gancli[heic]'`",
+        "left out 1 of 'set': of camera raw files, thumbnails alone could be read: convert them to JPEG, PNG or TIFF",
     ]
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import textwrap
+from collections import defaultdict
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
@@ -104,11 +105,18 @@ def tell_which(name: str) -> None:
 
 
 def tell_left_out(skipped: "Sequence[Skipped]", most: int, where: str = "") -> None:
-    """Name the first files that were left out, with the reason, and count the rest; ``where`` ends that line."""
-    for one in skipped[:most]:
-        say(f"left out {one.name}: {one.reason}")
-    if len(skipped) > most:
-        say(f"left out {len(skipped) - most:,} more{where}")
+    """Name a file for each reason for which some were left out, and count the others; ``where`` ends such lines."""
+    reasons = defaultdict[str, list[str]](list)
+    for one in skipped:
+        reasons[one.reason].append(one.name)
+    for reason, names in list(reasons.items())[:most]:
+        say(
+            f"left out {names[0]}: {reason}"
+            if len(names) == 1
+            else f"left out {names[0]} and {len(names) - 1:,} more: {reason}{where}"
+        )
+    if rest := sum(map(len, list(reasons.values())[most:])):
+        say(f"left out {rest:,} more{where}")
 
 
 class _Sanitized:

@@ -39,7 +39,7 @@ def load(source: Source, split: str, view: View, progress: Progress, domain: str
     """One split of the images of a source; see :func:`listing` for what counts as classes and splits."""
     found = listing(source, split, domain)
     for kind in [each for each in kinds.PHOTOS if each in found.left_out]:
-        log.warning("left out of '%s': %s %d; %s", source.path.name, kind, found.left_out[kind], kinds.HINTS[kind])
+        log.warning("left out %d of '%s': %s", found.left_out[kind], source.path.name, kinds.HINTS[kind])
     return replace(prepare(source, found, view, progress), splits=found.splits, left_out=found.left_out)
 
 
