@@ -409,7 +409,7 @@ def test_a_table_of_labels_far_larger_than_the_images_is_not_read(bring, monkeyp
 def test_a_faulty_line_of_a_table_is_named(bring):
     lines = b'{"file_name": "a.png", "label": "x"}\n\n{"file_name" "b.png"}\n'
     path = bring({"a.png": picture(1), "b.png": picture(2), "metadata.jsonl": lines})
-    assert refuse(path)[0].endswith("is faulty: Expecting ':' delimiter at line 3 column 14")
+    assert refuse(path)[0].endswith("is faulty: Expecting ':' delimiter: line 3 column 14")
 
 
 def test_a_single_image_is_no_set(tmp_path):

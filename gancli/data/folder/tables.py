@@ -114,4 +114,4 @@ def _row(line: str, number: int) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at line {number} column {error.colno}") from None
+        raise ValueError(f"{error.msg}: line {number} column {error.colno}") from None
