@@ -164,8 +164,8 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
             "error: no metric was named\n\nhint: as in --metrics fid,kid\n",
         ),
         (
-            ["--extractor", "pixels", "--metrics", "fid,score"],
-            "error: score needs classes, and pixels knows none\n\nhint: fid needs no classes\n",
+            ["--extractor", "imagenet", "--metrics", "fid,score"],
+            "error: score needs classes, and imagenet knows none\n\nhint: fid needs no classes\n",
         ),
         (
             ["--data", "nowhere", "--extractor", "digits-cnn"],
@@ -174,8 +174,8 @@ def test_more_images_than_are_held_out(run_cli: Callable[..., Any]) -> None:
         ),
         (
             ["--extractor", "digit-cnn"],
-            "error: unknown extractor 'digit-cnn'\n\nhint: one of: cifar, digits-cnn, "
-            "inception, mnist-cnn, mnist-mlp, pixels, stacked-cnn\n",
+            "error: unknown extractor 'digit-cnn'\n\nhint: one of: cifar, digits-cnn, imagenet, "
+            "imagenet-lite2, inception, mnist-cnn, mnist-mlp, stacked-cnn\n",
         ),
         (["-n", "2"], "error: cannot evaluate by 2 images\n\nhint: from 6 to 100,000 can be generated\n"),
         (

@@ -19,7 +19,6 @@ from gancli.evaluation import extractors
 from gancli.evaluation.extractors import EXTRACTORS, Extractor, find, for_data, usual
 from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron
 from gancli.evaluation.features import Reader, prepare, readout
-from gancli.evaluation.report import Readout
 from gancli.metrics.base import Features
 from gancli.metrics.classes import class_accuracy
 from gancli.plugins import offered
@@ -162,19 +161,6 @@ def test_features_of_photographs_are_the_second_of_three_stages_in_quadrants() -
     assert sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) == 7
 
 
-def test_pixels_are_features_of_any_image_and_know_no_classes() -> None:
-    spec = EXTRACTORS["pixels"]
-    images = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    found = seen(spec, images)
-    assert found.values.shape == (5, spec.features) == (5, 192)
-    torch.testing.assert_close(found.values, prepare(images, spec).flatten(1))
-    flat = torch.full((2, 1, 50, 40), 51, dtype=torch.uint8)
-    torch.testing.assert_close(seen(spec, flat).values, torch.full((2, 192), 0.2))
-    assert found.probabilities.shape == (5, 0)
-    assert found.classes.tolist() == [-1] * 5
-    assert readout(found, 0) == Readout((), None)
-
-
 def test_colour_becomes_luma_and_sizes_are_brought_to_the_extractors() -> None:
     spec = EXTRACTORS["mnist-cnn"]
     grey = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
@@ -189,8 +175,8 @@ def test_colour_becomes_luma_and_sizes_are_brought_to_the_extractors() -> None:
     assert small.shape == (1, 1, 28, 28)
     assert 0 <= float(small.min()) < 0.01
     assert 0.99 < float(small.max()) <= 1
-    colour = prepare(grey[:, :, :16, :16], EXTRACTORS["pixels"])
-    assert colour.shape == (3, 3, 8, 8)
+    colour = prepare(grey, EXTRACTORS["cifar"])
+    assert colour.shape == (3, 3, 32, 32)
     assert torch.equal(colour[:, 0], colour[:, 2])
 
 
@@ -219,7 +205,7 @@ def test_an_extractor_is_found_by_name_and_by_data() -> None:
 
 
 def test_unknown_names_say_what_there_is() -> None:
-    names = "cifar, digits-cnn, inception, mnist-cnn, mnist-mlp, pixels, stacked-cnn"
+    names = "cifar, digits-cnn, imagenet, imagenet-lite2, inception, mnist-cnn, mnist-mlp, stacked-cnn"
     with pytest.raises(UsageError) as error:
         find("mnist-cn")
     assert error.value.message == "unknown extractor 'mnist-cn'"
@@ -229,9 +215,9 @@ def test_unknown_names_say_what_there_is() -> None:
     assert error.value.message == "no extractor knows 'svhn'"
 
 
-def test_pixels_are_taken_where_no_classifier_knows_the_data() -> None:
+def test_imagenet_is_taken_where_no_classifier_knows_the_data() -> None:
     assert usual("cifar10") is EXTRACTORS["cifar"]
-    assert usual("svhn") is usual("pictures.zip") is EXTRACTORS["pixels"]
+    assert usual("svhn") is usual("pictures.zip") is EXTRACTORS["imagenet"]
 
 
 PLUGIN = """
@@ -273,7 +259,7 @@ def test_another_package_offers_an_extractor(plugins: Path) -> None:
     images = torch.full((2, 1, 8, 8), 51, dtype=torch.uint8)
     torch.testing.assert_close(seen(spec, images).values, torch.full((2, 3), 0.4))
     assert find("mnist-cnn") is EXTRACTORS["mnist-cnn"]
-    assert usual("svhn").name == "pixels"
+    assert usual("svhn").name == "imagenet"
 
 
 def test_extractors_of_other_packages_are_found_without_torch(plugins: Path) -> None:

@@ -5,8 +5,8 @@ photographs, not digits; the shipped ones know digits, or small photographs. The
 but one, pooled into quadrants: the last layer's have collapsed onto the ten classes, and distances between them miss
 how images of one class differ. ``benchmarks/train_extractor.py`` of the repository trained them.
 
-Without a classifier that knows the data, images are compared as pixels. Other packages add extractors by entry points
-of the group ``gancli.extractors``, each of which leads to an :class:`Extractor`.
+All other images are compared by ``imagenet``, an EfficientNet-Lite. Other packages add extractors by entry points of
+the group ``gancli.extractors``, each of which leads to an :class:`Extractor`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from gancli import checkpoint, registry
 from gancli.data import DATASETS
 from gancli.errors import GancliError, UsageError
-from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Pixels, Stacked
+from gancli.evaluation.extractors import imagenet
+from gancli.evaluation.extractors.networks import Classifier, ColourClassifier, Perceptron, Stacked
 from gancli.plugins import offered
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -107,7 +108,7 @@ class Extractor:
         """Warnings about figures of a data set by this extractor."""
         if self.caution:
             return (self.caution,)
-        if data in self.datasets:
+        if data in self.datasets or not self.datasets:
             return ()
         return (f"{self.name} was not trained on '{data}': its features may miss what matters there",)
 
@@ -132,16 +133,24 @@ EXTRACTORS = {
         ),
         Extractor("cifar", (32, 32), 3, 4 * 64, partial(ColourClassifier, _CIFAR), ("cifar10",)),
         Extractor(
-            "pixels",
-            (8, 8),
+            "imagenet",
+            imagenet.SIZE,
             3,
-            8 * 8 * 3,
-            Pixels,
+            imagenet.FEATURES,
+            partial(imagenet.build, imagenet.LITE0),
             (),
-            weights=dict,
+            weights=partial(imagenet.read, imagenet.LITE0),
             classless=True,
-            caution="pixels compares images as 8x8 pixels, not by features of a network: a small shift counts as a "
-            "difference, and fine detail does not count",
+        ),
+        Extractor(
+            "imagenet-lite2",
+            imagenet.SIZE,
+            3,
+            imagenet.FEATURES,
+            partial(imagenet.build, imagenet.LITE2),
+            (),
+            weights=partial(imagenet.read, imagenet.LITE2),
+            classless=True,
         ),
         Extractor(
             "inception",
@@ -177,9 +186,9 @@ def find(name: str) -> Extractor:
 def usual(data: str) -> Extractor:
     """The extractor that images are compared by unless another is named.
 
-    It is the first that knows the classes of the data set, or pixels where none does.
+    It is the first that knows the classes of the data set, or imagenet where none does.
     """
-    return next((each for each in EXTRACTORS.values() if data in each.datasets), EXTRACTORS["pixels"])
+    return next((each for each in EXTRACTORS.values() if data in each.datasets), EXTRACTORS["imagenet"])
 
 
 def for_data(data: str) -> Extractor:

@@ -117,11 +117,3 @@ class ColourClassifier(nn.Module):
         early = self.early((images - 0.5) / 0.25)
         features = nn.functional.adaptive_avg_pool2d(early, 2).flatten(1)
         return features, self.head(self.late(early))
-
-
-class Pixels(nn.Module):
-    """No network at all: the features are the pixels, and no classes are known."""
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) in [0, 1] to features (N, C * H * W) and logits (N, 0)."""
-        return images.flatten(1), images.new_zeros(len(images), 0)

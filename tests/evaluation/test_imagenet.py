@@ -1,4 +1,4 @@
-"""Data that no classifier knows are judged by pixels, by what needs no classes."""
+"""Data that no classifier knows are compared by an EfficientNet-Lite, by what needs no classes."""
 
 import json
 from collections.abc import Callable
@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 from gancli.evaluation.evaluate import evaluate
+from gancli.evaluation.extractors import find, imagenet
 from gancli.evaluation.subjects import open_subject
 from gancli.metrics import METRICS
 
@@ -31,10 +33,10 @@ def flags(home: Path) -> Path:
     return home / "flags"
 
 
-def test_a_folder_is_judged_by_pixels(flags: Path, home: Path) -> None:
+def test_a_folder_is_compared_by_imagenet(flags: Path, home: Path) -> None:
     report = evaluate(open_subject(str(home / "noise")), str(flags))
-    assert report.protocol.extractor == "pixels"
-    assert report.protocol.resize == "generated 16x16 to 8x8, real 16x16 to 8x8, bicubic, antialiased"
+    assert report.protocol.extractor == "imagenet"
+    assert report.protocol.resize == "generated 16x16 to 128x128, real 16x16 to 128x128, bicubic, antialiased"
     assert report.protocol.colour == "none"
     found = {result.metric: result for result in report.results}
     assert set(found) == set(METRICS) - {"score", "imbalance", "modes", "class-fid"}
@@ -42,7 +44,6 @@ def test_a_folder_is_judged_by_pixels(flags: Path, home: Path) -> None:
     assert found["recall"].value < 0.1
     assert report.class_names == report.generated.classes == ()
     assert report.generated.confident is None
-    assert "pixels compares images as 8x8 pixels, not by features of a network" in report.warnings[-1]
     # The second time, the real side comes from the cache folder.
     assert evaluate(open_subject(str(home / "noise")), str(flags)).to_dict() == report.to_dict()
 
@@ -57,9 +58,8 @@ def test_the_command_says_so_and_shows_no_classes(flags: Path, home: Path, run_c
     arguments = "evaluate", home / "noise", "--data", flags, "--metrics", "fid,precision"
     result = run_cli(*arguments)
     assert result.code == 0
-    assert "extractor  pixels, " in result.out
+    assert "extractor  imagenet, " in result.out
     assert "class %" not in result.out
-    assert "warning: pixels compares images as 8x8 pixels" in result.err
     document = json.loads(run_cli(*arguments, "--json").out)
     assert document["confident"] == {"generated": None, "real": None}
 
@@ -67,3 +67,44 @@ def test_the_command_says_so_and_shows_no_classes(flags: Path, home: Path, run_c
 def test_grey_images_are_said_to_be_brought_to_colour(flags: Path, run_cli: Callable[..., Any]) -> None:
     result = run_cli("evaluate", "quick/digits", "--data", flags, "--metrics", "fid", "-n", "20", "--json")
     assert json.loads(result.out)["protocol"]["colour"] == "generated grey to RGB"
+
+
+@pytest.mark.parametrize(("name", "variant", "side"), [("imagenet", "lite0", 224), ("imagenet-lite2", "lite2", 260)])
+def test_the_network_is_the_reference_implementation(name: str, variant: str, side: int) -> None:
+    network = {"lite0": imagenet.LITE0, "lite2": imagenet.LITE2}[variant]
+    reference = EfficientNet.from_name(f"efficientnet-{variant}").eval()
+    reference.load_state_dict(torch.load(network.path, weights_only=True))
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    ours, digest = find(name).load()
+    assert len(digest) == 64
+    with torch.inference_mode():
+        expected = reference.extract_features((images * 255 - 127) / 128).mean((2, 3))
+        features, logits = ours(images)
+    assert features.shape == (2, imagenet.FEATURES)
+    assert logits.shape == (2, 0)
+    torch.testing.assert_close(features, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_padding_follows_the_size_of_the_input(side: int) -> None:
+    convolution = imagenet.Convolution(1, 1, 3, 2)
+    torch.nn.init.ones_(convolution.weight)
+    torch.nn.init.zeros_(convolution.bias)
+    found = convolution(torch.ones(1, 1, side, side))[0, 0]
+    # Of an odd side both borders have a padded pixel, of an even one only the last.
+    ends = [2.0, 2.0] if side % 2 else [3.0, 2.0]
+    assert found.shape == (4, 4)
+    assert [found[0, 1] / 3, found[-1, 1] / 3] == ends
+
+
+def test_weights_of_other_bytes_or_none_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = imagenet.Variant("efficientnet-lite9-pytorch-model", "0" * 64, 1.0, 1.0)
+    with pytest.raises(GancliError, match="the package efficientnet-lite9-pytorch-model is missing"):
+        imagenet.read(missing)
+    package = home / "efficientnet_lite9_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('this package was run')")
+    (package / "models" / "efficientnet-lite9-00000000.pth").write_bytes(b"other")
+    monkeypatch.syspath_prepend(home)
+    with pytest.raises(GancliError, match="has other bytes"):
+        imagenet.read(missing)
