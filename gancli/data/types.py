@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from gancli.errors import UsageError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,6 +24,10 @@ FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 
 def no_progress(task: str, done: int, total: int) -> None:
     """A :data:`Progress` that reports nothing."""
+
+
+class NoHeldOutError(UsageError):
+    """Images of which none are held out of training."""
 
 
 @dataclass(frozen=True)

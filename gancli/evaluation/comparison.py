@@ -26,6 +26,15 @@ def rank(reports: Iterable[Report]) -> list[list[Report]]:
     return groups
 
 
+def disagreement(group: Sequence[Report]) -> str:
+    """Where KID, which is unbiased, ranks the reports of one protocol otherwise than FID: its order, in words."""
+    if {"fid", "kid"} <= set(shared(group)):
+        by_fid, by_kid = ([one.model for one in sorted(group, key=lambda one: _key(one, by))] for by in ("fid", "kid"))
+        if by_fid != by_kid:
+            return f"KID ranks them differently: {', '.join(by_kid)}"
+    return ""
+
+
 def _key(report: Report, metric: str) -> float:
     """A number that is smaller for better figures."""
     result = next(result for result in report.results if result.metric == metric)

@@ -33,6 +33,8 @@ class Protocol:
         extractor: the network whose features or predictions were used.
         extractor_sha256: digest of that network's weights.
         floor_images: how many training images gave the floor.
+        held_out_images: how many held-out images the metrics of held-out images took, where all others compare with
+            training images.
         seeds: the seeds of the generated images of all sets, both ends included.
         repeats: independent sets of generated images; figures are their means.
         parts: 0 of sets of images; part of the fingerprints of earlier reports.
@@ -54,6 +56,7 @@ class Protocol:
     extractor: str | None = None
     extractor_sha256: str | None = None
     floor_images: int | None = None
+    held_out_images: int | None = None
     seeds: str | None = None
     repeats: int | None = None
     parts: int | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import gancli
 from gancli import checkpoint
 from gancli.data import Dataset
 from gancli.data.paths import cache_folder
+from gancli.data.types import combined_fingerprint
 from gancli.errors import GancliError
 from gancli.evaluation.features import BATCH, Reader
 from gancli.evaluation.protocol import Protocol
@@ -74,6 +75,7 @@ class Reference:
         reader: the extractor.
         labelled: whether generated images count for the class that was requested: figures within classes then go by the
             labels of the real images, which both sets must have.
+        apart: where ``held_out`` is a part of the training images, what metrics that need held-out images compare with.
     """
 
     protocol: Protocol
@@ -81,6 +83,7 @@ class Reference:
     training: Dataset
     reader: Reader
     labelled: bool = False
+    apart: Reference | None = None
 
     @cached_property
     def _cache(self) -> Cache:
@@ -128,8 +131,10 @@ class Reference:
         return self._found["distances"]
 
     def sets(self, generated: Features, labels: tuple[Tensor, Tensor] | None = None) -> Sets:
-        """What metrics compare."""
-        return Sets(self.features, generated, lambda: self.training_features, labels, self.held_out_distances)
+        """What metrics compare; of so many generated images as are compared."""
+        some = Features(generated.values[: self._count], generated.probabilities[: self._count])
+        apart = None if self.apart is None else partial(self.apart.sets, generated)
+        return Sets(self.features, some, lambda: self.training_features, labels, self.held_out_distances, apart)
 
     def figures(self, metrics: Sequence[Metric]) -> tuple[dict[str, float], dict[str, float]]:
         """Floors and baselines by metric, from the cache as far as they are there.
@@ -137,6 +142,10 @@ class Reference:
         The floor is the figure of training images, or what held-out images get by definition; the baseline that of
         images whose pixels are each drawn from those of the training images at its position.
         """
+        if self.apart and (theirs := [metric for metric in metrics if metric.needs_held_out]):
+            ours = self.figures([metric for metric in metrics if metric not in theirs])
+            others = self.apart.figures(theirs)
+            return ours[0] | others[0], ours[1] | others[1]
         found = self._found
         missing = [metric for metric in metrics if f"baseline.{metric.name}" not in found]
         if missing:
@@ -175,6 +184,19 @@ class Reference:
         }
         name = "-".join(map(str, (key["extractor"], *names, key["device"])))
         return Cache(cache_folder() / "evaluation" / f"{name}.safetensors", {**key, **what})
+
+
+def halves(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
+    """Two parts of a data set without a common image, always the same: each of ``count`` images, or half of them."""
+    size = min(count, len(dataset.images) // 2)
+    order = torch.randperm(len(dataset.images), generator=torch.Generator().manual_seed(DRAW))
+
+    def half(name: str, part: Tensor) -> Dataset:
+        labels = None if dataset.labels is None else dataset.labels[part]
+        digest = combined_fingerprint([dataset.fingerprint, name, str(size)])
+        return replace(dataset, images=dataset.images[part], labels=labels, fingerprint=digest)
+
+    return half("first half", order[:size]), half("second half", order[size : 2 * size])
 
 
 def _measured(metrics: Sequence[Metric], floor: Sets, baseline: Sets) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ To add a metric of image sets, write one function of :class:`gancli.metrics.base
 Other packages add theirs by entry points of the group ``gancli.metrics``, each of which leads to a
 :class:`gancli.metrics.base.Metric` of that name; tests and notebooks by ``registry.add("metric", name, metric)``.
 
-FID and KID are torch-fidelity's. Its precision and recall computes distances one by one, and twice those between the
-sets: here they come from matrix products, each once, and give density and coverage too, which it lacks.
+KID is torch-fidelity's. Its FID takes half a minute for a thousand features, and its precision and recall computes
+distances one by one: here both come from decompositions and matrix products, which give density and coverage too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ METRICS = {
         Metric("precision", "precision", "higher", 3, _manifold("precision"), limits=SHARE),
         Metric("recall", "recall", "higher", 3, _manifold("recall"), limits=SHARE),
         Metric("density", "density", "higher", 3, _manifold("density"), limits=_POSITIVE),
-        Metric("coverage", "coverage", "higher", 3, _manifold("coverage"), limits=SHARE),
+        Metric("coverage", "coverage", "higher", 3, _manifold("coverage"), limits=SHARE, needs_held_out=True),
         Metric(
             "memorisation",
             "memorisation",
@@ -63,6 +63,7 @@ METRICS = {
             lambda sets: memorisation(sets.to_training[0], sets.to_training[2]),
             floor=0.5,
             limits=SHARE,
+            needs_held_out=True,
         ),
         Metric("imbalance", "imbalance", "lower", 3, classes.imbalance, limits=SHARE, needs_classes=True),
         Metric("class-fid", "class FID", "lower", 4, _class_fid, limits=_POSITIVE, within_classes=True),
@@ -103,4 +104,4 @@ def choose(names: Iterable[str]) -> tuple[Metric, ...]:
 
 def measure(metrics: Sequence[Metric], sets: Sets) -> dict[str, float]:
     """All figures by name."""
-    return {metric.name: metric.measure(sets) for metric in metrics}
+    return {m.name: m.measure(sets.with_held_out if m.needs_held_out else sets) for m in metrics}

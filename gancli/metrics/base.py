@@ -57,6 +57,7 @@ class Sets:
             None for the classes that the extractor predicts.
         held_out_distances: gives the squared distance (N,) of each held-out image to its nearest training image, where
             that is cached; None computes it.
+        apart: gives what metrics that need held-out images compare, where the real images were trained on.
     """
 
     real: Features
@@ -64,6 +65,12 @@ class Sets:
     training: Callable[[], Tensor]
     labels: tuple[Tensor, Tensor] | None = None
     held_out_distances: Callable[[], Tensor] | None = None
+    apart: Callable[[], Sets] | None = None
+
+    @cached_property
+    def with_held_out(self) -> Sets:
+        """Those whose real images were not trained on."""
+        return self.apart() if self.apart else self
 
     @cached_property
     def to_training(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,9 +125,11 @@ class Metric(Figure):
             generated ones.
         within_classes: whether it compares images of each class, and so needs labelled data.
         needs_classes: whether it needs an extractor that predicts classes.
+        needs_held_out: whether it takes images that were not trained on, however few there are.
     """
 
     measure: Callable[[Sets], float]
     floor: float | None = None
     within_classes: bool = False
     needs_classes: bool = False
+    needs_held_out: bool = False

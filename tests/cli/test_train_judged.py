@@ -84,21 +84,19 @@ def test_faults_are_said_before_round_one(run_cli, home: Path, arguments: list[s
     assert not (home / "r").exists()
 
 
-def test_a_folder_is_judged_where_it_has_a_held_out_split(run_cli, home: Path) -> None:
+def test_a_folder_is_evaluated_with_and_without_held_out_images(run_cli, home: Path) -> None:
     from gancli.data import load
     from gancli.rendering.images import save_images
 
     for part in ("photos", "both/train", "both/test"):
         save_images([load("digits").images[:40]], range(40), home / part)
-    train = ["--rounds", 3, "--out", "r", "-q", *SMALL, "--evaluate-every", 1]
-    refused = run_cli("train", "photos", *train)
-    assert refused.code == 2
-    assert refused.err.startswith(f"error: --evaluate-every: '{home / 'photos'}' has no held-out split\n\nhint: put")
-    assert not (home / "r").exists()
-    assert run_cli("train", "both", *train).code == 0
-    header = checkpoint.read_header(home / "r/best.safetensors")
-    assert header["evaluation"]["protocol"]["data"] == "both"
-    assert str(home) not in json.dumps(header)
+    train = ["--rounds", 3, "-q", *SMALL, "--evaluate-every", 1, "--evaluate-images", 12]
+    for data in ("photos", "both"):
+        assert run_cli("train", data, *train, "--out", f"r-{data}").code == 0
+        header = checkpoint.read_header(home / f"r-{data}/best.safetensors")
+        assert header["evaluation"]["protocol"]["data"] == data
+        assert header["evaluation"]["protocol"]["split"] == "train"
+        assert str(home) not in json.dumps(header)
 
 
 def test_a_model_of_numbers_is_judged_by_its_formula(run_cli) -> None:

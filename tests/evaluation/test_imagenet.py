@@ -10,9 +10,14 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
+from gancli.data.types import Dataset
 from gancli.errors import GancliError, UsageError
+from gancli.evaluation.comparison import disagreement
 from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.extractors import find, imagenet
+from gancli.evaluation.protocol import Protocol
+from gancli.evaluation.reference import halves
+from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import open_subject
 from gancli.metrics import METRICS
 
@@ -42,10 +47,54 @@ def test_a_folder_is_compared_by_imagenet(flags: Path, home: Path) -> None:
     assert set(found) == set(METRICS) - {"score", "imbalance", "modes", "class-fid"}
     assert found["fid"].value > 2 * (found["fid"].floor or 0)
     assert found["recall"].value < 0.1
+    assert (report.protocol.split, report.protocol.real_images, report.protocol.floor_images) == ("train", 20, 20)
+    assert report.protocol.held_out_images == 20
     assert report.class_names == report.generated.classes == ()
     assert report.generated.confident is None
     # The second time, the real side comes from the cache folder.
     assert evaluate(open_subject(str(home / "noise")), str(flags)).to_dict() == report.to_dict()
+
+
+def test_images_of_which_none_are_held_out_are_compared_with_training_images(flags: Path, home: Path) -> None:
+    only = flags / "train"
+    report = evaluate(open_subject(str(home / "noise")), str(only), images=15)
+    found = {result.metric: result for result in report.results}
+    assert {"fid", "kid", "precision", "recall"} <= set(found)
+    assert not {"coverage", "memorisation"} & set(found)
+    assert (report.protocol.real_images, report.protocol.floor_images, report.protocol.held_out_images) == (15, 15, 0)
+    assert "no images are held out: without coverage and memorisation" in report.warnings[0]
+    with pytest.raises(UsageError, match="memorisation needs held-out images"):
+        evaluate(open_subject(str(home / "noise")), str(only), ["memorisation"])
+
+
+def test_copies_of_training_images_are_noticed_by_held_out_ones(flags: Path) -> None:
+    report = evaluate(open_subject(str(flags / "train")), str(flags), ["memorisation", "coverage", "fid"])
+    memorisation, coverage, fid = report.results
+    assert (memorisation.metric, coverage.metric, fid.metric) == ("memorisation", "coverage", "fid")
+    assert memorisation.value == 1
+    assert fid.value < 2 * (fid.floor or 0)
+    assert report.closest[0].distance == pytest.approx(0, abs=1e-3)
+
+
+def test_a_ranking_that_kid_does_not_confirm_is_named() -> None:
+    def report(model: str, fid: float, kid: float) -> Report:
+        protocol = Protocol(data="d", data_fingerprint="f", split="train", real_images=9, generated_images=9)
+        return Report(model, protocol, (Result(METRICS["fid"], fid), Result(METRICS["kid"], kid)))
+
+    one, other, third = report("one", 1.0, 0.1), report("other", 2.0, 0.2), report("third", 3.0, 0.15)
+    assert disagreement([one, other]) == ""
+    assert disagreement([one, other, third]) == "KID ranks them differently: one, third, other"
+
+
+def test_halves_share_no_image() -> None:
+    images = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1)
+    one, other = halves(Dataset("d", "train", images, torch.arange(9), (), "f"), 100)
+    assert len(one.images) == len(other.images) == 4
+    assert len({*one.images.flatten().tolist(), *other.images.flatten().tolist()}) == 8
+    assert one.labels is not None
+    assert one.labels.tolist() == one.images.flatten().tolist()
+    assert one.fingerprint != other.fingerprint
+    assert len(halves(Dataset("d", "train", images, None, (), "f"), 3)[0].images) == 3
 
 
 @pytest.mark.parametrize("name", ["score", "imbalance", "class-fid"])

@@ -17,7 +17,7 @@ from gancli.errors import UsageError
 from gancli.metrics import METRICS, choose, measure
 from gancli.metrics.base import Features, Sets
 from gancli.metrics.kid import kid
-from gancli.metrics.moments import class_fids, diversity, fid, frechet
+from gancli.metrics.moments import class_fids, diversity, fid
 from gancli.metrics.neighbours import manifolds, nearest
 from gancli.metrics.wasserstein import sliced
 
@@ -74,7 +74,7 @@ def manifolds_oracle(real: Tensor, generated: Tensor) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (2000, 2000, 64), (500, 700, 128)])
+@pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (2000, 2000, 64), (500, 700, 128), (35, 40, 128)])
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_fid_is_the_frechet_distance(n: int, m: int, dim: int, shift: float) -> None:
     real, generated = features(n, dim, 1), features(m, dim, 2, shift=shift, scale=1.2)
@@ -85,14 +85,6 @@ def test_fid_of_gaussians_moved_apart_is_the_square_of_the_way() -> None:
     real = features(1000, 8, 1)
     assert fid(real, real + 2.0) == pytest.approx(8 * 4.0, rel=1e-5)
     assert fid(real, real) == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize(("n", "m", "dim"), [(400, 300, 16), (1000, 1000, 192), (35, 40, 128), (12, 50, 8)])
-def test_the_fast_frechet_distance_is_the_same(n: int, m: int, dim: int) -> None:
-    real, generated = features(n, dim, 1), features(m, dim, 2, shift=0.3, scale=1.2)
-    assert frechet(real, generated) == pytest.approx(fid_oracle(real, generated), rel=1e-5)
-    assert frechet(real, generated) == pytest.approx(fid(real, generated), rel=1e-5)
-    assert frechet(real, real) == pytest.approx(0, abs=1e-6)
 
 
 def test_fids_of_classes_are_those_of_their_images() -> None:

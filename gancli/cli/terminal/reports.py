@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gancli.cli.terminal.console import stdout
 from gancli.errors import UsageError
-from gancli.evaluation.comparison import shared
+from gancli.evaluation.comparison import disagreement, shared
 from gancli.evaluation.protocol import Protocol, differences
 from gancli.evaluation.report import Report
 from gancli.evaluation.scores import number, title
@@ -65,7 +65,10 @@ def _counts(protocol: Protocol) -> str:
     made, real = f"{protocol.generated_images:,}", f"{protocol.real_images:,}"
     if protocol.floor_images is not None:
         sets = f"{protocol.repeats} sets of " if (protocol.repeats or 1) > 1 else ""
-        return f"{sets}{made} generated, {real} held out, {protocol.floor_images:,} training for the floor"
+        if protocol.held_out_images is None:
+            return f"{sets}{made} generated, {real} held out, {protocol.floor_images:,} training for the floor"
+        others = f"{protocol.held_out_images:,} held out for coverage and memorisation"
+        return f"{sets}{made} generated, {real} training, {protocol.floor_images:,} others for the floor, {others}"
     if _of_numbers(protocol):
         return f"{made} generated, {real} real draws for the floor"
     return real if protocol.baseline is not None else f"{real} images, {made} sources"
@@ -104,7 +107,8 @@ def _show_group(group: Sequence[Report]) -> None:
     table, left = _table([line[:shown] for line in lines]), ", ".join(names[shown - 1 :])
     hidden = [f"not shown: {left}; --metrics chooses, --json has all"] if left else []
     facts = _facts(protocol, f"{protocol.generated_images:,} against {protocol.real_images:,}")
-    _put(f"against {protocol.data}, ranked by {_title(figures[0])}", [table, *hidden], facts)
+    parts = [table, *hidden, *filter(None, [disagreement(group)])]
+    _put(f"against {protocol.data}, ranked by {_title(figures[0])}", parts, facts)
 
 
 def save_neighbours(subject: Subject, report: Report, path: Path, data_dir: Path | None) -> None:

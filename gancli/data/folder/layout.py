@@ -13,7 +13,7 @@ from gancli.data.builtin.names import TEST, TRAIN
 from gancli.data.folder import kinds, tables
 from gancli.data.folder.decoding import DRAWN_HERE, drawn_here, prepare
 from gancli.data.folder.files import Listing, Source
-from gancli.data.types import ImageSet, Progress, View
+from gancli.data.types import ImageSet, NoHeldOutError, Progress, View
 from gancli.errors import UsageError, printable
 
 log = logging.getLogger("gancli")
@@ -65,7 +65,7 @@ def listing(source: Source, split: str, domain: str = "") -> Listing:
     left_out = Counter(source.left_out)
     parts = _parts(source.path, _images(source, left_out), domain, left_out)
     if split not in parts:
-        raise UsageError(
+        raise NoHeldOutError(
             f"'{source.path}' has no held-out split",
             "put its images into two folders train/ and test/, or use the split 'train'",
         )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from gancli.data.builtin.names import TEST, TRAIN
 from gancli.data.paths import check_address, there
+from gancli.data.types import NoHeldOutError
 from gancli.errors import UsageError
 
 INDEX = "index.json"
@@ -113,7 +114,7 @@ def of_split(paths: Sequence[str], split: str, name: str) -> list[str]:
     if not (held_out and found & {*TRAIN} and found <= {*TRAIN, *TEST}):
         if split == "train":
             return list(paths)
-        raise UsageError(
+        raise NoHeldOutError(
             f"'{name}' has no held-out split",
             "name its shards train-….tar and test-….tar, and give both, as in 'shards/*.tar'",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancli.data import Dataset
@@ -22,6 +22,7 @@ from gancli.recipe.validation_errors import shown
 
 IMAGES = 10_000
 MOST_IMAGES = 100_000
+HOLD_OUT = "put some into a folder test/ beside a folder train/ of the others before training"
 SAMPLES_PER_FEATURE = 10
 """Below this, the covariance that FID takes is mostly noise."""
 
@@ -193,10 +194,39 @@ def applicable(
     return tuple(chosen)
 
 
+def without_held_out(metrics: Sequence[Metric], named: bool, data: str) -> tuple[Metric, ...]:
+    """The metrics that need no held-out images.
+
+    Raises:
+        UsageError: one that was named needs them.
+    """
+    if named and (needing := [metric.name for metric in metrics if metric.needs_held_out]):
+        raise UsageError(f"{needing[0]} needs held-out images, and '{data}' has none", HOLD_OUT)
+    return tuple(metric for metric in metrics if not metric.needs_held_out)
+
+
+def of_held_out(protocol: Protocol, held_out: Dataset, training: Dataset) -> Protocol:
+    """What the metrics of held-out images depend on, where the others compare with training images."""
+    count = min(protocol.generated_images, len(held_out.images))
+    return replace(
+        protocol,
+        data_fingerprint=held_out.fingerprint,
+        split=held_out.split,
+        real_images=count,
+        generated_images=count,
+        floor_images=min(count, len(training.images)),
+    )
+
+
 def warnings(metrics: Sequence[Metric], protocol: Protocol, extractor: Extractor) -> tuple[str, ...]:
     """What to be careful with."""
     found, names = [], {metric.name for metric in metrics}
     fewest = min(protocol.real_images, protocol.generated_images)
+    if protocol.held_out_images == 0:
+        found.append(
+            f"no images are held out: without coverage and memorisation, copies of training images are not noticed; "
+            f"{HOLD_OUT}"
+        )
     if fewest < SAMPLES_PER_FEATURE * extractor.features and "fid" in names:
         found.append(
             f"{fewest} images are few for {extractor.features} features: FID is biased upwards, so compare it only "

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,13 +15,13 @@ from torch import Tensor
 from gancli.data import DATASETS, Dataset, load
 from gancli.data.pixels import convert, parse_colour, parse_fit
 from gancli.data.selection import class_positions, only_class
-from gancli.data.types import Progress
+from gancli.data.types import NoHeldOutError, Progress
 from gancli.errors import UsageError
 from gancli.evaluation.evaluators import checks, reconstruction
-from gancli.evaluation.evaluators.checks import Options
-from gancli.evaluation.extractors import find, usual
+from gancli.evaluation.evaluators.checks import IMAGES, Options
+from gancli.evaluation.extractors import Extractor, find, usual
 from gancli.evaluation.features import BATCH, Reader, readout
-from gancli.evaluation.reference import MOST_TRAINING, Reference, drawn_labels, positions
+from gancli.evaluation.reference import MOST_TRAINING, Reference, drawn_labels, halves, positions
 from gancli.evaluation.report import Closest, Further, Report, Result
 from gancli.evaluation.subjects import Subject
 from gancli.metrics import choose, measure
@@ -29,7 +31,9 @@ from gancli.metrics.classes import CATEGORY_ACCURACY, CLASS_ACCURACY, category_a
 from gancli.metrics.intervals import prediction
 from gancli.model import Model
 
-SPLIT = "test"
+FEW = 5_000
+"""Held-out images below which figures by an extractor of other data compare with training images, as is usual for small
+sets: FID by so few is mostly bias."""
 VIEW = {"size", "channels", "fit", "background"}
 """What a recipe says of how images are read."""
 SHOWN = 24
@@ -61,24 +65,29 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     reader = Reader.load(extractor, subject.device, options.progress)
     # A named data set has a size of its own; that of other images is how the model was trained on them.
     view = model.recipe.data.model_dump(include=VIEW) if model and own and data not in DATASETS else {}
-    held_out, training = (
-        load(data, split=split, data_dir=options.data_dir, progress=options.progress, **view)
-        for split in (SPLIT, "train")
-    )
+    training, held_out = _splits(data, extractor, options, view)
     whole, alone = training, subject.recipe("data").get("only_class") if own else None
     if isinstance(alone, str):
-        held_out, training = only_class(held_out, alone), only_class(training, alone)
+        held_out, training = held_out and only_class(held_out, alone), only_class(training, alone)
     if own:
         checks.check_own(subject, data, training)
-    count = checks.count(options, held_out, training, subject.supply)
+    few = held_out is None or (not extractor.datasets and len(held_out.images) < FEW)
+    real, floor = halves(training, IMAGES) if held_out is None or few else (held_out, training)
+    count = checks.count(options, real, floor, subject.supply)
     seeds = checks.seeds_of(options, count * options.repeats)
     drawn = [seeds[first : first + count] for first in range(0, len(seeds), count)]
-    protocol = checks.protocol(subject, data, reader, held_out, training, drawn)
-    chosen = checks.applicable(chosen, named, extractor, held_out, training, protocol.real_images)
+    protocol = checks.protocol(subject, data, reader, real, floor, drawn)
+    chosen = checks.applicable(chosen, named, extractor, real, floor, protocol.real_images)
+    apart = None
+    if few:
+        protocol = replace(protocol, held_out_images=min(count, len(held_out.images)) if held_out else 0)
+        chosen = checks.without_held_out(chosen, named, data) if held_out is None else chosen
+        if held_out is not None:
+            apart = Reference(checks.of_held_out(protocol, held_out, training), held_out, training, reader)
 
     # Whether the model is conditioned on classes, by any one seed.
     conditional = subject.conditioning(drawn[0][:1], extractor.class_names)[0] is not None
-    reference = Reference(protocol, held_out, training, reader, conditional)
+    reference = Reference(protocol, real, floor, reader, conditional, apart)
     measured = [_measure(subject, chosen, reference, seeds) for seeds in drawn]
     sets, results = measured[0]
     if len(drawn) > 1:
@@ -97,11 +106,26 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         class_names=names,
         generated=readout(sets.generated, len(names)),
         real=readout(sets.real, len(names)),
-        further=_further(model, held_out, options.progress) if model is not None and model.has_encoder else (),
+        further=_further(model, held_out or training, options.progress)
+        if model is not None and model.has_encoder
+        else (),
         closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in done else (),
         class_fids=sets.class_fids if "class-fid" in done else (),
         identity=subject.identity,
     )
+
+
+def _splits(
+    data: str, extractor: Extractor, options: Options, view: Mapping[str, Any]
+) -> tuple[Dataset, Dataset | None]:
+    """Training and held-out images; without the latter where there are none and the extractor is that of other data."""
+    read = partial(load, data, data_dir=options.data_dir, progress=options.progress, **view)
+    try:
+        return read(), read(split="test")
+    except NoHeldOutError:
+        if extractor.datasets:
+            raise
+        return read(), None
 
 
 def _measure(
@@ -135,7 +159,7 @@ def _mean(same: Sequence[Result]) -> Result:
 
 
 def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
-    distances, indices, held_out = sets.to_training
+    distances, indices, held_out = sets.with_held_out.to_training
     median = float(held_out.sqrt().median().clamp_min(1e-12))
     where = positions(len(training.images), MOST_TRAINING)
     if isinstance(alone, str):
