@@ -139,6 +139,27 @@ def _by_phase(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.pixel_shuffle(F.conv2d(x, kernel, None if bias is None else bias.repeat_interleave(4), padding=1), 2)
 
 
+class MinibatchDeviation(nn.Module):
+    """One more channel: how much the images of a group differ (Karras et al. 2018, "Progressive growing of GANs",
+    section 3), their standard deviation at each feature and place, averaged over both.
+
+    Args:
+        group: images that are compared with each other; all of a batch that is not a multiple of it.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, C + 1, h, w)."""
+        count, *_, height, width = x.shape
+        group = self.group if count % self.group == 0 else count
+        grouped = x.reshape(group, count // group, -1).float()
+        deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean(1).to(x.dtype)
+        return torch.cat([x, deviation.repeat(group).view(-1, 1, 1, 1).expand(-1, 1, height, width)], 1)
+
+
 class Flat(nn.Flatten):
     """(N, C, H, W) to (N, C * H * W), whose gradient comes back in the memory layout that the convolutions use."""
 

@@ -1,0 +1,199 @@
+"""Networks of FastGAN (Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image
+synthesis", section 3): gated upsampling blocks with skip-layer excitation, against strided convolutions.
+
+With ``patch`` above 1, blocks of pixels are computed as channels at the generator's end and at the discriminator's
+beginning: full resolution, where a 3x3 convolution costs most and sees least, has no layers of its own.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gancli.architectures import _base
+from gancli.architectures._base import Share, Sizes, Spec, Width
+from gancli.architectures._heads import classes_for
+from gancli.architectures._layers import (
+    Down,
+    Flat,
+    MinibatchDeviation,
+    Norm,
+    halvings,
+    normalisation,
+    normalise_spectrum,
+)
+from gancli.architectures._ranges import Output, squash
+
+SIZES = Sizes(minimum=16, instead=", or `model=gan`, which takes any size")
+Patch = Annotated[int, Field(ge=1, le=8)]
+SMALLEST = 4
+"""The shortest side of feature maps."""
+
+
+def stage_sizes(height: int, width: int, patch: int) -> list[tuple[int, int]]:
+    """(height, width) of the feature maps, one place for each patch, and of every halving down to 4."""
+    return halvings(-(-height // patch), -(-width // patch), most=12, smallest=SMALLEST)
+
+
+class GatedUpsampling(nn.Module):
+    """Nearest upsampling, a 3x3 convolution, batch norm, and half of the channels as gates of the others (figure 3)."""
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, *size)."""
+        doubled = F.interpolate(x, scale_factor=2)[..., : self.size[0], : self.size[1]]
+        return F.glu(self.norm(self.convolution(doubled)), 1)
+
+
+class Excitation(nn.Sequential):
+    """Skip-layer excitation: small feature maps scale the channels of large ones (equation 1)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.AdaptiveAvgPool2d(SMALLEST),
+            nn.Conv2d(inputs, outputs, SMALLEST),
+            nn.SiLU(),
+            nn.Conv2d(outputs, outputs, 1),
+            nn.Sigmoid(),
+        )
+
+
+class Generator(_base.Generator):
+    """Latents (N, dim) to images (N, C, H, W).
+
+    Args:
+        spec: shape and latent.
+        width: channels of the last feature maps; each earlier stage has twice as many.
+        most: the largest number of channels.
+        patch: pixels a side of the blocks that are made as channels; 1 for none.
+        excitation: the first feature maps scale the channels of the last ones.
+        output: the output function, which sets the range of pixel values.
+    """
+
+    serves = SIZES
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 32,
+        most: Width = 256,
+        patch: Patch = 2,
+        excitation: bool = True,
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__(spec, output)
+        channels, height, image_width = spec.shape
+        sizes = stage_sizes(height, image_width, patch)
+        widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
+        self.patch, self.base = patch, (2 * widths[-1], *sizes[-1])
+        self.stem = nn.Linear(spec.latent.width, self.base[0] * self.base[1] * self.base[2], bias=False)
+        self.norm = nn.BatchNorm2d(self.base[0])
+        self.stages = nn.ModuleList(
+            GatedUpsampling(widths[stage + 1], widths[stage], sizes[stage]) for stage in reversed(range(len(sizes) - 1))
+        )
+        self.excitation = Excitation(widths[-1], widths[0]) if excitation else None
+        self.last = nn.Conv2d(widths[0], channels * patch**2, 3, padding=1)
+        self.squash = squash(output)
+        _orthogonal(self)
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """w (N, width) to (N, C, H, W)."""
+        x = self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        x = first = F.glu(self.norm(x), 1)
+        for stage in self.stages:
+            x = stage(x)
+        if self.excitation is not None:
+            x = x * self.excitation(first)
+        images = F.pixel_shuffle(self.last(x), self.patch)
+        return self.squash(images[..., : self.shape[1], : self.shape[2]])
+
+
+class Discriminator(_base.Discriminator):
+    """Images (N, C, H, W) to logits (N, 1); higher means more real.
+
+    Args:
+        spec: shape of the images.
+        width: channels of the first feature maps; each later stage has twice as many.
+        most: the largest number of channels.
+        patch: pixels a side of the blocks that are read as channels; 1 for none.
+        norm: after every layer but the first.
+        slope: of the leaky ReLU.
+        minibatch_std: images of a batch are compared by their standard deviation (Karras et al. 2018, section 3).
+        spectral_norm: divide every weight by its largest singular value (Miyato et al. 2018).
+        conditional: it also takes the class, by a projection (Miyato and Koyama 2018, "cGANs with projection
+            discriminator", equation 3).
+    """
+
+    serves = SIZES
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        width: Width = 32,
+        most: Width = 256,
+        patch: Patch = 2,
+        norm: Norm = "none",
+        slope: Share = 0.2,
+        minibatch_std: bool = False,
+        spectral_norm: bool = False,
+        conditional: bool = False,
+    ) -> None:
+        super().__init__(spec)
+        self.conditional, self.patch = conditional, patch
+        self.batch_independent = norm != "batch" and not minibatch_std
+        channels, *size = spec.shape
+        sizes = stage_sizes(size[0], size[1], patch)
+        widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
+        layers: list[nn.Module] = [nn.Conv2d(channels * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]
+        height, image_width = sizes[0]
+        for inputs, outputs in pairwise(widths):
+            layers += [Down(inputs, outputs, bias=norm == "none"), *normalisation(norm, outputs), nn.LeakyReLU(slope)]
+            height, image_width = height // 2, image_width // 2
+        inputs = widths[-1]
+        if minibatch_std:
+            layers.append(MinibatchDeviation())
+            inputs += 1
+        layers += [nn.Conv2d(inputs, widths[-1], 3, padding=1), nn.LeakyReLU(slope), Flat()]
+        features = widths[-1] * height * image_width
+        self.body = nn.Sequential(*layers, nn.Linear(features, 1))
+        self.classes = nn.Linear(features, classes_for(spec), bias=False) if conditional else None
+        _orthogonal(self)
+        if spectral_norm:
+            normalise_spectrum(self)
+
+    def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) to (N, features)."""
+        height, width = images.shape[2:]
+        images = F.pad(images, (0, -width % self.patch, 0, -height % self.patch))
+        blocks = F.pixel_unshuffle(images, self.patch).contiguous(memory_format=torch.channels_last)
+        return super().features(blocks)
+
+    def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W), with y (N,) if it is conditional, to logits (N, 1)."""
+        features = self.features(images)
+        logits = self.body[-1](features)
+        if self.classes is None or y is None:
+            return logits
+        return logits + self.classes(features).gather(1, y[:, None])
+
+
+def _orthogonal(network: nn.Module) -> None:
+    """Orthogonal weights (Saxe et al. 2014)."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.orthogonal_(module.weight)
+
+
+NETWORKS = {"generator": Generator, "discriminator": Discriminator}

@@ -1,0 +1,88 @@
+"""FastGAN's networks: patches as channels, skip-layer excitation, minibatch standard deviation, projection."""
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.architectures import Spec
+from gancli.architectures._layers import MinibatchDeviation
+from gancli.architectures.fastgan import Discriminator, Generator, stage_sizes
+from gancli.errors import UsageError
+from gancli.latents import LatentSpec
+
+SPEC = Spec((3, 32, 32), LatentSpec(dim=8, classes=3))
+
+
+def test_feature_maps_are_halved_down_to_four() -> None:
+    assert stage_sizes(64, 64, 2) == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    assert stage_sizes(64, 64, 1)[0] == (64, 64)
+    assert stage_sizes(33, 64, 2) == [(17, 32), (9, 16), (5, 8)]
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_a_patch_of_pixels_is_a_place_of_the_feature_maps(patch: int) -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(SPEC, width=4, patch=patch)
+    first = discriminator.body[0]
+    assert isinstance(first, nn.Conv2d)
+    assert first.in_channels == 3 * patch**2
+    generator = Generator(SPEC, width=4, patch=patch)
+    assert generator.last.out_channels == 3 * patch**2
+    made = generator(torch.randn(2, 8), torch.tensor([0, 2]))
+    assert made.shape == (2, 3, 32, 32)
+    assert discriminator(made).shape == (2, 1)
+
+
+def test_excitation_scales_channels_by_the_first_feature_maps() -> None:
+    torch.manual_seed(0)
+    generator = Generator(SPEC, width=4).eval()
+    w = generator.map(torch.randn(2, 8), torch.tensor([0, 1]))
+    before = generator.synthesize(w)
+    assert generator.excitation is not None
+    gates = generator.excitation[3]
+    assert isinstance(gates, nn.Conv2d)
+    nn.init.zeros_(gates.weight)
+    nn.init.constant_(gates.bias, -100.0)  # every channel is scaled by 0
+    assert generator.last.bias is not None
+    blocks = generator.last.bias.tanh().view(1, 3, 2, 2).repeat(2, 1, 16, 16)
+    torch.testing.assert_close(generator.synthesize(w), blocks)
+    assert not torch.allclose(before, blocks)
+
+
+def test_minibatch_deviation_by_hand() -> None:
+    layer = MinibatchDeviation(group=2)
+    x = torch.zeros(4, 1, 1, 2)
+    # Images 0 and 2 are one group, 1 and 3 another: the first differ by 6 at one of two places, the others nowhere.
+    x[2, 0, 0, 0] = 6.0
+    made = layer(x)
+    assert made.shape == (4, 2, 1, 2)
+    assert torch.equal(made[:, :1], x)
+    expected = torch.tensor([1.5, 0.0, 1.5, 0.0]).view(4, 1, 1, 1).expand(4, 1, 1, 2)
+    torch.testing.assert_close(made[:, 1:], expected, atol=1e-3, rtol=0)
+    assert layer(x[:3]).shape == (3, 2, 1, 2)
+
+
+@pytest.mark.parametrize("options", [{"norm": "batch"}, {"minibatch_std": True}])
+def test_what_compares_the_images_of_a_batch_says_so(options: dict[str, object]) -> None:
+    assert Discriminator(SPEC, width=4).batch_independent
+    assert not Discriminator(SPEC, width=4, **options).batch_independent
+
+
+def test_the_class_is_a_projection_of_the_features() -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(SPEC, width=4, conditional=True)
+    images, y = torch.rand(3, 3, 32, 32), torch.tensor([2, 0, 1])
+    assert discriminator.classes is not None
+    expected = discriminator(images) + (discriminator.features(images) * discriminator.classes.weight[y]).sum(1, True)
+    torch.testing.assert_close(discriminator(images, y), expected)
+    with pytest.raises(UsageError, match="there are no classes"):
+        Discriminator(Spec((3, 32, 32), LatentSpec(dim=8)), width=4, conditional=True)
+
+
+def test_spectral_norm_divides_every_weight() -> None:
+    discriminator = Discriminator(SPEC, width=4, spectral_norm=True)
+    for module in discriminator.body:
+        if isinstance(module, nn.Linear):
+            for _ in range(50):
+                weight = module.weight.detach()
+            assert float(torch.linalg.matrix_norm(weight, 2)) == pytest.approx(1, abs=1e-2)
