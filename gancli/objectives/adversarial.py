@@ -27,7 +27,7 @@ class Adversarial(Alternating):
 
     Args:
         networks: ``generator`` and ``discriminator``.
-        loss: non-saturating, minimax, least-squares, wasserstein or hinge, or one of a plug-in.
+        loss: one of :data:`gancli.terms.losses.LOSSES`, or of a plug-in.
         order: who plays first in a round.
         reuse_fake: both players score the same fakes, made once a round; otherwise each step makes fresh ones.
         joint: the discriminator sees real and fake images as one batch, and its loss is the mean over both. One that

@@ -146,10 +146,44 @@ class Hinge(Loss):
         return {"accuracy/adversarial": (fake > 0).float().mean()}
 
 
+class Relativistic(Loss):
+    """Each fake is compared with one real image, of the same class where there are classes (Jolicoeur-Martineau 2019,
+    "The relativistic discriminator: a key element missing from standard GAN", section 4.1, in the pairing form of
+    Huang et al. 2024, equation 2): D learns that it is less real, G that it is more."""
+
+    smooths: ClassVar[bool] = False
+    relativistic: ClassVar[bool] = True
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E[softplus(D(G(z)) - D(x))]."""
+        return F.softplus(fake - real).mean()
+
+    def g(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        """E[softplus(D(x) - D(G(z)))]."""
+        assert real is not None
+        return self.d(fake, real)
+
+    def probability(self, logits: Tensor) -> Tensor | None:
+        """None: a logit says nothing by itself."""
+        return None
+
+
+class RelativisticAverage(Relativistic):
+    """Each image is compared with the mean of the others, over the whole batch (the same, section 4.2)."""
+
+    whole_batch: ClassVar[bool] = True
+
+    def d(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E[softplus(mean D(G(z)) - D(x))] + E[softplus(D(G(z)) - mean D(x))]."""
+        return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+
+
 LOSSES: dict[str, Callable[..., Loss]] = {
     "non-saturating": NonSaturating,
     "minimax": Minimax,
     "least-squares": LeastSquares,
     "wasserstein": Wasserstein,
     "hinge": Hinge,
+    "relativistic": Relativistic,
+    "relativistic-average": RelativisticAverage,
 }

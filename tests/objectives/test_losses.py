@@ -20,6 +20,10 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def softplus(x: float) -> float:
+    return math.log(1 + math.exp(x))
+
+
 CROSS_ENTROPY = (
     -(math.log(sigmoid(2)) + math.log(sigmoid(-1))) / 2 - (math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))) / 2
 )
@@ -31,12 +35,19 @@ CROSS_ENTROPY = (
         ("non-saturating", CROSS_ENTROPY, -(math.log(sigmoid(0.5)) + math.log(sigmoid(-3))) / 2),
         ("minimax", CROSS_ENTROPY, (math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))) / 2),
         ("least-squares", (1 + 4) / 4 + (0.25 + 9) / 4, (0.25 + 16) / 4),
+        # Pairs: 2 with 0.5, -1 with -3. Means: 0.5 of the real logits, -1.25 of the fake ones.
+        ("relativistic", (softplus(-1.5) + softplus(-2)) / 2, (softplus(1.5) + softplus(2)) / 2),
+        (
+            "relativistic-average",
+            (softplus(-3.25) + softplus(-0.25)) / 2 + (softplus(0) + softplus(-3.5)) / 2,
+            (softplus(3.25) + softplus(0.25)) / 2 + (softplus(0) + softplus(3.5)) / 2,
+        ),
     ],
 )
 def test_losses(name: str, d: float, g: float) -> None:
     loss = registry.get("loss", name)()
     assert loss.d(REAL, FAKE).item() == pytest.approx(d, rel=1e-12)
-    assert loss.g(None, FAKE).item() == pytest.approx(g, rel=1e-12)
+    assert loss.g(REAL if loss.relativistic else None, FAKE).item() == pytest.approx(g, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
