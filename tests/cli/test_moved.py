@@ -56,7 +56,7 @@ def test_a_run_is_evaluated_on_the_folder_that_it_was_trained_on(run_cli, home: 
     home.joinpath("train").mkdir()  # which is not asked for its data
     found = json.loads(run_cli("evaluate", "r", "--metrics", "fid", "--json").out)
     assert found["protocol"]["data"] == str(trained)
-    assert found["protocol"]["resize"] == "generated 10x10 to 8x8, real 10x10 to 8x8, bicubic, antialiased"
+    assert found["protocol"]["resize"] == "generated 10x10 to 128x128, real 10x10 to 128x128, bicubic, antialiased"
     trained.rename(home / "elsewhere")
     lost = run_cli("evaluate", "r")
     assert lost.code == 2
