@@ -1,8 +1,8 @@
 """Networks of FastGAN (Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image
 synthesis", section 3): gated upsampling blocks with skip-layer excitation, against strided convolutions.
 
-With ``patch`` above 1, blocks of pixels are computed as channels at the generator's end and at the discriminator's
-beginning: full resolution, where a 3x3 convolution costs most and sees least, has no layers of its own.
+Blocks of pixels, patches, are computed as channels at the generator's end and at the discriminator's beginning: full
+resolution, where a 3x3 convolution costs most and sees least, has no layers of its own.
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ from gancli.architectures._layers import (
 from gancli.architectures._ranges import Output, squash
 
 SIZES = Sizes(minimum=16, instead=", or `model=gan`, which takes any size")
-Patch = Annotated[int, Field(ge=1, le=8)]
+Patch = Annotated[int, Field(ge=0, le=8)]
 SMALLEST = 4
 """The shortest side of feature maps."""
+
+
+def patch_of(height: int, width: int, patch: int) -> int:
+    """The side of a patch, where 0 leaves it to the size: 2 pixels up to 64, 4 above."""
+    return patch or (2 if max(height, width) <= 64 else 4)
 
 
 def stage_sizes(height: int, width: int, patch: int) -> list[tuple[int, int]]:
@@ -75,7 +80,7 @@ class Generator(_base.Generator):
         spec: shape and latent.
         width: channels of the last feature maps; each earlier stage has twice as many.
         most: the largest number of channels.
-        patch: pixels a side of the blocks that are made as channels; 1 for none.
+        patch: pixels a side of the blocks that are made as channels; 1 for none, 0 for 2 up to 64 pixels and 4 above.
         excitation: the first feature maps scale the channels of the last ones.
         output: the output function, which sets the range of pixel values.
     """
@@ -88,12 +93,13 @@ class Generator(_base.Generator):
         *,
         width: Width = 32,
         most: Width = 256,
-        patch: Patch = 2,
+        patch: Patch = 0,
         excitation: bool = True,
         output: Output = "tanh",
     ) -> None:
         super().__init__(spec, output)
         channels, height, image_width = spec.shape
+        patch = patch_of(height, image_width, patch)
         sizes = stage_sizes(height, image_width, patch)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
         self.patch, self.base = patch, (2 * widths[-1], *sizes[-1])
@@ -126,7 +132,7 @@ class Discriminator(_base.Discriminator):
         spec: shape of the images.
         width: channels of the first feature maps; each later stage has twice as many.
         most: the largest number of channels.
-        patch: pixels a side of the blocks that are read as channels; 1 for none.
+        patch: pixels a side of the blocks that are read as channels; 1 for none, 0 for 2 up to 64 pixels and 4 above.
         norm: after every layer but the first.
         slope: of the leaky ReLU.
         minibatch_std: images of a batch are compared by their standard deviation (Karras et al. 2018, section 3).
@@ -143,7 +149,7 @@ class Discriminator(_base.Discriminator):
         *,
         width: Width = 32,
         most: Width = 256,
-        patch: Patch = 2,
+        patch: Patch = 0,
         norm: Norm = "none",
         slope: Share = 0.2,
         minibatch_std: bool = False,
@@ -151,9 +157,10 @@ class Discriminator(_base.Discriminator):
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
+        channels, *size = spec.shape
+        patch = patch_of(size[0], size[1], patch)
         self.conditional, self.patch = conditional, patch
         self.batch_independent = norm != "batch" and not minibatch_std
-        channels, *size = spec.shape
         sizes = stage_sizes(size[0], size[1], patch)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
         layers: list[nn.Module] = [nn.Conv2d(channels * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]

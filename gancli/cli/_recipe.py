@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -50,20 +50,26 @@ def longer(training: dict[str, Any]) -> str | None:
     return None if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) else budget
 
 
-def default_model(data: str) -> str:
-    """The zoo's model for a data set if none is named."""
+def default_model(data: str, shape: Sequence[int] = ()) -> str:
+    """The zoo's model for data if none is named: empty where that takes their shape (C, H, W), and it is not known."""
     from gancli.data import DATASETS
+    from gancli.zoo import catalogue
 
     facts = DATASETS.get(data)
-    return facts.model if facts else "quick"
+    if facts and facts.model:
+        return facts.model
+    if not shape and facts:
+        shape = facts.channels, *facts.size
+    return catalogue.default_model(*shape) if shape else ""
 
 
-def new(data: str, model: str, training: dict[str, Any], assignments: list[str], labelled: bool = False) -> Recipe:
+def new(data: str, training: dict[str, Any], assignments: list[str], model: str, labelled: bool = False) -> Recipe:
     """A new recipe, unresolved.
 
     Args:
         data: a data set's name, a path, or shards.
-        model: of the zoo, or a recipe's TOML file.
+        model: of the zoo, or a TOML file; empty for one that will be chosen by the shape of the images, so that
+            options of networks are not checked yet.
         training: see :func:`training_table`.
         assignments: ``section.key=value``.
         labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
@@ -71,14 +77,15 @@ def new(data: str, model: str, training: dict[str, Any], assignments: list[str],
     from gancli import recipe
     from gancli.zoo import catalogue
 
-    table = recipe.for_data(catalogue.recipe_table(model), _absolute(data), labelled)
+    table = recipe.for_data(catalogue.recipe_table(model or "quick"), _absolute(data), labelled)
     if table["data"].get("source") and _has_domains(data):
         table = recipe.merge(table, {"data": {"source": "domains"}})
     section = recipe.override({"training": training}, assignments).get("training")
     if isinstance(section, Mapping) and {"budget", "rounds"} & section.keys():
         # A file may have its budget in rounds already.
         table = recipe.merge(table, {"training": {"rounds": None, "earlier_plans": []}})
-    return recipe.parse(_assigned(recipe.merge(table, {"training": training}), assignments))
+    table = _assigned(recipe.merge(table, {"training": training}), assignments)
+    return recipe.parse(table, components=bool(model))
 
 
 def stored(

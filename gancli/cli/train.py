@@ -42,8 +42,8 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A zoo model, a recipe's TOML file, or a run folder whose recipe is used. Default: quick, or a small "
-            "GAN for numbers.",
+            help="A zoo model, a recipe's TOML file, or a run folder whose recipe is used. Default: quick for grey "
+            "images of at most 28 pixels, pictures for all others, a small GAN for numbers.",
         ),
     ] = None,
     out: Annotated[
@@ -132,7 +132,7 @@ def train(
       gancli train digits
       gancli train sine
       gancli train mnist --minutes 5
-      gancli train photos/ --model dcgan --set data.size=[64,64] --out runs/photos
+      gancli train photos/ --minutes 60 --set data.size=64 --out runs/photos
       gancli train mnist --model dcgan --dry-run
       gancli train mnist --only-class 9
       gancli train 'shards/train-{000000..000099}.tar'
@@ -152,23 +152,30 @@ def train(
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
     arguments = context.obj
     if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
-        name = Path(model or _recipe.default_model(data)).stem
+        name = Path(model or _recipe.default_model(data) or "default").stem
         arguments = [*arguments, "--out", str(_recipe.new_folder(name, data))]
     world = launch_or_meet(arguments, None if dry_run else processes)
     quiet = quiet or not world.first
     folder = _recipe.folder_to_resume(resume, out)
     if folder is not None:
-        recipe, labelled = _recipe.stored(folder, data, model, training, assignments), None
+        recipe, fit = _recipe.stored(folder, data, model, training, assignments), None
     elif data is None:
         raise UsageError("no data was named", "as in `gancli train digits`; `gancli data list` shows more")
     else:
         if out is not None and not dry_run:
             catalogue.check_new(out)
         import_quickly("gancli.runs.run")
-        new = partial(_recipe.new, data, model or _recipe.default_model(data), training, assignments)
-        recipe, labelled = new(), partial(new, labelled=True)
+        new = partial(_recipe.new, data, training, assignments)
+        recipe = new(model or _recipe.default_model(data))
+
+        def fit(dataset: Dataset) -> Recipe:
+            chosen = model or _recipe.default_model(data, dataset.images.shape[1:])
+            plain, conditional = new(chosen), new(chosen, labelled=len(dataset.classes) > 1)
+            # A command that sets latent.classes to 0 gets an unconditional model.
+            return conditional if conditional.latent.classes else plain
+
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, made = _prepare(recipe, labelled, device, data_dir, dry_run, quiet, world)
+    dataset, where, made = _prepare(recipe, fit, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         from gancli.runs.memory import explain_out_of_memory
 
@@ -184,7 +191,7 @@ def train(
 
 def _prepare(
     recipe: Recipe,
-    labelled: Callable[[], Recipe] | None,
+    fit: Callable[[Dataset], Recipe] | None,
     device: str,
     data_dir: Path | None,
     measure_anyway: bool,
@@ -195,7 +202,7 @@ def _prepare(
 
     Args:
         recipe: of a new training, or of one that is resumed.
-        labelled: makes the recipe for data with classes; None for a training that is resumed.
+        fit: makes the recipe for the shape and the classes of the data; None for a training that is resumed.
         device: what the user asked for.
         data_dir: where data is.
         measure_anyway: whether to measure the speed in any case.
@@ -208,7 +215,7 @@ def _prepare(
     from gancli.runs.memory import explain_out_of_memory
 
     where = pick_device(device)
-    if labelled and recipe.training.precision == "tf32" and where.type != "cuda":
+    if fit and recipe.training.precision == "tf32" and where.type != "cuda":
         raise UsageError(f"tf32 needs an NVIDIA GPU, and this device is {where.type}", "--precision fp32, or auto")
     with progress_bar(quiet=quiet) as progress, first_alone(world):
         dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
@@ -216,18 +223,15 @@ def _prepare(
         say(dataset.summary())
         tell_which(recipe.data.name)
         tell_left_out(dataset.skipped, 5, "; `gancli data show` names them")
+    recipe = fit(dataset) if fit else recipe
     _check_kind(recipe, dataset)
-    if labelled and len(dataset.classes) > 1:
-        conditional = labelled()
-        # A command that sets latent.classes to 0 gets an unconditional model.
-        recipe = conditional if conditional.latent.classes else recipe
     # Building the first optimizer imports it.
     import_quickly("torch._dynamo")
-    measured = measure_anyway or (labelled is not None and planning.in_minutes(recipe))
+    measured = measure_anyway or (fit is not None and planning.in_minutes(recipe))
     if measured and not quiet:
         say("measuring training speed …")
     with explain_out_of_memory(recipe, where, world):
-        return dataset, where, planning.make(recipe, dataset, where, measured, world, resumed=labelled is None)
+        return dataset, where, planning.make(recipe, dataset, where, measured, world, resumed=fit is None)
 
 
 def _check_kind(recipe: Recipe, dataset: Dataset) -> None:

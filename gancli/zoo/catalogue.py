@@ -56,6 +56,12 @@ def models() -> list[str]:
     return sorted(path.parent.name for path in zoo_folder().glob("*/recipe.toml"))
 
 
+def default_model(channels: int, height: int, width: int) -> str:
+    """The model that learns images of this shape unless another is named."""
+    small = (channels == 1 and max(height, width) <= 28) or min(height, width) < 16
+    return "quick" if small else "pictures"
+
+
 def entries() -> Iterator[Entry]:
     """Every weights file of the zoo; a model that has none comes once, without data."""
     for model in models():

@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from gancli import checkpoint
+from gancli.cli import _recipe
 from gancli.cli.terminal.interrupt import Stop
+from gancli.rendering.images import save_images
 from gancli.runs import planning
 from gancli.training.loop import Trainer
+from gancli.zoo import catalogue
 
 SMALL = ["--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4", "--set", "training.batch=12"]
 SMALL += ["--set", "networks.generator.dense=8", "--set", "networks.discriminator.dense=8", "--set", "latent.dim=6"]
@@ -343,3 +346,33 @@ def test_an_entry_is_left_out_by_none(run_cli, quick_plans) -> None:
     named = run_cli(*wgan, "--set", "networks.discriminator.norm=none")
     assert recipe_of(named)["networks"]["discriminator"]["norm"] == "none"
     assert "training.batch = 'none': should be a whole number" in run_cli(*wgan, "--set", "training.batch=none").err
+
+
+@pytest.mark.parametrize(
+    ("shape", "model"),
+    [
+        ((1, 28, 28), "quick"),
+        ((3, 28, 28), "pictures"),
+        ((1, 28, 29), "pictures"),
+        ((3, 15, 40), "quick"),  # under 16 pixels, which pictures needs
+    ],
+)
+def test_the_default_model_of_a_shape(shape: tuple[int, int, int], model: str) -> None:
+    assert catalogue.default_model(*shape) == model
+    assert (_recipe.default_model("cifar10"), _recipe.default_model("mnist")) == ("pictures", "quick")
+    assert _recipe.default_model("photos/", shape) == model
+
+
+def test_a_colour_folder_trains_pictures(run_cli, home: Path) -> None:
+    save_images([torch.randint(0, 256, (20, 3, 16, 16), dtype=torch.uint8)], range(20), home / "photos")
+    small = [f"--set=networks.{name}.width=4" for name in ("generator", "discriminator")]
+    result = run_cli("train", "photos", *small, "--rounds", "9", "--out", "r", "--set", "training.samples=4")
+    assert result.code == 0, result.err
+    assert "pictures on photos (cpu, fp32): training 9 rounds" in result.err
+    header = checkpoint.read_header(home / "r/model.safetensors")
+    assert header["recipe"]["networks"]["generator"]["architecture"] == "fastgan"
+    # What does not fit the model that the images get is refused before round one.
+    wrong = run_cli("train", "photos", "--set", "networks.generator.base=7", "--rounds", "1", "--out", "s")
+    assert wrong.code == 2
+    assert "networks.generator.base" in wrong.err
+    assert not (home / "s").exists()

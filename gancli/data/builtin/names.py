@@ -33,7 +33,7 @@ class Facts:
         files: the files a split needs, relative to the data folder, in torchvision's layout.
         extra: the modules beyond the core that reading or downloading takes, all in ``gancli[datasets]``.
         licence: the terms of the data, as its makers state them.
-        model: the zoo's model that learns it unless another is named.
+        model: the zoo's model that learns it unless another is named; empty for that of its size and channels.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Facts:
     files: Mapping[str, tuple[str, ...]]
     extra: tuple[str, ...] = ()
     licence: str = ""
-    model: str = "quick"
+    model: str = ""
 
     @property
     def formula(self) -> bool:
