@@ -13,7 +13,6 @@ import typer
 from gancli.cli import _options
 from gancli.cli._outputs import picture_path
 from gancli.cli.terminal.console import print_json
-from gancli.evaluation.scores import beaten, number, title
 
 if TYPE_CHECKING:
     from gancli.runs.doctor import Examination
@@ -79,6 +78,8 @@ def _show(seen: Examination) -> None:
 
 def _verdict(result: Mapping[str, Any]) -> str:
     """An evaluation in a sentence."""
+    from gancli.evaluation.scores import beaten, number, title
+
     name = result["metric"]
     figures = [
         f"{words} {number(name, result[key])}"

@@ -141,5 +141,7 @@ def evaluate(
             print_json({"groups": [[report.to_dict() for report in group] for group in groups]})
         else:
             reports.show_ranked(groups)
-    for warning in dict.fromkeys(warning for report in found for warning in report.warnings):
-        say(f"warning: {warning}")
+    of_all = set.intersection(*(set(report.warnings) for report in found))
+    told = [(report.model, warning) for report in found for warning in report.warnings]
+    for text in dict.fromkeys(text if text in of_all else f"{model}: {text}" for model, text in told):
+        say(f"warning: {text}")

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
-from importlib import import_module
 from threading import Lock
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -60,7 +59,9 @@ def formats() -> tuple[str, ...]:
     untrusted file.
     """
     with suppress(ImportError):
-        import_module("pillow_heif").register_heif_opener()
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     Image.init()
     known = set(Image.OPEN) - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
     return tuple(sorted(known, key=lambda name: (name not in _COMMON, name)))

@@ -91,5 +91,5 @@ def _warned(report: Report) -> Report:
         return report
     name = first["metric"]
     value, baseline = (number(name, first[key]) for key in ("value", "baseline"))
-    warning = f"'{report.model}' is no better than the simplest baseline: {title(name)} {value} against {baseline}"
+    warning = f"the model is no better than the simplest baseline: {title(name)} {value} against {baseline}"
     return replace(report, warnings=(warning, *report.warnings))

@@ -279,7 +279,7 @@ def test_the_running_average_is_read_from_the_header(header: dict[str, Any], ema
 def test_the_warnings_about_few_images_need_their_metrics() -> None:
     noise = Planted(planted()["noise"])
     (worse,) = evaluate(noise, metrics=["recall"]).warnings
-    assert worse == "'planted' is no better than the simplest baseline: recall 0.0000 against 0.2394"
+    assert worse == "the model is no better than the simplest baseline: recall 0.0000 against 0.2394"
     assert [one[:29] for one in evaluate(noise, metrics=["kid"]).warnings[1:]] == ["355 images are fewer than KID"]
     assert [one[:29] for one in evaluate(noise, metrics=["fid"]).warnings[1:]] == ["355 images are few for 128 fe"]
 

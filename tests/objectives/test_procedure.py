@@ -61,7 +61,7 @@ def test_k_steps_of_the_discriminator_a_round() -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("model", ["gan", "dcgan", "mlp-gan"])
 def test_the_options_go_with_every_loss_and_family(model: str, loss: str) -> None:
-    smooth = {} if loss in ("wasserstein", "hinge") else {"smoothing": 0.1}
+    smooth = {"smoothing": 0.1} if registry.get("loss", loss).smooths else {}
     options = {"loss": loss, "input_noise": 0.1, "joint": True, "still_generator": True, "pretrain": 1, **smooth}
     one = trainer(tiny(3, model, objective=options))
     for _ in range(3):

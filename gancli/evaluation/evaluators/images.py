@@ -121,11 +121,11 @@ def _splits(
     """Training and held-out images; without the latter where there are none and the extractor is that of other data."""
     read = partial(load, data, data_dir=options.data_dir, progress=options.progress, **view)
     try:
-        return read(), read(split="test")
+        return read(split="train"), read(split="test")
     except NoHeldOutError:
         if extractor.datasets:
             raise
-        return read(), None
+        return read(split="train"), None
 
 
 def _measure(
