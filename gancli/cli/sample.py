@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from gancli.cli._images import count_of, open_model, report, save_generated
 from gancli.cli._outputs import picture_or_folder
 from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.progress import counting
-from gancli.errors import UsageError
+from gancli.errors import UsageError, printable
 from gancli.latents import MAX_SEEDS, Seeds, parse_seeds, seeds_text
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
@@ -168,12 +169,21 @@ def _default_count(cells: tuple[int, int] | None, classes: int, values: int) -> 
 
 
 def _claim(folder: Path, name: str, overwrite: bool) -> None:
-    """Make sure that the folder holds images of no other model, and note whose it is to hold.
+    """Make sure that the folder holds images of no other model, and none of the user's, and note whose it is to hold.
 
     Raises:
         UsageError: it does, and they are not to be deleted.
     """
     note = folder / ".model"
+    if folder.is_dir() and not note.exists():
+        # Samples in a folder of photographs would be trained on.
+        kinds = ".png", ".jpg", ".jpeg", ".webp"
+        users = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in kinds and each.name[:4] != "seed"]
+        if users:
+            raise UsageError(
+                f"'{folder}' holds other images ({printable(users[0].name)}), which samples would be mixed with",
+                f"name another folder, as in --out {shlex.quote(str(folder / 'samples'))}",
+            )
     owner = note.read_text("utf-8") if note.is_file() else "an unknown model"
     others = [] if owner == name else [*folder.glob("seed*.png"), *folder.glob("*/seed*.png")]
     if others and not overwrite:

@@ -117,6 +117,19 @@ def test_images_of_two_models_are_not_mixed(run_cli, home, monkeypatch):
     assert {path.name for path in (home / "many").glob("*.png")} == {"mine.png", "seed0000000.png"}
 
 
+def test_samples_are_not_mixed_with_photos(run_cli, home):
+    (home / "photos").mkdir()
+    (home / "photos/dog.JPG").touch()
+    found = run_cli("sample", "-n", "1", "--out", "photos")
+    assert (found.code, found.err) == (
+        2,
+        "error: 'photos' holds other images (dog.JPG), which samples would be mixed with\n\n"
+        "hint: name another folder, as in --out photos/samples\n",
+    )
+    assert [path.name for path in (home / "photos").iterdir()] == ["dog.JPG"]
+    assert run_cli("sample", "-n", "1", "--out", "photos/samples").code == 0
+
+
 def test_an_archive_of_images_and_json(run_cli):
     result = run_cli("sample", "--seeds", "5-6,9,5", "--out", "x.ZIP", "--json")
     assert json.loads(result.out) == {"model": "dcgan/mnist", "out": "x.ZIP", "seeds": "5-6,9", "images": 3}
