@@ -149,7 +149,8 @@ def _locked(path: str) -> Generator[None]:
 
 
 def archive(name: str) -> Tar | None:
-    """A single tar on this machine that holds folders of images, as a zip does, instead of numbered classes; else None.
+    """A single tar on this machine that holds folders of images or a table of labels, as a zip does, instead of
+    numbered classes; else None.
 
     Raises:
         UsageError: see :func:`gancli.data.shards.names.expand`; or it cannot be read.
@@ -160,7 +161,10 @@ def archive(name: str) -> Tar | None:
     tar = Tar(Path(paths[0]))
     if not tar.names or any(label is not None for label in tar.labels):
         return None
-    return tar if layout.has_folders(tar) else None
+    if not tar.tables and not layout.has_folders(tar):
+        return None
+    tar.names += tar.tables
+    return tar
 
 
 def load(name: str, split: str, view: View, progress: Progress) -> tuple[Stream, ImageSet]:

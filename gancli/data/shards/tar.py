@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gancli.data.folder.files import LARGEST_FILE, leaves
+from gancli.data.folder.tables import TABLES
 from gancli.data.pixels import BadImageError
 from gancli.data.types import Skipped
 from gancli.errors import UsageError, printable
@@ -44,6 +45,7 @@ class Tar:
 
     Attributes:
         names: of the images, in their order.
+        tables: of labels, as a folder of images may hold them: see :mod:`gancli.data.folder.tables`.
         labels: the class of each, None where it has none.
         skipped: faulty members, a hundred at most.
         others: number of ignored members by suffix; ``left_out`` for a Source.
@@ -56,6 +58,7 @@ class Tar:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.names: list[str] = []
+        self.tables: list[str] = []
         self.skipped: list[Skipped] = []
         self.others = self.left_out = Counter[str]()
         self._spans: dict[str, tuple[int, int]] = {}
@@ -135,7 +138,10 @@ class Tar:
             self._report(name, "a name that leaves the archive")
             return
         key, suffix = _split(name)
-        if not key or suffix not in (*IMAGES, *LABELS):
+        if name.rpartition("/")[2] in TABLES:
+            self.tables.append(name)
+            self._spans[name] = member.offset_data, member.size
+        elif not key or suffix not in (*IMAGES, *LABELS):
             self.others[printable(suffix[:20])] += 1
         elif suffix in LABELS:
             self._take_label(member, key, suffix)
