@@ -29,15 +29,15 @@ from gancli.architectures._layers import (
 )
 from gancli.architectures._ranges import Output, squash
 
-SIZES = Sizes(minimum=16, instead=", or `model=gan`, which takes any size")
+SIZES = Sizes(minimum=8, instead=", or `model=gan`, which takes any size")
 Patch = Annotated[int, Field(ge=0, le=8)]
 SMALLEST = 4
 """The shortest side of feature maps."""
 
 
 def patch_of(height: int, width: int, patch: int) -> int:
-    """The side of a patch, where 0 leaves it to the size: 2 pixels up to 64, 4 above."""
-    return patch or (2 if max(height, width) <= 64 else 4)
+    """The side of a patch, where 0 leaves it to the size: 1 pixel below 16, 2 up to 64, 4 above."""
+    return patch or (1 if min(height, width) < 16 else 2 if max(height, width) <= 64 else 4)
 
 
 def stage_sizes(height: int, width: int, patch: int) -> list[tuple[int, int]]:
@@ -80,7 +80,7 @@ class Generator(_base.Generator):
         spec: shape and latent.
         width: channels of the last feature maps; each earlier stage has twice as many.
         most: the largest number of channels.
-        patch: pixels a side of the blocks that are made as channels; 1 for none, 0 for 2 up to 64 pixels and 4 above.
+        patch: pixels a side of the blocks that are made as channels; 1 for none, 0 for one that suits the size.
         excitation: the first feature maps scale the channels of the last ones.
         output: the output function, which sets the range of pixel values.
     """
@@ -132,7 +132,7 @@ class Discriminator(_base.Discriminator):
         spec: shape of the images.
         width: channels of the first feature maps; each later stage has twice as many.
         most: the largest number of channels.
-        patch: pixels a side of the blocks that are read as channels; 1 for none, 0 for 2 up to 64 pixels and 4 above.
+        patch: pixels a side of the blocks that are read as channels; 1 for none, 0 for one that suits the size.
         norm: after every layer but the first.
         slope: of the leaky ReLU.
         minibatch_std: images of a batch are compared by their standard deviation (Karras et al. 2018, section 3).

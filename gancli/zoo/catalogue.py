@@ -58,8 +58,7 @@ def models() -> list[str]:
 
 def default_model(channels: int, height: int, width: int) -> str:
     """The model that learns images of this shape unless another is named."""
-    small = (channels == 1 and max(height, width) <= 28) or min(height, width) < 16
-    return "quick" if small else "pictures"
+    return "quick" if channels == 1 and max(height, width) <= 28 else "pictures"
 
 
 def entries() -> Iterator[Entry]:

@@ -16,7 +16,7 @@ SPEC = Spec((3, 32, 32), LatentSpec(dim=8, classes=3))
 def test_feature_maps_are_halved_down_to_four() -> None:
     assert stage_sizes(64, 64, 2) == [(32, 32), (16, 16), (8, 8), (4, 4)]
     assert stage_sizes(64, 64, 1)[0] == (64, 64)
-    assert [patch_of(side, side, 0) for side in (32, 64, 65, 128)] == [2, 2, 4, 4]
+    assert [patch_of(side, side, 0) for side in (15, 16, 64, 65, 128)] == [1, 2, 2, 4, 4]
     assert patch_of(128, 128, 2) == 2
     assert stage_sizes(33, 64, 2) == [(17, 32), (9, 16), (5, 8)]
 

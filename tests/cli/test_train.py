@@ -354,7 +354,6 @@ def test_an_entry_is_left_out_by_none(run_cli, quick_plans) -> None:
         ((1, 28, 28), "quick"),
         ((3, 28, 28), "pictures"),
         ((1, 28, 29), "pictures"),
-        ((3, 15, 40), "quick"),  # under 16 pixels, which pictures needs
     ],
 )
 def test_the_default_model_of_a_shape(shape: tuple[int, int, int], model: str) -> None:

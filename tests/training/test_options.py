@@ -58,6 +58,10 @@ def refused(model: str, option: str) -> str | None:
     """Why the model cannot have the option."""
     if option == "smoothing" and model in CRITICS:
         return "'wasserstein' has no labels to smooth"
+    if option == "smoothing" and model == "pictures":
+        return "'relativistic' has no labels to smooth"
+    if option.startswith("dropout") and model == "pictures":
+        return "dropout = 0.6: unknown key"
     if option == "uniform latents" and model == "vae-gan":
         return "codes are compared with N"
     return None
