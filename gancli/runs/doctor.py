@@ -29,8 +29,8 @@ class Examination:
         rows: of its metrics, without those of evaluations.
         monitor: the health monitor after these rows.
         stops: round and because of each stop by the monitor; all but that of the state "stopped" were resumed.
-        needed: rounds before which nothing can be said: a tenth of the shortest training of this model in the zoo, by
-            images seen. 0 where the zoo has none.
+        needed: rounds before which nothing can be said: a tenth of the shortest training of this model in the zoo, or
+            of any that makes images from latents where it has none, by images seen.
         evaluation: round and first result of the last evaluation; None where there was none.
     """
 
@@ -101,8 +101,11 @@ def examine(folder: Path) -> Examination:
 
 
 def _needed(model: str, last: dict[str, Any]) -> int:
-    images = [entry.header()["images"] for entry in catalogue.entries() if entry.model == model and entry.path]
-    return math.ceil(min(images, default=0) / 10 * last["round"] / max(1, last.get("images", 0)))
+    trained = [(entry.model, entry.header()) for entry in catalogue.entries() if entry.path]
+    alike = [header for name, header in trained if name == model]
+    alike = alike or [header for _, header in trained if header.get("takes", "latent") == "latent"]
+    images = min((header["images"] for header in alike), default=0)
+    return math.ceil(images / 10 * last["round"] / max(1, last.get("images", 0)))
 
 
 def _result(row: dict[str, Any]) -> dict[str, Any] | None:

@@ -107,6 +107,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
         ("quick", 160, "no failure found in 20 previews"),
         ("points-gan", 16, "too early to tell: about 32,000 rounds are needed before points-gan can be judged"),
         ("mine", 16, "no failure found in 20 previews"),
+        ("mine", 8, "too early to tell: about 2,704 rounds are needed before mine can be judged"),
     ],
 )
 def test_nothing_is_said_before_a_tenth_of_the_shortest_training_in_the_zoo(
