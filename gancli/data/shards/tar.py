@@ -45,7 +45,8 @@ class Tar:
 
     Attributes:
         names: of the images, in their order.
-        tables: of labels, as a folder of images may hold them: see :mod:`gancli.data.folder.tables`.
+        tables: of labels, as a folder of images may hold them (see :mod:`gancli.data.folder.tables`), each with its
+            size and time. They are no part of a shard.
         labels: the class of each, None where it has none.
         skipped: faulty members, a hundred at most.
         others: number of ignored members by suffix; ``left_out`` for a Source.
@@ -58,7 +59,7 @@ class Tar:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.names: list[str] = []
-        self.tables: list[str] = []
+        self.tables: dict[str, str] = {}
         self.skipped: list[Skipped] = []
         self.others = self.left_out = Counter[str]()
         self._spans: dict[str, tuple[int, int]] = {}
@@ -75,7 +76,7 @@ class Tar:
                 raise UsageError(f"the shard '{self.path}' is compressed", "unpack it once, as in gunzip")
             for member in self._members():
                 self._take(member)
-                if member.name in self._spans:
+                if member.name in self._spans and member.name not in self.tables:
                     digest.update(f"{member.name}\0{member.size}\0{member.mtime!r}\0".encode(errors="replace"))
         except OSError as error:
             raise UsageError(
@@ -97,8 +98,8 @@ class Tar:
             raise BadImageError((error.strerror or str(error)).lower()) from None
 
     def stamp(self) -> str:
-        """Changes whenever the shard was written."""
-        return self.fingerprint
+        """Changes whenever the shard or a table of labels was written."""
+        return f"{self.fingerprint} {self.tables}" if self.tables else self.fingerprint
 
     def _members(self) -> Iterator[tarfile.TarInfo]:
         """The regular files of the tar, up to the first damage."""
@@ -138,8 +139,8 @@ class Tar:
             self._report(name, "a name that leaves the archive")
             return
         key, suffix = _split(name)
-        if name.rpartition("/")[2] in TABLES:
-            self.tables.append(name)
+        if name.rpartition("/")[2] in TABLES and member.size <= LARGEST_FILE:
+            self.tables[name] = f"{member.size} {member.mtime!r}"
             self._spans[name] = member.offset_data, member.size
         elif not key or suffix not in (*IMAGES, *LABELS):
             self.others[printable(suffix[:20])] += 1
