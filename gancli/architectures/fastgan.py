@@ -45,6 +45,14 @@ def stage_sizes(height: int, width: int, patch: int) -> list[tuple[int, int]]:
     return halvings(-(-height // patch), -(-width // patch), most=12, smallest=SMALLEST)
 
 
+def _maps(spec: Spec, width: int, most: int, patch: int) -> tuple[int, list[tuple[int, int]], list[int]]:
+    """The side of a patch, and (height, width) and channels of the feature maps, the largest maps first."""
+    _, *size = spec.shape
+    patch = patch_of(size[0], size[1], patch)
+    sizes = stage_sizes(size[0], size[1], patch)
+    return patch, sizes, [min(width * 2**stage, most) for stage in range(len(sizes))]
+
+
 class GatedUpsampling(nn.Module):
     """Nearest upsampling, a 3x3 convolution, batch norm, and half of the channels as gates of the others (figure 3)."""
 
@@ -98,10 +106,8 @@ class Generator(_base.Generator):
         output: Output = "tanh",
     ) -> None:
         super().__init__(spec, output)
-        channels, height, image_width = spec.shape
-        patch = patch_of(height, image_width, patch)
-        sizes = stage_sizes(height, image_width, patch)
-        widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
+        channels = spec.shape[0]
+        patch, sizes, widths = _maps(spec, width, most, patch)
         self.patch, self.base = patch, (2 * widths[-1], *sizes[-1])
         self.stem = nn.Linear(spec.latent.width, self.base[0] * self.base[1] * self.base[2], bias=False)
         self.norm = nn.BatchNorm2d(self.base[0])
@@ -157,12 +163,10 @@ class Discriminator(_base.Discriminator):
         conditional: bool = False,
     ) -> None:
         super().__init__(spec)
-        channels, *size = spec.shape
-        patch = patch_of(size[0], size[1], patch)
+        channels = spec.shape[0]
+        patch, sizes, widths = _maps(spec, width, most, patch)
         self.conditional, self.patch = conditional, patch
         self.batch_independent = norm != "batch" and not minibatch_std
-        sizes = stage_sizes(size[0], size[1], patch)
-        widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
         layers: list[nn.Module] = [nn.Conv2d(channels * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]
         height, image_width = sizes[0]
         for inputs, outputs in pairwise(widths):

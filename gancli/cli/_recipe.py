@@ -98,9 +98,7 @@ def stored(
     """
     import_quickly("gancli.runs.run")
     from gancli import recipe
-    from gancli.data import DATASETS
-    from gancli.data.paths import there
-    from gancli.data.shards.names import is_sharded
+    from gancli.data.loading import exists
     from gancli.runs.state import stored_recipe
 
     then = stored_recipe(folder).to_dict()
@@ -125,7 +123,7 @@ def stored(
         )
     for key, typed in paths.items():
         path = getattr(now.data, key)
-        if path not in DATASETS and not is_sharded(path) and not there(path):
+        if not exists(path):
             raise UsageError(
                 f"{path} is not there, and {folder} is trained on it",
                 f"if it was moved, name its new path: `gancli train {typed} --resume {shlex.quote(str(folder))}`",

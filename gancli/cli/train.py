@@ -170,9 +170,10 @@ def train(
 
         def fit(dataset: Dataset) -> Recipe:
             chosen = model or _recipe.default_model(data, dataset.images.shape[1:])
-            plain, conditional = new(chosen), new(chosen, labelled=len(dataset.classes) > 1)
+            labelled = len(dataset.classes) > 1
+            found = new(chosen, labelled=labelled)
             # A command that sets latent.classes to 0 gets an unconditional model.
-            return conditional if conditional.latent.classes else plain
+            return new(chosen) if labelled and not found.latent.classes else found
 
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(recipe, fit, device, data_dir, dry_run, quiet, world)

@@ -80,6 +80,11 @@ def load(
     return _dataset(layout.title(path), split, layout.load(open_source(path), split, view, report, domain))
 
 
+def exists(name: str) -> bool:
+    """Whether a data set is called so, or something is at that path; shards are taken at their word."""
+    return name in DATASETS or shard_names.is_sharded(name) or there(name)
+
+
 def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:
     formula = synthetic.FORMULAS[name]
     if size not in (None, (1, formula.width)) or channels not in (None, 1):

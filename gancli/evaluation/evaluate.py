@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gancli.data import DATASETS
-from gancli.data.paths import there
-from gancli.data.shards.names import is_sharded
+from gancli.data.loading import exists
 from gancli.data.synthetic import FORMULAS
 from gancli.data.types import Progress, no_progress
 from gancli.errors import UsageError
@@ -62,7 +60,7 @@ def evaluate(
     model, name = subject.model, data or subject.data_name
     if not name:
         raise UsageError(f"'{subject.name}' does not say what to compare it with", "name a data set with `data`")
-    if not data and name not in DATASETS and not is_sharded(name) and not there(name):
+    if not data and not exists(name):
         raise UsageError(f"'{subject.name}' was trained on '{name}', which is not here", "`data=PATH` says where it is")
     if isinstance(subject, Pictures) and seed_start:
         raise UsageError(f"`seed_start={seed_start}` is for models, and '{subject.name}' is images", "leave it out")

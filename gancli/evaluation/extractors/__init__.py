@@ -113,6 +113,11 @@ class Extractor:
         return (f"{self.name} was not trained on '{data}': its features may miss what matters there",)
 
 
+def _imagenet(name: str, variant: imagenet.Variant) -> Extractor:
+    build, weights = partial(imagenet.build, variant), partial(imagenet.read, variant)
+    return Extractor(name, imagenet.SIZE, 3, imagenet.FEATURES, build, (), weights=weights, classless=True)
+
+
 _DIGITS = partial(Classifier, (16, 48, 128))
 _CIFAR = ((32, 48), (128, 64), (192, 192))
 
@@ -132,26 +137,8 @@ EXTRACTORS = {
             weights=_stacked_weights,
         ),
         Extractor("cifar", (32, 32), 3, 4 * 64, partial(ColourClassifier, _CIFAR), ("cifar10",)),
-        Extractor(
-            "imagenet",
-            imagenet.SIZE,
-            3,
-            imagenet.FEATURES,
-            partial(imagenet.build, imagenet.LITE0),
-            (),
-            weights=partial(imagenet.read, imagenet.LITE0),
-            classless=True,
-        ),
-        Extractor(
-            "imagenet-lite2",
-            imagenet.SIZE,
-            3,
-            imagenet.FEATURES,
-            partial(imagenet.build, imagenet.LITE2),
-            (),
-            weights=partial(imagenet.read, imagenet.LITE2),
-            classless=True,
-        ),
+        _imagenet("imagenet", imagenet.LITE0),
+        _imagenet("imagenet-lite2", imagenet.LITE2),
         Extractor(
             "inception",
             (299, 299),
