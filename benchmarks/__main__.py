@@ -5,7 +5,8 @@
     python -m benchmarks --render
 
 Each section is a module with ``TITLE``, ``measure(quick) -> dict`` and ``markdown(found) -> str``. A section keeps its
-old figures, with their machine and date, until it is measured again.
+old figures, with their machine and date, until it is measured again. One that takes hours is
+``measure(quick, before) -> Iterator[dict]``: it goes on from its stored figures, and they are stored after every part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ trial has a time limit. The tests run a few of each.
 PAGES = {
     "performance": (
         PERFORMANCE,
-        ("quality", "throughput", "limit", "startup", "sampling", "growth", "gpu", "estimate"),
+        ("quality", "colour", "throughput", "limit", "startup", "sampling", "growth", "gpu", "estimate"),
     ),
     "reliability": (RELIABILITY, ("faults", "hostile", "processes")),
 }
@@ -85,11 +87,15 @@ def main() -> None:
             print(f"{name} …", file=sys.stderr, flush=True)
             section: Any = import_module(f"benchmarks.{name}")
             start = time.perf_counter()
-            measured = section.measure(asked.quick)
-            # A section that is measured in several calls returns its total time itself.
-            minutes = measured.pop("minutes", (time.perf_counter() - start) / 60)
-            found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
-            figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            if "before" in signature(section.measure).parameters:
+                parts = section.measure(asked.quick, found.get(name, {}).get("found"))
+            else:
+                parts = [section.measure(asked.quick)]
+            for measured in parts:
+                # A section that is measured in several calls returns its total time itself.
+                minutes = measured.pop("minutes", (time.perf_counter() - start) / 60)
+                found[name] = {"machine": machine(), "minutes": round(minutes, 2), "found": measured}
+                figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         if found:
             path = asked.out / f"{stem}.md"
             text = path.read_text(encoding="utf-8") if path.exists() else ""

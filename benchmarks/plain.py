@@ -385,68 +385,7 @@ def fresh(made: Recipe, dataset: Any, workers: int, device: torch.device = CPU) 
     return loop_of(made, networks_of(made, device), images, latents(made, device), device)
 
 
-# The network that the tutorials train.
-
-TUTORIAL_BATCH, TUTORIAL_LATENTS, TUTORIAL_SIDE = 128, 100, 32
-
-
-def tutorial_dcgan(width: int = 64) -> tuple[nn.Sequential, nn.Sequential]:
-    """Generator and discriminator of the DCGAN of PyTorch's tutorial, for 32x32 grey images.
-
-    After Radford, Metz and Chintala 2016, section 3: strided convolutions alone, batch norm but at the image's ends,
-    ReLU and tanh in the generator, leaky ReLU in the discriminator, weights N(0, 0.02).
-
-    Args:
-        width: channels next to the image.
-
-    Returns:
-        Latents (N, 100) to images (N, 1, 32, 32) in [-1, 1], and images to logits (N, 1).
-    """
-    generator = nn.Sequential(
-        nn.Unflatten(1, (TUTORIAL_LATENTS, 1, 1)),
-        nn.ConvTranspose2d(TUTORIAL_LATENTS, 4 * width, 4, 1, 0, bias=False),
-        nn.BatchNorm2d(4 * width),
-        nn.ReLU(True),
-        nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(2 * width),
-        nn.ReLU(True),
-        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(True),
-        nn.ConvTranspose2d(width, 1, 4, 2, 1, bias=False),
-        nn.Tanh(),
-    )
-    discriminator = nn.Sequential(
-        nn.Conv2d(1, width, 4, 2, 1, bias=False),
-        nn.LeakyReLU(0.2, True),
-        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(2 * width),
-        nn.LeakyReLU(0.2, True),
-        nn.Conv2d(2 * width, 4 * width, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(4 * width),
-        nn.LeakyReLU(0.2, True),
-        nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False),
-        nn.Flatten(),
-    )
-    for network in (generator, discriminator):
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
-                nn.init.zeros_(module.bias)
-    return generator, discriminator
-
-
-def tutorial_images() -> MNIST:
-    """MNIST at 32x32 in [-1, 1], resized image by image as the tutorial does."""
-    steps = [transforms.Resize(TUTORIAL_SIDE), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
-    return MNIST(mnist_root(), transform=transforms.Compose(steps))
-
-
-def tutorial_adam(network: nn.Module) -> torch.optim.Adam:
-    """The tutorial's optimizer: rate 2e-4, beta1 0.5."""
-    return torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+# Loader workers.
 
 
 def workers_to_try(quick: bool) -> tuple[int, ...]:

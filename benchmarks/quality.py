@@ -20,15 +20,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from torchvision.transforms.functional import resize
 
 import gancli
-from benchmarks import plain
+from benchmarks import plain, tutorial
 from benchmarks.throughput import rate
 from gancli import checkpoint, files
 from gancli.data import load
-from gancli.device import pick_device
 from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.reference import some
 from gancli.evaluation.subjects import Pictures
@@ -166,101 +164,20 @@ def train_gancli(folder: Path, plan: Plan, piece: Piece, workers: dict[str, Any]
     return {**vars(piece), **times, "images": header["rounds"] * header["recipe"]["training"]["batch"], **figures}
 
 
-class Tutorial:
-    """The tutorials' DCGAN while it trains in the plain loop, on the device that gancli takes by itself.
-
-    Args:
-        seed: of weights, order and noise.
-        width: channels next to the image.
-        workers: of the loader.
-    """
-
-    def __init__(self, seed: int, width: int, workers: int) -> None:
-        torch.manual_seed(seed)
-        self.device = pick_device("auto")
-        self.generator, self.discriminator = (network.to(self.device) for network in plain.tutorial_dcgan(width))
-        networks = (self.generator, self.discriminator)
-        one, other = (plain.tutorial_adam(network) for network in networks)
-        self.optimizers = (one, other)
-        self.workers, self.seconds, self.steps = workers, 0.0, 0
-
-    def loop(self) -> plain.Loop:
-        """Its rounds; one is done, so that loader workers have started."""
-        images = plain.batches(plain.tutorial_images(), plain.TUTORIAL_BATCH, self.workers)
-        networks = (self.generator, self.discriminator)
-        found = plain.adversarial(*networks, *self.optimizers, images, self.latents, self.device, reuse=True)
-        next(found)
-        self.steps += 1
-        return found
-
-    def latents(self) -> Tensor:
-        """A batch of N(0, 1)."""
-        return torch.randn(plain.TUTORIAL_BATCH, plain.TUTORIAL_LATENTS, device=self.device)
-
-    def train(self, seconds: float) -> None:
-        """Until its clock, which began after the first step, shows so many seconds."""
-        loop = self.loop()
-        before, start = self.seconds, time.perf_counter()
-        while self.seconds < seconds:
-            next(loop)
-            self.steps += 1
-            self.seconds = before + time.perf_counter() - start
-        loop.close()
-
-    def save(self, path: Path) -> None:
-        """All that its next step depends on, except the position in the epoch: each part begins an epoch."""
-        tree = {
-            "networks": [self.generator.state_dict(), self.discriminator.state_dict()],
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-            "seconds": self.seconds,
-            "steps": self.steps,
-        }
-        tensors, plan = checkpoint.flatten(tree)
-        checkpoint.write(path, tensors, {"tree": plan})
-
-    def load(self, path: Path) -> None:
-        """Go on from :meth:`save`."""
-        tensors, header = checkpoint.read(path)
-        tree = checkpoint.unflatten(header["tree"], tensors)
-        for network, state in zip((self.generator, self.discriminator), tree["networks"], strict=True):
-            network.load_state_dict(state)
-        for optimizer, state in zip(self.optimizers, tree["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        torch.set_rng_state(tree["random"])
-        if tree.get("cuda") is not None:
-            torch.cuda.set_rng_state(tree["cuda"])
-        self.seconds, self.steps = tree["seconds"], tree["steps"]
-
-
 def train_plain(folder: Path, plan: Plan, piece: Piece, workers: dict[str, Any]) -> dict[str, Any]:
     """The plain loop's next minutes, and what its generator is worth then."""
-    training, path = Tutorial(piece.seed, plan.width, workers["best"]), folder / f"plain-{piece.seed}.safetensors"
+    training = tutorial.Tutorial(piece.seed, plan.width, workers["best"], tutorial.mnist())
+    path = folder / f"plain-{piece.seed}.safetensors"
     if path.exists():
         training.load(path)
     training.train(60 * piece.minutes)
     training.save(path)
-    times = {"seconds": training.seconds, "images": training.steps * plain.TUTORIAL_BATCH}
-    figures = judge(Pictures("plain", drawn(training.generator, plan.images)), plan.images) if piece.judged else {}
+    times = {"seconds": training.seconds, "images": training.steps * tutorial.BATCH}
+    figures = judge(Pictures("plain", training.sample(plan.images)), plan.images) if piece.judged else {}
     return {**vars(piece), **times, **figures}
 
 
 WORK = {"gancli": train_gancli, "plain": train_plain}
-
-
-@torch.inference_mode()
-def drawn(generator: nn.Module, count: int) -> Tensor:
-    """Images uint8 (count, 1, 32, 32) of a generator in evaluation mode."""
-    noise = torch.Generator().manual_seed(0)
-    z = torch.randn(count, plain.TUTORIAL_LATENTS, generator=noise)
-    generator.eval()
-    try:
-        device = next(generator.parameters()).device
-        images = torch.cat([generator(part.to(device)).cpu() for part in z.split(250)])
-    finally:
-        generator.train()
-    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 def judge(subject: Any, images: int) -> dict[str, Any]:
@@ -276,7 +193,7 @@ def judge(subject: Any, images: int) -> dict[str, Any]:
 def resized(count: int) -> dict[str, Any]:
     """What training images get that were brought to 32x32 as the tutorial does, and back as its fakes are."""
     parts, _ = some(load("mnist").images, count)
-    large = torch.cat([resize(part, [plain.TUTORIAL_SIDE] * 2, antialias=True) for part in parts])
+    large = torch.cat([resize(part, [tutorial.SIDE] * 2, antialias=True) for part in parts])
     return judge(Pictures("resized", large), count)
 
 
@@ -284,8 +201,8 @@ def try_workers(plan: Plan, quick: bool) -> dict[str, Any]:
     """Images a second of the plain loop for numbers of loader workers."""
     tried = {}
     for workers in plain.workers_to_try(quick):
-        loop = Tutorial(0, plan.width, workers).loop()
-        tried[str(workers)] = rate(loop.__next__, plan.trial, plain.TUTORIAL_BATCH)
+        loop = tutorial.Tutorial(0, plan.width, workers, tutorial.mnist()).loop()
+        tried[str(workers)] = rate(loop.__next__, plan.trial, tutorial.BATCH)
         loop.close()
     return {"best": int(max(tried, key=lambda workers: tried[workers])), "tried": tried}
 

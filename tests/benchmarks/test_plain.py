@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from benchmarks import limit, plain
+from benchmarks import limit, plain, tutorial
 from gancli import recipe
 from gancli.data import Dataset, load
 from gancli.errors import UsageError
@@ -169,7 +169,7 @@ def test_layers_are_computed_as_tutorials_write_them(model: str) -> None:
 
 
 def test_the_tutorials_networks_are_those_of_the_paper() -> None:
-    generator, discriminator = plain.tutorial_dcgan()
+    generator, discriminator = tutorial.dcgan()
     counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator)]
     # 4x4 kernels: 100 -> 256 -> 128 -> 64 -> 1 and 1 -> 64 -> 128 -> 256 -> 1, two values a channel of batch norm.
     assert counts[0] == 16 * (100 * 256 + 256 * 128 + 128 * 64 + 64) + 2 * (256 + 128 + 64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import estimate, gpu, limit, plain, quality, throughput
+from benchmarks import estimate, gpu, limit, plain, quality, throughput, tutorial
 
 DATA = os.environ.get("GANCLI_DATA", "")
 
@@ -122,9 +122,10 @@ def test_pieces_of_both_sides_take_turns() -> None:
 
 
 def test_a_plain_training_goes_on_from_its_file(tmp_path: Path) -> None:
-    one, other = quality.Tutorial(0, 4, 0), quality.Tutorial(1, 4, 0)
-    images = [torch.zeros(plain.TUTORIAL_BATCH, 1, 32, 32)] * 4
-    for _ in plain.adversarial(one.generator, one.discriminator, *one.optimizers, images[:2], one.latents, one.device):
+    nothing = tutorial.Images(())
+    one, other = tutorial.Tutorial(0, 4, 0, nothing), tutorial.Tutorial(1, 4, 0, nothing)
+    images = [torch.zeros(tutorial.BATCH, 1, 32, 32)] * 4
+    for _ in plain.adversarial(one.generator, one.discriminator, *one.optimizers, images[:2], one.draw, one.device):
         one.steps += 1
     one.seconds = 1.5
     one.save(tmp_path / "x.safetensors")
@@ -133,7 +134,7 @@ def test_a_plain_training_goes_on_from_its_file(tmp_path: Path) -> None:
     for training in (one, other):
         torch.manual_seed(3)
         networks = (training.generator, training.discriminator)
-        list(plain.adversarial(*networks, *training.optimizers, images[2:], training.latents, training.device))
+        list(plain.adversarial(*networks, *training.optimizers, images[2:], training.draw, training.device))
     for mine, theirs in zip(one.generator.parameters(), other.generator.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
