@@ -101,6 +101,8 @@ class Network(nn.Module):
     """
 
     serves: ClassVar[Sizes] = Sizes()
+    fitted: str = ""
+    """What it chose itself for images of this shape, in words."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()

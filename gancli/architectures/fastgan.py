@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gancli.architectures import _base
-from gancli.architectures._base import Share, Sizes, Spec, Width
+from gancli.architectures._base import OptionalWidth, Share, Sizes, Spec, Width
 from gancli.architectures._heads import classes_for
 from gancli.architectures._layers import (
     Down,
@@ -38,6 +38,11 @@ SMALLEST = 4
 def patch_of(height: int, width: int, patch: int) -> int:
     """The side of a patch, where 0 leaves it to the size: 1 pixel below 16, 2 up to 64, 4 above."""
     return patch or (1 if min(height, width) < 16 else 2 if max(height, width) <= 64 else 4)
+
+
+def _fitted(size: tuple[int, int], patch: int, chosen: int) -> str:
+    """How the side of a patch was found, where the option left it open."""
+    return "" if patch else f"patches of {chosen}x{chosen} pixels suit images of {size[0]}x{size[1]}"
 
 
 def stage_sizes(height: int, width: int, patch: int) -> list[tuple[int, int]]:
@@ -90,6 +95,10 @@ class Generator(_base.Generator):
         most: the largest number of channels.
         patch: pixels a side of the blocks that are made as channels; 1 for none, 0 for one that suits the size.
         excitation: the first feature maps scale the channels of the last ones.
+        fine: channels of a convolution over the pixels of all patches, without which each patch is made by itself; 0
+            for none.
+        output_skips: every stage makes an image, and the final one is their sum (Karras et al. 2020, "Analyzing and
+            improving the image quality of StyleGAN", section 4.1).
         output: the output function, which sets the range of pixel values.
     """
 
@@ -103,11 +112,14 @@ class Generator(_base.Generator):
         most: Width = 256,
         patch: Patch = 0,
         excitation: bool = True,
+        fine: OptionalWidth = 0,
+        output_skips: bool = False,
         output: Output = "tanh",
     ) -> None:
         super().__init__(spec, output)
         channels = spec.shape[0]
-        patch, sizes, widths = _maps(spec, width, most, patch)
+        asked, (patch, sizes, widths) = patch, _maps(spec, width, most, patch)
+        self.fitted = _fitted(spec.shape[1:], asked, patch)
         self.patch, self.base = patch, (2 * widths[-1], *sizes[-1])
         self.stem = nn.Linear(spec.latent.width, self.base[0] * self.base[1] * self.base[2], bias=False)
         self.norm = nn.BatchNorm2d(self.base[0])
@@ -115,7 +127,10 @@ class Generator(_base.Generator):
             GatedUpsampling(widths[stage + 1], widths[stage], sizes[stage]) for stage in reversed(range(len(sizes) - 1))
         )
         self.excitation = Excitation(widths[-1], widths[0]) if excitation else None
-        self.last = nn.Conv2d(widths[0], channels * patch**2, 3, padding=1)
+        self.last = nn.Conv2d(widths[0], (fine or channels) * patch**2, 3, padding=1)
+        self.fine = nn.Conv2d(fine, channels, 3, padding=1) if fine else None
+        stages = reversed(widths) if output_skips else ()
+        self.images = nn.ModuleList(nn.Conv2d(wide, channels, 1) for wide in stages)
         self.squash = squash(output)
         _orthogonal(self)
 
@@ -123,12 +138,23 @@ class Generator(_base.Generator):
         """w (N, width) to (N, C, H, W)."""
         x = self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         x = first = F.glu(self.norm(x), 1)
-        for stage in self.stages:
+        image = self.images[0](x) if self.images else None
+        for number, stage in enumerate(self.stages, 1):
             x = stage(x)
+            if image is not None:
+                image = _resized(image, *x.shape[2:]) + self.images[number](x)
         if self.excitation is not None:
             x = x * self.excitation(first)
-        images = F.pixel_shuffle(self.last(x), self.patch)
-        return self.squash(images[..., : self.shape[1], : self.shape[2]])
+        pixels = F.pixel_shuffle(self.last(x), self.patch)[..., : self.shape[1], : self.shape[2]]
+        if self.fine is not None:
+            pixels = self.fine(F.leaky_relu(pixels, 0.2))
+        if image is not None:
+            pixels = pixels + _resized(image, *self.shape[1:])
+        return self.squash(pixels)
+
+
+def _resized(images: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(images, (height, width), mode="bilinear", align_corners=False)
 
 
 class Discriminator(_base.Discriminator):
@@ -139,6 +165,7 @@ class Discriminator(_base.Discriminator):
         width: channels of the first feature maps; each later stage has twice as many.
         most: the largest number of channels.
         patch: pixels a side of the blocks that are read as channels; 1 for none, 0 for one that suits the size.
+        fine: channels of a convolution over the pixels, before the patches; 0 for none.
         norm: after every layer but the first.
         slope: of the leaky ReLU.
         minibatch_std: images of a batch are compared by their standard deviation (Karras et al. 2018, section 3).
@@ -156,6 +183,7 @@ class Discriminator(_base.Discriminator):
         width: Width = 32,
         most: Width = 256,
         patch: Patch = 0,
+        fine: OptionalWidth = 0,
         norm: Norm = "none",
         slope: Share = 0.2,
         minibatch_std: bool = False,
@@ -167,7 +195,9 @@ class Discriminator(_base.Discriminator):
         patch, sizes, widths = _maps(spec, width, most, patch)
         self.conditional, self.patch = conditional, patch
         self.batch_independent = norm != "batch" and not minibatch_std
-        layers: list[nn.Module] = [nn.Conv2d(channels * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]
+        pixels = nn.Sequential(nn.Conv2d(channels, fine, 3, padding=1), nn.LeakyReLU(slope)) if fine else nn.Identity()
+        self.fine = pixels
+        layers: list[nn.Module] = [nn.Conv2d((fine or channels) * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]
         height, image_width = sizes[0]
         for inputs, outputs in pairwise(widths):
             layers += [Down(inputs, outputs, bias=norm == "none"), *normalisation(norm, outputs), nn.LeakyReLU(slope)]
@@ -188,7 +218,7 @@ class Discriminator(_base.Discriminator):
         """(N, C, H, W) to (N, features)."""
         height, width = images.shape[2:]
         images = F.pad(images, (0, -width % self.patch, 0, -height % self.patch))
-        blocks = F.pixel_unshuffle(images, self.patch).contiguous(memory_format=torch.channels_last)
+        blocks = F.pixel_unshuffle(self.fine(images), self.patch).contiguous(memory_format=torch.channels_last)
         return super().features(blocks)
 
     def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 from gancli.cli.terminal.display import clock, rate
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from gancli.data import Dataset
+    from gancli.recipe import Recipe
     from gancli.runs.periodic_evaluation import Settings
     from gancli.runs.planning import Plan
 
@@ -32,6 +34,9 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         size / 2**20 for size in (measured.weights, measured.activations, dataset.images.nbytes)
     )
     facts = {
+        "model": f"{recipe.model}: {recipe.summary}",
+        "why": recipe.teaches,
+        **_fitted(recipe),
         "parameters": ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items()),
         "data": f"{dataset.name}, {contents}",
         "device": f"{device}, {recipe.training.precision}: {made.precision}",
@@ -50,7 +55,16 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)
     print(recipe.to_toml())
     for name, text in facts.items():
-        print(f"# {name:<12} {text}")
+        for number, line in enumerate(textwrap.wrap(text, 64, break_long_words=False, break_on_hyphens=False)):
+            print(f"# {'' if number else name:<13} {line}")
+
+
+def _fitted(recipe: Recipe) -> dict[str, str]:
+    """What networks chose themselves for these images, by name."""
+    from gancli.architectures._build import build
+
+    networks: dict[str, Any] = {name: build(recipe, name, blank=True) for name in recipe.networks}
+    return {name: network.fitted for name, network in networks.items() if network.fitted}
 
 
 def _evaluation(settings: Settings, rounds: int, made: Plan, dataset: Dataset, device: torch.device) -> str:

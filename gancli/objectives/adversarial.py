@@ -59,12 +59,19 @@ class Adversarial(Alternating):
         self.discriminator = cast(Discriminator, networks["discriminator"])
         self.loss: Loss = registry.get("loss", loss)(self.smoothing)
         self.order, self.clip, self.joint = order, clip, joint
+        pairs = self.labelled and self.loss.relativistic
+        if pairs and reuse_fake:
+            raise UsageError(
+                f"objective.reuse_fake = true: '{loss}' compares fakes with images of their classes, which each step "
+                "draws anew",
+                "leave it out",
+            )
         self.step_options = replace(
             self.step_options,
             joint=joint,
             reuse_fake=reuse_fake,
             still_generator=still_generator,
-            pair_classes=self.labelled and self.loss.relativistic,
+            pair_classes=pairs,
         )
 
     @staticmethod

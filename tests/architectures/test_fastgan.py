@@ -88,3 +88,40 @@ def test_spectral_norm_divides_every_weight() -> None:
             for _ in range(50):
                 weight = module.weight.detach()
             assert float(torch.linalg.matrix_norm(weight, 2)) == pytest.approx(1, abs=1e-2)
+
+
+def test_output_skips_are_the_sum_of_the_stages_images() -> None:
+    torch.manual_seed(0)
+    generator = Generator(SPEC, width=4, patch=2, excitation=False, output_skips=True, output="linear").eval()
+    assert len(generator.images) == len(generator.stages) + 1 == 3
+    for image in generator.images[1:]:
+        nn.init.zeros_(image.weight)
+        nn.init.constant_(image.bias, 0.25)
+    nn.init.zeros_(generator.last.weight)
+    assert generator.last.bias is not None
+    nn.init.zeros_(generator.last.bias)
+    w = generator.map(torch.randn(2, 8), torch.tensor([0, 1]))
+    first = nn.functional.glu(generator.norm(generator.stem(w).view(-1, *generator.base)), 1)
+    image = generator.images[0](first)
+    for side in (8, 16, 32):
+        image = nn.functional.interpolate(image, (side, side), mode="bilinear") + (0.25 if side < 32 else 0)
+    torch.testing.assert_close(generator.synthesize(w), image)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (19, 24)])
+def test_convolutions_over_pixels_see_beyond_a_patch(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    spec = Spec((3, *size), LatentSpec(dim=8))
+    generator = Generator(spec, width=4, patch=4, fine=5)
+    assert generator.last.out_channels == 5 * 16
+    assert generator.fine is not None
+    assert generator.fine.weight.shape == (3, 5, 3, 3)
+    assert generator(torch.randn(2, 8)).shape == (2, 3, *size)
+    discriminator = Discriminator(spec, width=4, patch=4, fine=6)
+    images = torch.rand(1, 3, *size)
+    assert discriminator(images).shape == (1, 1)
+    moved = images.clone()
+    moved[..., 4, 4] += 1  # the first pixel of the patch at (1, 1) changes what the convolution says of its neighbours
+    changed = (discriminator.fine(images) != discriminator.fine(moved)).any(1)[0]
+    assert changed.sum() == 9
+    assert changed[3:6, 3:6].all()

@@ -94,8 +94,19 @@ def test_dry_run_prints_a_recipe_that_is_toml_and_trains_nothing(run_cli, home: 
         "background": "white",
         "mirror": False,
     }
-    facts = [line.split()[1] for line in result.out.splitlines() if line.startswith("# ")]
-    assert facts == ["parameters", "data", "device", "threads", "memory", "throughput", "budget", "time"]
+    facts = [line.split()[1] for line in result.out.splitlines() if line.startswith("# ") and line[2] != " "]
+    assert facts == [
+        "model",
+        "why",
+        "parameters",
+        "data",
+        "device",
+        "threads",
+        "memory",
+        "throughput",
+        "budget",
+        "time",
+    ]
     assert not list(home.glob("runs*"))
 
 
@@ -370,8 +381,32 @@ def test_a_colour_folder_trains_pictures(run_cli, home: Path) -> None:
     assert "pictures on photos (cpu, fp32): training 9 rounds" in result.err
     header = checkpoint.read_header(home / "r/model.safetensors")
     assert header["recipe"]["networks"]["generator"]["architecture"] == "fastgan"
+    # It says how the networks were fitted to the images.
+    shown = run_cli("train", "photos", *small, "--rounds", "9", "--dry-run")
+    assert "# generator     patches of 2x2 pixels suit images of 16x16\n" in shown.out
+    assert max(len(line) for line in shown.out.splitlines() if line.startswith("# ")) <= 80
     # What does not fit the model that the images get is refused before round one.
     wrong = run_cli("train", "photos", "--set", "networks.generator.base=7", "--rounds", "1", "--out", "s")
     assert wrong.code == 2
     assert "networks.generator.base" in wrong.err
     assert not (home / "s").exists()
+
+
+def test_a_colour_folder_with_classes_trains_one_that_is_told_them(run_cli, home: Path) -> None:
+    for name in ("hats", "shoes"):
+        pixels = torch.randint(0, 256, (20, 3, 16, 16), dtype=torch.uint8)
+        save_images([pixels], range(20), home / "photos" / name)
+    small = [f"--set=networks.{name}.width=4" for name in ("generator", "discriminator")]
+    command = ["train", "photos", *small, "--rounds", "2", "--set", "training.samples=4", "--out"]
+    assert run_cli(*command, "r").code == 0
+    recipe = checkpoint.read_header(home / "r/model.safetensors")["recipe"]
+    assert (recipe["latent"]["classes"], recipe["objective"]["name"]) == (2, "cgan")
+    shoes = run_cli("sample", "r", "-n", "2", "--class", "shoes", "--out", "made")
+    assert shoes.code == 0, shoes.err
+    # Reused fakes would have other classes than the images that the generator's step draws.
+    reuse = run_cli(*command, "s", "--set", "objective.reuse_fake=true")
+    assert reuse.code == 2
+    assert "objective.reuse_fake = true: 'relativistic' compares fakes with images of their classes" in reuse.err
+    unlabelled = run_cli(*command, "t", "--set", "latent.classes=0")
+    assert unlabelled.code == 0, unlabelled.err
+    assert checkpoint.read_header(home / "t/model.safetensors")["recipe"]["objective"]["name"] == "adversarial"
