@@ -142,10 +142,11 @@ def _package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else entry.value
 
 
+@cache
 def options(code: Callable[..., Any]) -> type[BaseModel]:
     """The options that a component takes, as a pydantic model: its keyword-only parameters with types and defaults.
 
-    :func:`validate` holds a recipe's values against it.
+    :func:`validate` holds a recipe's values against it. A command asks dozens of times, and a model takes milliseconds.
     """
     fields: dict[str, Any] = {}
     for parameter in _keywords(code):
