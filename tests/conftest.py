@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -102,6 +104,38 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def plain_losses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty picture for the plot of the losses, whose text takes half of the time of a training of a few rounds.
+
+    tests/rendering/test_plots.py draws it, and so do processes that tests start and tests marked ``plots``.
+    """
+    trains = "torch" in sys.modules or "run_cli" in request.fixturenames
+    if not trains or any(request.node.get_closest_marker(name) for name in ("fast", "plots")):
+        return
+
+    def empty(_rows: object, path: Path) -> None:
+        from PIL import Image, PngImagePlugin
+
+        from gancli.files import DRAWN
+
+        comment = PngImagePlugin.PngInfo()
+        comment.add_text("Comment", DRAWN.decode())
+        Image.new("RGB", (9, 6)).save(path, pnginfo=comment)
+
+    monkeypatch.setattr("gancli.runs.previews.save_losses", empty)
+
+
+@pytest.fixture(autouse=True)
+def same_threads(plain_losses: None) -> Iterator[None]:
+    """As many threads after a test as before it: a training sets those of its recipe."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    yield
+    if before:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """PyTorch with one thread, whatever the machine's user has set: for very small networks."""
@@ -113,10 +147,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@cache
+def app_once(app: Any) -> Any:
+    """The commands of an app, which typer would make out of their signatures again for every one that is run."""
+    from typer.main import get_command
+
+    return get_command(app)
+
+
 @pytest.fixture
-def run_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run_cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """``run_cli("sample", "--help")`` runs the command and gives exit code, standard output, standard error."""
     from gancli.cli import main
+    from gancli.cli._app import app
+
+    made = app_once(app)
+    monkeypatch.setattr("typer.main.get_command", lambda _app: made)
     from gancli.cli.terminal import console
 
     def run(*arguments: object) -> Result:

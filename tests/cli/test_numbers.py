@@ -36,6 +36,7 @@ def test_the_data_decides_the_model(run_cli: Run) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.plots
 def test_a_run_leaves_plots(curves: str, home: Path) -> None:
     for name in ("samples.png", "losses.png"):
         assert size(f"{curves}/{name}")[0] >= 600

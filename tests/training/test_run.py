@@ -23,6 +23,7 @@ MADE = {"losses.png", "metrics.jsonl", "model.safetensors", "recipe.toml", "samp
 MADE |= {"discriminator.safetensors", "state.safetensors"}
 
 
+@pytest.mark.plots
 def test_a_run_leaves_everything_it_promises(tmp_path) -> None:
     reporter = Silent()
     run(tmp_path / "r", tiny(12)).train(reporter)
