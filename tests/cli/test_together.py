@@ -22,6 +22,7 @@ SMALL = [
     "--set", "networks.generator.width=4", "--set", "networks.discriminator.width=4",
 ]  # fmt: skip
 LIMIT = 900
+FORKS = Path(__file__).parent / "two_forks.py"
 
 
 def start(*arguments: object, module: str = "gancli", paths: Sequence[Path] = ()) -> subprocess.Popen[str]:
@@ -64,26 +65,54 @@ def test_two_processes_train_as_one_does(two: tuple[Path, str, str], home: Path,
     assert sorted(path.name for path in Path("one").iterdir()) == sorted(path.name for path in folder.iterdir())
 
 
-def test_images_and_figures_do_not_tell_how_many_made_them(two: tuple[Path, str, str], home: Path, run_cli) -> None:
-    sampling = ["sample", two[0], "-n", 300, "--out"]
-    judging = ["evaluate", two[0], "-n", 40, "--metrics", "fid", "--json"]
-    assert run_cli(*sampling, "1.zip").code == 0
-    alone = run_cli(*judging)
-    assert end(start(*sampling, "2.zip", "--processes", 2))[0] == 0
-    code, out, err = end(start(*judging, "--processes", 2))
-    assert code == 0, err
-    assert Path("1.zip").read_bytes() == Path("2.zip").read_bytes()
+SAMPLING = ["sample", "-n", 300, "--out"]
+JUDGING = ["evaluate", "-n", 40, "--metrics", "fid", "--json"]
+Ended = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+
+
+def of_two(folder: Path, *commands: Sequence[object]) -> list[Ended]:
+    """What commands end as in two processes that are forked where PyTorch is, since to import it takes seconds."""
+    if sys.platform == "win32":
+        pytest.skip("the processes are forked, as Windows cannot")
+    folder.mkdir()
+    (folder / "commands.json").write_text(json.dumps([[str(word) for word in words] for words in commands]))
+    paths = os.pathsep.join(map(str, sys.path))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, FORKS, folder], env=environment, check=True, timeout=LIMIT)
+
+    def said(number: int, stream: str) -> str:
+        return "".join((folder / f"{number}-{rank}.{stream}").read_text() for rank in (0, 1))
+
+    codes = json.loads((folder / "codes.json").read_text())
+    return [(code, said(number, "out"), said(number, "err")) for number, code in enumerate(codes)]
+
+
+@pytest.fixture(scope="module")
+def forked(two: tuple[Path, str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
+    """A folder, and what three commands ended as there: one that samples, one that evaluates, one that is refused."""
+    folder = tmp_path_factory.mktemp("forked")
+    refused = ["train", "digits", *SMALL, "--set", "training.batch=7", "--rounds", 2, "--out", folder / "run"]
+    return folder, of_two(folder / "said", [*SAMPLING, folder / "2.zip", two[0]], [*JUDGING, two[0]], refused)
+
+
+def test_images_and_figures_do_not_tell_how_many_made_them(two, forked, home: Path, run_cli) -> None:
+    folder, (sampled, (code, out, err), _) = forked
+    assert run_cli(*SAMPLING, "1.zip", two[0]).code == 0
+    alone = run_cli(*JUDGING, two[0])
+    assert (sampled[0], code) == (0, 0), (sampled, err)
+    assert Path("1.zip").read_bytes() == (folder / "2.zip").read_bytes()
     assert json.loads(out)["results"] == json.loads(alone.out)["results"]
 
 
-def test_what_is_refused_is_refused_once(home: Path) -> None:
-    code, _, err = end(start("train", "digits", *SMALL, "--set", "training.batch=7", "--rounds", 2, "--processes", 2))
+def test_what_is_refused_is_refused_once(forked) -> None:
+    folder, (_, _, (code, _, err)) = forked
     assert code == 2
     assert err.count("error:") == 1
     assert "training.batch = 7 cannot be divided evenly by 2 processes" in err
     assert "training.batch=8" in err
     assert "Traceback" not in err
-    assert not any(Path("runs").glob("*"))
+    assert not (folder / "run").exists()
 
 
 KILLED = """
@@ -149,6 +178,28 @@ def test_two_hosts_meet_and_train_what_two_processes_of_one_do(two: tuple[Path, 
     assert sum("model.safetensors" in out for _, out, _ in ends) == 1
     one, other = load_file("hosts/model.safetensors"), load_file(two[0] / "model.safetensors")
     assert all(torch.equal(other[name], value) for name, value in one.items())
+
+
+def test_every_long_command_can_have_processes(home: Path, monkeypatch: pytest.MonkeyPatch, run_cli) -> None:
+    asked = []
+    monkeypatch.setattr(processes, "launch", lambda count, arguments: asked.append((count, arguments)) or 3)
+    commands = ["sample quick/digits", "evaluate quick/digits", "train digits --out r"]
+    for command in commands:
+        assert run_cli(*command.split(), "--processes", 2).code == 3
+    assert asked == [(2, [*command.split(), "--processes", "2", "--processes", "1"]) for command in commands]
+
+
+def test_an_error_of_one_process_is_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.launcher import api
+
+    def failing(*_arguments: str) -> None:
+        assert processes.give_up(2) == (0, True)
+        assert processes.give_up(1, final=False) == (0, False)
+
+    monkeypatch.setattr(api, "elastic_launch", lambda _config, _program: failing)
+    for name in ("OMP_NUM_THREADS", *processes._SETTINGS):
+        monkeypatch.setenv(name, "1")  # restored afterwards
+    assert processes.launch(2, []) == 2
 
 
 def test_a_process_that_is_asked_to_stop_has_time_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
