@@ -28,6 +28,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in cat
 # A slope through batch norm, of which there is a gradient, too.
 CASES["mlp-gan with ada"] = ("mlp-gan", {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}})
 CASES["pix2pix with diffaugment"] = ("pix2pix", {"augment": {"name": "diffaugment"}})
+CASES["cyclegan"] = ("cyclegan", {"pool": 16})  # full in the second round
 CASES["dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
 
 

@@ -19,8 +19,9 @@ CASES = (
 )  # fmt: skip
 """Every mechanism of the zoo once: batch norm, class-conditional and not, dropout, codes, an encoder, two generators, a
 pool of images, mirrored data, several steps of a player, gradient penalties, and augmentation."""
-ROUNDS, FEW = 8, 2
-"""Rounds that fill the pool of images; and those of gradient accumulation."""
+ROUNDS, FEW = 4, 2
+"""Rounds that exchange images with a full pool and apply twice what is applied every other round; and those of gradient
+accumulation."""
 
 Found = tuple[dict[str, Tensor], dict[str, dict]]
 
