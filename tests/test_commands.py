@@ -60,6 +60,8 @@ def shortened(words: list[str]) -> list[str]:
     for word, after in pairwise([*rest, ""]):
         if skip:
             skip = False
+        elif word == "--processes":  # tests/cli/test_together.py starts some
+            skip = True
         elif word in BUDGETS.get(name, ()):
             small = FEW.get(name, {}).get(word)
             kept += [word, small] if small else []
@@ -92,8 +94,10 @@ def missing(words: list[str]) -> str:
 def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with what a reader has: photographs, a second folder of them, images of a
     size with digits, a mask, a run called ``runs/mine``."""
+    from gancli.editing import inversion
     from gancli.runs import planning
 
+    monkeypatch.setattr(inversion, "SEEDS", 16)
     monkeypatch.setattr(planning, "measure", partial(planning.measure, seconds=0.0))
     if REAL_DATA:
         monkeypatch.setenv("GANCLI_DATA", REAL_DATA)
