@@ -76,7 +76,8 @@ METRICS = {
 
 _TABLES = of_numbers.FIGURES, of_images.FIGURES, of_images.ROUND_TRIPS, classes.FIGURES, METRICS.values()
 FIGURES: dict[str, Figure] = {figure.name: figure for table in _TABLES for figure in table}
-"""Every figure that reports may hold, but those of other packages."""
+"""Every figure that reports may hold, but those of other packages. Numbers and images share the names of two, which are
+shown alike."""
 
 
 def usual() -> list[str]:

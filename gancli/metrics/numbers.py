@@ -22,7 +22,7 @@ FIGURES = (
     Figure("spread", "spread", "equal", 4),
     Figure("modes", "modes", "higher", 0),
     Figure("quality", "quality", "higher", 4),
-    Figure("coverage", "coverage", "higher", 4),
+    Figure("coverage", "coverage", "higher", 3),
 )
 
 

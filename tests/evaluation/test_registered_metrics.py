@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli import registry
+from gancli import metrics, registry
 from gancli.errors import GancliError, UsageError
 from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.report import Report
@@ -29,6 +29,13 @@ class Blank(Subject):
 def height(sets: Sets) -> float:
     """How much higher the mean feature is than that of real images."""
     return float(sets.generated.values.mean() - sets.real.values.mean())
+
+
+def test_figures_of_one_name_are_shown_alike() -> None:
+    for figure in (figure for table in metrics._TABLES for figure in table):
+        other = metrics.FIGURES[figure.name]
+        for field in ("title", "better", "digits", "unit"):
+            assert getattr(figure, field) == getattr(other, field), (figure.name, field)
 
 
 def test_a_registered_metric_stands_in_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
