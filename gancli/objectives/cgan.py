@@ -19,10 +19,15 @@ class Conditional(Adversarial):
     def __init__(self, networks: Mapping[str, nn.Module], **options: Any) -> None:
         super().__init__(networks, **options)
         if not self.discriminator.conditional:
-            raise UsageError(
-                "objective 'cgan' needs a discriminator that is conditioned on the class",
-                "as in `networks.discriminator.conditional=true`",
-            )
+            raise UsageError("objective 'cgan' needs a discriminator that is conditioned on the class", self._advice())
+
+    def _advice(self) -> str:
+        """An option that this discriminator has, or a family that has it."""
+        # One that is conditional unless told otherwise takes sources, not classes.
+        switch = (type(self.discriminator).__init__.__kwdefaults__ or {}).get("conditional")
+        if switch is False:
+            return "as in `networks.discriminator.conditional=true`"
+        return 'as in `networks.discriminator={architecture="dcgan",conditional=true}`'
 
 
 OBJECTIVE = Conditional

@@ -7,7 +7,10 @@ import torch
 from steps import ToyDiscriminator, ToyGenerator, losses, step
 from torch import Tensor, nn
 
+from gancli import registry
+from gancli.architectures._base import Spec
 from gancli.errors import UsageError
+from gancli.latents import LatentSpec
 from gancli.objectives.acgan import AuxiliaryClassifier
 from gancli.objectives.adversarial import Adversarial
 from gancli.objectives.cgan import Conditional
@@ -101,3 +104,17 @@ def test_a_discriminator_that_does_not_fit_is_refused(objective: type, option: s
     with pytest.raises(UsageError) as refused:
         objective(networks(ToyDiscriminator()))
     assert option in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("architecture", "hint"),
+    [
+        ("mlp", "as in `networks.discriminator.conditional=true`"),
+        ("patch", 'as in `networks.discriminator={architecture="dcgan",conditional=true}`'),
+    ],
+)
+def test_the_hint_names_an_option_that_there_is(architecture: str, hint: str) -> None:
+    make = registry.get("architecture", architecture)["discriminator"]
+    with pytest.raises(UsageError) as refused:
+        Conditional(networks(make(Spec((1, 16, 16), LatentSpec(4, classes=10)))))
+    assert refused.value.hint == hint
