@@ -1,7 +1,6 @@
 """Files that are there whole or not at all."""
 
 import os
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -95,7 +94,7 @@ def whole(path: Path) -> Generator[Path]:
     """
     make_folder(path.parent)
     # A free name that no pattern such as *.png matches.
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     try:
         yield temporary
         temporary.replace(path)

@@ -8,9 +8,7 @@ JSON, no pickled objects.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import secrets
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -20,7 +18,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gancli.errors import GancliError
@@ -217,6 +214,10 @@ def launch(count: int, arguments: list[str], restarts: int = 3) -> int:
 
     When a process dies, all are started again, at most so many times; an error of the command itself is final.
     """
+    import logging
+    import secrets
+    from tempfile import TemporaryDirectory
+
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch

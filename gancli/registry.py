@@ -13,14 +13,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.plugins import is_allowed, offered
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # Kinds whose members are files, and kinds whose members are entries of one table.
 _FOLDERS = {"architecture": "architectures", "objective": "objectives"}
