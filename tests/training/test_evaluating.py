@@ -33,6 +33,16 @@ def judged(folder: Path, made: Recipe, settings: Settings | None = USUAL) -> Run
     return Run(folder, made, dataset(made), CPU, settings=settings)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of eight rounds that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANCLI_CACHE", str(folder / "cache"))
+        judged(folder / "r", tiny(8)).train(Silent())
+    return folder / "r"
+
+
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     return [row for row in read_metrics(folder / "metrics.jsonl") if health.EVALUATION in row]
 
@@ -114,20 +124,20 @@ def figures_of(folder: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("rounds", [2, 3, 7])
-def test_stopped_and_resumed_is_the_same(tmp_path, rounds: int) -> None:
-    judged(tmp_path / "whole", tiny(8)).train(Silent())
+def test_stopped_and_resumed_is_the_same(tmp_path, whole: Path, rounds: int) -> None:
     parts = judged(tmp_path / "parts", tiny(8))
     with pytest.raises(Interrupted):
         parts.train(Silent(), lambda: parts.trainer.rounds >= rounds)
     judged(tmp_path / "parts", tiny(8), stored_settings(tmp_path / "parts")).train(Silent())
     for name in ("model.safetensors", "best.safetensors"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    assert figures_of(tmp_path / "parts") == figures_of(tmp_path / "whole")
+        assert (tmp_path / "parts" / name).read_bytes() == (whole / name).read_bytes(), name
+    assert figures_of(tmp_path / "parts") == figures_of(whole)
 
 
 @pytest.mark.parametrize("rounds", [3, 8])
-def test_stopped_while_it_is_judged_it_is_judged_when_it_goes_on(tmp_path, monkeypatch, rounds: int) -> None:
-    judged(tmp_path / "whole", tiny(8)).train(Silent())
+def test_stopped_while_it_is_judged_it_is_judged_when_it_goes_on(
+    tmp_path, whole: Path, monkeypatch, rounds: int
+) -> None:
     run, pressed = judged(tmp_path / "parts", tiny(8)), []
 
     def press(*arguments: Any, **options: Any) -> Any:
@@ -141,9 +151,9 @@ def test_stopped_while_it_is_judged_it_is_judged_when_it_goes_on(tmp_path, monke
     assert rounds not in [row["round"] for row in rows_of(tmp_path / "parts")]
     monkeypatch.setattr(evaluation, "evaluate", judge)
     judged(tmp_path / "parts", tiny(8)).train(Silent())
-    assert figures_of(tmp_path / "parts") == figures_of(tmp_path / "whole")
+    assert figures_of(tmp_path / "parts") == figures_of(whole)
     for name in ("model.safetensors", "best.safetensors"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (tmp_path / "parts" / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_a_finished_run_is_judged_later_and_only_once(tmp_path) -> None:
@@ -263,12 +273,11 @@ def test_a_damaged_note_of_the_settings(tmp_path, text: str) -> None:
         stored_settings(tmp_path)
 
 
-def test_what_was_best_before_a_death_is_best_again(tmp_path) -> None:
+def test_what_was_best_before_a_death_is_best_again(tmp_path, whole: Path) -> None:
     """The best model is written before the state: of what was forgotten, only its file is left."""
-    judged(tmp_path / "whole", tiny(8)).train(Silent())
     run = judged(tmp_path / "parts", tiny(8))
     with pytest.raises(Interrupted):
         run.train(Silent(), lambda: run.trainer.rounds >= 2)
-    (tmp_path / "parts/best.safetensors").write_bytes((tmp_path / "whole/best.safetensors").read_bytes())
+    (tmp_path / "parts/best.safetensors").write_bytes((whole / "best.safetensors").read_bytes())
     judged(tmp_path / "parts", tiny(8), stored_settings(tmp_path / "parts")).train(Silent())
-    assert figures_of(tmp_path / "parts") == figures_of(tmp_path / "whole")
+    assert figures_of(tmp_path / "parts") == figures_of(whole)
