@@ -40,7 +40,7 @@ NOBODY = 65534
 LIMIT = 600.0
 """Seconds after which a training of a second counts as hanging, also on a machine with much else to do."""
 
-ROUNDS = 24
+ROUNDS = 12
 SETTINGS = (
     *(f"networks.{side}.{size}" for side in ("generator", "discriminator") for size in ("width=4", "dense=8")),
     *("latent.dim=6", "training.batch=12", "training.samples=4"),
@@ -49,7 +49,10 @@ COMMAND = (
     *f"train digits --model quick --rounds {ROUNDS} --precision fp32 --device cpu --save-every 0 --out r".split(),
     *(word for setting in SETTINGS for word in ("--set", setting)),
 )
-PRELOADED = ("gancli.cli", "gancli.runs.run", "torch._dynamo", "matplotlib.backends.backend_agg")
+PRELOADED = (
+    *("gancli.cli", "gancli.runs.run", "torch._dynamo"),
+    *("matplotlib.backends.backend_agg", "matplotlib.figure", "rich.console"),
+)
 Home = Path
 """A folder of its own in which a command runs; the run is ``r`` in it."""
 
