@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, plugins
-from gancli.architectures import Generator, MappingGenerator, Translator, from_uint8, to_uint8
+from gancli.architectures import Discriminator, Generator, MappingGenerator, Translator, from_uint8, to_uint8
 from gancli.architectures._build import assemble, images_at_once, spec_of
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
 from gancli.latents import Inputs, Space, batches, truncation
 from gancli.processes import distribute
 from gancli.recipe import Recipe, parse
+from gancli.recipe.migration import migrate
 from gancli.recipe.validation_errors import shown
 from gancli.zoo import catalogue
 
@@ -340,6 +341,30 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
     if truncation is not None:
         model.truncate(truncation)
     return model
+
+
+def discriminator_of(model: Model) -> Discriminator | None:
+    """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
+
+    Raises:
+        GancliError: a file that is not whole, or that belongs to another model.
+    """
+    path = catalogue.discriminator_path(model.path)
+    if not path.is_file():
+        return None
+    tensors, header = checkpoint.read(path)
+    recipe = header.get("recipe")
+    try:
+        if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
+            raise GancliError(f"it was not trained with {model.path.name}")
+        network = assemble(model.recipe, "discriminator", tensors).to(model.device)
+        if not isinstance(network, Discriminator):
+            raise GancliError("it does not take images")
+    except GancliError as error:
+        raise GancliError(
+            f"{path} is no discriminator of this model: {error.message}", "delete it to do without"
+        ) from None
+    return network
 
 
 def _part(header: Mapping[str, Any], key: str, kind: type) -> Any:

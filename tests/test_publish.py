@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from gancli import checkpoint, model
-from gancli.editing import inpainting
 from gancli.errors import GancliError, UsageError
 from gancli.metrics import METRICS
 from gancli.zoo import cards, catalogue, publishing
@@ -84,13 +83,13 @@ def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: C
 def test_a_discriminator_that_is_shipped_is_found_and_is_no_entry(
     zoo: Path, run: Path, run_cli: Callable[..., Any]
 ) -> None:
-    assert inpainting.discriminator_of(model.load(str(run))) is not None
+    assert model.discriminator_of(model.load(str(run))) is not None
     assert run_cli("zoo", "add", run).code == 0
-    assert inpainting.discriminator_of(model.load("tiny/digits")) is None
+    assert model.discriminator_of(model.load("tiny/digits")) is None
     assert run_cli("zoo", "add", run, "--discriminator").code == 0
     judge, theirs = (
-        inpainting.discriminator_of(model.load("tiny/digits")),
-        inpainting.discriminator_of(model.load(str(run))),
+        model.discriminator_of(model.load("tiny/digits")),
+        model.discriminator_of(model.load(str(run))),
     )
     assert [entry.name for entry in catalogue.entries()] == ["tiny/digits"]
     assert all(torch.equal(a, b) for a, b in zip(judge.parameters(), theirs.parameters(), strict=True))

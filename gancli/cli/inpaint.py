@@ -67,9 +67,9 @@ def inpaint(
     one = picture_or_folder(out)
 
     import_quickly("gancli.model")
-    from gancli.editing.inpainting import discriminator_of
     from gancli.editing.inpainting import inpaint as fill
     from gancli.metrics.images import psnr
+    from gancli.model import discriminator_of
 
     subject, path = _images.open_model(model, out, "-inpainted.png", device=device, latents=True)
     given = _images.read_images(subject, images, path, one, n, data_dir, *([mask] if Path(mask).is_file() else []))

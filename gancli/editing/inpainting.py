@@ -6,21 +6,16 @@ what is left around the hole and looks real, then blend that image into the hole
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancli import checkpoint
 from gancli.architectures import Discriminator
-from gancli.architectures._build import assemble
 from gancli.editing.inversion import RESTARTS, STEPS, Progress, pictures, search
-from gancli.errors import GancliError, UsageError
+from gancli.errors import UsageError
 from gancli.latents import Inputs, Space
-from gancli.recipe.migration import migrate
-from gancli.zoo import catalogue
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -106,30 +101,6 @@ def _logits(discriminator: Discriminator, images: Tensor, inputs: Inputs) -> Ten
     condition = {"y": inputs["y"].flatten()} if discriminator.conditional else {}
     output = discriminator(images, **condition)
     return (output if isinstance(output, Tensor) else output[0]).float().flatten(1).mean(1)
-
-
-def discriminator_of(model: Model) -> Discriminator | None:
-    """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
-
-    Raises:
-        GancliError: a file that is not whole, or that belongs to another model.
-    """
-    path = catalogue.discriminator_path(model.path)
-    if not path.is_file():
-        return None
-    tensors, header = checkpoint.read(path)
-    recipe = header.get("recipe")
-    try:
-        if not isinstance(recipe, Mapping) or migrate(recipe) != migrate(model.header["recipe"]):
-            raise GancliError(f"it was not trained with {model.path.name}")
-        network = assemble(model.recipe, "discriminator", tensors).to(model.device)
-        if not isinstance(network, Discriminator):
-            raise GancliError("it does not take images")
-    except GancliError as error:
-        raise GancliError(
-            f"{path} is no discriminator of this model: {error.message}", "delete it to do without"
-        ) from None
-    return network
 
 
 def check_holes(images: Tensor, holes: Tensor) -> None:

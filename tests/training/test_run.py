@@ -204,8 +204,7 @@ def test_a_forged_state_is_refused(tmp_path, damage: str) -> None:
 
 
 def test_the_discriminator_beside_the_model(tmp_path) -> None:
-    from gancli.editing.inpainting import discriminator_of
-    from gancli.model import load
+    from gancli.model import discriminator_of, load
 
     made = run(tmp_path / "r", tiny(2))
     made.train(Silent())

@@ -14,8 +14,8 @@ from tiny import Silent, run, tiny
 import gancli
 from benchmarks import hostile
 from gancli import checkpoint
-from gancli.editing.inpainting import discriminator_of
 from gancli.errors import GancliError
+from gancli.model import discriminator_of
 from gancli.recipe import Optimizer
 from gancli.runs import health, metrics_log
 from gancli.runs.doctor import examine
