@@ -109,6 +109,16 @@ class Network(nn.Module):
         self.serves.check(type(self).__module__.rpartition(".")[2].replace("_", "-"), spec.shape[1:])
         self.shape = spec.shape
 
+    def resized(self, name: str, value: Tensor, other: Network) -> Tensor:
+        """A tensor of another network of this class, as it is for images of this network's size, where that is simple.
+
+        Args:
+            name: of the tensor.
+            value: the other network's, of another shape than this one's.
+            other: the network that it is taken from.
+        """
+        return value
+
 
 class Generator(Network):
     """Latents to images, in two halves: ``map`` from z to w, and ``synthesize`` from w to images.
@@ -236,6 +246,11 @@ class Discriminator(Network):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.readings: nn.Module | None = None  # the heads; by this name they stand in states and files
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """From the image to the logits, in their order."""
+        return list(self.body)
 
     def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
         """Images, with their classes or sources where it takes them, to what the last layer takes."""

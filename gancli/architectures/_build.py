@@ -52,20 +52,7 @@ def build(recipe: Recipe, name: str, *, blank: bool = False) -> nn.Module:
     Raises:
         UsageError: the family cannot serve this shape, or the network would be absurdly large.
     """
-    network = recipe.networks[name]
-    roles, role = registry.get("architecture", network.architecture), network.role or name
-    if role not in roles:
-        raise UsageError(
-            f"networks.{name}: '{network.architecture}' has no {role}", f"it has {', '.join(sorted(roles))}"
-        )
-    make: Any = roles[role]
-    spec = spec_of(recipe)
-    try:
-        options = registry.options(make).model_validate(network.options).model_dump()
-    except ValidationError as error:
-        where = ".".join(["networks", name, *map(str, error.errors()[0]["loc"])])
-        value = shown(error.errors()[0]["input"])
-        raise UsageError(f"{where} = {value} cannot be", "see the network's own file") from None
+    make, spec, options = _make(recipe, name), spec_of(recipe), options_of(recipe, name)
     try:
         with torch.device("meta"), _Blank():
             hollow = make(spec, **options)
@@ -77,6 +64,31 @@ def build(recipe: Recipe, name: str, *, blank: bool = False) -> nn.Module:
     if size > LARGEST:
         raise UsageError(f"{name} would have {size:,} parameters", "choose a smaller width or image size")
     return hollow if blank else make(spec, **options)
+
+
+def _make(recipe: Recipe, name: str) -> Any:
+    """The class of a recipe's network."""
+    network = recipe.networks[name]
+    roles, role = registry.get("architecture", network.architecture), network.role or name
+    if role not in roles:
+        raise UsageError(
+            f"networks.{name}: '{network.architecture}' has no {role}", f"it has {', '.join(sorted(roles))}"
+        )
+    return roles[role]
+
+
+def options_of(recipe: Recipe, name: str) -> dict[str, Any]:
+    """The options of a recipe's network, defaults included.
+
+    Raises:
+        UsageError: one that is not valid.
+    """
+    try:
+        return registry.options(_make(recipe, name)).model_validate(recipe.networks[name].options).model_dump()
+    except ValidationError as error:
+        where = ".".join(["networks", name, *map(str, error.errors()[0]["loc"])])
+        value = shown(error.errors()[0]["input"])
+        raise UsageError(f"{where} = {value} cannot be", "see the network's own file") from None
 
 
 def images_at_once(recipe: Recipe, name: str) -> int:

@@ -28,6 +28,7 @@ from gancli.architectures._layers import (
     normalise_spectrum,
 )
 from gancli.architectures._ranges import Output, squash
+from gancli.architectures._transfer import repatched
 
 SIZES = Sizes(minimum=8, instead=", or `model=gan`, which takes any size")
 Patch = Annotated[int, Field(ge=0, le=8)]
@@ -152,6 +153,12 @@ class Generator(_base.Generator):
             pixels = pixels + _resized(image, *self.shape[1:])
         return self.squash(pixels)
 
+    def resized(self, name: str, value: Tensor, other: _base.Network) -> Tensor:
+        """The last layer for patches of another side; the stages are the same ones from 4x4 up."""
+        if not name.startswith("last.") or not isinstance(other, Generator):
+            return value
+        return repatched(value, other.patch, self.patch, taken=False)
+
 
 def _resized(images: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(images, (height, width), mode="bilinear", align_corners=False)
@@ -214,6 +221,11 @@ class Discriminator(_base.Discriminator):
         if spectral_norm:
             normalise_spectrum(self)
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """Those of the body, after the one over pixels."""
+        return [self.fine, *super().layers]
+
     def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, features)."""
         height, width = images.shape[2:]
@@ -228,6 +240,12 @@ class Discriminator(_base.Discriminator):
         if self.classes is None or y is None:
             return logits
         return logits + self.classes(features).gather(1, y[:, None])
+
+    def resized(self, name: str, value: Tensor, other: _base.Network) -> Tensor:
+        """The first layer's weight for patches of another side."""
+        if not name.startswith("body.0.") or value.dim() != 4 or not isinstance(other, Discriminator):
+            return value
+        return repatched(value.movedim(1, 0), other.patch, self.patch, taken=True).movedim(0, 1)
 
 
 def _orthogonal(network: nn.Module) -> None:
