@@ -6,6 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from gancli.cli import _start
 from gancli.cli.terminal.display import clock, rate
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from gancli.recipe import Recipe
     from gancli.runs.periodic_evaluation import Settings
     from gancli.runs.planning import Plan
+    from gancli.runs.start import Weights
 
 
-def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settings | None) -> None:
+def explain(
+    made: Plan, dataset: Dataset, device: torch.device, settings: Settings | None, source: Weights | None = None
+) -> None:
     """Print the resolved recipe, and what training it takes on this machine."""
     from gancli.runs.previews import FRAMES
 
@@ -55,8 +59,15 @@ def explain(made: Plan, dataset: Dataset, device: torch.device, settings: Settin
         facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)
     print(recipe.to_toml())
     for name, text in facts.items():
-        for number, line in enumerate(textwrap.wrap(text, 64, break_long_words=False, break_on_hyphens=False)):
-            print(f"# {'' if number else name:<13} {line}")
+        _print(name, text)
+    for number, line in enumerate(_start.lines(recipe, source) if source else []):
+        _print("" if number else "weights", line)
+
+
+def _print(name: str, text: str) -> None:
+    """A comment with a name in its margin, in lines that fit a terminal."""
+    for number, line in enumerate(textwrap.wrap(text, 64, break_long_words=False, break_on_hyphens=False)):
+        print(f"# {'' if number else name:<13} {line}")
 
 
 def _fitted(recipe: Recipe) -> dict[str, str]:

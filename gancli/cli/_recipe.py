@@ -63,13 +63,19 @@ def default_model(data: str, shape: Sequence[int] = ()) -> str:
     return catalogue.default_model(*shape) if shape else ""
 
 
-def new(data: str, training: dict[str, Any], assignments: list[str], model: str, labelled: bool = False) -> Recipe:
+def new(
+    data: str,
+    training: dict[str, Any],
+    assignments: list[str],
+    model: str | Mapping[str, Any],
+    labelled: bool = False,
+) -> Recipe:
     """A new recipe, unresolved.
 
     Args:
         data: a data set's name, a path, or shards.
-        model: of the zoo, or a TOML file; empty for one that will be chosen by the shape of the images, so that
-            options of networks are not checked yet.
+        model: of the zoo, or a TOML file, or the tables of a recipe; empty for one that will be chosen by the shape of
+            the images, so that options of networks are not checked yet.
         training: see :func:`training_table`.
         assignments: ``section.key=value``.
         labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
@@ -77,7 +83,8 @@ def new(data: str, training: dict[str, Any], assignments: list[str], model: str,
     from gancli import recipe
     from gancli.zoo import catalogue
 
-    table = recipe.for_data(catalogue.recipe_table(model or "quick"), _absolute(data), labelled)
+    own = catalogue.recipe_table(model or "quick") if isinstance(model, str) else model
+    table = recipe.for_data(own, _absolute(data), labelled)
     if table["data"].get("source") and _has_domains(data):
         table = recipe.merge(table, {"data": {"source": "domains"}})
     section = recipe.override({"training": training}, assignments).get("training")

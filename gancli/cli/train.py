@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gancli.cli import _options, _recipe
+from gancli.cli import _options, _recipe, _start
 from gancli.cli._imports import import_quickly
 from gancli.cli._processes import first_alone, launch_or_meet
 from gancli.cli.terminal.console import say, tell_left_out, tell_which
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gancli.recipe import Recipe
     from gancli.runs.periodic_evaluation import Settings
     from gancli.runs.planning import Plan
+    from gancli.runs.start import Weights
 
 
 def train(
@@ -44,6 +45,21 @@ def train(
             metavar="MODEL",
             help="A zoo model, a recipe's TOML file, or a run folder whose recipe is used. Default: quick for grey "
             "images of at most 28 pixels, pictures for all others, a small GAN for numbers.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from the weights of a zoo model, a run folder or a .safetensors file, and by default from its "
+            "recipe too.",
+        ),
+    ] = None,
+    freeze_d: Annotated[
+        int | None,
+        typer.Option(
+            "--freeze-d", metavar="N", help="With --from: freeze the first N layers of the discriminator.", min=1
         ),
     ] = None,
     out: Annotated[
@@ -135,6 +151,7 @@ def train(
       gancli train photos/ --minutes 60 --set data.size=64 --out runs/photos
       gancli train mnist --model dcgan --dry-run
       gancli train mnist --only-class 9
+      gancli train photos/ --from RUN --freeze-d 2
       gancli train 'shards/train-{000000..000099}.tar'
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train mnist --epochs 200 --keep 5 --out runs/long
@@ -146,6 +163,7 @@ def train(
     budgets = {"minutes": minutes, "epochs": epochs, "kimg": kimg, "rounds": rounds}
     fields = {"seed": seed, "precision": precision, "on_collapse": on_collapse, "deterministic": deterministic or None}
     training, assignments = _recipe.training_table(budgets, fields), assignments or []
+    _start.check_options(weights, freeze_d, resume)
     longer = _recipe.longer(training) if resume is not None else None
     if only_class is not None:
         # Quoted as TOML, because 9 would be a number.
@@ -158,41 +176,50 @@ def train(
     quiet = quiet or not world.first
     folder = _recipe.folder_to_resume(resume, out)
     if folder is not None:
-        recipe, fit = _recipe.stored(folder, data, model, training, assignments), None
+        recipe, fit, source = _recipe.stored(folder, data, model, training, assignments), None, None
+        _start.check_same(folder, recipe, weights, freeze_d)
     elif data is None:
         raise UsageError("no data was named", "as in `gancli train digits`; `gancli data list` shows more")
     else:
         if out is not None and not dry_run:
             catalogue.check_new(out)
         import_quickly("gancli.runs.run")
+        from gancli.runs import start
+
+        source = start.read(weights) if weights is not None else None
+        training |= {"start": source.start(freeze_d or 0)} if source else {}
         new = partial(_recipe.new, data, training, assignments)
-        recipe = new(model or _recipe.default_model(data))
+        own = source if model is None else None  # whose recipe is the default
+        recipe = new(start.recipe_table(own, data) if own else model or _recipe.default_model(data))
 
         def fit(dataset: Dataset) -> Recipe:
-            chosen = model or _recipe.default_model(data, dataset.images.shape[1:])
             labelled = len(dataset.classes) > 1
+            if own is not None:
+                return new(start.recipe_table(own, data, labelled))
+            chosen = model or _recipe.default_model(data, dataset.images.shape[1:])
             found = new(chosen, labelled=labelled)
             # A command that sets latent.classes to 0 gets an unconditional model.
             return new(chosen) if labelled and not found.latent.classes else found
 
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, made = _prepare(recipe, fit, device, data_dir, dry_run, quiet, world)
+    dataset, where, made = _prepare(recipe, fit, source, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         from gancli.runs.memory import explain_out_of_memory
 
         name = str(_recipe.new_folder(made.recipe.model, made.recipe.data.name))
         out = folder or out or Path(world.broadcast(name))
         with explain_out_of_memory(made.recipe, where, world):
-            _train(out, made, dataset, where, save_every, settings, keep, longer, quiet, world)
+            _train(out, made, dataset, where, save_every, settings, keep, longer, source, quiet, world)
     elif world.first:
         from gancli.cli._dry_run import explain
 
-        explain(made, dataset, where, settings)
+        explain(made, dataset, where, settings, source)
 
 
 def _prepare(
     recipe: Recipe,
     fit: Callable[[Dataset], Recipe] | None,
+    source: Weights | None,
     device: str,
     data_dir: Path | None,
     measure_anyway: bool,
@@ -204,6 +231,7 @@ def _prepare(
     Args:
         recipe: of a new training, or of one that is resumed.
         fit: makes the recipe for the shape and the classes of the data; None for a training that is resumed.
+        source: weights that a new training starts from.
         device: what the user asked for.
         data_dir: where data is.
         measure_anyway: whether to measure the speed in any case.
@@ -226,6 +254,10 @@ def _prepare(
         tell_left_out(dataset.skipped, 5, "; `gancli data show` names them")
     recipe = fit(dataset) if fit else recipe
     _check_kind(recipe, dataset)
+    if fit:
+        told = _start.lines(planning.resolve(recipe, dataset, where), source)
+        for line in [] if quiet or measure_anyway else told:  # a dry run prints them
+            say(line)
     # Building the first optimizer imports it.
     import_quickly("torch._dynamo")
     measured = measure_anyway or (fit is not None and planning.in_minutes(recipe))
@@ -239,9 +271,10 @@ def _check_kind(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse to train a model of images on numbers, before an architecture calls their shape too small an image."""
     outputs = {network.options["output"] for network in recipe.networks.values() if "output" in network.options}
     if dataset.formula is not None and outputs and "linear" not in outputs:
+        option = "--from" if recipe.training.start else "--model"
         raise UsageError(
             f"'{recipe.model}' makes images, and {recipe.data.name} holds numbers",
-            "leave out --model, or give a perceptron a linear output: --model gan "
+            f"leave out {option}, or give a perceptron a linear output: --model gan "
             "--set networks.generator.output=linear",
         )
 
@@ -255,6 +288,7 @@ def _train(
     settings: Settings | None,
     keep: int | None,
     longer: str | None,
+    source: Weights | None,
     quiet: bool,
     world: World,
 ) -> None:
@@ -266,7 +300,7 @@ def _train(
 
     if settings is not None and settings != stored_settings(out) and not quiet:
         say("evaluating for the first time …")
-    run = Run(out, made.recipe, dataset, device, save_every, settings, keep, world, made.minutes, longer)
+    run = Run(out, made.recipe, dataset, device, save_every, settings, keep, world, made.minutes, longer, source)
     recipe = run.recipe
     if not quiet:
         done = f"{run.trainer.rounds:,} of {run.rounds:,} rounds"

@@ -152,7 +152,8 @@ class Adversarial(Alternating):
         if self.clip:
             with torch.no_grad():
                 for parameter in self.discriminator.parameters():
-                    parameter.clamp_(-self.clip, self.clip)
+                    if parameter.requires_grad:
+                        parameter.clamp_(-self.clip, self.clip)
 
     def begin(self, step: Step) -> None:
         """With ``reuse_fake``, make the round's fakes while the generator still takes gradients."""

@@ -144,6 +144,18 @@ class Ema(Table):
     )
 
 
+class Start(Table):
+    """The trained weights that a training starts from, instead of from noise."""
+
+    model: FileName = Field(description="whose weights: the name of a zoo model, of a run, or of a file")
+    sha256: Annotated[str, words.matching("[0-9a-f]{64}", "64 hexadecimal digits")] = Field(
+        description="of the file with these weights"
+    )
+    freeze_d: Annotated[int, Field(ge=0)] = Field(
+        0, description="layers of the discriminator, counted from the image, that keep these weights"
+    )
+
+
 class EarlierPlan(Table):
     """What a training's rounds were planned to be before that changed."""
 
@@ -169,6 +181,7 @@ class Training(Table):
         0.0, description="share of the budget, at its end, over which learning rates decay linearly to zero"
     )
     ema: Ema | None = Field(None, description="absent: the raw networks are exported")
+    start: Start | None = Field(None, description="absent: weights start from noise")
     accumulate: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="parts that a batch is worked on in, one after the other, to need less memory"
     )

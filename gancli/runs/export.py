@@ -47,7 +47,11 @@ def discriminator_file(trainer: Trainer, dataset: Dataset) -> File | None:
     if network is None or trainer.objective.takes != "latent" or trainer.generator.range is None:
         return None
     header = model_file(trainer, dataset)[1] | {"kind": "discriminator", "networks": ["discriminator"]}
-    return {f"discriminator.{name}": value for name, value in network.state_dict().items()}, header
+    tensors = {f"discriminator.{name}": value for name, value in network.state_dict().items()}
+    # The augmentation belongs to what the discriminator has learned: a training that starts from it continues both.
+    augmentation = getattr(trainer.objective, "augmentation", None)
+    adapted = augmentation.adapted() if augmentation is not None else {}
+    return tensors | {f"augmentation.{name}": value for name, value in adapted.items()}, header
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 ``recipe.toml``            the resolved recipe, every default written out
 ``state.safetensors``      everything that the next round depends on
 ``model.safetensors``      the exported generator, and all that sampling needs
-``discriminator.safetensors``  also needed for inpainting, where the training has one
+``discriminator.safetensors``  also needed for inpainting and fine-tuning, where the training has one
 ``metrics.jsonl``          one row about once a second
 ``samples/``               sample grids of the same seeds, by their rounds
 ``samples.png``            the last of them

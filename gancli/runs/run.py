@@ -22,11 +22,12 @@ from gancli.errors import GancliError, UsageError
 from gancli.processes import ALONE, World
 from gancli.recipe import Recipe
 from gancli.rendering.images import grid, save_picture
-from gancli.runs import health, metrics_log, planning
+from gancli.runs import health, metrics_log, planning, start
 from gancli.runs.folder import METRICS_FILE, SAMPLES, RunFolder
 from gancli.runs.periodic_evaluation import Evaluator, Settings, Stopped
 from gancli.runs.planning import Pace, more_rounds
 from gancli.runs.previews import FRAME, Preview, planned_previews, save_pictures, shrunk
+from gancli.runs.start import Weights
 from gancli.runs.state import NotFinite, RunFiles
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -64,6 +65,7 @@ class Run:
         minutes: the time that a new run should take: where it turns out slower or faster than planned, its rounds are
             planned anew. None: it takes its rounds, however long.
         longer: a budget, such as "10 minutes", for which a run that is resumed goes on from where it stands.
+        weights: that a new run starts from, if its recipe says so; one that is resumed has them in its state.
 
     Attributes:
         resumed: whether the run existed already.
@@ -87,6 +89,7 @@ class Run:
         world: World = ALONE,
         minutes: float | None = None,
         longer: str | None = None,
+        weights: Weights | None = None,
     ) -> None:
         self.dataset, self.world = dataset, world
         # Before anything is built: a second training would take the memory of the first.
@@ -94,7 +97,7 @@ class Run:
         weakref.finalize(self, self.run_folder.leave)
         self.resumed = self.run_folder.resumed
         try:
-            self._begin(recipe, device, save_every, settings, keep, minutes, longer)
+            self._begin(recipe, device, save_every, settings, keep, minutes, longer, weights)
         except BaseException:
             self.run_folder.leave()
             raise
@@ -108,9 +111,12 @@ class Run:
         keep: int | None,
         minutes: float | None,
         longer: str | None,
+        weights: Weights | None,
     ) -> None:
         dataset, world = self.dataset, self.world
         self.trainer = Trainer(recipe, dataset, device, world)
+        if not self.resumed and recipe.training.start is not None:
+            start.take_over(self.trainer, weights)
         self.preview = Preview(self.trainer, dataset)
         self.files = RunFiles(self.run_folder, self.trainer, self.preview, dataset, world)
         self.files.keep = keep or 0

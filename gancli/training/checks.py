@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
+from gancli.architectures import Discriminator
+from gancli.architectures._transfer import blocks
 from gancli.errors import UsageError
 from gancli.processes import World
 from gancli.recipe import Recipe
@@ -38,3 +43,26 @@ def check_networks(recipe: Recipe, objective: Any) -> None:
     for name, role in needed.items():
         if (recipe.networks[name].role or name) != role:
             raise UsageError(f"networks.{name} has the role '{recipe.networks[name].role or name}'", f"it plays {role}")
+
+
+def frozen(recipe: Recipe, networks: Mapping[str, nn.Module]) -> list[str]:
+    """Names of the discriminator's parameters that keep the weights that the training starts from (Mo et al. 2020,
+    "Freeze the discriminator: a simple baseline for fine-tuning GANs"): its lower layers, next to the image.
+
+    Raises:
+        UsageError: there is no discriminator, or it has fewer layers.
+    """
+    count = recipe.training.start.freeze_d if recipe.training.start else 0
+    if not count:
+        return []
+    network = networks.get("discriminator")
+    if not isinstance(network, Discriminator):
+        raise UsageError(f"'{recipe.model}' has no discriminator whose layers could be frozen", "leave out `freeze_d`")
+    layers = blocks(network)
+    if count >= len(layers):
+        raise UsageError(
+            f"{count} layers of the discriminator cannot be frozen: it has {len(layers)}, and the last one is trained",
+            f"`freeze_d={max(1, len(layers) // 2)}`",
+        )
+    kept = {id(parameter) for block in layers[:count] for layer in block for parameter in layer.parameters()}
+    return [name for name, parameter in network.named_parameters() if id(parameter) in kept]

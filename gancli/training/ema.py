@@ -18,13 +18,20 @@ class Ema:
 
     Args:
         networks: by name, as they are trained.
+        trained: whether they start from trained weights, which the first updates should not replace.
 
     Attributes:
         networks: the averages by name.
         updates: so far.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+    LEAST = 0.1
+    """Shortest half-life of networks that start from trained weights, as a share of the recipe's. Without one, the
+    first update would discard these weights. With the whole half-life at once (Karras et al. 2020b leave out the
+    ramp-up when they transfer), a training of minutes would end with an average that is largely the old model."""
+
+    def __init__(self, networks: Mapping[str, nn.Module], trained: bool = False) -> None:
+        self.trained = trained
         self.networks = {name: deepcopy(network).requires_grad_(False) for name, network in networks.items()}
         self.updates = 0
         pairs = [pair for name, network in networks.items() for pair in _pairs(self.networks[name], network)]
@@ -42,15 +49,21 @@ class Ema:
         """
         half_life = value_at(settings.kimg, progress) * 1000
         if settings.rampup:
-            half_life = min(half_life, progress.images * settings.rampup)
+            least = self.LEAST * half_life if self.trained else 0.0
+            half_life = min(half_life, max(least, progress.images * settings.rampup))
         weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
-        if self.updates == 0:
+        if self.updates == 0 and not self.trained:
             torch._foreach_copy_(self._averages, self._currents)
         else:
             torch._foreach_lerp_(self._averages, self._currents, weight)
         for count, current in self._counters:
             count.copy_(current)
         self.updates += 1
+
+    def begin_at(self, networks: Mapping[str, nn.Module]) -> None:
+        """Make the averages equal to networks, before the first update."""
+        for name, network in self.networks.items():
+            network.load_state_dict(networks[name].state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """Averages and the number of updates."""

@@ -32,7 +32,7 @@ from gancli.terms.players import Player
 from gancli.terms.step import Step
 from gancli.training import optimizers
 from gancli.training.batches import Batches, batches_of
-from gancli.training.checks import check_networks, rows_of_parts
+from gancli.training.checks import check_networks, frozen, rows_of_parts
 from gancli.training.distributed import batch_norm, dropout
 from gancli.training.ema import Ema
 
@@ -68,6 +68,8 @@ class Trainer:
         make: Any = registry.get("objective", recipe.objective.name)
         check_networks(recipe, make)
         self.networks = {name: self._prepared(build(recipe, name)) for name in recipe.networks}
+        for name in frozen(recipe, self.networks):
+            self.networks["discriminator"].get_parameter(name).requires_grad_(False)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)
@@ -83,7 +85,8 @@ class Trainer:
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
         self._distributed = {player.name: self._wrapped(player) for player in self.players} if world.size > 1 else {}
         self._has_dropout = any(isinstance(m, _DropoutNd) for n in self.networks.values() for m in n.modules())
-        self.ema = Ema({n: self.networks[n] for n in self.objective.exported}) if self.settings.ema else None
+        averaged = {n: self.networks[n] for n in self.objective.exported}
+        self.ema = Ema(averaged, trained=self.settings.start is not None) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
         self.batches: Batches = batches_of(dataset, recipe, device, self.generator.range, world)
         for name in self.compiled:
@@ -302,7 +305,7 @@ class Trainer:
         return optimizers.build(section, self._own[player.name], self.device)
 
     def _parameters(self, names: Iterable[str]) -> list[nn.Parameter]:
-        return [p for name in names for p in self.networks[name].parameters()]
+        return [p for name in names for p in self.networks[name].parameters() if p.requires_grad]
 
     def state(self) -> dict[str, Any]:
         """Everything that the next round depends on."""

@@ -29,7 +29,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in cat
 CASES["mlp-gan with ada"] = ("mlp-gan", {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}})
 CASES["pix2pix with diffaugment"] = ("pix2pix", {"augment": {"name": "diffaugment"}})
 CASES["cyclegan"] = ("cyclegan", {"pool": 16})  # full in the second round
-CASES["dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
+CASES["frozen dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
 
 
 def train(out: Path, world: processes.World, cases: list[str], parts: int, rounds: int) -> None:
@@ -37,7 +37,10 @@ def train(out: Path, world: processes.World, cases: list[str], parts: int, round
     weights, told = {}, {}
     for case in cases:
         model, objective = CASES[case]
-        made = tiny(1000, model, training={"accumulate": parts}, objective=objective)
+        training: dict[str, Any] = {"accumulate": parts}
+        if case.startswith("frozen"):  # as after a start from weights, which are the same in every process
+            training["start"] = {"model": "noise", "sha256": "0" * 64, "freeze_d": 1}
+        made = tiny(1000, model, training=training, objective=objective)
         one = Trainer(made, dataset(made), CPU, world)
         losses = []
         for _ in range(rounds):

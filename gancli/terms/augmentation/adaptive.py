@@ -112,6 +112,16 @@ class AdaptiveAugmentation(Augmentation):
         self.probability.copy_(torch.where(due, (self.probability + change).clamp(0, 1), self.probability))
         self.interval.mul_(~due)
 
+    def adapted(self) -> dict[str, Tensor]:
+        """The probability, where a controller adapts it."""
+        return {} if self.target is None else {"probability": self.probability}
+
+    def start_from(self, adapted: Mapping[str, Tensor]) -> None:
+        """The probability, for the controller to continue from."""
+        found = adapted.get("probability")
+        if self.target is not None and found is not None and found.numel() == 1:
+            self.probability.copy_(found.float().view(()).nan_to_num(0.0).clamp(0, 1))
+
     def draw(self, count: int, random: Random, strength: float | Tensor | None) -> Transform:
         """Of each group in use, whether each transform happens, and how."""
         p = self.probability if strength is None else strength

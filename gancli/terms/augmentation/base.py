@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -81,6 +81,13 @@ class Augmentation(nn.Module):
             images: real images that the discriminator was trained on since the last call, in all processes.
             mean: averages a tensor over all processes.
         """
+
+    def adapted(self) -> dict[str, Tensor]:
+        """What has been adapted, by name, for a training that starts from these weights."""
+        return {}
+
+    def start_from(self, adapted: Mapping[str, Tensor]) -> None:
+        """Take over what :meth:`adapted` gave in another training, where it can be used here."""
 
 
 def per_image(numbers: Tensor, images: Tensor) -> Tensor:
