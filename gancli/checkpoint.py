@@ -130,6 +130,11 @@ def count_parameters(path: Path) -> int:
     return sum(math.prod(entry["shape"]) for entry in _metadata(path)[1].values())
 
 
+def is_half(path: Path) -> bool:
+    """Whether weights are stored in half precision, from the header alone, without torch."""
+    return any(entry["dtype"] == "F16" for entry in _metadata(path)[1].values())
+
+
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All tensors, on the CPU, and the JSON document.
 

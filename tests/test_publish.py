@@ -1,5 +1,6 @@
 """From a run to a zoo entry: all of it, or nothing."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,42 @@ def test_a_discriminator_that_is_shipped_is_found_and_is_no_entry(
     (run / catalogue.DISCRIMINATOR_FILE).unlink()
     with pytest.raises(UsageError, match="holds no discriminator"):
         list(publishing.add(run, discriminator=True))
+
+
+def test_half_precision_is_within_rounding_and_on_the_card(
+    zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Evaluated:
+        def to_dict(self) -> dict[str, Any]:
+            protocol = {"generated_images": 1, "real_images": 1, "split": "test", "extractor": "e", "resize": "none"}
+            return {"protocol": protocol, "results": []}
+
+    monkeypatch.setattr(publishing, "evaluate", lambda stored, data, **_: Evaluated())
+    beside = zoo / "tiny/digits-discriminator.safetensors"
+    beside.write_bytes(b"of the weights before")
+    list(publishing.add(run, half=True))
+    for path in (zoo / "tiny/digits.safetensors", beside):
+        assert checkpoint.is_half(path)
+        tensors, _ = checkpoint.read(path)
+        assert {value.dtype for value in tensors.values() if value.is_floating_point()} == {torch.float16}
+    stored, whole = (model.load(name).sample(seeds=range(16)).int() for name in ("tiny/digits", "r"))
+    assert int((stored - whole).abs().max()) <= 1
+    assert all(value.dtype == torch.float32 for value in model.load("tiny/digits").generator.parameters())
+    card = (zoo / "tiny/README.md").read_text()
+    assert " kB in half precision (fp16). Trained on" in card
+    assert re.search(r"Its discriminator \([\d,]+ parameters, \d+ kB in half precision", card)
+    monkeypatch.setattr(publishing, "LARGEST_DISCRIMINATOR", 1000)
+    with pytest.raises(UsageError, match="the zoo ships at most"):
+        list(publishing.add(run))
+
+
+def test_the_command_of_a_model_that_started_from_weights_names_them(
+    zoo: Path, run: Path, run_cli: Callable[..., Any]
+) -> None:
+    assert run_cli("train", "digits", "--model", "tiny", "--from", "r", "--freeze-d", 1, "--rounds", 1, "--out", "f")
+    header = checkpoint.read_header(Path("f") / catalogue.MODEL_FILE)
+    assert [path for path, *_ in cards.changes(header) if path not in publishing.OWN] == []
+    assert cards.command(header) == "gancli train digits --model tiny --rounds 1 --from r --freeze-d 1"
 
 
 def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

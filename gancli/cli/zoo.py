@@ -128,7 +128,13 @@ def add(
     ] = None,
     data: EvaluatedBy = None,
     discriminator: Annotated[
-        bool, typer.Option("--discriminator", help="Add the discriminator too, for `gancli inpaint`.")
+        bool,
+        typer.Option(
+            "--discriminator", help="Add the discriminator too, for `gancli train --from` and `gancli inpaint`."
+        ),
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights in half precision, as all files over 6 MB (discriminators 4).")
     ] = False,
     data_dir: _options.DataDir = None,
 ) -> None:
@@ -139,6 +145,7 @@ def add(
     \b
     Examples:
       gancli zoo add runs/mine
+      gancli zoo add runs/mine --discriminator --half
       gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
     """
     from gancli.zoo import publishing
@@ -146,7 +153,13 @@ def add(
     with progress_bar() as progress:
         made = list(
             publishing.add(
-                run, known_as=known_as, data=data, discriminator=discriminator, data_dir=data_dir, progress=progress
+                run,
+                known_as=known_as,
+                data=data,
+                discriminator=discriminator,
+                half=half,
+                data_dir=data_dir,
+                progress=progress,
             )
         )
     for path in made:

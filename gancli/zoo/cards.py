@@ -34,6 +34,9 @@ def command(header: Mapping[str, Any]) -> str:
             words += [f"--{unit}", number]
         elif path == "training.seed":
             words += ["--seed", str(new)]
+        elif path == "training.start":
+            words += ["--from", new["model"]]
+            words += ["--freeze-d", str(new["freeze_d"])] if new["freeze_d"] else []
     return " ".join(words)
 
 
@@ -95,16 +98,26 @@ def figure(row: Mapping[str, Any], key: str = "value") -> str:
     return f"{value:.{decimals}f} ± {reach:.{decimals}f}"
 
 
+def _size(path: Path) -> str:
+    """Parameters and size of a weights file, and its precision where that is half."""
+    size = path.stat().st_size
+    much = f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
+    half = " in half precision (fp16)" if checkpoint.is_half(path) else ""
+    return f"{checkpoint.count_parameters(path):,} parameters, {much}{half}"
+
+
 def _section(name: str, path: Path) -> list[str]:
     """The parts of a card about one weights file."""
     header = checkpoint.read_header(path)
-    training, evaluation, size = header["training"], header["evaluation"], path.stat().st_size
+    training, evaluation = header["training"], header["evaluation"]
     results = evaluation["results"]
     references = {key: title for key, title in REFERENCES.items() if any(row.get(key) is not None for row in results)}
     lines = [["metric", "this model", *references.values()], ["---", *["---:"] * (1 + len(references))]]
     lines += [[row["metric"], *(figure(row, key) for key in ("value", *references))] for row in results]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
+    start = header["recipe"]["training"].get("start")
+    begun = f", started from the weights of `{start['model']}`" if start else ""
     translates = "source" in evaluation["protocol"]
     use = f"translate {name} {path.stem} --degrade --out translated" if translates else f"sample {name}"
     time = f", in {training['seconds'] / 60:.1f} minutes on {training['machine']}" if training["machine"] else ""
@@ -112,10 +125,11 @@ def _section(name: str, path: Path) -> list[str]:
     parts = [
         f"## {name}",
         f"![samples of {name}]({path.stem}.png)",
-        f"{checkpoint.count_parameters(path):,} parameters, "
-        f"{f'{size / 1e6:.1f} MB' if size >= 50_000 else f'{size / 1e3:.0f} kB'}. Trained on "
-        f"{header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}. The weights are "
-        f"{'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
+        f"{_size(path)}. Trained on {header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}{begun}. "
+        f"The weights are {'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
+        f"Its discriminator ({_size(beside)}) is stored too, for `gancli train --from` and `gancli inpaint`."
+        if (beside := catalogue.discriminator_path(path)).is_file()
+        else "",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         _basis(evaluation["protocol"]),
         further and f"On held-out images: {further}.",

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from gancli.data.types import Progress
 
-LARGEST = 5_000_000
+LARGEST = 6_000_000
 """Bytes of a weights file; a larger one is stored in half precision."""
+
+LARGEST_DISCRIMINATOR = 4_000_000
+"""Bytes of the discriminator's file beside it."""
 
 ROOM = 20_000
 """Bytes of it for the evaluation, which is added to the header when the precision is decided."""
@@ -44,6 +47,7 @@ OWN = {
     "training.precision",
     "training.budget",
     "training.seed",
+    "training.start",
     "latent.classes",
     "latent.shares",
 }
@@ -56,6 +60,7 @@ def add(
     known_as: str | None = None,
     data: str | None = None,
     discriminator: bool = False,
+    half: bool = False,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Path]:
@@ -67,7 +72,9 @@ def add(
         run: the folder of a finished training by a recipe of the zoo on a named data set.
         known_as: the data set's name, for a run on a folder or zip that holds the images of a named one.
         data: what to evaluate the model on, where the named data set itself is not available.
-        discriminator: ship the run's discriminator too, which inpainting uses.
+        discriminator: ship the run's discriminator too, which inpainting and fine-tuning use. One that lies beside the
+            present weights is replaced in any case.
+        half: store weights in half precision; larger files are in any case.
         data_dir: where data sets lie.
         progress: called with what is done, how much of it is done, and of how much.
 
@@ -90,14 +97,15 @@ def add(
     made = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
     try:
         weights = made / f"{file_stem(name)}.safetensors"
-        tensors = _write_small(weights, tensors, header)
+        tensors = _write_small(weights, tensors, header, LARGEST, half)
         stored = load(weights, device="cpu")
         stored.name = f"{model}/{weights.stem}"
         report = evaluate(stored, data, repeats=REPEATS, data_dir=data_dir, progress=progress)
         checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
-        more = [_add_discriminator(run, weights, header)] if discriminator else []
+        shipped = catalogue.discriminator_path(folder / weights.name).is_file()
+        more = [_add_discriminator(run, weights, header, half)] if discriminator or shipped else []
         for path in (picture, *more, weights):
             yield path.replace(folder / path.name)
     finally:
@@ -129,14 +137,14 @@ def evaluate_again(
     yield write_card(entry.model)
 
 
-def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any]) -> Path:
+def _add_discriminator(run: Path, weights: Path, header: Mapping[str, Any], half: bool) -> Path:
     """A run's discriminator under the name that belongs to the weights."""
     stored = run / catalogue.DISCRIMINATOR_FILE
     if not stored.is_file():
         raise UsageError(f"{run} holds no {catalogue.DISCRIMINATOR_FILE}", "leave out `discriminator`")
     tensors, own = checkpoint.read(stored)
     path = catalogue.discriminator_path(weights)
-    _write_small(path, tensors, {**own, "recipe": header["recipe"]})
+    _write_small(path, tensors, {**own, "recipe": header["recipe"]}, LARGEST_DISCRIMINATOR, half)
     return path
 
 
@@ -174,15 +182,18 @@ def _names(header: Mapping[str, Any]) -> tuple[str, str]:
     return model, data
 
 
-def _write_small(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """Write a weights file, in half precision if it is too large otherwise; returns the tensors as written."""
+def _write_small(
+    path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], largest: int, half: bool
+) -> Mapping[str, Tensor]:
+    """Write a weights file, in half precision where asked or if it is too large otherwise; returns the tensors as
+    written."""
     halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    for written in (tensors, halved):
+    for written in (halved,) if half else (tensors, halved):
         checkpoint.write(path, written, header)
-        if path.stat().st_size <= LARGEST - ROOM:
+        if path.stat().st_size <= largest - ROOM:
             return written
     raise UsageError(
         f"the weights take {path.stat().st_size / 1e6:.1f} MB in half precision, and the zoo ships at most "
-        f"{LARGEST / 1e6:g} MB",
+        f"{largest / 1e6:g} MB",
         "train a smaller network",
     )
