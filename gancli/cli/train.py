@@ -190,16 +190,18 @@ def train(
         training |= {"start": source.start(freeze_d or 0)} if source else {}
         new = partial(_recipe.new, data, training, assignments)
         own = source if model is None else None  # whose recipe is the default
-        recipe = new(start.recipe_table(own, data) if own else model or _recipe.default_model(data))
+        recipe = new(start.recipe_table(own, data, labelled=False) if own else model or _recipe.default_model(data))
 
         def fit(dataset: Dataset) -> Recipe:
-            labelled = len(dataset.classes) > 1
-            if own is not None:
-                return new(start.recipe_table(own, data, labelled))
             chosen = model or _recipe.default_model(data, dataset.images.shape[1:])
-            found = new(chosen, labelled=labelled)
+
+            def form(labelled: bool) -> Recipe:
+                return new(start.recipe_table(own, data, labelled) if own else chosen, labelled=labelled)
+
+            labelled = len(dataset.classes) > 1
+            found = form(labelled)
             # A command that sets latent.classes to 0 gets an unconditional model.
-            return new(chosen) if labelled and not found.latent.classes else found
+            return form(False) if labelled and not found.latent.classes else found
 
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
     dataset, where, made = _prepare(recipe, fit, source, device, data_dir, dry_run, quiet, world)

@@ -17,7 +17,7 @@ from gancli.architectures._transfer import Misfit, Transfer, transfer
 from gancli.data.synthetic import FORMULAS
 from gancli.errors import UsageError
 from gancli.model import discriminator_of, load
-from gancli.recipe import Recipe
+from gancli.recipe import Recipe, merge
 from gancli.training.checks import frozen
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
@@ -117,7 +117,7 @@ def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str
     Args:
         weights: whose recipe.
         data: a data set's name, a path, or shards.
-        labelled: whether the data has classes.
+        labelled: whether the data has classes, on which a model of the zoo is conditioned then, if its recipe says so.
     """
     table = weights.recipe.to_dict()
     before, training = table["data"], table["training"]
@@ -126,14 +126,14 @@ def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str
     table["data"] = {key: before[key] for key in keys if key in before}
     table["training"] = {key: training[key] for key in CARRIED if key in training}
     table["latent"].pop("shares", None)
-    if not weights.labelled:
-        return table
-    table["latent"]["classes"] = "data"
+    if weights.labelled:
+        table["latent"]["classes"] = "data"
     model = table["model"]
-    if labelled or model not in catalogue.models():
+    if labelled == weights.labelled or model not in catalogue.models():
         return table
     base = catalogue.recipe_table(model)
-    return _without(table, base.get("labelled", {}), base)
+    variant = base.get("labelled", {})
+    return merge(table, variant) if labelled else _without(table, variant, base)
 
 
 def _without(table: Mapping[str, Any], variant: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_a_dry_run_shows_what_is_taken_over(run_cli, old: str) -> None:
     assert tomllib.loads(found.out)["training"]["start"]["model"] == "old"
     told = [line for line in found.out.splitlines() if line.startswith("# weights")]
     assert told[0].startswith("# weights       discriminator: ")
-    assert "from noise: generator.stem.weight: 512x128 here, 256x128 there" in found.out
+    assert "from noise: generator.stem.weight: 512x138 here, 256x138 there" in found.out
     assert "because of other size (32x32 here, 8x8 there)" in found.out
     assert not list(Path().glob("runs/*"))
 

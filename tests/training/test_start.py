@@ -160,8 +160,10 @@ def test_the_recipe_of_the_weights_is_fitted_to_other_data() -> None:
     assert table["latent"]["classes"] == "data"
     assert "shares" not in table["latent"]
     assert table["training"].keys() <= set(start.CARRIED)
-    plain = recipe.parse(start.recipe_table(weights, "photos", labelled=False))
+    plain = recipe.parse(recipe.merge(start.recipe_table(weights, "photos", labelled=False), {"data": {"channels": 1}}))
     assert (plain.objective.name, plain.latent.classes) == ("adversarial", 0)
     assert not plain.networks["discriminator"].options["conditional"]
     assert plain.networks["generator"].options["width"] == 32
+    back = recipe.parse(start.recipe_table(replace(weights, recipe=plain, labelled=False), "mnist"))
+    assert (back.objective.name, back.latent.classes) == ("cgan", "data")
     assert "size" not in start.recipe_table(start.read("sine-gan/sine"), "ring")["data"]
