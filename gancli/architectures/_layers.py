@@ -144,7 +144,8 @@ class MinibatchDeviation(nn.Module):
     section 3), their standard deviation at each feature and place, averaged over both.
 
     Args:
-        group: images that are compared with each other; all of a batch that is not a multiple of it.
+        group: images, one after the other, that are compared with each other, so that a part of a batch has whole
+            groups; all of a batch that is not a multiple of it.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -155,9 +156,9 @@ class MinibatchDeviation(nn.Module):
         """(N, C, h, w) to (N, C + 1, h, w)."""
         count, *_, height, width = x.shape
         group = self.group if count % self.group == 0 else count
-        grouped = x.reshape(group, count // group, -1).float()
-        deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean(1).to(x.dtype)
-        return torch.cat([x, deviation.repeat(group).view(-1, 1, 1, 1).expand(-1, 1, height, width)], 1)
+        grouped = x.reshape(count // group, group, -1).float()
+        deviation = (grouped.var(1, correction=0) + 1e-8).sqrt().mean(1).to(x.dtype)
+        return torch.cat([x, deviation.repeat_interleave(group).view(-1, 1, 1, 1).expand(-1, 1, height, width)], 1)
 
 
 class Flat(nn.Flatten):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, cast
@@ -14,10 +15,13 @@ from gancli import registry
 from gancli.architectures import Discriminator
 from gancli.errors import UsageError, nearest
 from gancli.objectives._alternating import SIDES, Alternating, Side
+from gancli.recipe.schedules import MAY_BE_SCHEDULED, Number, Schedule, value_at
 from gancli.recipe.validation_errors import dotted, shown
 from gancli.terms.losses import Loss
 from gancli.terms.players import Player, Term
 from gancli.terms.step import Step
+
+TopK = Annotated[float, Field(gt=0, le=1), *MAY_BE_SCHEDULED]
 
 
 class Adversarial(Alternating):
@@ -33,6 +37,8 @@ class Adversarial(Alternating):
         joint: the discriminator sees real and fake images as one batch, and its loss is the mean over both. One that
             treats each image by itself sees them at once anyway, since that is faster and gives the same.
         still_generator: the discriminator's fakes are made by the generator in evaluation mode.
+        top_k: share of the fakes, those that look most real, that the generator learns from; a number or a schedule
+            (Sinha et al. 2020, "Top-k training of GANs", algorithm 1).
         clip: after each of its updates every parameter of the discriminator is clipped to [-clip, clip]; 0 for none.
         options: those of :class:`Alternating`.
     """
@@ -51,6 +57,7 @@ class Adversarial(Alternating):
         reuse_fake: bool = False,
         joint: bool = False,
         still_generator: bool = False,
+        top_k: TopK = 1.0,
         clip: Annotated[float, Field(ge=0)] = 0.0,
         **options: Any,
     ) -> None:
@@ -59,6 +66,7 @@ class Adversarial(Alternating):
         self.discriminator = cast(Discriminator, networks["discriminator"])
         self.loss: Loss = registry.get("loss", loss)(self.smoothing)
         self.order, self.clip, self.joint = order, clip, joint
+        self.top_k: Number = Schedule.model_validate(top_k) if isinstance(top_k, Mapping) else top_k
         pairs = self.labelled and self.loss.relativistic
         if pairs and reuse_fake:
             raise UsageError(
@@ -135,10 +143,16 @@ class Adversarial(Alternating):
         return self.loss.d(real, fake) * (0.5 if self.joint else 1.0)
 
     def _generator_loss(self, step: Step) -> Tensor:
-        if not self.loss.relativistic:
-            return self.loss.g(None, self._compared(step, step.fake_score.logits))
-        real, fake = (self._compared(step, score.logits) for score in step.scores)
-        return self.loss.g(real, fake)
+        compare = self._compared if self.top_k == 1 else lambda step, logits: step.gather(logits)
+        if self.loss.relativistic:
+            real, fake = (compare(step, score.logits) for score in step.scores)
+        else:
+            real, fake = None, compare(step, step.fake_score.logits)
+        if self.top_k == 1:
+            return self.loss.g(real, fake)
+        kept = math.ceil(value_at(self.top_k, step.progress) * len(fake))
+        best = fake.flatten(1).mean(1).topk(kept).indices
+        return self.loss.g(real if real is None else real[best], fake[best])
 
     def _compared(self, step: Step, logits: Tensor) -> Tensor:
         return step.gather(logits) if self.loss.whole_batch else logits

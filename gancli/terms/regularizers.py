@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from gancli.terms.step import Step
+from gancli.terms.augmentation.diffaugment import DiffAugment, Policy
+from gancli.terms.step import Score, Step
 
 
 class Regularizer(nn.Module):
@@ -69,4 +71,107 @@ class GradientPenalty(Regularizer):
         return (step.image_gradient(between, score).norm(2, dim=1) - 1).square().mean()
 
 
-REGULARIZERS: dict[str, type[Regularizer]] = {"r1": R1, "r2": R2, "gradient-penalty": GradientPenalty}
+class Dragan(Regularizer):
+    """E[(|grad D(x + d)| - 1)^2] around real x, d of N(0, std^2) (Kodali et al. 2017, "On convergence and stability
+    of GANs", algorithm 1).
+
+    Args:
+        std: of the noise, in the units of pixel values.
+    """
+
+    second_order = ("discriminator",)
+
+    def __init__(self, *, std: Annotated[float, Field(gt=0, le=10)] = 0.5) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, step: Step) -> Tensor:
+        """Takes a forward pass of its own."""
+        real = step.real.detach()
+        near = (real + self.std * step.random.normal(real.shape, real.dtype)).requires_grad_()
+        score = step.score(near, *step.conditions(fake=False))
+        return (step.image_gradient(near, score).norm(2, dim=1) - 1).square().mean()
+
+
+class LeCam(Regularizer):
+    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2], with running means a_R of D(x) and a_F of D(G(z)) (Tseng et al. 2021,
+    "Regularizing generative adversarial networks under limited data", section 3).
+
+    Args:
+        decay: of the running means, in updates that compute it; they begin with the first logits.
+    """
+
+    real_mean: Tensor
+    fake_mean: Tensor
+    updates: Tensor
+
+    def __init__(self, *, decay: Annotated[float, Field(ge=0, lt=1)] = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        for name in ("real_mean", "fake_mean", "updates"):
+            self.register_buffer(name, torch.zeros(()))
+
+    def forward(self, step: Step) -> Tensor:
+        """The means are those of the whole batch, up to this step."""
+        real, fake = (score.logits for score in step.scores)
+        with torch.no_grad():
+            rate = torch.where(self.updates == 0, 1.0, 1 - self.decay)
+            for mean, logits in ((self.real_mean, real), (self.fake_mean, fake)):
+                mean.lerp_(step.mean(logits.detach()).mean().to(mean.dtype), rate)
+            self.updates += 1
+        return (real - self.fake_mean).square().mean() + (fake - self.real_mean).square().mean()
+
+
+class Consistency(Regularizer):
+    """E[(D(x) - D(T(x)))^2] + r E[(D(G(z)) - D(T(G(z))))^2] (Zhao et al. 2021, "Improved consistency regularization for
+    GANs", algorithm 1, bCR).
+
+    Args:
+        policy: what T does; see :class:`gancli.terms.augmentation.DiffAugment`.
+        fakes: r, the fakes' share; 0 regularizes real images alone (CR: Zhang et al. 2020).
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy = ["translation"],  # noqa: B006 (only read)
+        fakes: Annotated[float, Field(ge=0, le=1000)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.policy, self.fakes = policy, fakes
+
+    def forward(self, step: Step) -> Tensor:
+        """Takes a forward pass of its own for each side."""
+        augment = DiffAugment(step.generator.range or (-1.0, 1.0), policy=self.policy)
+
+        def change(images: Tensor, score: Score, fake: bool) -> Tensor:
+            moved = augment(images.detach(), step.random)
+            return (score.logits - step.score(moved, *step.conditions(fake=fake)).logits).square().mean()
+
+        real, fake = step.scores
+        value = change(step.real, real, fake=False)
+        return value + self.fakes * change(step.fake, fake, fake=True) if self.fakes else value
+
+
+class FeatureMatching(Regularizer):
+    """|E f(x) - E f(G(z))|^2 / features, f being what D's last layer takes (Salimans et al. 2016, section 3.1)."""
+
+    player = "generator"
+    real = True
+
+    def forward(self, step: Step) -> Tensor:
+        """The means are those of the whole batch."""
+        with torch.no_grad():
+            real = step.mean(step.features(step.real, *step.conditions(fake=False)))
+        return (real - step.mean(step.features(step.fake, *step.conditions(fake=True)))).square().mean()
+
+
+REGULARIZERS: dict[str, type[Regularizer]] = {
+    "r1": R1,
+    "r2": R2,
+    "gradient-penalty": GradientPenalty,
+    "dragan": Dragan,
+    "lecam": LeCam,
+    "consistency": Consistency,
+    "feature-matching": FeatureMatching,
+}

@@ -249,12 +249,15 @@ class Step:
         discriminator = self.discriminator(network)
         if augment:
             images, source = self._augment(images, source)
-        conditions = ({"y": labels} if discriminator.conditional else {}) | (
-            {"source": source} if discriminator.takes_source else {}
-        )
-        output = discriminator(images, **conditions)
+        output = discriminator(images, **_conditions(discriminator, labels, source))
         logits, *heads = output if isinstance(output, tuple) else (output,)
         return Score(logits.float(), {n: h.float() for n, h in zip(discriminator.heads, heads, strict=True)})
+
+    def features(self, images: Tensor, labels: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        """What the discriminator's last layer takes of augmented images, float32 (N, …); arguments of :meth:`score`."""
+        images, source = self._augment(images, source)
+        discriminator = self.discriminator()
+        return discriminator.features(images, **_conditions(discriminator, labels, source)).float()
 
     def discriminator(self, name: str | None = None) -> Discriminator:
         """The discriminator of that name; that of the step's options unless named."""
@@ -337,3 +340,9 @@ class Step:
         from torch.distributed.nn.functional import all_gather
 
         return torch.cat(all_gather(values.contiguous()))
+
+
+def _conditions(discriminator: Discriminator, labels: Tensor | None, source: Tensor | None) -> dict[str, Tensor | None]:
+    """What a discriminator takes beside images."""
+    found = {"y": labels} if discriminator.conditional else {}
+    return found | ({"source": source} if discriminator.takes_source else {})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import nn
 
 from gancli.architectures import Discriminator
+from gancli.architectures._layers import MinibatchDeviation
 from gancli.architectures._transfer import blocks
 from gancli.errors import UsageError
 from gancli.processes import World
@@ -30,6 +31,25 @@ def rows_of_parts(recipe: Recipe, world: World) -> list[slice]:
         )
     first = world.share(batch).start
     return [slice(first + part * rows, first + (part + 1) * rows) for part in range(parts)]
+
+
+def check_groups(networks: Iterable[nn.Module], batch: int, rows: int) -> None:
+    """Where a batch is worked on in parts, each part has whole groups of the images that minibatch deviation compares.
+
+    Args:
+        networks: any.
+        batch: images in the whole batch.
+        rows: images in a part.
+
+    Raises:
+        UsageError: a group would be divided.
+    """
+    for module in (module for network in networks for module in network.modules()):
+        if isinstance(module, MinibatchDeviation) and rows < batch and rows % module.group:
+            raise UsageError(
+                f"training.batch = {batch}: minibatch_std compares {module.group} images, and a part has {rows}",
+                f"as in `training.batch={batch // rows * module.group * max(1, round(rows / module.group))}`",
+            )
 
 
 def check_networks(recipe: Recipe, objective: Any) -> None:

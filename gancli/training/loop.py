@@ -32,7 +32,7 @@ from gancli.terms.players import Player
 from gancli.terms.step import Step
 from gancli.training import optimizers
 from gancli.training.batches import Batches, batches_of
-from gancli.training.checks import check_networks, frozen, rows_of_parts
+from gancli.training.checks import check_groups, check_networks, frozen, rows_of_parts
 from gancli.training.distributed import batch_norm, dropout
 from gancli.training.ema import Ema
 
@@ -70,6 +70,7 @@ class Trainer:
         self.networks = {name: self._prepared(build(recipe, name)) for name in recipe.networks}
         for name in frozen(recipe, self.networks):
             self.networks["discriminator"].get_parameter(name).requires_grad_(False)
+        check_groups(self.networks.values(), self.settings.batch, self._rows[0].stop - self._rows[0].start)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
         self.players = tuple(self.objective.players)

@@ -54,12 +54,12 @@ def test_excitation_scales_channels_by_the_first_feature_maps() -> None:
 def test_minibatch_deviation_by_hand() -> None:
     layer = MinibatchDeviation(group=2)
     x = torch.zeros(4, 1, 1, 2)
-    # Images 0 and 2 are one group, 1 and 3 another: the first differ by 6 at one of two places, the others nowhere.
-    x[2, 0, 0, 0] = 6.0
+    # Images 0 and 1 are one group, 2 and 3 another: the first differ by 6 at one of two places, the others nowhere.
+    x[1, 0, 0, 0] = 6.0
     made = layer(x)
     assert made.shape == (4, 2, 1, 2)
     assert torch.equal(made[:, :1], x)
-    expected = torch.tensor([1.5, 0.0, 1.5, 0.0]).view(4, 1, 1, 1).expand(4, 1, 1, 2)
+    expected = torch.tensor([1.5, 1.5, 0.0, 0.0]).view(4, 1, 1, 1).expand(4, 1, 1, 2)
     torch.testing.assert_close(made[:, 1:], expected, atol=1e-3, rtol=0)
     assert layer(x[:3]).shape == (3, 2, 1, 2)
 

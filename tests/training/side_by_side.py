@@ -24,23 +24,24 @@ from gancli.zoo import catalogue
 
 NORMS = (nn.modules.batchnorm._BatchNorm, SharedNorm)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in catalogue.models()}
-"""Model and objective by name."""
+"""Model and what its recipe has otherwise, by name."""
 # A slope through batch norm, of which there is a gradient, too.
-CASES["mlp-gan with ada"] = ("mlp-gan", {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}})
-CASES["pix2pix with diffaugment"] = ("pix2pix", {"augment": {"name": "diffaugment"}})
-CASES["cyclegan"] = ("cyclegan", {"pool": 16})  # full in the second round
-CASES["frozen dcgan with r1"] = ("dcgan", {"regularizers": {"r1": {"weight": 1.0, "every": 2}}})
+CASES["mlp-gan with ada"] = (
+    "mlp-gan", {"objective": {"augment": {"name": "ada", "target": -0.9, "kimg": 0.1, "every": 2}}}
+)  # fmt: skip
+CASES["pix2pix with diffaugment"] = ("pix2pix", {"objective": {"augment": {"name": "diffaugment"}}})
+CASES["cyclegan"] = ("cyclegan", {"objective": {"pool": 16}})  # full in the second round
+CASES["frozen dcgan with r1"] = ("dcgan", {"objective": {"regularizers": {"r1": {"weight": 1.0, "every": 2}}}})
+CASES["pictures"] = ("pictures", {"training": {"batch": 16}})  # in four parts, each a group of minibatch deviation
 
 
 def train(out: Path, world: processes.World, cases: list[str], parts: int, rounds: int) -> None:
     """Write OUT.safetensors with every weight, and OUT.json with every loss and with what was said of the models."""
     weights, told = {}, {}
     for case in cases:
-        model, objective = CASES[case]
-        training: dict[str, Any] = {"accumulate": parts}
-        if case.startswith("frozen"):  # as after a start from weights, which are the same in every process
-            training["start"] = {"model": "noise", "sha256": "0" * 64, "freeze_d": 1}
-        made = tiny(1000, model, training=training, objective=objective)
+        model, sections = CASES[case]
+        training = sections.get("training", {}) | {"accumulate": parts}
+        made = tiny(1000, model, **(sections | {"training": training}))
         one = Trainer(made, dataset(made), CPU, world)
         losses = []
         for _ in range(rounds):

@@ -489,3 +489,24 @@ def test_networks_and_objective_must_agree(networks: dict, message: str) -> None
     with pytest.raises(UsageError) as refused:
         trainer(made)
     assert refused.value.message == message
+
+
+def test_every_regularizer_and_top_k_resume(tmp_path) -> None:
+    """Together: the state of running means, random numbers of their own, and a share that falls."""
+    names = ("dragan", "lecam", "consistency", "feature-matching")
+    regularizers = {name: {"weight": 0.1, "every": 2 if name == "dragan" else 1} for name in names}
+    share = {"from": 1.0, "to": 0.5, "over": "2 rounds"}
+    objective = {"loss": "relativistic", "regularizers": regularizers, "top_k": share}
+    whole, _ = resumes(tiny(4, "mlp-gan", objective=objective), tmp_path)
+    state = whole.state()["objective"]
+    assert float(state["regularizers.lecam.updates"]) == 4
+    with pytest.raises(UsageError, match="this objective compares the whole batch"):
+        trainer(tiny(2, "mlp-gan", objective=objective, training={"accumulate": 2})).round()
+
+
+def test_groups_of_minibatch_deviation_are_never_divided() -> None:
+    made = tiny(2, "pictures", training={"batch": 12, "accumulate": 2})
+    with pytest.raises(UsageError, match="minibatch_std compares 4 images, and a part has 6") as caught:
+        trainer(made)
+    assert caught.value.hint == "as in `training.batch=16`"
+    trainer(tiny(2, "pictures", training={"batch": 16, "accumulate": 2})).round()

@@ -13,6 +13,8 @@ from gancli.terms.augmentation.base import Augmentation, Random, Transform, cut_
 _MAX_SHIFT = 1 / 8
 """Of a side."""
 
+Policy = Annotated[list[Literal["color", "translation", "cutout"]], Field(min_length=1)]
+
 
 class DiffAugment(Augmentation):
     """The same policy on every image, real or fake, in the steps of both players.
@@ -33,11 +35,7 @@ class DiffAugment(Augmentation):
         self,
         limits: tuple[float, float] = (-1.0, 1.0),
         *,
-        policy: Annotated[list[Literal["color", "translation", "cutout"]], Field(min_length=1)] = [  # noqa: B006
-            "color",
-            "translation",
-            "cutout",
-        ],
+        policy: Policy = ["color", "translation", "cutout"],  # noqa: B006 (only read)
     ) -> None:
         super().__init__(limits)
         draws = {"color": _color, "translation": _translation, "cutout": _cutout}

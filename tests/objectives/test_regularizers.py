@@ -1,0 +1,151 @@
+"""Regularizers by hand, and by finite differences."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from steps import ToyDiscriminator, ToyGenerator, step
+from torch import Tensor, nn
+
+from gancli.latents import LatentSpec
+from gancli.objectives.adversarial import Adversarial
+from gancli.terms.batch import Batch
+from gancli.terms.regularizers import REGULARIZERS, Consistency, Dragan, FeatureMatching, LeCam, Regularizer
+
+ROWS, SHAPE = 6, (1, 4, 4)
+
+
+def discriminator(*layers: nn.Module) -> ToyDiscriminator:
+    network = ToyDiscriminator()
+    network.body = nn.Sequential(*layers).double()
+    network.readings = None
+    return network
+
+
+class Generator(ToyGenerator):
+    """Latents to images by one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent, self.range, self.layer = LatentSpec(dim=16), (-1.0, 1.0), nn.Linear(16, 16).double()
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        return self.layer(w).tanh().view(-1, *SHAPE)
+
+
+def made(network: ToyDiscriminator, generator: nn.Module, one: Regularizer, **options: Any) -> Tensor:
+    """The regularizer's value in a step of its player; the same random numbers in every call."""
+    draw = torch.Generator().manual_seed(1)
+    real = torch.rand(ROWS, *SHAPE, generator=draw, dtype=torch.float64) * 2 - 1
+    z = torch.randn(ROWS, 16, generator=draw, dtype=torch.float64)
+    objective = Adversarial({"generator": generator, "discriminator": network})
+    trained = (one.player,)
+    asked = {"image_gradients": one.image_gradients, "trained": trained} | options
+    return one(step(objective, Batch(real), ROWS, lambda: {"z": z}, **asked))
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tensor, "float", Tensor.double)  # logits are float32 otherwise
+    torch.manual_seed(0)
+    network = discriminator(nn.Conv2d(1, 3, 3, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(48, 1))
+    # Running means take no gradient: where they hardly follow, differences see none either.
+    options: dict[str, Any] = {"lecam": {"decay": 1 - 1e-12}, "consistency": {"policy": ["cutout"]}}.get(name, {})
+    generator, one = Generator(), REGULARIZERS[name](**options).double()
+    made(network, generator, one)  # running means begin
+    player = {"discriminator": network.body, "generator": generator}[one.player]
+    weights = list(player.parameters())
+    value = made(network, generator, copy.deepcopy(one))
+    gradients = torch.autograd.grad(value, weights, allow_unused=True)
+    direction = [torch.randn_like(weight) for weight in weights]
+    expected = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True) if g is not None)
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for weight, along in zip(weights, direction, strict=True):
+                weight.add_(along, alpha=sign * 1e-5)
+        ends.append(made(network, generator, copy.deepcopy(one)).item())
+        with torch.no_grad():
+            for weight, along in zip(weights, direction, strict=True):
+                weight.sub_(along, alpha=sign * 1e-5)
+    assert float(expected) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5)
+    assert float(expected) != 0
+
+
+def linear() -> ToyDiscriminator:
+    network = discriminator(nn.Flatten(), nn.Linear(16, 1))
+    nn.init.constant_(network.body[1].weight, 0.75)  # a gradient of length 3 everywhere
+    return network
+
+
+def test_dragan_of_a_linear_discriminator_is_its_slope_from_one() -> None:
+    assert made(linear(), Generator(), Dragan()).item() == pytest.approx((3 - 1) ** 2)
+
+
+def test_dragan_looks_around_real_images() -> None:
+    seen = []
+    network = linear()
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    draw = torch.Generator().manual_seed(1)
+    real = torch.rand(ROWS, *SHAPE, generator=draw, dtype=torch.float64) * 2 - 1
+    made(network, Generator(), Dragan(std=0.1))
+    noise = seen[0] - real
+    assert 0.05 < float(noise.std()) < 0.15
+
+
+def test_lecam_keeps_each_side_from_the_others_mean() -> None:
+    one, network = LeCam(decay=0.75), linear()
+    objective = Adversarial({"generator": nn.Identity(), "discriminator": network})
+
+    def at(real: float, fake: float) -> float:
+        moment = step(objective, Batch(torch.zeros(2, *SHAPE)))
+        moment._cache |= {
+            name: type("Score", (), {"logits": torch.full((2, 1), value)})()
+            for name, value in (("real_score", real), ("fake_score", fake))
+        }
+        moment.__dict__["fake"] = torch.zeros(2, *SHAPE)
+        return float(one(moment))
+
+    # The means begin with the first logits: 2 and -1.
+    assert at(2.0, -1.0) == pytest.approx((2 + 1) ** 2 + (-1 - 2) ** 2)
+    # Then a_R = 2 + (4 - 2) / 4 = 2.5 and a_F = -1 + (1 + 1) / 4 = -0.5.
+    assert at(4.0, 1.0) == pytest.approx((4 + 0.5) ** 2 + (1 - 2.5) ** 2)
+
+
+CUTOUT = ["cutout"]
+
+
+def test_consistency_is_zero_for_a_discriminator_that_sees_no_change() -> None:
+    generator = Generator()
+    network = discriminator(nn.Flatten(), nn.Linear(16, 1))
+    nn.init.zeros_(network.body[1].weight)
+    assert made(network, generator, Consistency(policy=CUTOUT)).item() == 0
+    real = made(linear(), generator, Consistency(policy=CUTOUT, fakes=0.0)).item()
+    both = made(linear(), generator, Consistency(policy=CUTOUT, fakes=3.0)).item()
+    once = made(linear(), generator, Consistency(policy=CUTOUT)).item()
+    assert 0 < real < once < both
+    # The fakes' part, three times.
+    assert both - real == pytest.approx(3 * (once - real))
+
+
+def test_feature_matching_compares_the_means_of_the_last_layers_inputs() -> None:
+    generator = Generator()
+    nn.init.zeros_(generator.layer.weight)
+    nn.init.constant_(generator.layer.bias, 0.5)
+    draw = torch.Generator().manual_seed(1)
+    real = torch.rand(ROWS, *SHAPE, generator=draw, dtype=torch.float64) * 2 - 1
+    expected = (real.mean(0) - torch.tensor(0.5, dtype=torch.float64).tanh()).square().mean()
+    assert made(linear(), generator, FeatureMatching()).item() == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, 4), (0.5, 2), (0.3, 2), (0.01, 1)])
+def test_top_k_teaches_the_generator_by_its_best_fakes(share: float, kept: int) -> None:
+    objective = Adversarial({"generator": nn.Identity(), "discriminator": linear()}, loss="wasserstein", top_k=share)
+    moment = step(objective, None, 4)
+    logits = torch.tensor([[0.0], [3.0], [-1.0], [2.0]], requires_grad=True)
+    moment._cache["fake_score"] = type("Score", (), {"logits": logits})()
+    objective._generator_loss(moment).backward()
+    best = logits.detach().flatten().topk(kept).indices.tolist()
+    expected = torch.tensor([[-1 / kept if row in best else 0.0] for row in range(4)])
+    torch.testing.assert_close(logits.grad, expected)
