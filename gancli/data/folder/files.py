@@ -202,7 +202,8 @@ def _filenames(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
         except UnicodeDecodeError:
             continue
         if not any(re.search(wrong, name) for name in decoded):
-            return [dict(zip(unsaid, decoded, strict=True)).get(number, name) for number, name in enumerate(names)]
+            found = dict(zip(unsaid, decoded, strict=True))
+            return [found.get(number, name) for number, name in enumerate(names)]
     return names
 
 
