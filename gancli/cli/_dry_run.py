@@ -32,6 +32,10 @@ def explain(
     contents = f"{dataset.count:,} images {tuple(dataset.images.shape[1:])}"
     if numbers:
         contents = f"{dataset.images.shape[-1]} numbers per sample, drawn anew for every batch"
+    if dataset.held_out is not None and dataset.divided is not None:
+        contents += (
+            f"; {dataset.held_out.count:,} others are held out, in {dataset.divided.groups:,} groups of near-duplicates"
+        )
     shown = rounds * measured.images
     epochs = "" if numbers else f", {shown / dataset.count:,.1f} epochs"
     weights, activations, data = (

@@ -41,6 +41,22 @@ def training_table(budgets: dict[str, float | None], options: dict[str, Any]) ->
     return {name: value for name, value in {"budget": budget, **options}.items() if value is not None}
 
 
+def amount(text: str) -> str:
+    """What --hold-out takes, as TOML: a share such as 0.1, or a number of images.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    typed = text.strip()
+    if re.fullmatch(r"0|[1-9][0-9]{0,8}", typed):
+        return typed
+    if re.fullmatch(r"0?\.[0-9]{1,12}", typed):
+        return str(float(typed))
+    raise UsageError(
+        f"--hold-out {text} is neither a share nor a number of images", "as in --hold-out 0.1, or --hold-out 300"
+    )
+
+
 def longer(training: dict[str, Any]) -> str | None:
     """The budget for which a run goes on from where it stands, taken out of the table; None for that of its recipe.
 

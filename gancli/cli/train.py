@@ -68,6 +68,15 @@ def train(
     only_class: Annotated[
         str | None, typer.Option(metavar="NAME", help="Train on one class only, by its name or number.")
     ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            "--hold-out",
+            metavar="SHARE|COUNT",
+            help="Never train on this share or number of images, with all their near-duplicates, so that evaluation "
+            "notices copies. Default: 0.",
+        ),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for N minutes.", min=0.001, metavar="N")] = None,
     epochs: Annotated[float | None, typer.Option(help="Train for N epochs.", min=0.0001, metavar="N")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for N thousand images.", min=0.0001, metavar="N")] = None,
@@ -152,6 +161,7 @@ def train(
       gancli train mnist --model dcgan --dry-run
       gancli train mnist --only-class 9
       gancli train photos/ --from RUN --freeze-d 2
+      gancli train photos/ --hold-out 0.1
       gancli train 'shards/train-{000000..000099}.tar'
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train mnist --epochs 200 --keep 5 --out runs/long
@@ -168,6 +178,8 @@ def train(
     if only_class is not None:
         # Quoted as TOML, because 9 would be a number.
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
+    if held_out is not None:
+        assignments = [*assignments, f"data.hold_out={_recipe.amount(held_out)}"]
     arguments = context.obj
     if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
         name = Path(model or _recipe.default_model(data) or "default").stem
@@ -204,7 +216,7 @@ def train(
             return form(False) if labelled and not found.latent.classes else found
 
     settings = _recipe.evaluation_settings(folder, evaluate_every, best_by, evaluate_images, data_dir)
-    dataset, where, made = _prepare(recipe, fit, source, device, data_dir, dry_run, quiet, world)
+    dataset, where, made = _prepare(recipe, fit, source, folder, device, data_dir, dry_run, quiet, world)
     if not dry_run:
         from gancli.runs.memory import explain_out_of_memory
 
@@ -222,6 +234,7 @@ def _prepare(
     recipe: Recipe,
     fit: Callable[[Dataset], Recipe] | None,
     source: Weights | None,
+    folder: Path | None,
     device: str,
     data_dir: Path | None,
     measure_anyway: bool,
@@ -234,6 +247,7 @@ def _prepare(
         recipe: of a new training, or of one that is resumed.
         fit: makes the recipe for the shape and the classes of the data; None for a training that is resumed.
         source: weights that a new training starts from.
+        folder: the run that is resumed; None for a new training.
         device: what the user asked for.
         data_dir: where data is.
         measure_anyway: whether to measure the speed in any case.
@@ -244,12 +258,14 @@ def _prepare(
     from gancli.device import pick_device
     from gancli.runs import planning
     from gancli.runs.memory import explain_out_of_memory
+    from gancli.runs.state import split_of
 
     where = pick_device(device)
     if fit and recipe.training.precision == "tf32" and where.type != "cuda":
         raise UsageError(f"tf32 needs an NVIDIA GPU, and this device is {where.type}", "--precision fp32, or auto")
     with progress_bar(quiet=quiet) as progress, first_alone(world):
-        dataset = load_for(recipe.data, data_dir=data_dir, progress=progress)
+        divided, seed = split_of(folder) if folder else None, recipe.training.seed
+        dataset = load_for(recipe.data, data_dir=data_dir, progress=progress, seed=seed, divided=divided)
     if not quiet:
         say(dataset.summary())
         tell_which(recipe.data.name)

@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gancli.data.holding_out import Split
     from gancli.data.shards.stream import Stream
     from gancli.data.synthetic import Formula
 
@@ -95,6 +96,9 @@ class Dataset:
         stream: decodes the images of tar shards; ``images`` and ``labels`` are then examples.
         splits: number of images of each split; {} where it is not known.
         left_out: number of files or folders that were never tried, by kind, as in ``{"HEIC": 3}``.
+        names: of the files of the images, in their order; () where they are not known.
+        held_out: the images that were held out of these, or None.
+        divided: which those are in the whole set, or None.
     """
 
     name: str
@@ -109,6 +113,9 @@ class Dataset:
     stream: Stream | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    held_out: Dataset | None = None
+    divided: Split | None = None
 
     @property
     def count(self) -> int:
@@ -131,7 +138,9 @@ class Dataset:
             counts = self.labels.bincount(minlength=classes).tolist()
             if empty := [name for name, each in zip(self.classes, counts, strict=True) if not each]:
                 facts.append(f"none of {', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}")
-        if splits:
+        if self.held_out is not None and self.divided is not None:
+            facts.append(f"{self.held_out.count:,} held out, in {self.divided.groups:,} groups of near-duplicates")
+        elif splits:
             others = [f"{number:,} in the {split} split" for split, number in splits.items() if split != self.split]
             facts.append(others[0] if others else "no held-out split")
         left_out = {**self.left_out, **({"unusable files": len(self.skipped)} if self.skipped else {})}

@@ -75,6 +75,9 @@ class Data(Table):
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how an image of another shape is fitted")
     background: str = Field("white", description="what transparent pixels and padding show")
     mirror: bool = Field(False, description="show every image mirrored half of the time")
+    hold_out: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] = Field(
+        0, description="images that are never trained on, by whole groups of near-duplicates: a share or a number"
+    )
     only_class: FileName | None = Field(None, description="train on one class alone: its name or number")
     source: FileName = Field(
         "", description="what images are translated from: a degradation, a style, or a second folder"

@@ -56,10 +56,12 @@ def discriminator_file(trainer: Trainer, dataset: Dataset) -> File | None:
 
 def describe(dataset: Dataset) -> dict[str, Any]:
     """The data set as headers have it."""
+    held_out = {} if dataset.divided is None else {"held_out": dataset.divided.to_dict()}
     return {
         "name": dataset.name,
         "split": dataset.split,
         "fingerprint": dataset.fingerprint,
         "images": dataset.count,
         "classes": list(dataset.classes),
+        **held_out,
     }

@@ -15,6 +15,7 @@ from torch import Tensor
 import gancli
 from gancli import checkpoint
 from gancli.data import Dataset
+from gancli.data.holding_out import Split, stored_split
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
 from gancli.processes import World
@@ -249,6 +250,15 @@ def stored_recipe(folder: Path) -> Recipe:
         else:
             hint = "correct it, or remove it: the state holds the recipe too"
         raise UsageError(f"{path}: {error.message}", hint) from error
+
+
+def split_of(folder: Path) -> Split | None:
+    """Which images a run holds out; None where it holds out none.
+
+    Raises:
+        GancliError: a damaged state.
+    """
+    return stored_split(checkpoint.read_header(folder / catalogue.STATE_FILE))
 
 
 def machine(device: torch.device) -> str:

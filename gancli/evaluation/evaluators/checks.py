@@ -22,7 +22,9 @@ from gancli.recipe.validation_errors import shown
 
 IMAGES = 10_000
 MOST_IMAGES = 100_000
-HOLD_OUT = "put some into a folder test/ beside a folder train/ of the others before training"
+HOLD_OUT = (
+    "train with `hold_out=0.1`, or put some into a folder test/ beside a folder train/ of the others before training"
+)
 SAMPLES_PER_FEATURE = 10
 """Below this, the covariance that FID takes is mostly noise."""
 

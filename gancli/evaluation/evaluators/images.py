@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gancli.data import DATASETS, Dataset, load
+from gancli.data.holding_out import Split, divide, remaining, stored_split
 from gancli.data.pixels import convert, parse_colour, parse_fit
 from gancli.data.selection import class_positions, only_class
 from gancli.data.types import NoHeldOutError, Progress
@@ -61,14 +61,19 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     chosen = choose(wanted)
     model = subject.model
     own, data = not data, data or subject.data_name or ""
+    split = stored_split(subject.header)
     extractor = find(options.extractor) if options.extractor else usual(data)
     reader = Reader.load(extractor, subject.device, options.progress)
     # A named data set has a size of its own; that of other images is how the model was trained on them.
-    view = model.recipe.data.model_dump(include=VIEW) if model and own and data not in DATASETS else {}
-    training, held_out = _splits(data, extractor, options, view)
-    whole, alone = training, subject.recipe("data").get("only_class") if own else None
-    if isinstance(alone, str):
-        held_out, training = held_out and only_class(held_out, alone), only_class(training, alone)
+    view = model.recipe.data.model_dump(include=VIEW) if model and data not in DATASETS else {}
+    alone = subject.recipe("data").get("only_class")
+    alone = alone if isinstance(alone, str) else None
+    read = partial(load, data, data_dir=options.data_dir, progress=options.progress)
+    if split and not own:
+        own = _same_data(read(split="train", **view), alone, split)
+    if not own:
+        view, alone, split = {}, None, None
+    training, held_out, origin = _splits(partial(read, **view), extractor, alone, split)
     if own:
         checks.check_own(subject, data, training)
     few = held_out is None or (not extractor.datasets and len(held_out.images) < FEW)
@@ -109,23 +114,46 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         further=_further(model, held_out or training, options.progress)
         if model is not None and model.has_encoder
         else (),
-        closest=_closest(sets, drawn[0], training, whole, alone) if "memorisation" in done else (),
+        closest=_closest(sets, drawn[0], len(training.images), origin) if "memorisation" in done else (),
         class_fids=sets.class_fids if "class-fid" in done else (),
         identity=subject.identity,
     )
 
 
 def _splits(
-    data: str, extractor: Extractor, options: Options, view: Mapping[str, Any]
-) -> tuple[Dataset, Dataset | None]:
-    """Training and held-out images; without the latter where there are none and the extractor is that of other data."""
-    read = partial(load, data, data_dir=options.data_dir, progress=options.progress, **view)
+    read: Callable[..., Dataset], extractor: Extractor, alone: str | None, split: Split | None
+) -> tuple[Dataset, Dataset | None, Tensor | None]:
+    """Training images, held-out ones, and the positions of the former in the data set where they are a part of it.
+
+    No images are held out where the data has none, the training held none out and the extractor is that of other data.
+
+    Args:
+        read: loads a split of the data.
+        extractor: that compares them.
+        alone: the class that the model knows; None for all.
+        split: which images were held out of the training.
+    """
+    whole = read(split="train")
+    training = whole if alone is None else only_class(whole, alone)
+    origin = None if alone is None else class_positions(whole, alone)[1]
+    if split is not None:
+        divided = divide(training, split)
+        rest = remaining(split, len(training.images))
+        return divided, divided.held_out, rest if origin is None else origin[rest]
     try:
-        return read(split="train"), read(split="test")
+        held_out = read(split="test")
     except NoHeldOutError:
         if extractor.datasets:
             raise
-        return read(split="train"), None
+        return training, None, origin
+    return training, held_out if alone is None else only_class(held_out, alone), origin
+
+
+def _same_data(whole: Dataset, alone: str | None, split: Split) -> bool:
+    """Whether data that were named are those of which images were held out, perhaps moved."""
+    if alone is not None and alone in whole.classes:
+        whole = only_class(whole, alone)
+    return whole.fingerprint == split.fingerprint
 
 
 def _measure(
@@ -158,12 +186,11 @@ def _mean(same: Sequence[Result]) -> Result:
     return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
 
 
-def _closest(sets: Sets, seeds: range, training: Dataset, whole: Dataset, alone: object) -> tuple[Closest, ...]:
+def _closest(sets: Sets, seeds: range, total: int, origin: Tensor | None) -> tuple[Closest, ...]:
     distances, indices, held_out = sets.with_held_out.to_training
     median = float(held_out.sqrt().median().clamp_min(1e-12))
-    where = positions(len(training.images), MOST_TRAINING)
-    if isinstance(alone, str):
-        where = class_positions(whole, alone)[1][where]
+    where = positions(total, MOST_TRAINING)
+    where = where if origin is None else origin[where]
     first = distances.argsort(stable=True)[:SHOWN].tolist()
     return tuple(Closest(seeds[i], int(where[indices[i]]), float(distances[i].sqrt()) / median) for i in first)
 
