@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gancli.data import Dataset
     from gancli.data.shards.index_file import Index
+    from gancli.data.types import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,7 +98,8 @@ def show(
 ) -> None:
     """Show what a data set holds.
 
-    Number, shape and classes of the images, the files left out, and a picture of some.
+    Number, shape and classes of the images, the files left out, and a picture of some. Of a folder or zip also copies
+    and near-duplicates, odd sizes, and the smallest and largest class.
 
     \b
     Examples:
@@ -130,11 +132,12 @@ def show(
             data_dir=data_dir,
             progress=progress,
         )
+        found = _survey(dataset, name, progress)
     picture = _save_picture(dataset, path, columns, rows, augmented)
     if as_json:
-        print_json(_facts(dataset, picture))
+        print_json(_facts(dataset, picture) | found)
     else:
-        _print(dataset, picture, own_size=size is None)
+        _print(dataset, picture, found, own_size=size is None)
 
 
 @app.command()
@@ -264,7 +267,42 @@ def _counts(dataset: Dataset) -> dict[str, int]:
     return dict(zip(dataset.classes, counts, strict=True))
 
 
-def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
+def _survey(dataset: Dataset, name: str, progress: Progress) -> dict[str, Any]:
+    """Copies, odd sizes and the balance of classes, of a folder or zip."""
+    from gancli.data import DATASETS
+    from gancli.data.survey import survey
+
+    path = Path(name).expanduser()
+    files = path.is_dir() or path.suffix.lower() == ".zip"
+    if name in DATASETS or dataset.formula is not None or dataset.stream is not None or not files:
+        return {}
+    return survey(dataset, path, progress)
+
+
+def _print_survey(found: dict[str, Any]) -> None:
+    """In lines of at most 80 characters."""
+    alike = found.get("near_duplicates", {})
+    lines = {
+        "copies": ("{images:,} with the pixels of another image", found["copies"]),
+        "alike": ("{images:,} are near-duplicates; groups: {groups:,}, the largest {largest:,}", alike),
+        "odd shapes": ("{images:,} lose more than a third if cropped", found["odd_shapes"]),
+        "small": ("{images:,} smaller than these sizes, and enlarged", found["small"]),
+    }
+    for key, (words, facts) in lines.items():
+        if facts.get("images"):
+            print(f"{key:12} {words.format(**facts)}")
+            print(f"{'':12} such as {_shortened(', '.join(facts['examples']), 58)}")
+    if balance := found.get("balance"):
+        sizes = " to ".join(f"{count:,} ({_shortened(name, 20)})" for name, count in balance.items())
+        print(f"{'balance':12} {sizes} images a class" if len(balance) > 1 else f"{'balance':12} equal classes")
+
+
+def _shortened(text: str, most: int) -> str:
+    """The text, cut to so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _print(dataset: Dataset, picture: Path, found: dict[str, Any], own_size: bool) -> None:
     from gancli.data.builtin.names import DATASETS
     from gancli.data.folder.decoding import LONGEST_SIDE
 
@@ -280,6 +318,8 @@ def _print(dataset: Dataset, picture: Path, own_size: bool) -> None:
     for key, value in facts.items():
         if key != "skipped" and value:
             print(f"{key.replace('_', ' '):12} {value}")
+    if found:
+        _print_survey(found)
     tell_which(dataset.name)
     if own_size and dataset.name not in DATASETS and max(height, width) == LONGEST_SIDE:
         say(f"note: larger images are reduced to {LONGEST_SIDE} pixels on the longer side; --size changes that")

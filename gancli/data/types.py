@@ -96,7 +96,6 @@ class Dataset:
         stream: decodes the images of tar shards; ``images`` and ``labels`` are then examples.
         splits: number of images of each split; {} where it is not known.
         left_out: number of files or folders that were never tried, by kind, as in ``{"HEIC": 3}``.
-        names: of the files of the images, in their order; () where they are not known.
         held_out: the images that were held out of these, or None.
         divided: which those are in the whole set, or None.
     """
@@ -113,7 +112,6 @@ class Dataset:
     stream: Stream | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    names: tuple[str, ...] = ()
     held_out: Dataset | None = None
     divided: Split | None = None
 

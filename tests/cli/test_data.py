@@ -159,7 +159,39 @@ def test_show_as_json(run_cli, photos):
         "left_out": {},
         "skipped": [{"name": "bee/9.png", "reason": "not an image that PIL reads"}],
         "picture": "photos-grid.png",
+        "copies": {"images": 6, "examples": ["ant/0.png", "ant/1.png"]},
+        "near_duplicates": {
+            "groups": 1,
+            "images": 9,
+            "largest": 9,
+            "examples": ["ant/0.png", "ant/1.png", "ant/2.png"],
+        },
+        "odd_shapes": {"images": 0, "examples": []},
+        "small": {"images": 0, "examples": []},
+        "balance": {"ant": 3},
     }
+
+
+def test_a_folder_is_surveyed_before_training(run_cli, home):
+    generator = np.random.default_rng(0)
+    for name, sides, count in (("cat", (20, 20), 3), ("dog", (20, 40), 1), ("owl", (9, 10), 1)):
+        (home / "zoo" / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = generator.integers(0, 256, (*sides, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(home / "zoo" / name / f"{i}.png")
+    (home / "zoo/cat/copy.png").write_bytes((home / "zoo/cat/0.png").read_bytes())
+    lines = run_cli("data", "show", "zoo").out.splitlines()
+    assert lines[8:] == [
+        "copies       1 with the pixels of another image",
+        "             such as cat/0.png, cat/copy.png",
+        "alike        2 are near-duplicates; groups: 1, the largest 2",
+        "             such as cat/0.png, cat/copy.png",
+        "odd shapes   1 lose more than a third if cropped",
+        "             such as dog/0.png (20x40)",
+        "small        1 smaller than these sizes, and enlarged",
+        "             such as owl/0.png (9x10)",
+        "balance      1 (dog) to 4 (cat) images a class",
+    ]
 
 
 def test_many_files_left_out_are_counted(run_cli, photos):
