@@ -41,6 +41,7 @@ ZERO_LOSS = 0.03  # of the discriminator
 DIVERSE, ALIKE, IDENTICAL = 0.6, 0.3, 0.1  # mean distance of two samples, over that of two real images
 DISTINCT, REPEATED = 0.4, 0.1  # distance to the nearest sample, over the same of real images
 PATIENCE = 4000  # rounds for samples to become diverse; half as many where they are identical
+MEMORISED = 0.5  # logits of held-out images nearer to those of samples than to those of training images
 SETTLED, RESTLESS, POOR = 1000, 0.45, 0.75  # rounds; change between previews; distance from the data's statistics
 NOISE_ROUNDS, NOISY = (
     500,
@@ -245,6 +246,14 @@ def mode_collapse(previews: Sequence[Metrics]) -> str | None:
     return f"samples differ only {_percent(diversity)} as much as the data's images do"
 
 
+def discriminator_memorises(previews: Sequence[Metrics]) -> str | None:
+    """The discriminator takes held-out images for fakes rather than for training images."""
+    share = previews[-1].get("overfitting")
+    if share is None or share <= MEMORISED:
+        return None
+    return f"D's outputs for held-out images are {_percent(share)} of the way from training images to fakes"
+
+
 def oscillation(previews: Sequence[Metrics]) -> str | None:
     """The same latents give other images at every preview, and these are poor and get no better."""
     from statistics import fmean  # here, so that `--help` does not import it
@@ -304,6 +313,13 @@ RULES = {
         "check that data and fakes are normalised alike",
         discriminator_wins,
         rounds=100,
+    ),
+    "discriminator-memorises": Rule(
+        "The discriminator knows the training images by heart: it takes held-out ones, which are as real, for fakes. "
+        "What it teaches the generator from now on is to copy.",
+        "augmentation (objective.augment), more images, or a shorter training, with regular evaluations that keep the "
+        "best model",
+        discriminator_memorises,
     ),
     "mode-collapse": Rule(
         "Whatever the latent, the generator gives nearly the same image: one that deceives the discriminator at the "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gancli.architectures import to_uint8
+from gancli.architectures import from_uint8, to_uint8
 from gancli.data import Dataset
 from gancli.recipe.sections import EarlierPlan, Training
 from gancli.rendering.animation import save_animation
@@ -115,7 +115,21 @@ class Preview:
             return {}
         samples, before = self.trainer.sample(self._inputs).cpu(), self.before
         self.before = samples
-        return compare(samples, self.real.images, before)
+        return compare(samples, self.real.images, before) | self._memorised(samples)
+
+    def _memorised(self, samples: Tensor) -> dict[str, float]:
+        """How far D's logits of held-out images are from those of training images, see :func:`overfitting`."""
+        trainer, held_out = self.trainer, self.dataset.held_out
+        limits = trainer.generator.range
+        if held_out is None or limits is None or "discriminator" not in trainer.networks:
+            return {}
+        count = min(HELD_OUT, len(held_out.images), len(samples))
+        logits = [trainer.logits(samples[:count], self._inputs.get("y", torch.empty(0))[:count].to(trainer.device))]
+        for dataset in (self.dataset, held_out):
+            chosen = torch.arange(count) * len(dataset.images) // count
+            labels = None if dataset.labels is None else dataset.labels[chosen].to(trainer.device)
+            logits.append(trainer.logits(from_uint8(dataset.images[chosen], limits), labels))
+        return overfitting(*logits)
 
 
 def shrunk(images: Tensor, side: int) -> Tensor:
@@ -156,6 +170,28 @@ NO_DIVERSITY = 1e-3
 
 NO_STRUCTURE = 0.2
 """Correlation of neighbouring pixels of real images below which noise cannot be distinguished from them."""
+
+
+HELD_OUT = 64
+"""Held-out images that the discriminator scores at a preview, and as many training images and samples."""
+
+
+def overfitting(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, float]:
+    """How far the logits of held-out images are from those of training images, over the same of samples.
+
+    Karras et al. 2020, "Training generative adversarial networks with limited data", equation 1: r_v, 0 where D does
+    not distinguish training images from held-out ones, 1 where held-out images are fakes to it. Left out while D hardly
+    distinguishes samples from training images, when a ratio is noise.
+
+    Args:
+        samples: logits (N,).
+        training: of training images.
+        held_out: of held-out images.
+    """
+    gap = training.mean() - samples.mean()
+    if not bool(gap > training.std(correction=0) + samples.std(correction=0)):
+        return {}
+    return {"overfitting": float((training.mean() - held_out.mean()) / gap)}
 
 
 def compare(samples: Tensor, real: Tensor, before: Tensor | None = None) -> dict[str, float]:

@@ -271,6 +271,14 @@ class Trainer:
             return self.sampled(**{name: value.to(self.device) for name, value in inputs.items()}).float()
 
     @torch.inference_mode()
+    def logits(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """The discriminator's mean logit of each image (N,), without augmentation; the training is unaffected."""
+        network: Any = self.networks["discriminator"]
+        with self._evaluation():
+            output = network(images.to(self.device), **({"y": labels} if network.conditional else {}))
+        return (output[0] if isinstance(output, tuple) else output).float().flatten(1).mean(1)
+
+    @torch.inference_mode()
     def preview(self, inputs: dict[str, Tensor], real: Callable[[], Batch]) -> Tensor:
         """The objective's own pictures, (M, C, H, W) in the generator's range; see :meth:`Objective.preview`."""
         with self._evaluation():
