@@ -68,7 +68,7 @@ def train(
     only_class: Annotated[
         str | None, typer.Option(metavar="NAME", help="Train on one class only, by its name or number.")
     ] = None,
-    held_out: Annotated[
+    hold_out: Annotated[
         str | None,
         typer.Option(
             "--hold-out",
@@ -178,8 +178,8 @@ def train(
     if only_class is not None:
         # Quoted as TOML, because 9 would be a number.
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
-    if held_out is not None:
-        assignments = [*assignments, f"data.hold_out={_recipe.amount(held_out)}"]
+    if hold_out is not None:
+        assignments = [*assignments, f"data.hold_out={_recipe.amount(hold_out)}"]
     arguments = context.obj
     if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
         name = Path(model or _recipe.default_model(data) or "default").stem
