@@ -11,6 +11,7 @@ import torch
 from gancli import checkpoint, model
 from gancli.errors import GancliError, UsageError
 from gancli.metrics import METRICS
+from gancli.rendering.images import save_images
 from gancli.zoo import cards, catalogue, publishing
 
 RECIPE = """
@@ -63,6 +64,31 @@ def change_model(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
     tensors, header = checkpoint.read(run / catalogue.MODEL_FILE)
     change(header)
     checkpoint.write(run / catalogue.MODEL_FILE, tensors, header)
+
+
+def test_a_run_on_a_folder_says_where_everyone_can_get_it(zoo: Path, run_cli: Callable[..., Any]) -> None:
+    pixels = torch.randint(0, 256, (24, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    save_images([pixels], range(24), Path("pics"))
+    assert run_cli("train", "pics", "--model", "tiny", "--rounds", 2, "--out", "r", "-q").code == 0
+    refused = run_cli("zoo", "add", "r")
+    assert refused.code == 2
+    assert "say where with --source, on which terms with --licence, and what to call it with --as" in refused.err
+    terms = ["--source", "example.org/birds", "--licence", "CC0"]
+    result = run_cli("zoo", "add", "r", "--as", "birds", *terms, "--data", "pics")
+    assert result.code == 0, result.err
+    header = checkpoint.read_header(zoo / "tiny/birds.safetensors")
+    assert header["dataset"]["source"] == "example.org/birds"
+    card = (zoo / "tiny/README.md").read_text()
+    assert "of pics (example.org/birds; CC0)" in card
+    assert "12 generated and 12 training images, features of `imagenet`" in card
+    assert (
+        "gancli train BIRDS --model tiny --set data.size=[8,8] --rounds 2\ngancli evaluate tiny/birds --data BIRDS"
+        in card
+    )
+    assert run_cli("sample", "tiny/birds", "-n", 2, "--out", "made").code == 0
+    missing = run_cli("evaluate", "tiny/birds")
+    assert missing.code == 2
+    assert "was trained on 'birds', which is not here" in missing.err
 
 
 def test_a_run_becomes_weights_picture_and_card(zoo: Path, run: Path, run_cli: Callable[..., Any]) -> None:

@@ -124,8 +124,12 @@ def add(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     known_as: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="The name of the data set, for a run on a folder or zip of it."),
+        typer.Option("--as", metavar="NAME", help="What to call the data, for a run on a folder or zip."),
     ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="TEXT", help="Where everyone can get the data, if it is no named set.")
+    ] = "",
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="The terms of such data.")] = "",
     data: EvaluatedBy = None,
     discriminator: Annotated[
         bool,
@@ -147,6 +151,7 @@ def add(
       gancli zoo add runs/mine
       gancli zoo add runs/mine --discriminator --half
       gancli zoo add runs/mine --as cifar10 --data cifar10-test.zip
+      gancli zoo add runs/mine --as birds --data birds/ --source https://example.org/birds --licence CC0
     """
     from gancli.zoo import publishing
 
@@ -155,6 +160,8 @@ def add(
             publishing.add(
                 run,
                 known_as=known_as,
+                source=source,
+                licence=licence,
                 data=data,
                 discriminator=discriminator,
                 half=half,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli import checkpoint, recipe
+from gancli.data.builtin.names import DATASETS
 from gancli.data.synthetic import FORMULAS
 from gancli.files import atomic
 from gancli.zoo import catalogue
@@ -27,7 +28,10 @@ def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
 
 def command(header: Mapping[str, Any]) -> str:
     """The command that trains a model like this one."""
-    words = ["gancli", "train", header["recipe"]["data"]["name"], "--model", header["recipe"]["model"]]
+    data = header["recipe"]["data"]
+    words = ["gancli", "train", _typed(data["name"]), "--model", header["recipe"]["model"]]
+    if data["name"] not in DATASETS:
+        words += ["--set", "data.size=[{},{}]".format(*data["size"])]
     for path, _, new in changes(header):
         if path == "training.budget":
             number, unit = new.split()
@@ -38,6 +42,11 @@ def command(header: Mapping[str, Any]) -> str:
             words += ["--from", new["model"]]
             words += ["--freeze-d", str(new["freeze_d"])] if new["freeze_d"] else []
     return " ".join(words)
+
+
+def _typed(data: str) -> str:
+    """A data set as a command names it; in capitals, what stands for a folder or zip."""
+    return data if data in DATASETS else data.upper()
 
 
 def write_card(model: str) -> Path:
@@ -76,8 +85,10 @@ def _basis(protocol: Mapping[str, Any]) -> str:
         return f"{generated} generated samples, {real} real ones for the floor: {protocol['method']}. One run."
     repeats = protocol.get("repeats", 1)
     sets = f"means of {repeats} sets of images ± 95 % prediction interval of one more set" if repeats > 1 else "one set"
+    few = protocol.get("held_out_images") is not None
+    compared = f"{real} training images" if few else f"{real} held-out images ({protocol['split']} split)"
     return (
-        f"{generated} generated and {real} held-out images ({protocol['split']} split), features of "
+        f"{generated} generated and {compared}, features of "
         f"`{protocol['extractor']}`, resize {protocol['resize']}, {sets}. "
         "The baseline draws each pixel from those of the training images at its position."
     )
@@ -116,6 +127,9 @@ def _section(name: str, path: Path) -> list[str]:
     lines += [[row["metric"], *(figure(row, key) for key in ("value", *references))] for row in results]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
+    if terms := header["dataset"].get("licence"):
+        origin += f" ({header['dataset']['source']}; {terms})"
+    by = "" if path.stem in DATASETS else f" --data {_typed(path.stem)}"
     start = header["recipe"]["training"].get("start")
     begun = f", started from the weights of `{start['model']}`" if start else ""
     translates = "source" in evaluation["protocol"]
@@ -133,6 +147,6 @@ def _section(name: str, path: Path) -> list[str]:
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         _basis(evaluation["protocol"]),
         further and f"On held-out images: {further}.",
-        f"```\n{command(header)}\ngancli evaluate {name}\ngancli {use}\n```",
+        f"```\n{command(header)}\ngancli evaluate {name}{by}\ngancli {use}\n```",
     ]
     return [part for part in parts if part]

@@ -58,6 +58,8 @@ def add(
     run: Path,
     *,
     known_as: str | None = None,
+    source: str = "",
+    licence: str = "",
     data: str | None = None,
     discriminator: bool = False,
     half: bool = False,
@@ -69,8 +71,10 @@ def add(
     They are made in a hidden folder first: whatever fails, the zoo stays as it was.
 
     Args:
-        run: the folder of a finished training by a recipe of the zoo on a named data set.
-        known_as: the data set's name, for a run on a folder or zip that holds the images of a named one.
+        run: the folder of a finished training by a recipe of the zoo.
+        known_as: what to call the data, for a run on a folder or zip: a named set whose images it holds, or a new name.
+        source: where everyone can get data that is no named set.
+        licence: its terms.
         data: what to evaluate the model on, where the named data set itself is not available.
         discriminator: ship the run's discriminator too, which inpainting and fine-tuning use. One that lies beside the
             present weights is replaced in any case.
@@ -89,7 +93,9 @@ def add(
     state = checkpoint.read_header(run / catalogue.STATE_FILE)
     if known_as is not None:
         header["recipe"] = recipe.merge(header["recipe"], {"data": {"name": known_as}})
-    model, name = _names(header)
+    model, name = _names(header, bool(source and licence))
+    if source or licence:
+        header["dataset"] = {**header["dataset"], "source": source, "licence": licence}
     folder = catalogue.zoo_folder() / model
     header |= {"training": {"seconds": state["seconds"], "machine": state.get("machine", "")}}
 
@@ -163,15 +169,17 @@ def draw(model: Model, path: Path, data: str | None = None, data_dir: Path | Non
         Plot(formula).save(rows, path)
 
 
-def _names(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Model and data set, which must be the zoo's, with its recipe, and a named one."""
+def _names(header: Mapping[str, Any], described: bool) -> tuple[str, str]:
+    """Model and data set, which must be the zoo's, with its recipe, and a named one, or one that is described."""
     stored = recipe.parse(header.get("recipe", {}))
     model, data = stored.model, stored.data.name
     if model not in catalogue.models():
         raise UsageError(f"the zoo has no model '{model}'", nearest(model, catalogue.models()))
-    if data not in DATASETS:
+    if data not in DATASETS and not described:
         raise UsageError(
-            f"'{data}' is not a data set by name", "models of the zoo are trained on data that everyone can get"
+            f"'{data}' is not a data set by name",
+            "models of the zoo are trained on data that everyone can get: say where with `source`, on which terms with "
+            "`licence`, and what to call it with `known_as`",
         )
     for path, zoo, run in changes(header):
         if path not in OWN:
