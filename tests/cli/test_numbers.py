@@ -30,7 +30,7 @@ def curves(run_cli: Run) -> str:
 def test_the_data_decides_the_model(run_cli: Run) -> None:
     shown = run_cli("train", "sine", "--dry-run", "-q")
     assert 'model = "sine-gan"' in shown.out
-    assert "# data         sine, 15 numbers per sample, drawn anew for every batch" in shown.out
+    assert "# data          sine, 15 numbers per sample, drawn anew for every batch" in shown.out
     assert {name: facts.model for name, facts in DATASETS.items() if facts.model} == {
         "sine": "sine-gan", "ring": "points-gan", "grid": "points-gan", "swissroll": "points-gan",
     }  # fmt: skip

@@ -93,6 +93,7 @@ def test_dry_run_prints_a_recipe_that_is_toml_and_trains_nothing(run_cli, home: 
         "fit": "crop",
         "background": "white",
         "mirror": False,
+        "hold_out": 0,
     }
     facts = [line.split()[1] for line in result.out.splitlines() if line.startswith("# ") and line[2] != " "]
     assert facts == [
