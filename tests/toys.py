@@ -12,14 +12,13 @@ from gancli.model import Model
 
 
 class Mapped(MappingGenerator):
-    """A mapping network, three modulated convolutions each with a row of w and noise of its own, styles mixed."""
+    """A mapping network, three modulated convolutions each with a row of w and noise of its own."""
 
     layers = 3
     serves = Sizes(minimum=4, square=True, power_of_two=True)
 
-    def __init__(self, spec: Spec, *, width: int = 8, mixing: float = 0.5) -> None:
+    def __init__(self, spec: Spec, *, width: int = 8) -> None:
         super().__init__(spec, "tanh", width)
-        self.mixing = mixing
         self.mapper = nn.Sequential(nn.Linear(spec.latent.width, width), nn.LeakyReLU(0.2), nn.Linear(width, width))
         self.first = nn.Parameter(torch.randn(1, width, *spec.shape[1:]))
         self.affine = nn.ModuleList(nn.Linear(width, width) for _ in range(self.layers))
@@ -28,12 +27,7 @@ class Mapped(MappingGenerator):
         self.register_buffer("noise", torch.randn(self.layers, 1, *spec.shape[1:]))
 
     def mapping(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
-        w = self.mapper(self.latent.join(z, y, c))[:, None].repeat(1, self.layers, 1)
-        if self.training and self.mixing:
-            cut = torch.randint(1, self.layers, (len(w), 1, 1))
-            mixed = (torch.arange(self.layers)[:, None] >= cut) & (torch.rand(len(w), 1, 1) < self.mixing)
-            w = torch.where(mixed, w.roll(1, 0), w)
-        return w
+        return self.mapper(self.latent.join(z, y, c))[:, None].repeat(1, self.layers, 1)
 
     def synthesize(self, w: Tensor) -> Tensor:
         x = self.first.expand(len(w), -1, -1, -1)

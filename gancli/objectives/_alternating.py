@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from gancli import registry
+from gancli.architectures import MappingGenerator
+from gancli.errors import UsageError
 from gancli.recipe.schedules import Schedule
 from gancli.recipe.sections import Augment, Regularization
 from gancli.terms.augmentation import Augmentation
@@ -69,6 +71,11 @@ class Alternating(Objective):
             name: registry.get("regularizer", name)(**values.options) for name, values in self._weights.items()
         }
         self.regularizers = nn.ModuleDict(self._regularizers)
+        for name, one in self._regularizers.items():
+            if one.mapping and not isinstance(networks.get("generator"), MappingGenerator):
+                raise UsageError(
+                    f"objective.regularizers.{name}: this generator has no mapping network", "leave it out"
+                )
         self.second_order = tuple({name for one in self._regularizers.values() for name in one.second_order})
         self.augmentation: Augmentation | None
         self.augmentation, strength = _augmentation(

@@ -37,6 +37,8 @@ class Adversarial(Alternating):
         joint: the discriminator sees real and fake images as one batch, and its loss is the mean over both. One that
             treats each image by itself sees them at once anyway, since that is faster and gives the same.
         still_generator: the discriminator's fakes are made by the generator in evaluation mode.
+        style_mixing: share of the fakes that are mixed from two latents: the first rows of w from one, the others from
+            the other (Karras et al. 2019, "A style-based generator architecture", section 3.1).
         top_k: share of the fakes, those that look most real, that the generator learns from; a number or a schedule
             (Sinha et al. 2020, "Top-k training of GANs", algorithm 1).
         clip: after each of its updates every parameter of the discriminator is clipped to [-clip, clip]; 0 for none.
@@ -57,6 +59,7 @@ class Adversarial(Alternating):
         reuse_fake: bool = False,
         joint: bool = False,
         still_generator: bool = False,
+        style_mixing: Annotated[float, Field(ge=0, le=1)] = 0.0,
         top_k: TopK = 1.0,
         clip: Annotated[float, Field(ge=0)] = 0.0,
         **options: Any,
@@ -74,11 +77,16 @@ class Adversarial(Alternating):
                 "draws anew",
                 "leave it out",
             )
+        if style_mixing and getattr(self.generator, "layers", 1) == 1:
+            raise UsageError(
+                f"objective.style_mixing = {style_mixing:g}: this generator has no rows of w to mix", "leave it out"
+            )
         self.step_options = replace(
             self.step_options,
             joint=joint,
             reuse_fake=reuse_fake,
             still_generator=still_generator,
+            style_mixing=style_mixing,
             pair_classes=pairs,
         )
 
@@ -173,7 +181,9 @@ class Adversarial(Alternating):
         """With ``reuse_fake``, make the round's fakes while the generator still takes gradients."""
         if self.step_options.reuse_fake:
             step.trained = ("generator",)
-            step.shared |= {"latents": step.latents, "fake": step.fake}
+            step.shared |= {"latents": step.latents, "fake": step.fake} | (
+                {} if self.takes == "source" else {"w": step.w}
+            )
 
 
 OBJECTIVE = Adversarial

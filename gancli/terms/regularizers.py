@@ -30,6 +30,9 @@ class Regularizer(nn.Module):
     real: ClassVar[bool] = False
     """Whether it needs real images in a generator's step."""
 
+    mapping: ClassVar[bool] = False
+    """Whether it needs a generator with a mapping network."""
+
     def forward(self, step: Step) -> Tensor:
         """Its value, a scalar."""
         raise NotImplementedError
@@ -166,6 +169,43 @@ class FeatureMatching(Regularizer):
         return (real - step.mean(step.features(step.fake, *step.conditions(fake=True)))).square().mean()
 
 
+class PathLength(Regularizer):
+    """E[(|J^T y| - a)^2] with y of N(0, 1 / pixels), J the Jacobian of images by w, and a the running mean of |J^T y|
+    (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", equation 4).
+
+    Of several rows of w, |J^T y|^2 is the mean. Both scales are those of the paper's weight (appendix B), which is 2
+    here for images of any size.
+
+    Args:
+        decay: of the running mean, in updates that compute it; it begins with the first value.
+    """
+
+    player = "generator"
+    second_order = ("generator",)
+    mapping = True
+
+    length: Tensor
+    updates: Tensor
+
+    def __init__(self, *, decay: Annotated[float, Field(ge=0, lt=1)] = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        for name in ("length", "updates"):
+            self.register_buffer(name, torch.zeros(()))
+
+    def forward(self, step: Step) -> Tensor:
+        """Through the loss's forward pass of the generator; the mean is that of the whole batch, up to this step."""
+        images = step.fake.float()
+        y = step.random.normal(images.shape) / images[0, 0].numel() ** 0.5
+        (gradient,) = torch.autograd.grad((images * y).sum(), step.w, create_graph=True)
+        lengths = gradient.float().square().sum(-1).view(len(images), -1).mean(1).sqrt()
+        with torch.no_grad():
+            rate = torch.where(self.updates == 0, 1.0, 1 - self.decay)
+            self.length.lerp_(step.mean(lengths.detach()).to(self.length.dtype), rate)
+            self.updates += 1
+        return (lengths - self.length).square().mean()
+
+
 REGULARIZERS: dict[str, type[Regularizer]] = {
     "r1": R1,
     "r2": R2,
@@ -174,4 +214,5 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
     "lecam": LeCam,
     "consistency": Consistency,
     "feature-matching": FeatureMatching,
+    "path-length": PathLength,
 }

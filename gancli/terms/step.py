@@ -60,6 +60,7 @@ class StepOptions:
         pair_classes: fakes have the classes of the real images.
         reuse_fake: fakes made once a round serve both players.
         still_generator: the discriminator's fakes are made in evaluation mode.
+        style_mixing: share of the fakes whose rows of w come from two latents.
     """
 
     networks: Mapping[str, nn.Module]
@@ -72,6 +73,7 @@ class StepOptions:
     pair_classes: bool = False
     reuse_fake: bool = False
     still_generator: bool = False
+    style_mixing: float = 0.0
 
 
 @dataclass
@@ -182,8 +184,20 @@ class Step:
 
     @cached_property
     def w(self) -> Tensor:
-        """Mapped latents: (N, width), or (N, layers, width)."""
-        return self.generator.map(**self.latents)
+        """Mapped latents: (N, width), or (N, layers, width); those of the round's fakes where these are reused."""
+        if self._reuses and "w" in self.shared:
+            return self.shared["w"]
+        w = self.generator.map(**self.latents)
+        return self._mixed(w) if self.options.style_mixing else w
+
+    def _mixed(self, w: Tensor) -> Tensor:
+        """Rows of w from a random one on replaced by those of other latents of the same class (Karras et al. 2019, "A
+        style-based generator architecture", section 3.1)."""
+        other = self.generator.map(**{**self.latents, "z": self.random.latents()["z"]})
+        mixed, cut = self.random.uniform((2 * len(w), 1, 1)).chunk(2)
+        rows = torch.arange(w.shape[1], device=w.device)[:, None]
+        replaced = (mixed < self.options.style_mixing) & (rows >= 1 + (cut * (w.shape[1] - 1)).floor())
+        return torch.where(replaced, other, w)
 
     @cached_property
     def fake(self) -> Tensor:
@@ -217,9 +231,9 @@ class Step:
     def _trains_generator(self) -> bool:
         return "generator" in self.trained
 
-    @property
+    @cached_property
     def _reuses(self) -> bool:
-        """Whether the fakes that a player before made in this round serve here."""
+        """Whether the fakes that a player before made in this round serve here; decided before they are taken."""
         return "fake" in self.shared and (not self._trains_generator or self.shared["fake"].requires_grad)
 
     @property

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from steps import ToyDiscriminator, ToyGenerator, step
+from steps import ToyDiscriminator, ToyGenerator, random, step
 from torch import Tensor, nn
 
 from gancli.latents import LatentSpec
 from gancli.objectives.adversarial import Adversarial
 from gancli.terms.batch import Batch
-from gancli.terms.regularizers import REGULARIZERS, Consistency, Dragan, FeatureMatching, LeCam, Regularizer
+from gancli.terms.regularizers import REGULARIZERS, Consistency, Dragan, FeatureMatching, LeCam, PathLength, Regularizer
 
 ROWS, SHAPE = 6, (1, 4, 4)
 
@@ -24,11 +24,15 @@ def discriminator(*layers: nn.Module) -> ToyDiscriminator:
 
 
 class Generator(ToyGenerator):
-    """Latents to images by one layer."""
+    """Latents to images by a layer, after one from z to w."""
 
     def __init__(self) -> None:
         super().__init__()
         self.latent, self.range, self.layer = LatentSpec(dim=16), (-1.0, 1.0), nn.Linear(16, 16).double()
+        self.mapper = nn.Linear(16, 16).double()
+
+    def map(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
+        return self.mapper(z)
 
     def synthesize(self, w: Tensor) -> Tensor:
         return self.layer(w).tanh().view(-1, *SHAPE)
@@ -51,7 +55,9 @@ def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytes
     torch.manual_seed(0)
     network = discriminator(nn.Conv2d(1, 3, 3, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(48, 1))
     # Running means take no gradient: where they hardly follow, differences see none either.
-    options: dict[str, Any] = {"lecam": {"decay": 1 - 1e-12}, "consistency": {"policy": ["cutout"]}}.get(name, {})
+    follows = {"decay": 1 - 1e-12}
+    special = {"lecam": follows, "path-length": follows, "consistency": {"policy": ["cutout"]}}
+    options: dict[str, Any] = special.get(name, {})
     generator, one = Generator(), REGULARIZERS[name](**options).double()
     made(network, generator, one)  # running means begin
     player = {"discriminator": network.body, "generator": generator}[one.player]
@@ -149,3 +155,23 @@ def test_top_k_teaches_the_generator_by_its_best_fakes(share: float, kept: int) 
     best = logits.detach().flatten().topk(kept).indices.tolist()
     expected = torch.tensor([[-1 / kept if row in best else 0.0] for row in range(4)])
     torch.testing.assert_close(logits.grad, expected)
+
+
+def test_path_length_is_that_of_the_jacobian() -> None:
+    """Karras et al. 2020, equation 4, on a Jacobian worked out column by column."""
+    torch.manual_seed(0)
+    generator, one = Generator(), PathLength().double()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(2)
+    draw = torch.Generator().manual_seed(1)
+    torch.rand(ROWS, *SHAPE, generator=draw, dtype=torch.float64)
+    w = generator.mapper(torch.randn(ROWS, 16, generator=draw, dtype=torch.float64))
+    images = generator.synthesize(w).flatten(1)
+    rows = [torch.autograd.grad(images[:, pixel].sum(), w, retain_graph=True)[0] for pixel in range(16)]
+    jacobian = torch.stack(rows, 1)
+    y = random(ROWS).normal((ROWS, *SHAPE)).flatten(1).double() / 4  # the root of 16 pixels
+    lengths = torch.einsum("npw,np->nw", jacobian, y).norm(dim=1).detach()
+    expected = (lengths - lengths.mean()).square().mean()
+    torch.testing.assert_close(made(linear(), generator, one), expected, check_dtype=False, rtol=1e-5, atol=0)
+    torch.testing.assert_close(one.length, lengths.mean(), rtol=1e-5, atol=0)

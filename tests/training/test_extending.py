@@ -160,23 +160,6 @@ class Brightness(Regularizer):
         return (step.fake.mean() - self.typical).square()
 
 
-class PathLength(Regularizer):
-    """E[(|J^T y| - a)^2] with a running mean a, y ~ N(0, I) (Karras et al. 2020, equation 4)."""
-
-    player, second_order = "generator", ("generator",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(()))
-
-    def forward(self, step: Step) -> Tensor:
-        noise = step.random.normal(step.fake.shape) / (step.fake[0, 0].numel() ** 0.5)
-        (gradient,) = torch.autograd.grad((step.fake * noise).sum(), step.w, create_graph=True)
-        lengths = gradient.square().sum(-1).mean(-1).sqrt()
-        self.mean.lerp_(lengths.detach().mean(), 0.01)
-        return (lengths - self.mean).square().mean()
-
-
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch) -> None:
     monkeypatch.setattr(registry, "_added", {})
@@ -186,7 +169,6 @@ def plugins(monkeypatch) -> None:
     registry.add("architecture", "linear", {"encoder": Encoder})
     registry.add("architecture", "translator", {"translator": Translator})
     registry.add("architecture", "mapped", {"generator": Mapped})
-    registry.add("regularizer", "path-length", PathLength)
     registry.add("loss", "pairing", Pairing)
     registry.add("loss", "average", Average)
     registry.add("regularizer", "brightness", Brightness)
@@ -352,17 +334,35 @@ def test_a_fixed_augmentation_can_be_scheduled(tmp_path) -> None:
 
 def mapped(**sections: Any) -> recipe.Recipe:
     table = tiny(4, "mlp-gan").to_dict()
-    table["networks"]["generator"] = {"architecture": "mapped", "width": 8, "mixing": 0.9}
+    table["networks"]["generator"] = {"architecture": "mapped", "width": 8}
     return recipe.parse(recipe.merge(table, sections))
 
 
-def test_a_mapping_network_mixes_styles_and_takes_a_path_length_penalty(tmp_path) -> None:
-    made = mapped(objective={"regularizers": {"path-length": {"weight": 2.0, "every": 2}}})
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_mapping_network_mixes_styles_and_takes_a_path_length_penalty(reuse: bool, tmp_path) -> None:
+    regularizers = {"path-length": {"weight": 2.0, "every": 2}}
+    made = mapped(objective={"regularizers": regularizers, "style_mixing": 0.9, "reuse_fake": reuse})
     whole, _ = resumes(made, tmp_path)
     assert whole.objective.second_order == ("generator",)
     assert whole.means()["loss/path-length"] > 0
-    assert whole.state()["objective"]["regularizers.path-length.mean"] > 0
+    assert whole.state()["objective"]["regularizers.path-length.length"] > 0
     assert whole.generator.w_mean.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ({"style_mixing": 0.5}, "objective.style_mixing = 0.5: this generator has no rows of w to mix"),
+        (
+            {"regularizers": {"path-length": {"weight": 2}}},
+            "objective.regularizers.path-length: this generator has no mapping network",
+        ),
+    ],
+)
+def test_what_needs_a_mapping_network_is_refused_without_one(objective: dict, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        trainer(tiny(2, "mlp-gan", objective=objective))
+    assert refused.value.message == message
 
 
 def test_a_model_with_a_mapping_network_is_truncated_toward_the_mean_of_w(tmp_path) -> None:
