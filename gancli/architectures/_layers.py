@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import torch
@@ -169,3 +171,122 @@ class Flat(nn.Flatten):
         if input.requires_grad:
             input.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
         return super().forward(input)
+
+
+class EqualizedLinear(nn.Module):
+    """A linear layer with an equalized learning rate: weights of standard deviation 1 are scaled by 1 / sqrt(fan-in)
+    when they are used (Karras et al. 2018, "Progressive growing of GANs", section 4.1).
+
+    Args:
+        inputs: features.
+        outputs: features.
+        bias: what it begins with; None for no bias.
+        rate: factor on the learning rate of weights and bias.
+        active: a leaky ReLU of gain sqrt(2) follows.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: float | None = 0.0, rate: float = 1.0, active: bool = False
+    ) -> None:
+        super().__init__()
+        self.rate, self.active = rate, active
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(outputs, inputs), 0.0, 1 / rate))
+        self.bias = None if bias is None else nn.Parameter(torch.full((outputs,), bias / rate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs) to (N, outputs)."""
+        gain = self.rate * (ROOT if self.active else 1.0)
+        bias = None if self.bias is None else self.bias * gain
+        x = F.linear(x, self.weight * (gain / self.weight.shape[1] ** 0.5), bias)
+        return F.leaky_relu(x, SLOPE) if self.active else x
+
+
+class EqualizedConv(nn.Module):
+    """A convolution with an equalized learning rate, as :class:`EqualizedLinear`.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        kernel: its side; the size stays.
+        down: the size is halved, rounding down, after :data:`FILTER`.
+        active: a bias and a leaky ReLU follow.
+        gain: factor on the result.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, down: bool = False, active: bool = True, gain: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.down, self.active, self.gain = down, active, gain * (ROOT if active else 1.0)
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(outputs, inputs, kernel, kernel)))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if active else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h, w), or half of the size."""
+        # A leaky ReLU passes positive factors, so that all of them are those of the few weights.
+        weight = self.weight * (self.gain / self.weight[0].numel() ** 0.5)
+        bias, kernel = None if self.bias is None else self.bias * self.gain, weight.shape[-1]
+        if not self.down:
+            x = F.conv2d(x, weight, bias, padding=kernel // 2)
+        elif kernel == 1:
+            x = F.conv2d(filtered(x, padding=1, stride=2), weight, bias)
+        else:
+            x = F.conv2d(filtered(x, padding=1 + kernel // 2), weight, bias, stride=2)
+        return F.leaky_relu(x, SLOPE) if self.active else x
+
+
+SLOPE, ROOT = 0.2, 2**0.5
+"""Of leaky ReLUs after equalized layers, and the gain that keeps their variance near 1 (He et al. 2015)."""
+
+FILTER = (1.0, 3.0, 3.0, 1.0)
+"""What a doubled or halved image is smoothed by, along rows and columns (Karras et al. 2020, appendix B)."""
+
+
+@cache
+def _filter(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The filter (4, 4), of sum 1; cached, since a GPU waits for it."""
+    with torch.inference_mode(mode=False):  # gradients pass through it later
+        row = torch.tensor(FILTER, device=device, dtype=dtype)
+        return row[:, None] * row / row.sum() ** 2
+
+
+def _by_channel(x: Tensor, convolve: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The filter over each channel by itself; in float32 on a CPU, many of which take ten times as long in bf16."""
+    with torch.autocast(x.device.type, enabled=False):
+        wide = x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
+        return convolve(wide, _filter(x.device, wide.dtype).expand(x.shape[1], 1, -1, -1)).to(x.dtype)
+
+
+def filtered(x: Tensor, padding: int, stride: int = 1) -> Tensor:
+    """(N, C, h, w) smoothed by :data:`FILTER`, with zeros around it: (N, C, (h + 2 padding - 4) // stride + 1, …)."""
+    return _by_channel(x, lambda x, f: F.conv2d(x, f, stride=stride, padding=padding, groups=len(f)))
+
+
+def upsampled(x: Tensor) -> Tensor:
+    """(N, C, h, w) to (N, C, 2h, 2w) with :data:`FILTER`."""
+    return _by_channel(x, lambda x, f: F.conv_transpose2d(x, 4 * f, stride=2, padding=1, groups=len(f)))
+
+
+class NoiseInput(nn.Module):
+    """One channel of noise, the same for all channels of the feature maps (Karras et al. 2019, "A style-based generator
+    architecture", section 2): drawn anew for each image in training, and constant otherwise, so that a seed is an
+    image.
+
+    Args:
+        size: (height, width) of the feature maps.
+    """
+
+    constant: Tensor
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.draw: Callable[..., Tensor] = torch.randn  # where a batch is worked on in parts, each takes its rows
+        self.strength = nn.Parameter(torch.zeros(1))
+        self.register_buffer("constant", nn.init.normal_(torch.empty(1, 1, *size)))
+
+    def forward(self, count: int) -> Tensor:
+        """For so many images: (count, 1, h, w), or (1, 1, h, w) where it is constant."""
+        noise = self.constant
+        if self.training:
+            noise = self.draw((count, *noise.shape[1:]), device=noise.device, dtype=noise.dtype)
+        return noise * self.strength

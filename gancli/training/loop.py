@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from gancli import registry
@@ -85,7 +84,7 @@ class Trainer:
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
         self._distributed = {player.name: self._wrapped(player) for player in self.players} if world.size > 1 else {}
-        self._has_dropout = any(isinstance(m, _DropoutNd) for n in self.networks.values() for m in n.modules())
+        self._draws = any(isinstance(m, dropout.DRAWING) for n in self.networks.values() for m in n.modules())
         averaged = {n: self.networks[n] for n in self.objective.exported}
         self.ema = Ema(averaged, trained=self.settings.start is not None) if self.settings.ema else None
         self.noise = torch.Generator(device).manual_seed(self.settings.seed)
@@ -132,8 +131,8 @@ class Trainer:
 
     def round(self) -> None:
         """One round: the steps of every player in turn. Never synchronises with the device."""
-        if self._has_dropout:
-            self._seed_dropout()
+        if self._draws:
+            self._seed_layers()
         shared: list[dict[str, Any]] = [{} for _ in self._rows]
         batch_generator = torch.Generator().manual_seed(self._number)
         with float32_products(tf32=self.settings.precision == "tf32"):
@@ -220,8 +219,8 @@ class Trainer:
         """Of this round, among all rounds of all seeds: seeds what is drawn anew in each."""
         return (self.settings.seed * 1_000_003 + self.rounds) % 2**63
 
-    def _seed_dropout(self) -> None:
-        """Dropout depends on the round alone, so that it is the same in every process and after a resume."""
+    def _seed_layers(self) -> None:
+        """What layers draw depends on the round alone, so that it is the same in every process and after a resume."""
         number = self._number * 65_537 % 2**63
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures import Network, Spec, dcgan, fastgan, mlp
+from gancli.architectures import Network, Spec, dcgan, fastgan, mlp, stylegan2
 from gancli.architectures._transfer import Misfit, blocks, repatched, transfer
 from gancli.latents import LatentSpec
 
@@ -36,7 +36,7 @@ def images(channels: int, side: int = 16) -> Tensor:
     return torch.randn(4, channels, side, side, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("family", [fastgan, dcgan, mlp])
+@pytest.mark.parametrize("family", [fastgan, dcgan, mlp, stylegan2])
 def test_a_grey_generator_makes_the_same_images_in_colour(family) -> None:
     grey, colour = spec(1), spec(3)
     there, here = trained(family.Generator(grey)), family.Generator(colour).eval()
@@ -63,7 +63,7 @@ def test_a_colour_generator_makes_the_mean_of_its_colours_before_the_output_func
     torch.testing.assert_close(here(Z).atanh(), there(Z).atanh().mean(1, keepdim=True), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", [fastgan, dcgan, mlp])
+@pytest.mark.parametrize("family", [fastgan, dcgan, mlp, stylegan2])
 @pytest.mark.parametrize(("before", "now"), [(1, 3), (3, 1)])
 def test_a_discriminator_scores_grey_images_in_colour_as_before(family, before: int, now: int) -> None:
     old, new = spec(before), spec(now)

@@ -1,12 +1,19 @@
-"""Dropout where a batch is worked on in parts, by several processes or one after the other."""
+"""Dropout and noise inputs where a batch is worked on in parts, by several processes or one after the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
+
+from gancli.architectures._layers import NoiseInput
+
+DRAWING = _DropoutNd, NoiseInput
+"""Layers that draw random numbers in training."""
 
 
 @dataclass
@@ -51,8 +58,19 @@ class SharedDropout(nn.Module):
         return input * kept.reshape(input.shape)
 
 
+def draw(rows: Rows, shape: tuple[int, ...], **options: Any) -> Tensor:
+    """N(0, 1) of these rows, as they would be drawn for the whole batch; the first dimension may hold several."""
+    batches, rest = divmod(shape[0], rows.rows.stop - rows.rows.start)
+    if rest:
+        return torch.randn(shape, **options)
+    whole = torch.randn((batches, rows.batch, *shape[1:]), **options)
+    return whole[:, rows.rows].reshape(shape)
+
+
 def share(network: nn.Module, rows: Rows) -> None:
-    """Have all dropout of a network follow the whole batch; no tensor changes its name, since dropout has none."""
+    """Have all dropout and noise of a network follow the whole batch; no tensor changes its name."""
+    if isinstance(network, NoiseInput):
+        network.draw = partial(draw, rows)
     for name, child in network.named_children():
         if isinstance(child, _DropoutNd):
             setattr(network, name, SharedDropout(child, rows))
