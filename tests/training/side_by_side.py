@@ -32,6 +32,14 @@ CASES["mlp-gan with ada"] = (
 CASES["pix2pix with diffaugment"] = ("pix2pix", {"objective": {"augment": {"name": "diffaugment"}}})
 CASES["cyclegan"] = ("cyclegan", {"objective": {"pool": 16}})  # full in the second round
 CASES["frozen dcgan with r1"] = ("dcgan", {"objective": {"regularizers": {"r1": {"weight": 1.0, "every": 2}}}})
+# In four parts, each a group of minibatch deviation; the mean path length is one of a whole batch, not of its parts.
+CASES["stylegan2 with mixing"] = (
+    "stylegan2",
+    {
+        "training": {"batch": 16}, "networks": {"discriminator": {"group": 4}},
+        "objective": {"style_mixing": 0.9, "augment": {"target": -0.9, "kimg": 0.1, "every": 2}},
+    },
+)  # fmt: skip
 CASES["pictures"] = ("pictures", {"training": {"batch": 16}})  # in four parts, each a group of minibatch deviation
 
 

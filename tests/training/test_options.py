@@ -1,5 +1,6 @@
 """The procedure of the tutorials, for every model of the zoo that has a discriminator."""
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from test_trainer import same
 from tiny import tiny, trainer
 
-from gancli import checkpoint
+from gancli import checkpoint, registry
 from gancli.errors import UsageError
 from gancli.recipe import Recipe
 from gancli.training.loop import Trainer
@@ -54,13 +55,20 @@ def parameters(one: Trainer) -> dict[str, torch.Tensor]:
     }
 
 
+def options_of(model: str, role: str) -> Collection[str]:
+    """Names of a network's options."""
+    network = catalogue.recipe_table(model)["networks"][role]
+    return registry.options(registry.get("architecture", network["architecture"])[role]).model_fields
+
+
 def refused(model: str, option: str) -> str | None:
     """Why the model cannot have the option."""
     if option == "smoothing" and model in CRITICS:
         return "'wasserstein' has no labels to smooth"
     if option == "smoothing" and model == "pictures":
         return "'relativistic' has no labels to smooth"
-    if option.startswith("dropout") and model == "pictures":
+    role = "generator" if option.endswith("G") else "discriminator"
+    if option.startswith("dropout") and "dropout" not in options_of(model, role):
         return "dropout = 0.6: unknown key"
     if option == "uniform latents" and model == "vae-gan":
         return "codes are compared with N"
