@@ -290,3 +290,33 @@ class NoiseInput(nn.Module):
         if self.training:
             noise = self.draw((count, *noise.shape[1:]), device=noise.device, dtype=noise.dtype)
         return noise * self.strength
+
+
+class BilinearUp(nn.Module):
+    """Upsampling x2 by the filter [1, 2, 1]: pixels, and between two of them their mean; cut to ``size``."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, C, *size)."""
+        height, width = x.shape[2:]
+        # With corners aligned, 2n + 1 pixels of n + 1 lie on them and halfway between.
+        made = F.interpolate(
+            F.pad(x, (0, 1, 0, 1), mode="replicate"),
+            (2 * height + 1, 2 * width + 1),
+            mode="bilinear",
+            align_corners=True,
+        )
+        return made[..., : self.size[0], : self.size[1]]
+
+
+class BilinearDown(nn.Module):
+    """Downsampling by 2 with the filter [1, 2, 1] about every other pixel, beginning with the first; rounding up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, C, ceil(h / 2), ceil(w / 2))."""
+        height, width = x.shape[2:]
+        x = F.pad(x, (1, width % 2, 1, height % 2), mode="replicate")
+        return F.avg_pool2d(F.avg_pool2d(x, 2, 1), 2)

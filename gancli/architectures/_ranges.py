@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Output = Literal["tanh", "sigmoid", "linear"]
+Output = Literal["tanh", "sigmoid", "identity", "linear"]
 PixelOutput = Literal["tanh", "sigmoid"]
 
-RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
-"""(lowest, highest) value that an output function gives; None for numbers that are no pixels."""
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "identity": (-1.0, 1.0), "linear": None}
+"""(lowest, highest) value that an output function gives; None for numbers that are no pixels. What "identity" gives
+outside of its range is cut off in images."""
 
 # Inverses of the output functions; the ends of their ranges, which no finite input reaches, are drawn in a little.
 INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -23,7 +24,7 @@ INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def squash(output: Output) -> nn.Module:
     """The output function of that name."""
-    return {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}[output]()
+    return {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity, "linear": nn.Identity}[output]()
 
 
 def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:

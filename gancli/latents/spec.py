@@ -88,6 +88,11 @@ class LatentSpec:
             parts.append((one_hot(value, self.classes) if value.dim() == 1 else value).to(z.dtype))
         return torch.cat(parts, dim=1) if len(parts) > 1 else z
 
+    def split(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What :meth:`join` makes, (N, width), back to z (N, dim), weights of classes (N, classes) and c (N, codes)."""
+        z, y, c = w.split(list(self._sizes.values()), 1)
+        return z, y, c
+
     def from_seeds(self, seeds: Sequence[int]) -> Inputs:
         """The inputs that seeds stand for, always drawn on the CPU.
 

@@ -17,6 +17,7 @@ from gancli.zoo import catalogue
 
 MODELS = [name for name in catalogue.models() if "discriminator" in catalogue.recipe_table(name)["networks"]]
 CRITICS = ["wgan", "wgan-gp"]
+RELATIVISTIC = ["pictures", "r3gan", "r3gan-small"]
 WITHOUT_LATENTS = [name for name in MODELS if catalogue.recipe_table(name).get("data", {}).get("source")]
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -65,7 +66,7 @@ def refused(model: str, option: str) -> str | None:
     """Why the model cannot have the option."""
     if option == "smoothing" and model in CRITICS:
         return "'wasserstein' has no labels to smooth"
-    if option == "smoothing" and model == "pictures":
+    if option == "smoothing" and model in RELATIVISTIC:
         return "'relativistic' has no labels to smooth"
     role = "generator" if option.endswith("G") else "discriminator"
     if option.startswith("dropout") and "dropout" not in options_of(model, role):
