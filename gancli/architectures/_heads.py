@@ -68,6 +68,18 @@ def classes_for(spec: Spec) -> int:
     return spec.latent.classes
 
 
+class Projection(nn.Linear):
+    """The dot product of an image's features and its class's vector, to be added to the logit (Miyato and Koyama 2018,
+    "cGANs with projection discriminator", equation 3)."""
+
+    def __init__(self, spec: Spec, features: int) -> None:
+        super().__init__(features, classes_for(spec), bias=False)
+
+    def of_class(self, features: Tensor, y: Tensor) -> Tensor:
+        """(N, features), with classes y (N,), to (N, 1)."""
+        return self(features).gather(1, y[:, None])
+
+
 class Whitening(nn.Module):
     """Codes (N, dim) moved, turned and scaled until they have mean 0 and covariance I, as latents from N(0, 1) have.
 

@@ -320,3 +320,74 @@ class BilinearDown(nn.Module):
         height, width = x.shape[2:]
         x = F.pad(x, (1, width % 2, 1, height % 2), mode="replicate")
         return F.avg_pool2d(F.avg_pool2d(x, 2, 1), 2)
+
+
+def upsampled_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Nearest upsampling x2, then a 3x3 convolution: (N, C, h, w) to (N, outputs, 2h, 2w).
+
+    As one transposed convolution, whose kernel is the sum of the four that the copies of a pixel are seen by: the same
+    sums with 4/9 of the multiplications.
+    """
+    return F.conv_transpose2d(x, _four(weight).flip(2, 3).transpose(0, 1), bias, stride=2, padding=1)
+
+
+def pooled_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 3x3 convolution, then the mean of each 2x2 block, rounding up: (N, C, h, w) to (N, outputs, (h + 1) // 2, …).
+
+    Of even sides as one convolution of stride 2, with 4/9 of the multiplications.
+    """
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        return F.avg_pool2d(F.conv2d(x, weight, bias, padding=1), 2, ceil_mode=True)
+    return F.conv2d(x, _four(weight) / 4, bias, stride=2, padding=1)
+
+
+def _four(weight: Tensor) -> Tensor:
+    """A 3x3 kernel at the four places of a 2x2 block, added up: (…, 4, 4)."""
+    return sum(
+        (F.pad(weight, (left, 1 - left, top, 1 - top)) for left in (0, 1) for top in (0, 1)),
+        torch.zeros((), dtype=weight.dtype, device=weight.device),
+    )
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm whose scales and shifts are those of the class (Dumoulin et al. 2017, "A learned representation for
+    artistic style", section 2; de Vries et al. 2017).
+
+    Args:
+        features: channels.
+        classes: how many.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(features, affine=False)
+        self.scale = nn.Parameter(torch.ones(classes, features))
+        self.shift = nn.Parameter(torch.zeros(classes, features))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(N, features, h, w), with weights of the classes y (N, classes), which are one-hot or between classes."""
+        scale, shift = ((y.to(each.dtype) @ each)[:, :, None, None] for each in (self.scale, self.shift))
+        return torch.addcmul(shift, self.norm(x), scale)
+
+
+class SelfAttention(nn.Module):
+    """Every place of the feature maps draws on all others (Zhang et al. 2019, "Self-attention generative adversarial
+    networks", equations 1 to 3): o_j = v(sum_i softmax_i(f(x_i) . g(x_j)) h(x_i)), then
+    gamma o + x, where gamma begins at 0.
+
+    Args:
+        channels: of input and output; f, g and h make an eighth of them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 8)
+        self.f, self.g, self.h = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(3))
+        self.v = nn.Conv2d(inner, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, h, w) to the same."""
+        keys, queries, values = (layer(x).flatten(2).transpose(1, 2) for layer in (self.f, self.g, self.h))
+        mixed = (queries @ keys.transpose(1, 2)).softmax(2) @ values
+        return x + self.gamma * self.v(mixed.transpose(1, 2).unflatten(2, x.shape[2:]))

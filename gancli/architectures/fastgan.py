@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from gancli.architectures import _base
 from gancli.architectures._base import OptionalWidth, Share, Sizes, Spec, Width
-from gancli.architectures._heads import classes_for
+from gancli.architectures._heads import Projection
 from gancli.architectures._layers import (
     Down,
     Flat,
@@ -216,7 +216,7 @@ class Discriminator(_base.Discriminator):
         layers += [nn.Conv2d(inputs, widths[-1], 3, padding=1), nn.LeakyReLU(slope), Flat()]
         features = widths[-1] * height * image_width
         self.body = nn.Sequential(*layers, nn.Linear(features, 1))
-        self.classes = nn.Linear(features, classes_for(spec), bias=False) if conditional else None
+        self.classes = Projection(spec, features) if conditional else None
         _orthogonal(self)
         if spectral_norm:
             normalise_spectrum(self)
@@ -239,7 +239,7 @@ class Discriminator(_base.Discriminator):
         logits = self.body[-1](features)
         if self.classes is None or y is None:
             return logits
-        return logits + self.classes(features).gather(1, y[:, None])
+        return logits + self.classes.of_class(features, y)
 
     def resized(self, name: str, value: Tensor, other: _base.Network) -> Tensor:
         """The first layer's weight for patches of another side."""

@@ -15,9 +15,13 @@ from gancli.recipe import Recipe
 from gancli.training.loop import Trainer
 from gancli.zoo import catalogue
 
-MODELS = [name for name in catalogue.models() if "discriminator" in catalogue.recipe_table(name)["networks"]]
-CRITICS = ["wgan", "wgan-gp"]
-RELATIVISTIC = ["pictures", "r3gan", "r3gan-small"]
+MODELS = [
+    name
+    for name in catalogue.models()
+    if "discriminator" in catalogue.recipe_table(name)["networks"] and not name.endswith("-small")
+]
+"""Small versions of a model have its parts."""
+WITHOUT_LABELS = ["wasserstein", "hinge", "relativistic"]
 WITHOUT_LATENTS = [name for name in MODELS if catalogue.recipe_table(name).get("data", {}).get("source")]
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -64,10 +68,9 @@ def options_of(model: str, role: str) -> Collection[str]:
 
 def refused(model: str, option: str) -> str | None:
     """Why the model cannot have the option."""
-    if option == "smoothing" and model in CRITICS:
-        return "'wasserstein' has no labels to smooth"
-    if option == "smoothing" and model in RELATIVISTIC:
-        return "'relativistic' has no labels to smooth"
+    loss = catalogue.recipe_table(model)["objective"].get("loss")
+    if option == "smoothing" and loss in WITHOUT_LABELS:
+        return f"'{loss}' has no labels to smooth"
     role = "generator" if option.endswith("G") else "discriminator"
     if option.startswith("dropout") and "dropout" not in options_of(model, role):
         return "dropout = 0.6: unknown key"
