@@ -56,6 +56,25 @@ def test_the_papers_networks_for_cifar(classes: int) -> None:
     assert count(discriminator) == body + 128 + 1 + classes * 128
 
 
+@pytest.mark.parametrize("attention", [0, 16])
+def test_biggan_for_cifar(attention: int) -> None:
+    """256 channels everywhere, hidden ones as many as come out (Brock et al. 2019); with attention f, g, h and v of an
+    eighth of them, and gamma (Zhang et al. 2019, equations 1 to 3)."""
+    spec = Spec((3, 32, 32), LatentSpec(dim=128, classes=10))
+    options = {"conditional": True, "init": "normal", "attention": attention, "width": 256, "most": 256}
+    with torch.device("meta"), _Blank():
+        generator = Generator(spec, **options)
+        discriminator = Discriminator(spec, base=8, blocks=2, wide=True, spectral_norm=False, **options)
+    attended = 4 * 256 * 32 + 1 if attention else 0
+    assert count(generator) == 129 * 256 * 16 + 3 * up(256, 256, 10) + 2 * 256 + conv(256, 3) + attended
+    body = down(3, 256, 256) + down(256, 256, 256) + 2 * down(256, 256, 256, shortcut=False)
+    assert count(discriminator) == body + 256 + 1 + 10 * 256 + attended
+    wide = Discriminator(spec, width=4, wide=True).body[1].get_submodule("first")
+    assert (wide.in_channels, wide.out_channels) == (4, 8)
+    made = Generator(spec, width=4, spectral_norm=True)
+    assert all("parametrizations" in name for name in made.state_dict() if name.startswith("blocks.0.first.weight"))
+
+
 @pytest.mark.parametrize("size", [64, 128])
 def test_the_papers_networks_for_larger_images(size: int) -> None:
     """Table 6 for 128 pixels: G 1024, then 1024, 512, 256, 128, 64; D mirrored and one more block of 1024 channels that

@@ -13,8 +13,11 @@ from gancli.training.batches import ImageBatches
 from gancli.training.optimizers import rate_factor
 from gancli.zoo import catalogue
 
+MODELS = [name for name in catalogue.models() if not name.endswith("-small")]
+"""Small versions of a model have its parts."""
 
-@pytest.mark.parametrize("model", catalogue.models())
+
+@pytest.mark.parametrize("model", MODELS)
 def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> None:
     whole = trainer(tiny(8, model))
     for _ in range(4):
@@ -32,7 +35,7 @@ def test_n_and_n_rounds_are_2n_rounds_through_a_file(model: str, tmp_path) -> No
     assert same(whole.state(), rest.state())
 
 
-@pytest.mark.parametrize("model", [name for name in catalogue.models() if not name.endswith("-small")])
+@pytest.mark.parametrize("model", MODELS)
 def test_twice_the_same_with_deterministic_kernels(model: str) -> None:
     made = tiny(3, model, training={"deterministic": True})
     pair = [trainer(made) for _ in range(2)]
