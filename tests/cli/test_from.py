@@ -28,15 +28,15 @@ def test_a_run_starts_from_another_one_and_says_so(run_cli, old: str) -> None:
     assert made.code == 0, made.err
     sums = {name: sum(v.numel() for v in tensors(name).values()) for name in ("discriminator", "model")}
     assert sums["discriminator"] > 0
-    assert "from old, body.0.weight adapted; 1 layer frozen\n" in made.err
-    assert "from old, last.weight, last.bias adapted\n" in made.err
+    assert "from old, fine.0.weight adapted; 1 layer frozen\n" in made.err
+    assert "from old, fine.weight, fine.bias adapted\n" in made.err
     recipe = tomllib.loads(Path("new/recipe.toml").read_text())
     assert recipe["model"] == "pictures"
     assert recipe["training"]["start"] == {"model": "old", "sha256": sha256(Path(old)), "freeze_d": 1}
     assert (recipe["networks"]["generator"]["width"], recipe["training"]["batch"]) == (4, 12)
     assert recipe["training"]["seed"] == 0
-    first = tensors("discriminator", "old")["discriminator.body.0.weight"]
-    frozen = tensors("discriminator")["discriminator.body.0.weight"]
+    first = tensors("discriminator", "old")["discriminator.fine.0.weight"]
+    frozen = tensors("discriminator")["discriminator.fine.0.weight"]
     assert torch.equal(frozen, first.expand(-1, 3, -1, -1) / 3)
     # The same command resumes, also where the old run is no longer there.
     Path(old, catalogue.MODEL_FILE).unlink()
