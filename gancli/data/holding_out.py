@@ -137,10 +137,8 @@ def divide(dataset: Dataset, split: Split) -> Dataset:
             "bring the old data back, or train a new model",
         )
     check_memory(total, dataset.images.shape[1], (dataset.images.shape[2], dataset.images.shape[3]))
-    member = torch.zeros(total, dtype=torch.bool)
-    member[list(found)] = True
-    held_out = replace(_part(dataset, member, split, "held out"), split="held-out")
-    return replace(_part(dataset, ~member, split, "training"), held_out=held_out, divided=split)
+    held_out = replace(_part(dataset, torch.tensor(found), split, "held out"), split="held-out")
+    return replace(_part(dataset, remaining(split, total), split, "training"), held_out=held_out, divided=split)
 
 
 def remaining(split: Split, total: int) -> Tensor:
@@ -150,10 +148,10 @@ def remaining(split: Split, total: int) -> Tensor:
     return member.nonzero().flatten()
 
 
-def _part(dataset: Dataset, member: Tensor, split: Split, name: str) -> Dataset:
+def _part(dataset: Dataset, positions: Tensor, split: Split, name: str) -> Dataset:
     parts = [split.fingerprint, name, *map(str, split.positions)]
-    labels = None if dataset.labels is None else dataset.labels[member]
-    return replace(dataset, images=dataset.images[member], labels=labels, fingerprint=combined_fingerprint(parts))
+    labels = None if dataset.labels is None else dataset.labels[positions]
+    return replace(dataset, images=dataset.images[positions], labels=labels, fingerprint=combined_fingerprint(parts))
 
 
 def _chosen(group: Tensor, labels: Tensor | None, count: int, seed: int) -> Tensor:

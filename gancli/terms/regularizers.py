@@ -69,9 +69,7 @@ class GradientPenalty(Regularizer):
         """Takes a forward pass of its own."""
         real, fake = step.real.detach(), step.fake.detach()
         epsilon = step.random.uniform((len(real), *[1] * (real.dim() - 1)))
-        between = torch.lerp(fake.to(real.dtype), real, epsilon.to(real.dtype)).requires_grad_()
-        score = step.score(between, *step.conditions(fake=False))
-        return (step.image_gradient(between, score).norm(2, dim=1) - 1).square().mean()
+        return _from_one(step, torch.lerp(fake.to(real.dtype), real, epsilon.to(real.dtype)))
 
 
 class Dragan(Regularizer):
@@ -91,37 +89,57 @@ class Dragan(Regularizer):
     def forward(self, step: Step) -> Tensor:
         """Takes a forward pass of its own."""
         real = step.real.detach()
-        near = (real + self.std * step.random.normal(real.shape, real.dtype)).requires_grad_()
-        score = step.score(near, *step.conditions(fake=False))
-        return (step.image_gradient(near, score).norm(2, dim=1) - 1).square().mean()
+        return _from_one(step, real + self.std * step.random.normal(real.shape, real.dtype))
 
 
-class LeCam(Regularizer):
-    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2], with running means a_R of D(x) and a_F of D(G(z)) (Tseng et al. 2021,
-    "Regularizing generative adversarial networks under limited data", section 3).
+def _from_one(step: Step, images: Tensor) -> Tensor:
+    """E[(|grad D(x)| - 1)^2] at images with the labels of the real ones."""
+    images.requires_grad_()
+    score = step.score(images, *step.conditions(fake=False))
+    return (step.image_gradient(images, score).norm(2, dim=1) - 1).square().mean()
+
+
+class Following(Regularizer):
+    """A regularizer with running means of the whole batch, saved with the training.
 
     Args:
-        decay: of the running means, in updates that compute it; they begin with the first logits.
+        decay: of the running means, in updates that compute it; they begin with the first values.
     """
 
-    real_mean: Tensor
-    fake_mean: Tensor
+    means: ClassVar[tuple[str, ...]]
+    """Their names."""
+
     updates: Tensor
 
     def __init__(self, *, decay: Annotated[float, Field(ge=0, lt=1)] = 0.99) -> None:
         super().__init__()
         self.decay = decay
-        for name in ("real_mean", "fake_mean", "updates"):
+        for name in (*self.means, "updates"):
             self.register_buffer(name, torch.zeros(()))
 
+    @torch.no_grad()
+    def follow(self, step: Step, **values: Tensor) -> None:
+        """Move each running mean toward the mean of its values (N, ...)."""
+        rate = torch.where(self.updates == 0, 1.0, 1 - self.decay)
+        for name, value in values.items():
+            mean = self.get_buffer(name)
+            mean.lerp_(step.mean(value.detach()).mean().to(mean.dtype), rate)
+        self.updates += 1
+
+
+class LeCam(Following):
+    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2], with running means a_R of D(x) and a_F of D(G(z)) (Tseng et al. 2021,
+    "Regularizing generative adversarial networks under limited data", section 3)."""
+
+    means = ("real_mean", "fake_mean")
+
+    real_mean: Tensor
+    fake_mean: Tensor
+
     def forward(self, step: Step) -> Tensor:
-        """The means are those of the whole batch, up to this step."""
+        """The means are those up to this step."""
         real, fake = (score.logits for score in step.scores)
-        with torch.no_grad():
-            rate = torch.where(self.updates == 0, 1.0, 1 - self.decay)
-            for mean, logits in ((self.real_mean, real), (self.fake_mean, fake)):
-                mean.lerp_(step.mean(logits.detach()).mean().to(mean.dtype), rate)
-            self.updates += 1
+        self.follow(step, real_mean=real, fake_mean=fake)
         return (real - self.fake_mean).square().mean() + (fake - self.real_mean).square().mean()
 
 
@@ -169,40 +187,28 @@ class FeatureMatching(Regularizer):
         return (real - step.mean(step.features(step.fake, *step.conditions(fake=True)))).square().mean()
 
 
-class PathLength(Regularizer):
+class PathLength(Following):
     """E[(|J^T y| - a)^2] with y of N(0, 1 / pixels), J the Jacobian of images by w, and a the running mean of |J^T y|
     (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", equation 4).
 
     Of several rows of w, |J^T y|^2 is the mean. Both scales are those of the paper's weight (appendix B), which is 2
     here for images of any size.
-
-    Args:
-        decay: of the running mean, in updates that compute it; it begins with the first value.
     """
 
     player = "generator"
     second_order = ("generator",)
     mapping = True
+    means = ("length",)
 
     length: Tensor
-    updates: Tensor
-
-    def __init__(self, *, decay: Annotated[float, Field(ge=0, lt=1)] = 0.99) -> None:
-        super().__init__()
-        self.decay = decay
-        for name in ("length", "updates"):
-            self.register_buffer(name, torch.zeros(()))
 
     def forward(self, step: Step) -> Tensor:
-        """Through the loss's forward pass of the generator; the mean is that of the whole batch, up to this step."""
+        """Through the loss's forward pass of the generator; the mean is that up to this step."""
         images = step.fake.float()
         y = step.random.normal(images.shape) / images[0, 0].numel() ** 0.5
         (gradient,) = torch.autograd.grad((images * y).sum(), step.w, create_graph=True)
         lengths = gradient.float().square().sum(-1).view(len(images), -1).mean(1).sqrt()
-        with torch.no_grad():
-            rate = torch.where(self.updates == 0, 1.0, 1 - self.decay)
-            self.length.lerp_(step.mean(lengths.detach()).to(self.length.dtype), rate)
-            self.updates += 1
+        self.follow(step, length=lengths)
         return (lengths - self.length).square().mean()
 
 

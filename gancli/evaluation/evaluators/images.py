@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
 
@@ -68,7 +68,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     view = model.recipe.data.model_dump(include=VIEW) if model and data not in DATASETS else {}
     alone = subject.recipe("data").get("only_class")
     alone = alone if isinstance(alone, str) else None
-    read = partial(load, data, data_dir=options.data_dir, progress=options.progress)
+    read = cache(partial(load, data, data_dir=options.data_dir, progress=options.progress))
     if split and not own:
         own = _same_data(read(split="train", **view), alone, split)
     if not own:
