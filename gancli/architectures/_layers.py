@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
-Norm = Literal["batch", "instance", "none"]
-
 FEW = 4
 """Up to so many channels, blocks of 2x2 pixels are computed as channels: the same sums over four times as many of them.
 PyTorch's kernels for one channel, or three, are several times slower than the arithmetic."""
@@ -49,15 +47,6 @@ def dropping(dropout: float, *, channels: bool = False) -> list[nn.Module]:
     if not dropout:
         return []
     return [nn.Dropout2d(dropout) if channels else Dropout(dropout)]
-
-
-def normalisation(norm: Norm, features: int, *, flat: bool = False) -> list[nn.Module]:
-    """The normalisation of that name over channels, or over features (N, features) where ``flat``."""
-    if norm == "none":
-        return []
-    if norm == "instance":
-        return [nn.InstanceNorm2d(features)]
-    return [nn.BatchNorm1d(features) if flat else nn.BatchNorm2d(features)]
 
 
 def initialise(network: nn.Module, std: float) -> None:
@@ -347,27 +336,6 @@ def _four(weight: Tensor) -> Tensor:
         (F.pad(weight, (left, 1 - left, top, 1 - top)) for left in (0, 1) for top in (0, 1)),
         torch.zeros((), dtype=weight.dtype, device=weight.device),
     )
-
-
-class ConditionalBatchNorm(nn.Module):
-    """Batch norm whose scales and shifts are those of the class (Dumoulin et al. 2017, "A learned representation for
-    artistic style", section 2; de Vries et al. 2017).
-
-    Args:
-        features: channels.
-        classes: how many.
-    """
-
-    def __init__(self, features: int, classes: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(features, affine=False)
-        self.scale = nn.Parameter(torch.ones(classes, features))
-        self.shift = nn.Parameter(torch.zeros(classes, features))
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """(N, features, h, w), with weights of the classes y (N, classes), which are one-hot or between classes."""
-        scale, shift = ((y.to(each.dtype) @ each)[:, :, None, None] for each in (self.scale, self.shift))
-        return torch.addcmul(shift, self.norm(x), scale)
 
 
 class SelfAttention(nn.Module):

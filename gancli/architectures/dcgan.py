@@ -19,17 +19,8 @@ from torch.nn import functional as F
 from gancli.architectures import _base
 from gancli.architectures._base import InitStd, OptionalWidth, Share, Sizes, Spec, Width
 from gancli.architectures._heads import Code, HeadNames, Heads, classes_for, encoder_end
-from gancli.architectures._layers import (
-    Down,
-    Flat,
-    Up,
-    dropping,
-    halvings,
-    initialise,
-    normalisation,
-    normalise_spectrum,
-    strided,
-)
+from gancli.architectures._layers import Down, Flat, Up, dropping, halvings, initialise, normalise_spectrum, strided
+from gancli.architectures._norms import normalisation
 from gancli.architectures._ranges import Output, squash
 
 Norm = Literal["batch", "none"]

@@ -18,15 +18,8 @@ from torch.nn import functional as F
 from gancli.architectures import _base
 from gancli.architectures._base import OptionalWidth, Share, Sizes, Spec, Width
 from gancli.architectures._heads import Projection
-from gancli.architectures._layers import (
-    Down,
-    Flat,
-    MinibatchDeviation,
-    Norm,
-    halvings,
-    normalisation,
-    normalise_spectrum,
-)
+from gancli.architectures._layers import Down, Flat, MinibatchDeviation, halvings, normalise_spectrum
+from gancli.architectures._norms import ClassModulation, Norm, classes_of_norms, normalisation
 from gancli.architectures._ranges import Output, squash
 from gancli.architectures._transfer import repatched
 
@@ -60,18 +53,26 @@ def _maps(spec: Spec, width: int, most: int, patch: int) -> tuple[int, list[tupl
 
 
 class GatedUpsampling(nn.Module):
-    """Nearest upsampling, a 3x3 convolution, batch norm, and half of the channels as gates of the others (figure 3)."""
+    """Nearest upsampling, a 3x3 convolution, batch norm, and half of the channels as gates of the others (figure 3).
 
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
+    Args:
+        inputs, outputs: channels.
+        size: (height, width) of the output.
+        classes: that change scales and shifts of batch norm; 0 for none.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int], classes: int = 0) -> None:
         super().__init__()
         self.size = size
         self.convolution = nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(2 * outputs)
+        self.of_class = ClassModulation(2 * outputs, classes) if classes else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) to (N, outputs, *size)."""
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(N, inputs, h, w) of the classes y (N, classes) to (N, outputs, *size)."""
         doubled = F.interpolate(x, scale_factor=2)[..., : self.size[0], : self.size[1]]
-        return F.glu(self.norm(self.convolution(doubled)), 1)
+        x = self.norm(self.convolution(doubled))
+        return F.glu(x if self.of_class is None else self.of_class(x, y), 1)
 
 
 class Excitation(nn.Sequential):
@@ -94,6 +95,7 @@ class Generator(_base.Generator):
         spec: shape and latent.
         width: channels of the last feature maps; each earlier stage has twice as many.
         most: the largest number of channels.
+        conditional: the class, which is joined to z, also changes scales and shifts of batch norm in every stage.
         patch: pixels a side of the blocks that are made as channels; 1 for none, 0 for one that suits the size.
         excitation: the first feature maps scale the channels of the last ones.
         fine: channels of a convolution over the pixels of all patches, without which each patch is made by itself; 0
@@ -111,6 +113,7 @@ class Generator(_base.Generator):
         *,
         width: Width = 32,
         most: Width = 256,
+        conditional: bool = False,
         patch: Patch = 0,
         excitation: bool = True,
         fine: OptionalWidth = 0,
@@ -118,6 +121,7 @@ class Generator(_base.Generator):
         output: Output = "tanh",
     ) -> None:
         super().__init__(spec, output)
+        classes = classes_of_norms(spec.latent, conditional)
         channels = spec.shape[0]
         asked, (patch, sizes, widths) = patch, _maps(spec, width, most, patch)
         self.fitted = _fitted(spec.shape[1:], asked, patch)
@@ -125,7 +129,8 @@ class Generator(_base.Generator):
         self.stem = nn.Linear(spec.latent.width, self.base[0] * self.base[1] * self.base[2], bias=False)
         self.norm = nn.BatchNorm2d(self.base[0])
         self.stages = nn.ModuleList(
-            GatedUpsampling(widths[stage + 1], widths[stage], sizes[stage]) for stage in reversed(range(len(sizes) - 1))
+            GatedUpsampling(widths[stage + 1], widths[stage], sizes[stage], classes)
+            for stage in reversed(range(len(sizes) - 1))
         )
         self.excitation = Excitation(widths[-1], widths[0]) if excitation else None
         self.last = nn.Conv2d(widths[0], (fine or channels) * patch**2, 3, padding=1)
@@ -137,11 +142,12 @@ class Generator(_base.Generator):
 
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width) to (N, C, H, W)."""
+        _, y, _ = self.latent.split(w)
         x = self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         x = first = F.glu(self.norm(x), 1)
         image = self.images[0](x) if self.images else None
         for number, stage in enumerate(self.stages, 1):
-            x = stage(x)
+            x = stage(x, y)
             if image is not None:
                 image = _resized(image, *x.shape[2:]) + self.images[number](x)
         if self.excitation is not None:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from gancli.architectures import _base
 from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
-from gancli.architectures._layers import Norm, dropping, initialise, normalisation, normalise_spectrum
+from gancli.architectures._layers import dropping, initialise, normalise_spectrum
+from gancli.architectures._norms import Norm, normalisation
 
 
 def halvings(height: int, width: int, most: int) -> int:

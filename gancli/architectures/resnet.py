@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from gancli.architectures import _base
 from gancli.architectures._base import InitStd, Share, Sizes, Spec, Width
-from gancli.architectures._layers import Norm, Up, dropping, halvings, initialise, normalisation
+from gancli.architectures._layers import Up, dropping, halvings, initialise
+from gancli.architectures._norms import Norm, normalisation
 from gancli.architectures._ranges import PixelOutput
 
 MINIMUM = 4

@@ -23,15 +23,14 @@ from gancli.architectures._base import Sizes, Spec, Width
 from gancli.architectures._heads import Projection
 from gancli.architectures._layers import (
     WEIGHTED,
-    ConditionalBatchNorm,
     SelfAttention,
     halvings,
     normalise_spectrum,
     pooled_convolution,
     upsampled_convolution,
 )
+from gancli.architectures._norms import ConditionalBatchNorm, classes_of_norms
 from gancli.architectures._ranges import Output, squash
-from gancli.errors import UsageError
 
 SIZES = Sizes(minimum=4)
 SMALLEST = 4
@@ -164,11 +163,7 @@ class Generator(_base.Generator):
         super().__init__(spec, output)
         latent, sizes = spec.latent, halvings(*spec.shape[1:], most=12, smallest=SMALLEST)
         widths = [min(width * 2**stage, most) for stage in range(len(sizes))]
-        if conditional and not latent.classes:
-            raise UsageError(
-                "conditional batch norm needs classes, and the generator takes none", "as in `latent.classes=data`"
-            )
-        classes, wide = latent.classes if conditional else 0, widths[-1]
+        classes, wide = classes_of_norms(latent, conditional), widths[-1]
         self.classes, self.base = classes, (wide, *sizes[-1])
         self.stem = nn.Linear(latent.width - classes, math.prod(self.base))
         self.blocks, self.attention = nn.ModuleList(), nn.ModuleList()

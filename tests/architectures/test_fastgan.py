@@ -6,6 +6,7 @@ from torch import nn
 
 from gancli.architectures import Spec
 from gancli.architectures._layers import MinibatchDeviation
+from gancli.architectures._norms import ClassModulation
 from gancli.architectures.fastgan import Discriminator, Generator, patch_of, stage_sizes
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
@@ -49,6 +50,34 @@ def test_excitation_scales_channels_by_the_first_feature_maps() -> None:
     blocks = generator.last.bias.tanh().view(1, 3, 2, 2).repeat(2, 1, 16, 16)
     torch.testing.assert_close(generator.synthesize(w), blocks)
     assert not torch.allclose(before, blocks)
+
+
+def test_classes_change_batch_norm_in_every_stage() -> None:
+    torch.manual_seed(0)
+    generator, plain = Generator(SPEC, width=4, conditional=True).eval(), Generator(SPEC, width=4).eval()
+    plain.load_state_dict(generator.state_dict(), strict=False)
+    w = generator.map(torch.randn(2, 8), torch.tensor([0, 1]))
+    torch.testing.assert_close(generator.synthesize(w), plain.synthesize(w))  # they begin with no change
+    for stage in generator.stages:
+        nn.init.constant_(stage.of_class.shift[1], 1.0)
+    changed = generator.synthesize(w)
+    torch.testing.assert_close(changed[0], plain.synthesize(w)[0])
+    assert not torch.allclose(changed[1], plain.synthesize(w)[1])
+
+
+def test_class_modulation_by_hand() -> None:
+    layer = ClassModulation(1, 2)
+    with torch.no_grad():
+        layer.scale.copy_(torch.tensor([[1.0], [-0.5]]))
+        layer.shift.copy_(torch.tensor([[10.0], [20.0]]))
+    x = torch.tensor([2.0, 2.0, 4.0]).view(3, 1, 1, 1)
+    y = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    assert layer(x, y).flatten().tolist() == [14.0, 21.0, 4 * 1.25 + 15]
+
+
+def test_modulation_needs_classes() -> None:
+    with pytest.raises(UsageError, match="needs classes, and the generator takes none"):
+        Generator(Spec((3, 32, 32), LatentSpec(dim=8)), conditional=True)
 
 
 def test_minibatch_deviation_by_hand() -> None:

@@ -10,12 +10,8 @@ from torch.nn import functional as F
 
 from gancli.architectures import Spec
 from gancli.architectures._build import _Blank
-from gancli.architectures._layers import (
-    ConditionalBatchNorm,
-    SelfAttention,
-    pooled_convolution,
-    upsampled_convolution,
-)
+from gancli.architectures._layers import SelfAttention, pooled_convolution, upsampled_convolution
+from gancli.architectures._norms import ConditionalBatchNorm
 from gancli.architectures.sngan import Discriminator, Generator
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
