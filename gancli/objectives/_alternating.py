@@ -73,9 +73,9 @@ class Alternating(Objective):
         self.regularizers = nn.ModuleDict(self._regularizers)
         for name, one in self._regularizers.items():
             if one.mapping and not isinstance(networks.get("generator"), MappingGenerator):
-                raise UsageError(
-                    f"objective.regularizers.{name}: this generator has no mapping network", "leave it out"
-                )
+                _refuse(name, "this generator has no mapping network")
+            if one.conditional and not (self.labelled and getattr(networks["discriminator"], "conditional", False)):
+                _refuse(name, "it needs a discriminator that is conditioned on the class, as objective 'cgan' has")
         self.second_order = tuple({name for one in self._regularizers.values() for name in one.second_order})
         self.augmentation: Augmentation | None
         self.augmentation, strength = _augmentation(
@@ -135,6 +135,10 @@ class Alternating(Objective):
         """The rounds in which a side is not trained."""
         rests = [range(period.first, period.last + 1) for period in self.rest if period.side == side]
         return [*rests, range(self.pretrain)] if side == "generator" and self.pretrain else rests
+
+
+def _refuse(regularizer: str, because: str) -> None:
+    raise UsageError(f"objective.regularizers.{regularizer}: {because}", "leave it out")
 
 
 def _augmentation(section: Any, limits: Any) -> tuple[Augmentation | None, Schedule | None]:

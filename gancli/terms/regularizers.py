@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gancli.terms.augmentation.diffaugment import DiffAugment, Policy
 from gancli.terms.step import Score, Step
@@ -29,6 +30,9 @@ class Regularizer(nn.Module):
 
     real: ClassVar[bool] = False
     """Whether it needs real images in a generator's step."""
+
+    conditional: ClassVar[bool] = False
+    """Whether it needs a discriminator that is conditioned on the class."""
 
     mapping: ClassVar[bool] = False
     """Whether it needs a generator with a mapping network."""
@@ -174,6 +178,25 @@ class Consistency(Regularizer):
         return value + self.fakes * change(step.fake, fake, fake=True) if self.fakes else value
 
 
+class Mismatch(Regularizer):
+    """E[softplus(D(x, y') - D(x, y))]: a real image with a class y' that is not its own counts as a fake (Reed et al.
+    2016, "Generative adversarial text to image synthesis", section 4.2, here in pairs).
+
+    A class-conditional discriminator may ignore the class and still win; then the generator ignores it, too.
+    """
+
+    conditional = True
+
+    def forward(self, step: Step) -> Tensor:
+        """Takes a forward pass of its own."""
+        labels, source = step.conditions(fake=False)
+        assert labels is not None
+        classes = step.generator.latent.classes
+        others = (step.random.uniform(labels.shape) * (classes - 1)).long()
+        wrong = step.score(step.real.detach(), (labels + 1 + others) % classes, source)
+        return functional.softplus(wrong.logits - step.real_score.logits).mean()
+
+
 class FeatureMatching(Regularizer):
     """|E f(x) - E f(G(z))|^2 / features, f being what D's last layer takes (Salimans et al. 2016, section 3.1)."""
 
@@ -219,6 +242,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
     "dragan": Dragan,
     "lecam": LeCam,
     "consistency": Consistency,
+    "mismatch": Mismatch,
     "feature-matching": FeatureMatching,
     "path-length": PathLength,
 }

@@ -1,6 +1,7 @@
 """Regularizers by hand, and by finite differences."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -8,10 +9,20 @@ import torch
 from steps import ToyDiscriminator, ToyGenerator, random, step
 from torch import Tensor, nn
 
+from gancli.errors import UsageError
 from gancli.latents import LatentSpec
 from gancli.objectives.adversarial import Adversarial
 from gancli.terms.batch import Batch
-from gancli.terms.regularizers import REGULARIZERS, Consistency, Dragan, FeatureMatching, LeCam, PathLength, Regularizer
+from gancli.terms.regularizers import (
+    REGULARIZERS,
+    Consistency,
+    Dragan,
+    FeatureMatching,
+    LeCam,
+    Mismatch,
+    PathLength,
+    Regularizer,
+)
 
 ROWS, SHAPE = 6, (1, 4, 4)
 
@@ -23,12 +34,29 @@ def discriminator(*layers: nn.Module) -> ToyDiscriminator:
     return network
 
 
+class OfClass(nn.Module):
+    """One number for each of three classes."""
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__()
+        self.numbers = nn.Parameter(torch.tensor(numbers, dtype=torch.float64))
+
+
+class ConditionalDiscriminator(ToyDiscriminator):
+    """A number of the class, times the brightness of the image."""
+
+    conditional = True
+
+    def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
+        return self.body.numbers[y][:, None] * images.mean((1, 2, 3))[:, None]
+
+
 class Generator(ToyGenerator):
     """Latents to images by a layer, after one from z to w."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.latent, self.range, self.layer = LatentSpec(dim=16), (-1.0, 1.0), nn.Linear(16, 16).double()
+        self.latent, self.range, self.layer = LatentSpec(dim=16, classes=3), (-1.0, 1.0), nn.Linear(16, 16).double()
         self.mapper = nn.Linear(16, 16).double()
 
     def map(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> Tensor:
@@ -46,7 +74,8 @@ def made(network: ToyDiscriminator, generator: nn.Module, one: Regularizer, **op
     objective = Adversarial({"generator": generator, "discriminator": network})
     trained = (one.player,)
     asked = {"image_gradients": one.image_gradients, "trained": trained} | options
-    return one(step(objective, Batch(real), ROWS, lambda: {"z": z}, **asked))
+    labels = torch.arange(ROWS) % 3
+    return one(step(objective, Batch(real, labels), ROWS, lambda: {"z": z}, **asked))
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
@@ -54,6 +83,9 @@ def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytes
     monkeypatch.setattr(Tensor, "float", Tensor.double)  # logits are float32 otherwise
     torch.manual_seed(0)
     network = discriminator(nn.Conv2d(1, 3, 3, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(48, 1))
+    if REGULARIZERS[name].conditional:
+        network = ConditionalDiscriminator()
+        network.body = OfClass(0.5, -1.0, 2.0)
     # Running means take no gradient: where they hardly follow, differences see none either.
     follows = {"decay": 1 - 1e-12}
     special = {"lecam": follows, "path-length": follows, "consistency": {"policy": ["cutout"]}}
@@ -143,6 +175,25 @@ def test_feature_matching_compares_the_means_of_the_last_layers_inputs() -> None
     real = torch.rand(ROWS, *SHAPE, generator=draw, dtype=torch.float64) * 2 - 1
     expected = (real.mean(0) - torch.tensor(0.5, dtype=torch.float64).tanh()).square().mean()
     assert made(linear(), generator, FeatureMatching()).item() == pytest.approx(float(expected))
+
+
+def test_a_real_image_of_another_class_counts_as_a_fake() -> None:
+    network = ConditionalDiscriminator()
+    network.body = OfClass(0.0, 0.0, 0.0)
+    assert made(network, Generator(), Mismatch()).item() == pytest.approx(math.log(2))
+    # Whatever class is drawn, it is not the image's own: a logit far below that of its own costs nothing.
+    images = torch.ones(6, *SHAPE, dtype=torch.float64)
+    objective = Adversarial({"generator": Generator(), "discriminator": network})
+    for own, far in ((0, [0.0, -50.0, -50.0]), (1, [-50.0, 0.0, -50.0]), (2, [-50.0, -50.0, 0.0])):
+        network.body = OfClass(*far)
+        batch = Batch(images, torch.full((6,), own))
+        assert Mismatch()(step(objective, batch, 6, trained=("discriminator",))).item() < 1e-20
+
+
+def test_mismatch_needs_a_discriminator_of_classes() -> None:
+    networks = {"generator": Generator(), "discriminator": linear()}
+    with pytest.raises(UsageError, match=r"regularizers\.mismatch: it needs a discriminator that is conditioned"):
+        Adversarial(networks, regularizers={"mismatch": {"weight": 1}})
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 4), (0.5, 2), (0.3, 2), (0.01, 1)])
