@@ -42,6 +42,7 @@ DIVERSE, ALIKE, IDENTICAL = 0.6, 0.3, 0.1  # mean distance of two samples, over 
 DISTINCT, REPEATED = 0.4, 0.1  # distance to the nearest sample, over the same of real images
 PATIENCE = 4000  # rounds for samples to become diverse; half as many where they are identical
 MEMORISED = 0.5  # logits of held-out images nearer to those of samples than to those of training images
+LEAKED = 0.5  # of the way from real to augmented images
 SETTLED, RESTLESS, POOR = 1000, 0.45, 0.75  # rounds; change between previews; distance from the data's statistics
 NOISE_ROUNDS, NOISY = (
     500,
@@ -254,6 +255,14 @@ def discriminator_memorises(previews: Sequence[Metrics]) -> str | None:
     return f"D's outputs for held-out images are {_percent(share)} of the way from training images to fakes"
 
 
+def augmentation_leaks(previews: Sequence[Metrics]) -> str | None:
+    """Samples look like augmented images rather than like real ones."""
+    now = previews[-1]
+    if now["round"] < SETTLED or now.get("leak", 0.0) <= LEAKED:
+        return None
+    return f"samples have {_percent(now['leak'])} of the grey areas that augmentation leaves on real images"
+
+
 def oscillation(previews: Sequence[Metrics]) -> str | None:
     """The same latents give other images at every preview, and these are poor and get no better."""
     from statistics import fmean  # here, so that `--help` does not import it
@@ -320,6 +329,13 @@ RULES = {
         "augmentation (objective.augment), more images, or a shorter training, with regular evaluations that keep the "
         "best model",
         discriminator_memorises,
+    ),
+    "augmentation-leaks": Rule(
+        "The generator has learned what the augmentation does to images, and makes such images itself: with grey "
+        "edges and rectangles.",
+        "with diffaugment, a policy without cutout; with ada, a larger target or fewer groups in pipeline; no "
+        "augmentation where there are tens of thousands of images",
+        augmentation_leaks,
     ),
     "mode-collapse": Rule(
         "Whatever the latent, the generator gives nearly the same image: one that deceives the discriminator at the "

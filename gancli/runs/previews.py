@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from gancli.architectures import from_uint8, to_uint8
 from gancli.data import Dataset
+from gancli.recipe.schedules import value_at
 from gancli.recipe.sections import EarlierPlan, Training
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import opaque, save_grid
@@ -21,7 +22,7 @@ from gancli.rendering.plots import save_losses
 from gancli.runs.folder import METRICS_FILE, SAMPLES
 from gancli.runs.health import of_training
 from gancli.runs.metrics_log import read_metrics
-from gancli.terms.batch import Batch
+from gancli.terms.batch import Batch, SampleRandom
 from gancli.training.batches import batches_of
 from gancli.training.loop import Trainer
 
@@ -115,7 +116,7 @@ class Preview:
             return {}
         samples, before = self.trainer.sample(self._inputs).cpu(), self.before
         self.before = samples
-        return compare(samples, self.real.images, before) | self._memorised(samples)
+        return compare(samples, self.real.images, before) | self._memorised(samples) | self._leaked(samples)
 
     def _memorised(self, samples: Tensor) -> dict[str, float]:
         """How far D's logits of held-out images are from those of training images, see :func:`overfitting`."""
@@ -130,6 +131,22 @@ class Preview:
             labels = None if dataset.labels is None else dataset.labels[chosen].to(trainer.device)
             logits.append(trainer.logits(from_uint8(dataset.images[chosen], limits), labels))
         return overfitting(*logits)
+
+    def _leaked(self, samples: Tensor) -> dict[str, float]:
+        """How far the samples look like augmented images, see :func:`leaked`."""
+        options, limits = self.trainer.objective.step_options, self.trainer.generator.range
+        if options.augmentation is None or limits is None:
+            return {}
+        real, count = self.real.images, len(self.real.images)
+        # Random numbers of its own, the same at every preview, so that the training is unaffected.
+        generator = torch.Generator(real.device).manual_seed(0)
+        random = SampleRandom(dict, generator, count * AUGMENTED)
+        strength = None if options.strength is None else value_at(options.strength, self.trainer.progress)
+        with torch.no_grad():
+            augmented = options.augmentation(real.repeat(AUGMENTED, 1, 1, 1), random, strength=strength)
+        assert isinstance(augmented, Tensor)  # there is no source
+        low, high = limits
+        return leaked(*((2 * each.float().cpu() - low - high) / (high - low) for each in (samples, real, augmented)))
 
 
 def shrunk(images: Tensor, side: int) -> Tensor:
@@ -172,6 +189,19 @@ NO_STRUCTURE = 0.2
 """Correlation of neighbouring pixels of real images below which noise cannot be distinguished from them."""
 
 
+AUGMENTED = 4
+"""How often each real image is augmented, to compare samples with."""
+
+MOST_LEAKED = 1.5
+"""Of the way from real to augmented images; beyond it, samples differ from both."""
+
+LEAST_FILLED = 0.01
+"""Of the pixels of augmented images, beyond what real images have; this must also be more than these have."""
+
+FLAT = 0.05
+"""The middle of the range, within which a pixel and its neighbours are what an augmentation fills images with; the
+range is 2."""
+
 HELD_OUT = 64
 """Held-out images that the discriminator scores at a preview, and as many training images and samples."""
 
@@ -192,6 +222,31 @@ def overfitting(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str
     if not bool(gap > training.std(correction=0) + samples.std(correction=0)):
         return {}
     return {"overfitting": float((training.mean() - held_out.mean()) / gap)}
+
+
+def leaked(samples: Tensor, real: Tensor, augmented: Tensor) -> dict[str, float]:
+    """How far samples have the filled areas of augmented images: 0 where they are as real ones, 1 where as augmented.
+
+    An augmentation leaks if the generator learns to make what it does to images (Karras et al. 2020, "Training
+    generative adversarial networks with limited data", section 2.2). What shows it beyond doubt is the middle of the
+    range, grey, with which shifts, rotations and cutout fill: left out are augmentations that hardly fill, data that
+    are grey themselves, and samples that are grey beyond any augmentation, which fail otherwise.
+
+    Args:
+        samples: (M, C, H, W) in [-1, 1], like all of them.
+        real: (N, C, H, W).
+        augmented: any number of augmented real images.
+    """
+    of_samples, of_real, of_augmented = map(_filled, (samples, real, augmented))
+    gap = of_augmented - of_real
+    share = (of_samples - of_real) / max(gap, LEAST_FILLED)
+    return {"leak": share} if gap > max(of_real, LEAST_FILLED) and share <= MOST_LEAKED else {}
+
+
+def _filled(images: Tensor) -> float:
+    """The share of pixels that are the middle of the range in all channels, and all of their neighbours, too."""
+    deviation = images.abs().amax(1, keepdim=True)
+    return float((F.max_pool2d(deviation, 3, 1, 1) < FLAT).float().mean())
 
 
 def compare(samples: Tensor, real: Tensor, before: Tensor | None = None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A discriminator that memorises its training images, by its outputs for images that were held out."""
+"""Failures of few images: a discriminator that memorises its training images, an augmentation that leaks."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from tiny import CPU, dataset, same, tiny
 
 from gancli.data.holding_out import Split, divide
 from gancli.runs import health, previews
-from gancli.runs.previews import Preview, overfitting
+from gancli.runs.previews import Preview, leaked, overfitting
 from gancli.training.loop import Trainer
 
 
@@ -42,3 +42,41 @@ def test_previews_score_held_out_images(monkeypatch: pytest.MonkeyPatch) -> None
     # The training is unaffected, and a run that held none out has no such figure.
     assert same(before.state(), Trainer(made, divided, CPU).state())
     assert "x" not in Preview(Trainer(made, whole, CPU), whole).statistics()
+
+
+def squares(share: float) -> torch.Tensor:
+    """Eight white images, of which the first ``share`` have a grey square of half of each side."""
+    images = torch.ones(8, 3, 16, 16)
+    images[: round(8 * share), :, 4:12, 4:12] = 0
+    return images
+
+
+def test_a_leak_is_the_share_of_the_grey_areas_of_augmented_images() -> None:
+    real, augmented = squares(0), squares(1)
+    for share in (0.0, 0.25, 0.5, 1.0):
+        assert leaked(squares(share), real, augmented) == {"leak": pytest.approx(share)}
+    # What is no leak: nothing that fills, data that are grey themselves, a generator that makes nothing but grey.
+    assert leaked(squares(1), real, real + 0.2) == {}
+    assert leaked(squares(1), squares(0.75), augmented) == {}
+    assert leaked(torch.zeros(8, 3, 16, 16), real, augmented) == {}
+
+
+def test_the_monitor_finds_a_leak_in_a_settled_training() -> None:
+    rows = [{"round": n, "leak": 0.7, health.KEY: {}} for n in range(600, 1500, 200)]
+    (found,) = health.replay(rows).found
+    assert (found.name, found.since, found.round) == ("augmentation-leaks", 1000, 1400)
+    assert found.text == "samples have 70 % of the grey areas that augmentation leaves on real images"
+    assert not health.replay([{**row, "leak": 0.4} for row in rows]).found
+
+
+def test_previews_compare_samples_with_augmented_images() -> None:
+    made = tiny(objective={"augment": {"name": "diffaugment", "policy": ["cutout"]}})
+    trainer, digits = Trainer(made, dataset(made), CPU), dataset(made)
+    preview, before = Preview(trainer, digits), trainer.state()
+    assert preview._leaked(preview.real.images) == {"leak": 0.0}
+    grey = torch.zeros_like(preview.real.images)
+    assert preview._leaked(grey) == {}
+    cut = torch.ones_like(grey)
+    cut[:, :, 2:6, 2:6] = 0
+    assert preview._leaked(cut)["leak"] > 0.5
+    assert same(before, trainer.state())
