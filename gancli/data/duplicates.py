@@ -25,6 +25,12 @@ POWER = 0.25
 ALIKE = 0.97
 """Correlation of two descriptors above which images are near-duplicates, by experiment: docs/research.md."""
 
+COMPONENTS = 31
+"""Leading principal components of descriptors, in which pairs are compared first."""
+
+_SLACK = 1.0001
+"""So much longer are short vectors than descriptors, for rounding errors."""
+
 _SCALE = 2000
 """Length of a descriptor of integers. Sums of their products, at most its square, are exact in float32, so that groups
 depend neither on the order of summation nor on the number of threads."""
@@ -53,13 +59,16 @@ def groups(images: Tensor, progress: Progress = no_progress) -> Tensor:
     count, first = len(images), copies(images).numpy()
     alone = np.flatnonzero(first == np.arange(count))
     vectors = torch.cat([descriptors(images[part]) for part in torch.from_numpy(alone).split(1024)])
-    root = np.arange(len(alone))
+    root, short = np.arange(len(alone)), _bounds(vectors)
     rows = max(1, _BLOCK // max(1, len(alone)))
     limit = ALIKE * _SCALE**2
     for start in range(0, len(alone), rows):
-        alike = vectors[start : start + rows] @ vectors[start:].T > limit
-        one, other = (each.numpy() + start for each in alike.nonzero(as_tuple=True))
-        _join(root, one[one < other], other[one < other])
+        # The bound leaves few pairs whose descriptors have to be multiplied.
+        likely = short[start : start + rows] @ short[start:].T > limit
+        one, other = likely.nonzero(as_tuple=True)
+        one, other = (each[one < other] + start for each in (one, other))
+        alike = (vectors[one] * vectors[other]).sum(1) > limit
+        _join(root, one[alike].numpy(), other[alike].numpy())
         progress("comparing images", min(start + rows, len(alone)), len(alone))
     # The first of equal images, then the first of its group.
     position = np.zeros(count, np.int64)
@@ -81,6 +90,17 @@ def descriptors(images: Tensor) -> Tensor:
     cells = F.adaptive_avg_pool2d(strength, GRID).flatten(1)
     cells = cells - cells.mean(1, keepdim=True)
     return (cells * (_SCALE / cells.norm(dim=1, keepdim=True).clamp_min(1e-3))).round()
+
+
+def _bounds(vectors: Tensor) -> Tensor:
+    """Short vectors (N, 32) whose products are no less than those of the descriptors (N, 256).
+
+    They are the leading principal components and the length of what these leave out.
+    """
+    _, basis = torch.linalg.eigh(vectors.T @ vectors)
+    leading = vectors @ basis[:, -COMPONENTS:]
+    left_out = (_SLACK * vectors.square().sum(1) - leading.square().sum(1)).clamp_min(0).sqrt()
+    return torch.cat([leading, left_out[:, None]], 1)
 
 
 def _join(root: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import Dataset, load
-from gancli.data.duplicates import copies, groups
+from gancli.data.duplicates import ALIKE, copies, descriptors, groups
 from gancli.data.holding_out import Split, divide, hold_out, remaining, stored_split
 from gancli.errors import GancliError, UsageError
 
@@ -54,6 +54,20 @@ def test_groups_do_not_depend_on_blocks_of_comparisons(monkeypatch: pytest.Monke
     images = torch.cat([shapes(20), recoloured(shapes(20))])
     monkeypatch.setattr("gancli.data.duplicates._BLOCK", 40 * 3)
     assert groups(images).tolist() == [*range(20)] * 2
+
+
+def test_no_pair_is_missed_by_the_comparison_of_short_vectors() -> None:
+    random = torch.Generator().manual_seed(0)
+    base = torch.randint(256, (30, 3, 32, 32), generator=random, dtype=torch.uint8)
+    strength = torch.linspace(0, 1, 30).view(-1, 1, 1, 1)  # from a copy to another image
+    other = torch.randint(256, base.shape, generator=random)
+    changed = torch.lerp(base.float(), other.float(), strength).byte()
+    images = torch.cat([base, changed])
+    vectors = descriptors(images)
+    alike = vectors @ vectors.T > ALIKE * 2000**2
+    first = torch.where(alike, torch.arange(60), 60).amin(1)  # each has one near-duplicate at most
+    assert 0 < int((first[30:] < 30).sum()) < 30
+    assert groups(images).tolist() == first.tolist()
 
 
 def test_images_without_edges_are_groups_of_their_own() -> None:
