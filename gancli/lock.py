@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import platform
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -93,6 +94,28 @@ def holder(folder: Path) -> str | None:
         return _who(folder)
     except (OSError, NotImplementedError):
         return None
+
+
+def interrupt(folder: Path) -> None:
+    """Ask the process that holds a folder to save and end, as Ctrl-C does.
+
+    Raises:
+        GancliError: it runs on another machine, or this one cannot reach it.
+    """
+    who, hint = holder(folder), "stop it where it was started, with Ctrl-C"
+    if who is None:
+        return
+    try:
+        facts = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        pid, host = int(facts["pid"]), str(facts["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise GancliError(f"{folder} does not say which process trains there", hint) from None
+    if host != platform.node() or os.name == "nt" or pid <= 1:
+        raise GancliError(f"{folder} is being trained by {who}, which cannot be reached from here", hint)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError as error:
+        raise GancliError(f"{who} cannot be reached: {error.strerror}", hint) from None
 
 
 def _who(folder: Path) -> str:

@@ -19,6 +19,7 @@ from gancli.cli import (
     interpolate,
     mix,
     reconstruct,
+    runs,
     sample,
     train,
     translate,
@@ -54,6 +55,7 @@ for command in (
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(zoo.app, name="zoo")
+app.add_typer(runs.app, name="runs")
 
 
 def _version(asked: bool) -> None:

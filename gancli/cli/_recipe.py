@@ -171,7 +171,7 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
     if resume and out is not None and Path(resume) != out:
         raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
     if resume is not None:
-        return Path(resume) if resume else out or catalogue.newest_run(unfinished=True)
+        return catalogue.run_named(resume) if resume else out or catalogue.newest_run(unfinished=True)
     if out is not None:
         return out if (out / "state.safetensors").is_file() else None
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):

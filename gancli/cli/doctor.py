@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def doctor(
     run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="A run folder, finished or not. Default: the newest.")
+        str | None, typer.Argument(metavar="RUN", help="A run, finished or not. Default: the newest.")
     ] = None,
     out: Annotated[
         str | None, typer.Option(metavar="FILE.png", help="Where to draw the plot. Default: RUN/doctor.png.")
@@ -41,7 +40,7 @@ def doctor(
     from gancli.zoo import catalogue
 
     picture = picture_path(out)
-    seen = examine(run or catalogue.newest_run())
+    seen = examine(catalogue.run_named(run) if run else catalogue.newest_run())
     plot = picture or seen.folder / "doctor.png"
     seen.plot(plot)
     if as_json:

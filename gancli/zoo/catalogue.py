@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ STATE_FILE = "state.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 SNAPSHOTS = "snapshots"
 RUNS = Path("runs")
+TAG_FILE = "tag.txt"
+"""In a run's folder: the name that a user gave it."""
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 def zoo_folder() -> Path:
@@ -143,6 +147,45 @@ def newest_run(*, unfinished: bool = False) -> Path:
     return max(found, key=lambda folder: (folder / MODEL_FILE).stat().st_mtime_ns)
 
 
+def tag(folder: Path) -> str:
+    """The tag of a run; empty where it has none."""
+    try:
+        with (folder / TAG_FILE).open(encoding="utf-8") as file:
+            found = file.read(64).strip()
+    except (OSError, ValueError):
+        return ""
+    return found if TAG.fullmatch(found) else ""
+
+
+def run_named(name: str) -> Path:
+    """The run of a folder, of a tag, or of a part of a folder's name in ``runs/`` that no other has.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if found := _run_like(name):
+        return found
+    hint = nearest(name, [run.name for run in RUNS.glob("*/")])
+    raise UsageError(f"there is no folder, tag or run '{name}'", hint or "`gancli runs` lists all")
+
+
+def _run_like(name: str) -> Path | None:
+    """The run of a tag, or of a part of its name; None if there is none.
+
+    Raises:
+        UsageError: there is more than one.
+    """
+    runs = sorted(each for each in RUNS.glob("*/") if not each.name.startswith("."))
+    found = [run for run in runs if tag(run) == name] or [run for run in runs if name and name in run.name]
+    if len(found) > 1:
+        several = ", ".join(run.name for run in found[:5]) + (", …" if len(found) > 5 else "")
+        raise UsageError(f"'{name}' is part of the names of {len(found)} runs: {several}", "give more of it")
+    return found[0] if found else None
+
+
 def check_new(folder: Path) -> None:
     """Make sure, before any long work, that a run can be made here.
 
@@ -174,6 +217,9 @@ def find(name: str | None) -> Path:
     known = {entry.name: entry.path for entry in entries() if entry.path}
     if name in known:
         return known[name]
+    single = len(path.parts) == 1 and not path.exists() and not path.suffix and name not in models()
+    if single and (run := _run_like(name)):
+        return find(str(run))
     if name and path.is_dir():
         raise UsageError(f"{name} is a folder without {MODEL_FILE}", "name the folder of a training")
     if path.suffix == ".safetensors":

@@ -143,7 +143,7 @@ def test_the_last_evaluation_is_told(run_cli, run: Path, value: float, verdict: 
             "there is no run in runs/",
             "name a model, as in `gancli sample dcgan/mnist`, or train one: `gancli train digits`",
         ),
-        (["nowhere"], "no such folder: nowhere", "name the folder of a training, or none for the newest"),
+        (["nowhere"], "there is no folder, tag or run 'nowhere'", "one of: r"),
         (["plain"], "plain is not a run: it has no metrics.jsonl", "name the folder of a training"),
         (["young"], "young has no metrics yet", "train for a while first"),
         (["runs/r", "--out", "x.gif"], "--out 'x.gif' is not the name of a picture", "end it in .png, .jpg or .webp"),

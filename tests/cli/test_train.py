@@ -153,8 +153,8 @@ ERRORS = {
     ),
     "not a run": (
         ["train", "--resume", "nowhere"],
-        "nowhere is not a run: it has no state.safetensors",
-        "name the folder of a training",
+        "there is no folder, tag or run 'nowhere'",
+        "`gancli runs` lists all",
     ),
     "two runs": (
         ["train", "--resume", "a", "--out", "b"],
