@@ -12,6 +12,7 @@ import typer
 import gancli
 from gancli import processes
 from gancli.cli import (
+    compare,
     data,
     doctor,
     evaluate,
@@ -49,6 +50,7 @@ for command in (
     mix.mix,
     inpaint.inpaint,
     evaluate.evaluate,
+    compare.compare,
     translate.translate,
     reconstruct.reconstruct,
 ):

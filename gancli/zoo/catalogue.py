@@ -158,7 +158,7 @@ def tag(folder: Path) -> str:
 
 
 def run_named(name: str) -> Path:
-    """The run of a folder, of a tag, or of a part of a folder's name in ``runs/`` that no other has.
+    """The run of a folder, of a tag or name in ``runs/``, or of a part of a name there that no other has.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -179,7 +179,8 @@ def _run_like(name: str) -> Path | None:
         UsageError: there is more than one.
     """
     runs = sorted(each for each in RUNS.glob("*/") if not each.name.startswith("."))
-    found = [run for run in runs if tag(run) == name] or [run for run in runs if name and name in run.name]
+    found = [run for run in runs if name in (tag(run), run.name)]
+    found = found or [run for run in runs if name and name in run.name]
     if len(found) > 1:
         several = ", ".join(run.name for run in found[:5]) + (", …" if len(found) > 5 else "")
         raise UsageError(f"'{name}' is part of the names of {len(found)} runs: {several}", "give more of it")

@@ -112,6 +112,7 @@ def test_a_tag_names_a_run_everywhere(run_cli, make: Make, home: Path) -> None:
     assert run_cli("runs", "tag", "best", "").code == 0
     assert "there is no folder, tag or run 'best'" in run_cli("runs", "show", "best").err
     make("other-2")
+    assert run_cli("runs", "show", "other").out.startswith("folder   runs/other\n")
     assert run_cli("runs", "show", "ther").err.startswith(
         "error: 'ther' is part of the names of 2 runs: other, other-2"
     )
