@@ -85,7 +85,9 @@ def missing(words: list[str]) -> str:
     for word in words:
         for name in {word, word.rpartition("/")[2]} & set(DATASETS):
             facts = DATASETS[name]
-            if words[0] not in ("sample", "interpolate", "mix", "traverse", "zoo") and not present(facts, None):
+            if words[0] not in ("sample", "interpolate", "mix", "traverse", "export", "zoo") and not present(
+                facts, None
+            ):
                 return name
     return ""
 

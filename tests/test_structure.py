@@ -18,7 +18,7 @@ LAYERS = {
     "errors": -1, "plugins": 0, "device": 1, "files": 1, "lock": 1, "registry": 1, "processes": 1,
     "recipe": 2, "latents": 1, "latents.conditions": 3, "checkpoint": 2, "zoo.catalogue": 3, "zoo.cards": 4,
     "data": 2, "architectures": 3, "rendering": 2, "terms": 4, "objectives": 5, "model": 4, "metrics": 4,
-    "evaluation": 6, "training": 7, "runs": 8, "editing": 7, "zoo.publishing": 7, "cli": 9,
+    "evaluation": 6, "exporting": 5, "training": 7, "runs": 8, "editing": 7, "zoo.publishing": 7, "cli": 9,
 }  # fmt: skip
 """A module imports what has a smaller number, or its own part; a module with a line of its own is a part of its own."""
 
@@ -105,7 +105,7 @@ def literals(path: Path) -> list[str]:
 )
 def test_only_the_command_line_names_its_options(path: Path) -> None:
     """Elsewhere a message has a parameter or a whole command in backticks; see ``cli/terminal/commands.py``."""
-    names = "train|doctor|sample|interpolate|traverse|mix|inpaint|evaluate|translate|reconstruct|data|zoo"
+    names = "train|doctor|sample|interpolate|traverse|mix|inpaint|evaluate|translate|reconstruct|export|data|zoo"
     option = re.compile(rf"(^|[\s(])--[a-z]|(?<!`)\bgancli ({names}) ")
     texts = [text for text in literals(path) if option.search(re.sub("`gancli [^`]*`", "", text))]
     assert not texts
@@ -135,7 +135,7 @@ for words in sys.argv[1:]:
 
 def test_light_commands_do_not_import_torch() -> None:
     """One after another in one process, where the first that imports any of these is named."""
-    helps = ("", "train", "sample", "interpolate", "traverse", "mix", "inpaint", "evaluate", "doctor")
+    helps = ("", "train", "sample", "interpolate", "traverse", "mix", "inpaint", "evaluate", "export", "doctor")
     commands = [*(f"{name} --help".strip() for name in helps), "--version"]
     commands += ["data list", "zoo list", "zoo show dcgan/mnist"]
     done = subprocess.run(

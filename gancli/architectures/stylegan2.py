@@ -134,7 +134,7 @@ class StyledLayer(nn.Module):
         # A leaky ReLU passes positive factors: its gain is that of small tensors.
         x = torch.addcmul((self.bias * ROOT).view(1, -1, 1, 1).to(x.dtype), x, (scale * ROOT).to(x.dtype))
         if self.noise is not None:
-            x = x + (self.noise(len(x)) * ROOT).to(x.dtype)
+            x = x + (self.noise(x.shape[0]) * ROOT).to(x.dtype)
         return F.leaky_relu(x, SLOPE)
 
 
@@ -199,7 +199,7 @@ class Generator(_base.MappingGenerator):
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, layers, features) to (N, C, H, W), the sum of every size's image (section 4.1)."""
         rows, image = w.unbind(1), None
-        x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.constant.expand(w.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         for number, layer in enumerate(self.styled):
             x = layer(x, rows[number])
             if number % 2 == 0:

@@ -16,6 +16,7 @@ from gancli.cli import (
     data,
     doctor,
     evaluate,
+    export,
     inpaint,
     interpolate,
     mix,
@@ -53,6 +54,7 @@ for command in (
     compare.compare,
     translate.translate,
     reconstruct.reconstruct,
+    export.export,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

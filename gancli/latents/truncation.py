@@ -55,13 +55,13 @@ def cutoff(z: Tensor, limit: float, distribution: str) -> Tensor:
     return ((z.double() / 2**0.5).erf() * erf(limit / 2**0.5)).erfinv().mul(2**0.5).clamp(-limit, limit).float()
 
 
-def toward_mean(w: Tensor, mean: Tensor, psi: float, layers: int | None = None) -> Tensor:
+def toward_mean(w: Tensor, mean: Tensor, psi: float | Tensor, layers: int | None = None) -> Tensor:
     """mean + psi (w - mean): Karras et al. 2019, "A style-based generator architecture", appendix B.
 
     Args:
         w: (N, width) or (N, rows, width).
         mean: (width,), the mean of w over many z.
-        psi: 1 leaves w as it is.
+        psi: 1 leaves w as it is; a number, or a tensor ().
         layers: only the first of the rows; None for all.
     """
     moved = mean + psi * (w - mean)
