@@ -1,4 +1,4 @@
-"""Export every model of the zoo in every format, and write the largest differences into docs/sharing.md:
+"""Export every model of the zoo to ONNX and torch.export, and write the largest differences into docs/sharing.md:
 ``uv run python -m benchmarks.export``. It takes minutes."""
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from gancli.zoo import catalogue
 PAGE = Path(__file__).parents[1] / "docs/sharing.md"
 START, END = "<!-- differences: written by `uv run python -m benchmarks.export` -->\n", "<!-- /differences -->"
 
+COMPARED: tuple[exporting.Format, ...] = ("onnx", "torch")
+"""Formats; a page contains the ONNX graph."""
+
 Differences = dict[str, float]
 """The largest difference of a model by format."""
 
@@ -29,8 +32,10 @@ def measure(names: list[str]) -> Iterator[tuple[str, Differences]]:
                 yield (
                     label,
                     {
-                        to: exporting.export(subject, Path(folder) / f"model{suffix}", to, network).difference
-                        for to, suffix in exporting.FORMATS.items()
+                        to: exporting.export(
+                            subject, Path(folder) / f"model{exporting.FORMATS[to]}", to, network
+                        ).difference
+                        for to in COMPARED
                     },
                 )
 

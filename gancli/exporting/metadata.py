@@ -31,12 +31,13 @@ TOWARD_MEAN = (
 )
 
 
-def describe(model: Model, network: str | None = None) -> dict[str, Any]:
+def describe(model: Model, network: str | None = None, *, mixing: bool = False) -> dict[str, Any]:
     """The document of a model's export: JSON.
 
     Args:
         model: any.
         network: of a translator, the one exported if it is not the first.
+        mixing: classes are weights (N, classes).
     """
     recipe = json.dumps(model.header["recipe"], sort_keys=True)
     about = {
@@ -46,7 +47,7 @@ def describe(model: Model, network: str | None = None) -> dict[str, Any]:
         "identity": model.identity,
         "recipe_sha256": hashlib.sha256(recipe.encode()).hexdigest(),
         "data": {"name": model.data_name, "licence": licence(model)},
-        "inputs": _inputs(model),
+        "inputs": _inputs(model, mixing),
         "outputs": _outputs(model),
     }
     if model.takes == "source":
@@ -63,7 +64,7 @@ def licence(model: Model) -> str | None:
     return (printable(str(stated)[:200]) if stated else facts.licence if facts else "") or None
 
 
-def _inputs(model: Model) -> dict[str, Any]:
+def _inputs(model: Model, mixing: bool) -> dict[str, Any]:
     if model.takes == "source":
         return {"source": _images(model)}
     latent = model.latent
@@ -72,7 +73,10 @@ def _inputs(model: Model) -> dict[str, Any]:
     }
     if latent.classes:
         drawn = {"drawn_by": BY_SHARES, "shares": list(latent.shares)} if latent.shares else {"drawn_by": EVENLY}
-        found["y"] = {"type": "int64", "shape": ["batch"], "classes": list(model.classes), **drawn}
+        kind: dict[str, Any] = {"type": "int64", "shape": ["batch"]}
+        if mixing:
+            kind = {"type": "float32", "shape": ["batch", latent.classes]}
+        found["y"] = {**kind, "classes": list(model.classes), **drawn}
     if latent.codes:
         found["c"] = {"type": "float32", "shape": ["batch", latent.codes], "drawn_from": DRAWS["uniform"]}
     if isinstance(model.generator, MappingGenerator):

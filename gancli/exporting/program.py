@@ -82,14 +82,22 @@ def program_of(model: Model, network: str | None = None) -> nn.Module:
     return Sampler(chosen)
 
 
-def examples(model: Model, seeds: range) -> dict[str, Tensor]:
+def examples(model: Model, seeds: range, *, mixing: bool = False) -> dict[str, Tensor]:
     """Inputs of a program for seeds, on the CPU: those of :meth:`gancli.latents.LatentSpec.from_seeds`, without
-    truncation; for a translator images of noise in [0, 1]."""
+    truncation; for a translator images of noise in [0, 1].
+
+    Args:
+        model: any.
+        seeds: a row each.
+        mixing: classes are weights (N, classes), of which there may be several.
+    """
     if model.takes == "source":
         generator = torch.Generator()
         shapes = [torch.rand(model.shape, generator=generator.manual_seed(seed)) for seed in seeds]
         return {"source": torch.stack(shapes)}
     inputs = model.latent.from_seeds(seeds)
+    if mixing and "y" in inputs:
+        inputs["y"] = nn.functional.one_hot(inputs["y"], model.latent.classes).float()
     return inputs | ({"psi": torch.tensor(1.0)} if isinstance(model.generator, MappingGenerator) else {})
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from gancli.model import Model
 
-Format = Literal["onnx", "torch"]
-FORMATS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+Format = Literal["onnx", "torch", "html"]
+FORMATS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2", "html": ".html"}
 """Formats, and how their files end."""
 
 SEEDS = range(64)
@@ -34,6 +34,8 @@ TOLERANCE = 1e-4
 
 Run = Callable[[dict[str, "Tensor"]], "Tensor"]
 """An exported file that is run on inputs."""
+Page = Callable[[dict[str, Any], bytes], bytes]
+"""From metadata and an ONNX graph to a page."""
 
 
 @dataclass(frozen=True)
@@ -57,37 +59,46 @@ def check_installed(to: Format) -> None:
     Raises:
         UsageError: it is not; the hint names the extra.
     """
-    needed = ("onnx", "onnxscript", "onnxruntime") if to == "onnx" else ()
+    needed = () if to == "torch" else ("onnx", "onnxscript", "onnxruntime")
     if absent := [name for name in needed if find_spec(name) is None]:
         raise UsageError(
-            f"export to ONNX needs {', '.join(absent)}",
+            f"export to {'ONNX' if to == 'onnx' else 'a page'} needs {', '.join(absent)}",
             "pip install 'gancli[onnx]', or write a program of torch.export with `to=torch`",
         )
 
 
-def export(model: Model, path: Path, to: Format, network: str | None = None) -> Exported:
+def export(
+    model: Model, path: Path, to: Format, network: str | None = None, *, runtime: Path | None = None
+) -> Exported:
     """Write a model as a file that runs without gancli. It is computed on the CPU.
 
     Args:
         model: any, without truncation.
         path: the file to write.
-        to: "onnx", or "torch" for a program of torch.export.
+        to: "onnx", "torch" for a program of torch.export, or "html" for a page that generates images in a browser.
         network: of a translator, another of its networks than the first, such as the ``back`` of a CycleGAN.
+        runtime: for a page, npm's .tgz of onnxruntime-web; None to download it with npm.
 
     Raises:
-        UsageError: what the format takes is not installed, or there is no such network.
-        GancliError: the network cannot be exported, or its images differ by more than :data:`TOLERANCE`; nothing is
-            written then.
+        UsageError: what the format takes is not installed, there is no such network, or the model makes nothing that a
+            page shows.
+        GancliError: onnxruntime-web cannot be downloaded, the network cannot be exported, or its images differ by more
+            than :data:`TOLERANCE`; nothing is written then.
     """
     from gancli.exporting import metadata
     from gancli.exporting.program import examples, program_of
 
     check_installed(to)
-    about = metadata.describe(model, network)
+    page = None
+    if to == "html":
+        from gancli.exporting import html
+
+        page = html.page_of(model, runtime)
+    about = metadata.describe(model, network, mixing=page is not None)
     with files.atomic(path) as temporary, _exporting(model.name):
-        program = traced(program_of(model, network), examples(model, range(3)))
-        run = (_write_onnx if to == "onnx" else _write_torch)(program, temporary, about)
-        difference = largest_difference(model, run, network)
+        program = traced(program_of(model, network), examples(model, range(3), mixing=page is not None))
+        run = _write_torch(program, temporary, about) if to == "torch" else _write_onnx(program, temporary, about, page)
+        difference = largest_difference(model, run, network, mixing=page is not None)
         if not difference <= TOLERANCE:
             raise GancliError(
                 f"the exported file of '{model.name}' differs from the model by {difference:.2g}, and at most "
@@ -143,21 +154,21 @@ def _write_torch(program: ExportedProgram, path: Path, about: dict[str, Any]) ->
     return lambda inputs: loaded(**inputs)
 
 
-def _write_onnx(program: ExportedProgram, path: Path, about: dict[str, Any]) -> Run:
+def _write_onnx(program: ExportedProgram, path: Path, about: dict[str, Any], page: Page | None) -> Run:
     from gancli.exporting import graph
 
     content = graph.serialized(program, about)
-    path.write_bytes(content)
+    path.write_bytes(content if page is None else page(about, content))
     return graph.running(content)
 
 
-def largest_difference(model: Model, run: Run, network: str | None = None) -> float:
+def largest_difference(model: Model, run: Run, network: str | None = None, *, mixing: bool = False) -> float:
     """Between what an exported file and the model make of :data:`SEEDS`, without truncation and with."""
     import torch
 
     from gancli.exporting.program import PSI, examples, expected
 
-    inputs = examples(model, SEEDS)
+    inputs = examples(model, SEEDS, mixing=mixing)
     worst = 0.0
     for psi in (1.0, PSI) if "psi" in inputs else (1.0,):
         scalars = {"psi": torch.tensor(psi)} if "psi" in inputs else {}

@@ -42,6 +42,21 @@ def test_json_tells_what_the_file_says_of_itself(run_cli) -> None:
             "'pix2pix/mnist' has no network 'back'",
             "it has generator",
         ),
+        (
+            ["dcgan/mnist", "--to", "onnx", "--runtime", "x.tgz"],
+            "--runtime 'x.tgz' is for a page, and --to is onnx",
+            "leave out --runtime, or use --to html",
+        ),
+        (
+            ["sine-gan/sine", "--to", "html"],
+            "a page shows images, and 'sine-gan/sine' makes numbers",
+            "write it with --to onnx; dcgan/mnist is a model of images from seeds",
+        ),
+        (
+            ["quick/digits", "--to", "html", "--runtime", "none.tgz"],
+            "there is no file 'none.tgz'",
+            "`npm pack onnxruntime-web@1.30.0` writes onnxruntime-web-1.30.0.tgz",
+        ),
     ],
 )
 def test_errors(run_cli, home, arguments, message: str, hint: str) -> None:
