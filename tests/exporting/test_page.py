@@ -1,7 +1,6 @@
 """A page from a file, in a browser without a network, makes gancli's images."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +42,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         runtime.download(folder)
     except GancliError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(error.message)
+        pytest.skip(error.message)
     model = gancli.load(MODEL, device="cpu")
     return exporting.export(model, folder / "page.html", "html", runtime=folder / runtime.TGZ).path
 
