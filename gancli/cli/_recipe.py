@@ -182,9 +182,11 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
 def new_folder(model: str, data: str) -> Path:
     """A run folder of its own under ``runs/``, as ``TIME-MODEL-DATA``."""
+    from gancli.hub.names import is_hub, title
     from gancli.zoo import catalogue
 
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-.") or "data"
+    name = title(data) if is_hub(data) else Path(data).stem
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "data"
     folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
     return folder if not folder.exists() else next(name for name in names if not name.exists())
@@ -210,12 +212,17 @@ def evaluation_settings(
 
 
 def _absolute(data: str) -> str:
-    """A data set's name as it is; a path as an absolute one, so that a run can be resumed from any folder."""
+    """A data set's name as it is, the Hub's with its commit; a path as an absolute one, so that a run can be resumed
+    from any folder."""
     from gancli.data import DATASETS
+    from gancli.data.hub.fetching import pinned
     from gancli.data.shards.names import absolute, is_sharded
+    from gancli.hub.names import is_hub
 
     if data in DATASETS:
         return data
+    if is_hub(data):
+        return pinned(data)
     if is_sharded(data):
         return absolute(data)
     return str(Path(data).resolve()) if Path(data).exists() else data
@@ -226,9 +233,10 @@ def _has_domains(data: str) -> bool:
     from gancli.data import DATASETS
     from gancli.data.folder import layout
     from gancli.data.folder.files import open_source
+    from gancli.data.hub.fetching import path_of
 
     try:
-        return data not in DATASETS and layout.has_domains(open_source(Path(data).expanduser()))
+        return data not in DATASETS and layout.has_domains(open_source(path_of(data)))
     except (UsageError, OSError):  # no such folder, or shards: told by what reads it
         return False
 

@@ -72,7 +72,8 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name of the list, a folder or zip of images, or shards.")
+        str,
+        typer.Argument(metavar="NAME", help="A name of the list, a folder or zip of images, shards, or hf:USER/REPO."),
     ],
     data_dir: DataDir = None,
     split: Annotated[str, typer.Option(metavar="train|test", help="Which split.")] = "train",
@@ -210,10 +211,11 @@ def _check_augmented(name: str, columns: int) -> None:
 def _save_picture(dataset: Dataset, out: Path | None, columns: int, rows: int, augmented: str | None) -> Path:
     import torch
 
+    from gancli.hub.names import title
     from gancli.rendering.images import save_grid
     from gancli.rendering.layout import file_stem
 
-    path = out if out is not None else Path(f"{file_stem(dataset.name)}-{augmented or 'grid'}.png")
+    path = out if out is not None else Path(f"{file_stem(title(dataset.name))}-{augmented or 'grid'}.png")
     if dataset.formula is not None:
         from gancli.rendering.numbers import Plot
 
@@ -270,11 +272,13 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 def _survey(dataset: Dataset, name: str, progress: Progress) -> dict[str, Any]:
     """Copies, odd sizes and the balance of classes, of a folder or zip."""
     from gancli.data import DATASETS
+    from gancli.data.hub.fetching import path_of
     from gancli.data.survey import survey
 
-    path = Path(name).expanduser()
-    files = path.is_dir() or path.suffix.lower() == ".zip"
-    if name in DATASETS or dataset.formula is not None or dataset.stream is not None or not files:
+    if name in DATASETS or dataset.formula is not None or dataset.stream is not None:
+        return {}
+    path = path_of(name)
+    if not path.is_dir() and path.suffix.lower() != ".zip":
         return {}
     return survey(dataset, path, progress)
 

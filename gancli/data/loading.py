@@ -10,11 +10,13 @@ from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
+from gancli.data.hub.fetching import locate
 from gancli.data.paths import there
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
 from gancli.data.types import Dataset, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
 from gancli.errors import UsageError, nearest
+from gancli.hub.names import is_hub
 
 log = logging.getLogger("gancli")
 
@@ -39,7 +41,8 @@ def load(
     """A data set by name, or the images of a folder, of a zip or of shards.
 
     Args:
-        name: a name of :data:`gancli.data.DATASETS`, a path, or shards (see :mod:`gancli.data.shards.names`).
+        name: a name of :data:`gancli.data.DATASETS`, a path, shards (see :mod:`gancli.data.shards.names`), or a data
+            set of the Hub, as ``hf:user/repo``.
         split: "train" or "test".
         size: (height, width); None is the data's own: for a folder its most common size, at most 64 a side.
         channels: 1 or 3; None is the data's own: for a folder 1 when every image is grey, else 3.
@@ -65,6 +68,8 @@ def load(
         return _numbers(name, split, size, channels)
     if name in DATASETS:
         return _dataset(name, split, builtin_loading.load(DATASETS[name], split, view, data_dir, report))
+    if is_hub(name):
+        return _of_hub(name, split, view, report, domain)
     if shard_names.is_sharded(name):
         # Imported here, since fetching files takes modules that other data do not need.
         from gancli.data.shards import stream
@@ -81,8 +86,18 @@ def load(
 
 
 def exists(name: str) -> bool:
-    """Whether a data set is called so, or something is at that path; shards are taken at their word."""
-    return name in DATASETS or shard_names.is_sharded(name) or there(name)
+    """Whether a data set is called so, or something is at that path; shards and the Hub are taken at their word."""
+    return name in DATASETS or shard_names.is_sharded(name) or is_hub(name) or there(name)
+
+
+def _of_hub(name: str, split: str, view: View, report: Progress, domain: str) -> Dataset:
+    located = locate(name, report)
+    try:
+        found = layout.load(open_source(located.path), split, view, report, domain)
+    except UsageError as error:  # its path in the cache says nothing to the user
+        message = error.message.replace(str(located.path.absolute()), located.name)
+        raise type(error)(message, error.hint) from None
+    return _dataset(located.name, split, found)
 
 
 def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:

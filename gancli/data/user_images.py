@@ -14,10 +14,12 @@ from gancli.data import loading
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import is_zip, open_source
+from gancli.data.hub.fetching import path_of
 from gancli.data.paths import there
 from gancli.data.pixels import BadImageError, Range, Scale, decode, parse_colour, parse_fit, probe, value_range
 from gancli.data.types import Fit, Progress, Skipped, no_progress
 from gancli.errors import UsageError
+from gancli.hub.names import is_hub
 
 _CHANGES: dict[Fit, str] = {"crop": "cropped and resized", "pad": "padded and resized", "stretch": "stretched"}
 """What is done to an image of another aspect ratio."""
@@ -171,12 +173,12 @@ def list_files(names: str | Sequence[str]) -> list[File]:
 
 def _files(name: str) -> list[File]:
     """The files of one name."""
-    path = Path(name).expanduser()
-    if not there(name):
+    if not is_hub(name) and not there(name):
         raise UsageError(
             f"there is no image, folder or data set '{name}'",
             "an image's file, a folder or a zip of images, or a name that `gancli data list` shows",
         )
+    path = path_of(name)
     if path.is_file() and not is_zip(path):
         return [File(path.stem, name, path, partial(path.open, "rb"))]
     source = open_source(path)

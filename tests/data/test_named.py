@@ -379,6 +379,7 @@ def test_celeba_that_drive_does_not_give(home, monkeypatch):
         f"celeba is not in '{cached(home)}', and downloading it failed: Google Drive, img_align_celeba.zip: "
         "Too many users have viewed or downloaded this file recently"
     )
+    assert error.value.hint.startswith("name a copy of celeba on the Hugging Face Hub by hf:USER/REPO, or put celeba/")
 
 
 @pytest.mark.parametrize(("name", "module"), [("svhn", "scipy"), ("flowers102", "scipy"), ("celeba", "gdown")])

@@ -137,9 +137,12 @@ def fetch(facts: Facts, split: str, data_dir: Path | None, progress: Progress) -
                 _fetch_one(remote, root, progress)
     except WebError as error:
         folders = ", ".join(f"'{folder}'" for folder in search_folders(data_dir))
+        # Google Drive refuses most programs, whatever the network.
+        other = f"name a copy of {facts.name} on the Hugging Face Hub by hf:USER/REPO, "
+        first = other if SOURCES[_source(facts)][0] == _DRIVE else "connect to the network and try again, "
         raise GancliError(
             f"{facts.name} is not in {folders}, and downloading it failed: {error}",
-            f"connect to the network and try again, or put {', '.join(facts.files[split])} into '{root}' "
+            f"{first}or put {', '.join(facts.files[split])} into '{root}' "
             "(or name the folder that holds them with `data_dir`)",
         ) from None
     except OSError as error:

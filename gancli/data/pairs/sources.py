@@ -19,6 +19,7 @@ from torch import Tensor
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
+from gancli.data.hub.fetching import path_of, pinned
 from gancli.data.loading import load
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, halves, restyle
@@ -26,6 +27,7 @@ from gancli.data.paths import there
 from gancli.data.pixels import convert
 from gancli.data.types import Dataset, combined_fingerprint
 from gancli.errors import UsageError, nearest
+from gancli.hub.names import is_hub
 
 SPLIT, DOMAINS = "split", "domains"
 LISTED = 5
@@ -54,7 +56,7 @@ def load_with_sources(name: str, source: str, paired: bool = True, **options: An
         return _computed(_images(name, source, options), degradation.spoil, paired)
     if source in STYLES:
         return _computed(_images(name, source, options), partial(restyle, source), paired)
-    if source not in DATASETS and not there(source):
+    if source not in DATASETS and not is_hub(source) and not there(source):
         known = [*degradations.KINDS, *STYLES, SPLIT, DOMAINS]
         raise UsageError(
             f"data.source = '{source}' is neither a degradation, a style, split, nor a folder or zip of images",
@@ -74,7 +76,9 @@ def _images(name: str, source: str, options: dict[str, Any]) -> Dataset:
 
 
 def absolute(source: str) -> str:
-    """A source as a recipe stores it: names as they are, a folder or zip by its absolute path."""
+    """A source as a recipe stores it: names as they are, a folder or zip by its absolute path, the Hub's by commit."""
+    if is_hub(source):
+        return pinned(source)
     path = Path(source).expanduser()
     known = source in DATASETS or source in STYLES or source.partition(":")[0] in (*degradations.KINDS, SPLIT, DOMAINS)
     return source if not source or known or not path.exists() else str(path.resolve())
@@ -195,7 +199,7 @@ def titles_of(name: str, split: str, domain: str = "") -> dict[str, str]:
     Raises:
         UsageError: two files differ in their ending alone.
     """
-    source = open_source(Path(name).expanduser())
+    source = open_source(path_of(name))
     files = layout.listing(source, split, domain).names
     shared = layout.common_folder(files)
     titles: dict[str, str] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from gancli.data.folder import layout
 from gancli.data.folder.decoding import in_parallel, scale_of
 from gancli.data.folder.files import Listing, Source, open_source
+from gancli.data.hub.fetching import path_of
 from gancli.data.paths import there
 from gancli.data.pixels import BadImageError, common_format
 from gancli.data.shards.index_file import Index, write_index
@@ -20,6 +21,7 @@ from gancli.data.shards.names import is_sharded
 from gancli.data.types import Progress, Skipped, no_progress
 from gancli.errors import UsageError
 from gancli.files import check_folder, make_folder
+from gancli.hub.names import is_hub
 
 
 def write_shards(name: str, out: Path, per_shard: int, *, progress: Progress | None = None) -> Index:
@@ -41,9 +43,9 @@ def write_shards(name: str, out: Path, per_shard: int, *, progress: Progress | N
     if out.exists():
         raise UsageError(f"'{out}' exists already", "name a new folder with `out`")
     check_folder(out.parent)
-    if not there(name) or is_sharded(name):
+    if not is_hub(name) and (not there(name) or is_sharded(name)):
         raise UsageError(f"'{name}' is no folder of images", "name a folder or a zip of images")
-    source = open_source(Path(name).expanduser())
+    source = open_source(path_of(name))
     train = layout.listing(source, "train")
     listings = {"train": train}
     with contextlib.suppress(UsageError):  # there is no held-out split

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancli.data import Dataset
+from gancli.data.hub.fetching import is_here
 from gancli.data.types import Progress, no_progress
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors import Extractor
@@ -14,6 +15,7 @@ from gancli.evaluation.features import Reader
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import drawn_labels
 from gancli.evaluation.subjects import Subject
+from gancli.hub.names import is_hub
 from gancli.latents import MAX_SEED
 from gancli.metrics.base import SMALLEST, Metric
 from gancli.metrics.intervals import MOST_SETS
@@ -55,15 +57,17 @@ class Options:
 
 
 def refuse_addresses(subject: Subject) -> None:
-    """Refuse to fetch from addresses that only a file names, which may be a stranger's.
+    """Refuse to fetch from addresses or from the Hub what only a file names, which may be a stranger's.
 
     Raises:
         UsageError: the model says that it was trained on such.
     """
-    if "://" in (name := subject.data_name or ""):
+    name = subject.data_name or ""
+    what = "address" if "://" in name else "repository"
+    if what == "address" or (is_hub(name) and not is_here(name)):
         raise UsageError(
             f"'{subject.name}' says that it was trained on {shown(name)}, which is not fetched at its word",
-            "name the data with `data`, if you trust that address",
+            f"name the data with `data`, if you trust that {what}",
         )
 
 

@@ -13,6 +13,7 @@ from gancli.data import Dataset
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
+from gancli.data.hub.fetching import path_of
 from gancli.data.pairs import degradations
 from gancli.data.pairs.sources import SPLIT
 from gancli.data.requested import load_for
@@ -104,7 +105,7 @@ def load_like(model: Model, split: str, data_dir: Path | None, progress: Progres
 def _held_out(model: Model, data: str | None, data_dir: Path | None, progress: Progress) -> tuple[Dataset, Tensor]:
     """Pairs that the model has not seen, in its shape; and their sources."""
     name = data or model.data_name or ""
-    held_out = data is None or name in DATASETS or _has_held_out(Path(name).expanduser())
+    held_out = data is None or name in DATASETS or _has_held_out(path_of(name))
     found = load_like(model, "test" if held_out else "train", data_dir, progress, name=name)
     if not held_out:
         found = replace(found, split="all")
