@@ -325,7 +325,8 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
     """A model by name.
 
     Args:
-        name: of the zoo (``dcgan/mnist``), a run folder, a ``.safetensors`` file; None for the newest run.
+        name: of the zoo (``dcgan/mnist``), a run folder, a ``.safetensors`` file, or of the Hub (``hf:user/repo``);
+            None for the newest run.
         device: ``auto`` is CUDA or Apple's GPU if there is one.
         truncation: see :meth:`Model.truncate`; None for none.
 
@@ -346,9 +347,12 @@ def load(name: str | Path | None = None, *, device: str = "auto", truncation: fl
 def discriminator_of(model: Model) -> Discriminator | None:
     """The discriminator that lies beside a model's file, frozen, on the model's device; None where there is none.
 
+    That of a model of the Hub is downloaded first.
+
     Raises:
-        GancliError: a file that is not whole, or that belongs to another model.
+        GancliError: a file that is not whole, that belongs to another model, or that cannot be downloaded.
     """
+    catalogue.bring_discriminator(model.path)
     path = catalogue.discriminator_path(model.path)
     if not path.is_file():
         return None

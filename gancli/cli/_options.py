@@ -12,7 +12,7 @@ from gancli import latents
 from gancli.errors import UsageError
 from gancli.rendering.layout import MAX_GRID
 
-_MODEL = "A zoo model such as dcgan/mnist, a run folder, or a .safetensors file."
+_MODEL = "A zoo model such as dcgan/mnist, a run folder, a .safetensors file, or hf:USER/REPO."
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 ModelOrNewest = Annotated[str | None, typer.Argument(metavar="MODEL", help=f"{_MODEL} Default: the newest run.")]

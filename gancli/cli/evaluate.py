@@ -22,8 +22,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="SUBJECT",
-            help="A zoo model such as dcgan/mnist, a run folder, a .safetensors file, or a folder or zip of images. "
-            "Default: the newest run.",
+            help="A zoo model such as dcgan/mnist, a run folder, a .safetensors file, hf:USER/REPO, or a folder or zip "
+            "of images. Default: the newest run.",
         ),
     ] = None,
     data: Annotated[

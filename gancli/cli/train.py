@@ -36,15 +36,16 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, a folder or zip of images, or shards. With --resume: its new path.",
+            help="A data set's name, a folder or zip of images, shards, or hf:USER/REPO of the Hugging Face Hub. "
+            "With --resume: its new path.",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A zoo model, a recipe's TOML file, or a run folder whose recipe is used. Default: quick for grey "
-            "images of at most 28 pixels, pictures for all others, a small GAN for numbers.",
+            help="A zoo model, a recipe's TOML file, or a run folder or hf:USER/REPO whose recipe is used. Default: "
+            "quick for grey images of at most 28 pixels, pictures for all others, a small GAN for numbers.",
         ),
     ] = None,
     weights: Annotated[
@@ -52,8 +53,8 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Start from the weights of a zoo model, a run folder or a .safetensors file, and by default from its "
-            "recipe too.",
+            help="Start from the weights of a zoo model, a run folder, a .safetensors file or hf:USER/REPO, and by "
+            "default from its recipe too.",
         ),
     ] = None,
     freeze_d: Annotated[

@@ -78,7 +78,7 @@ def list_(as_json: _options.AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as dcgan/mnist or dcgan.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as dcgan/mnist, dcgan or hf:USER/REPO.")],
     as_json: _options.AsJson = False,
 ) -> None:
     """One model: its recipe, its data and its scores.
@@ -87,10 +87,15 @@ def show(
     Examples:
       gancli zoo show dcgan/mnist
       gancli zoo show quick --json
+      gancli zoo show hf:USER/REPO
     """
     from gancli import recipe
+    from gancli.hub.names import is_hub
     from gancli.zoo import catalogue
 
+    if is_hub(name):
+        _show_strangers(name, as_json)
+        return
     known = {entry.name: entry for entry in catalogue.entries()}
     if name in catalogue.models() and name not in known:
         weights = [entry for entry in known if entry.startswith(f"{name}/")]
@@ -117,6 +122,32 @@ def show(
     table = card["recipe"]
     whole = table if {"datasets", "labelled"} & table.keys() else recipe.parse(table, components=False).to_dict()
     print("\n" + tomli_w.dumps(whole), end="")
+
+
+def _show_strangers(name: str, as_json: bool) -> None:
+    """What the header of a model of the Hub says, as far as it says it in the form of ours."""
+    from gancli import checkpoint, recipe
+    from gancli.errors import GancliError
+    from gancli.zoo import cards, catalogue
+
+    path = catalogue.find(name)
+    header = checkpoint.read_header(path)
+    if header.get("kind") != "model":
+        raise GancliError(f"'{name}' is not a model of gancli", "name another one")
+    table = recipe.parse(catalogue.of_header(header), components=False).to_dict()
+    facts = {"name": catalogue.label(path), "parameters": checkpoint.count_parameters(path), **cards.facts(header)}
+    results = cards.results(header)
+    if as_json:
+        print_json({**facts, "results": results, "recipe": table})
+        return
+    import tomli_w
+
+    for key, value in facts.items():
+        if value not in ("", None):
+            print(f"{key:<12} {value}")
+    for row in results:
+        print(f"{row['metric']:<12} {cards.figure(row)}")
+    print("\n" + tomli_w.dumps(table), end="")
 
 
 @app.command()

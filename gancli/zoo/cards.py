@@ -150,3 +150,33 @@ def _section(name: str, path: Path) -> list[str]:
         f"```\n{command(header)}\ngancli evaluate {name}{by}\ngancli {use}\n```",
     ]
     return [part for part in parts if part]
+
+
+def facts(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What a header of any origin says of a model in words and whole numbers; what it says otherwise is left out."""
+    recipe, dataset = (found if isinstance(found := header.get(key), Mapping) else {} for key in ("recipe", "dataset"))
+    rows = {
+        "model": recipe.get("model"),
+        "data": dataset.get("name"),
+        "licence": dataset.get("licence"),
+        "images": header.get("images"),
+        "rounds": header.get("rounds"),
+    }
+    return {key: value for key, value in rows.items() if isinstance(value, str) or type(value) is int}
+
+
+def results(header: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The figures in a header of any origin that have the form of ours: metric, value, and interval or None."""
+    found = header.get("evaluation")
+    rows = found.get("results") if isinstance(found, Mapping) else None
+    made = []
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, Mapping) and isinstance(row.get("metric"), str) and _is_number(row.get("value")):
+            interval = row.get("interval")
+            pair = isinstance(interval, list) and len(interval) == 2 and all(map(_is_number, interval))
+            made.append({"metric": row["metric"], "value": row["value"], "interval": interval if pair else None})
+    return made
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gancli import checkpoint, lock, plugins
+from gancli.data.paths import cache_folder
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.files import check_folder
+from gancli.hub import models as hub
+from gancli.hub.names import Name, is_hub
 
 MODEL_FILE = "model.safetensors"
 BEST_FILE = "best.safetensors"
@@ -22,6 +25,8 @@ RUNS = Path("runs")
 TAG_FILE = "tag.txt"
 """In a run's folder: the name that a user gave it."""
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+SHOWN = 10
+"""Digits of a commit's hash in the name of a model."""
 
 
 def zoo_folder() -> Path:
@@ -91,11 +96,14 @@ ALL = "`gancli zoo list` shows all"
 
 
 def recipe_table(model: str) -> dict[str, Any]:
-    """The unchecked tables of a zoo recipe, of a recipe file, or of a run's.
+    """The unchecked tables of a zoo recipe, of a recipe file, of a run's, or of a model of the Hub.
 
     Raises:
         UsageError: no such model.
+        GancliError: a model of the Hub that cannot be had, or is none.
     """
+    if is_hub(model):
+        return of_header(checkpoint.read_header(find(model)))
     named = Path(model).expanduser()
     of_run = named / "recipe.toml"
     if model.endswith(".toml") or (model not in models() and of_run.is_file()):
@@ -202,13 +210,17 @@ def find(name: str | None) -> Path:
     """The weights file of a name.
 
     Args:
-        name: ``dcgan/mnist``, a run folder, a ``.safetensors`` file; None for the newest run.
+        name: ``dcgan/mnist``, a run folder, a ``.safetensors`` file, or ``hf:user/repo``, which is downloaded where it
+            is not here; None for the newest run.
 
     Raises:
         UsageError: unknown.
+        GancliError: a model of the Hub that cannot be had.
     """
     if name is None:
         return newest_run() / MODEL_FILE
+    if is_hub(name):
+        return hub.fetch(name, cache_folder())
     path = Path(name).expanduser()
     if path.is_file():
         return path
@@ -232,6 +244,27 @@ def find(name: str | None) -> Path:
     raise UsageError(f"{what} '{name}'", f"{hint + '; ' if hint else ''}{ALL}")
 
 
+def of_header(header: dict[str, Any]) -> dict[str, Any]:
+    """The recipe in a model's header, without what belongs to the training that made it.
+
+    Raises:
+        GancliError: it has none.
+    """
+    recipe = header.get("recipe")
+    if not isinstance(recipe, dict) or not isinstance(training := recipe.get("training", {}), dict):
+        raise GancliError("the model's header has no recipe", "name another model")
+    return {**recipe, "training": {key: value for key, value in training.items() if key != "start"}}
+
+
+def bring_discriminator(weights: Path) -> None:
+    """Download the discriminator of a model of the Hub, where it has one; nothing for other models.
+
+    Raises:
+        GancliError: it cannot be had.
+    """
+    hub.fetch_discriminator(weights, cache_folder())
+
+
 def in_zoo(path: Path) -> bool:
     """Whether a file lies where the zoo's weights do."""
     return path.parent.parent.resolve() == zoo_folder()
@@ -245,7 +278,9 @@ def run_recipe(weights: Path) -> Path | None:
 
 
 def label(path: Path) -> str:
-    """The name of a weights file in reports: the zoo's name, the run's, or the file's."""
+    """The name of a weights file in reports: the zoo's name, the run's, the file's, or the Hub's."""
+    if name := hub.name_of(path, cache_folder()):
+        return str(Name(name.repo, name.revision[:SHOWN]))
     if in_zoo(path):
         return f"{path.parent.name}/{path.stem}"
     folder = path.resolve().parent
