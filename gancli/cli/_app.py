@@ -20,6 +20,7 @@ from gancli.cli import (
     inpaint,
     interpolate,
     mix,
+    push,
     reconstruct,
     runs,
     sample,
@@ -55,6 +56,7 @@ for command in (
     translate.translate,
     reconstruct.reconstruct,
     export.export,
+    push.push,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")

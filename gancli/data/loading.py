@@ -67,7 +67,8 @@ def load(
     if name in synthetic.FORMULAS:
         return _numbers(name, split, size, channels)
     if name in DATASETS:
-        return _dataset(name, split, builtin_loading.load(DATASETS[name], split, view, data_dir, report))
+        made = _dataset(name, split, builtin_loading.load(DATASETS[name], split, view, data_dir, report))
+        return replace(made, licence=DATASETS[name].licence)
     if is_hub(name):
         return _of_hub(name, split, view, report, domain)
     if shard_names.is_sharded(name):
@@ -97,7 +98,7 @@ def _of_hub(name: str, split: str, view: View, report: Progress, domain: str) ->
     except UsageError as error:  # its path in the cache says nothing to the user
         message = error.message.replace(str(located.path.absolute()), located.name)
         raise type(error)(message, error.hint) from None
-    return _dataset(located.name, split, found)
+    return replace(_dataset(located.name, split, found), licence=located.licence)
 
 
 def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:

@@ -96,6 +96,7 @@ class Dataset:
         stream: decodes the images of tar shards; ``images`` and ``labels`` are then examples.
         splits: number of images of each split; {} where it is not known.
         left_out: number of files or folders that were never tried, by kind, as in ``{"HEIC": 3}``.
+        licence: the terms of the data, where their makers state them; else empty.
         held_out: the images that were held out of these, or None.
         divided: which those are in the whole set, or None.
     """
@@ -112,6 +113,7 @@ class Dataset:
     stream: Stream | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    licence: str = ""
     held_out: Dataset | None = None
     divided: Split | None = None
 

@@ -28,6 +28,7 @@ MOST_FILES = 1_000_000
 CONNECTIONS = 8
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 _SHORT = re.compile(r"[0-9a-f]{7,40}")
+_LOGIN = "log in with `hf auth login`, with a token that may write, and name a repository of your own"
 _WORDS = {"model": "model", "dataset": "data set"}
 
 
@@ -116,7 +117,7 @@ def describe(kind: Kind, name: Name, cache: Path) -> Repository:
         GancliError: the Hub cannot be reached, or answers nonsense.
     """
     client = api()
-    with _errors(kind, name, cache):
+    with errors_of(kind, name, cache):
         info = client.repo_info(
             name.repo, repo_type=kind, revision=name.revision or None, files_metadata=True, timeout=30.0
         )
@@ -190,7 +191,7 @@ def download(repository: Repository, files: Sequence[File], folder: Path, larges
 
 def _fetch(repository: Repository, file: File, draft: Path, folder: Path) -> None:
     name = repository.name
-    with _errors(repository.kind, name, None):
+    with errors_of(repository.kind, name):
         path = Path(
             api().hf_hub_download(
                 name.repo, file.name, repo_type=repository.kind, revision=name.revision, local_dir=draft
@@ -226,8 +227,8 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def _errors(kind: Kind, name: Name, cache: Path | None) -> Generator[None]:
-    """What the library raises, as errors of ours.
+def errors_of(kind: Kind, name: Name, cache: Path | None = None) -> Generator[None]:
+    """What the library raises within, as errors of ours; ``cache`` has what can be named without a network.
 
     Its errors of the network are those of the library that it uses in turn: OSError, ValueError and further ones.
     """
@@ -254,15 +255,26 @@ def _errors(kind: Kind, name: Name, cache: Path | None) -> Generator[None]:
         raise UsageError(f"a file of '{name}' is gone: {_line(error)}", "try again") from None
     except errors.OfflineModeIsEnabled:
         raise GancliError(f"'{name}' is not here, and HF_HUB_OFFLINE is set", _hint(kind, name, cache)) from None
+    except errors.LocalTokenNotFoundError:
+        raise UsageError(f"'{name}' takes somebody who is logged in", _LOGIN) from None
     except errors.HfHubHTTPError as error:
+        if getattr(error.response, "status_code", 0) in (401, 403):
+            raise UsageError(f"the Hub does not let you write to '{name}': {_line(error)}", _LOGIN) from None
         raise GancliError(f"the Hub refuses '{name}': {_line(error)}", "try again later") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
-        raise GancliError(f"the Hub cannot be reached for '{name}': {_line(error)}", _hint(kind, name, cache)) from None
+        reached = "cannot be reached for" if _of_the_network(error) else "gave no answer that can be used about"
+        raise GancliError(f"the Hub {reached} '{name}': {_line(error)}", _hint(kind, name, cache)) from None
 
 
-def _line(error: Exception) -> str:
+def _of_the_network(error: Exception) -> bool:
+    """Whether it is one of the system, or of the library by which huggingface_hub makes its requests."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith("httpx")
+
+
+def _line(error: BaseException) -> str:
+    error = error.__cause__ or error  # the library's own text is only that something failed
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 

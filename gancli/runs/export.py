@@ -63,5 +63,6 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "images": dataset.count,
         "classes": list(dataset.classes),
+        **({"licence": dataset.licence} if dataset.licence else {}),
         **held_out,
     }

@@ -66,7 +66,7 @@ def write_card(model: str) -> Path:
     return path
 
 
-def _basis(protocol: Mapping[str, Any]) -> str:
+def basis(protocol: Mapping[str, Any]) -> str:
     """What the metrics were computed on."""
     real = f"{protocol['real_images']:,}"
     generated = f"{protocol['generated_images']:,}"
@@ -109,10 +109,10 @@ def figure(row: Mapping[str, Any], key: str = "value") -> str:
     return f"{value:.{decimals}f} ± {reach:.{decimals}f}"
 
 
-def _size(path: Path) -> str:
+def size(path: Path) -> str:
     """Parameters and size of a weights file, and its precision where that is half."""
-    size = path.stat().st_size
-    much = f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size / 1e3:.0f} kB"
+    count = path.stat().st_size
+    much = f"{count / 1e6:.1f} MB" if count >= 50_000 else f"{count / 1e3:.0f} kB"
     half = " in half precision (fp16)" if checkpoint.is_half(path) else ""
     return f"{checkpoint.count_parameters(path):,} parameters, {much}{half}"
 
@@ -127,8 +127,8 @@ def _section(name: str, path: Path) -> list[str]:
     lines += [[row["metric"], *(figure(row, key) for key in ("value", *references))] for row in results]
     items, trained_on = "samples" if path.stem in FORMULAS else "images", header["dataset"]["name"]
     origin = f" of {trained_on}" if trained_on != header["recipe"]["data"]["name"] else ""
-    if terms := header["dataset"].get("licence"):
-        origin += f" ({header['dataset']['source']}; {terms})"
+    if terms := [header["dataset"][key] for key in ("source", "licence") if header["dataset"].get(key)]:
+        origin += f" ({'; '.join(terms)})"
     by = "" if path.stem in DATASETS else f" --data {_typed(path.stem)}"
     start = header["recipe"]["training"].get("start")
     begun = f", started from the weights of `{start['model']}`" if start else ""
@@ -139,13 +139,13 @@ def _section(name: str, path: Path) -> list[str]:
     parts = [
         f"## {name}",
         f"![samples of {name}]({path.stem}.png)",
-        f"{_size(path)}. Trained on {header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}{begun}. "
+        f"{size(path)}. Trained on {header['images']:,} {items}{origin} in {header['rounds']:,} rounds{time}{begun}. "
         f"The weights are {'the EMA of the generator' if header['ema'] else 'the generator as trained, without EMA'}.",
-        f"Its discriminator ({_size(beside)}) is stored too, for `gancli train --from` and `gancli inpaint`."
+        f"Its discriminator ({size(beside)}) is stored too, for `gancli train --from` and `gancli inpaint`."
         if (beside := catalogue.discriminator_path(path)).is_file()
         else "",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
-        _basis(evaluation["protocol"]),
+        basis(evaluation["protocol"]),
         further and f"On held-out images: {further}.",
         f"```\n{command(header)}\ngancli evaluate {name}{by}\ngancli {use}\n```",
     ]

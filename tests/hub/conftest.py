@@ -17,11 +17,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             "HF_HUB_DISABLE_XET": "1",
             "HF_TOKEN": "hf_of_no_one",
         }
-        import huggingface_hub.constants as settings
-
         from gancli.hub import client
 
         client.library()
+        from huggingface_hub import constants as settings
+
         assert hub.url == settings.ENDPOINT
         assert settings.HF_HUB_DISABLE_XET
         yield hub

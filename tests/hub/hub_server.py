@@ -58,6 +58,7 @@ class Hub:
         repos: by (kind, "user/repo").
         asked: "METHOD path" of every request.
         unknown: those that it had no answer to.
+        writers: the tokens that may write.
         corrupt: names of files whose bytes are sent with one changed.
     """
 
@@ -67,6 +68,7 @@ class Hub:
         self.asked: list[str] = []
         self.unknown: list[str] = []
         self.corrupt: set[str] = set()
+        self.writers: tuple[str, ...] = ("hf_of_no_one",)
         self.listed: dict[str, str] = {}
         handler = type("Bound", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -124,12 +126,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(403 if code == "GatedRepo" else 404, b"{}", X_Error_Code=code, X_Error_Message=f"no such {code}")
 
     def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") != "chunked":  # as files are sent
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
 
     def _answer(self) -> None:
         path = urlsplit(self.path).path
         self.hub.asked.append(f"{self.command} {path}")
         body = self._body()
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.command in ("POST", "PUT") and not path.startswith("/upload/") and token not in self.hub.writers:
+            self._send(403, b'{"error": "you may not"}', Content_Type="application/json")
+            return
         for method, pattern, answer in _ROUTES:
             if method == self.command and (found := re.fullmatch(pattern, path)):
                 answer(self, body, *map(unquote, found.groups()))
@@ -173,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo = f"{asked.get('organization') or 'me'}/{asked['name']}"
         key = (asked.get("type", "model"), repo)
         if key in self.hub.repos:
-            self._send(409, b"{}")
+            self._send(409, json.dumps({"error": "exists", "url": f"{self.hub.url}/{repo}"}).encode())
             return
         self.hub.repos[key] = Repo()
         self.hub.put(key[0], repo, {".gitattributes": b"*.safetensors filter=lfs\n"})
