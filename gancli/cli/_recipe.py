@@ -122,13 +122,14 @@ def stored(
     import_quickly("gancli.runs.run")
     from gancli import recipe
     from gancli.data.loading import exists
+    from gancli.hub.names import is_hub
     from gancli.runs.state import stored_recipe
 
     then = stored_recipe(folder).to_dict()
     asked = {
         "training": {key: value for key, value in training.items() if value != "auto"},
         "data": {"name": _absolute(data)} if data is not None else {},
-        **({"model": model} if model is not None and not model.endswith(".toml") else {}),
+        **({"model": model} if model is not None and not model.endswith(".toml") and not is_hub(model) else {}),
     }
     now = recipe.parse(_assigned(recipe.merge(then, asked), assignments))
     # The fingerprint of data at another place decides whether they are the same.

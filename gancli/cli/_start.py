@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 
 if TYPE_CHECKING:
     from gancli.recipe import Recipe
@@ -44,7 +44,7 @@ def check_same(folder: Path, recipe: Recipe, weights: str | None, freeze_d: int 
     then, frozen = (start.model, start.freeze_d) if start else ("noise", 0)
     new = "leave that out to resume the run, or start a new run with another --out"
     name = weights
-    with suppress(UsageError):  # it may be gone by now
+    with suppress(GancliError):  # it may be gone by now, or the Hub out of reach
         name = catalogue.label(catalogue.find(weights)) if weights is not None else None
     if name is not None and name != then:
         raise UsageError(f"{folder} started from {then}, not from {name}", new)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hub_server import Hub
 from PIL import Image
 
+from gancli import checkpoint
 from gancli.data import load
 from gancli.data.hub import fetching
 from gancli.data.hub import parquet as conversion
@@ -241,6 +243,14 @@ def test_a_path_that_leaves_the_folder_is_refused(hub: Hub, home: Path, name: st
     assert not list(home.rglob("*.png"))
 
 
+def test_a_link_is_a_file_that_is_no_image(hub: Hub) -> None:
+    """Git stores the path that a link leads to as its content, and so does the Hub."""
+    hub.put("dataset", "ann/pets", {"a.png": png(40), "b.png": b"../../../../../../../../etc/passwd"})
+    found = load("hf:ann/pets")
+    assert [(one.name, len(found.images)) for one in found.skipped] == [("b.png", 1)]
+    assert not [path for path in fetching.locate("hf:ann/pets").path.rglob("*") if path.is_symlink()]
+
+
 @pytest.mark.parametrize("name", ["a.png", "train.parquet"])
 def test_bytes_that_do_not_match_the_hash_are_refused(hub: Hub, home: Path, name: str) -> None:
     content = png(1) if name == "a.png" else parquet({"image": rows(1)})
@@ -317,3 +327,32 @@ def test_a_missing_extra_is_named_before_anything_is_downloaded(
         load("hf:ann/pets")
     assert error.value.hint == "pip install 'gancli[hub]'"
     assert not [each for each in hub.asked if "resolve" in each]
+
+
+def test_a_run_names_the_commit_and_its_model_the_licence(hub: Hub, run_cli) -> None:
+    files = {f"{level}.png": png(level) for level in range(60, 72)}
+    sha = hub.put("dataset", "ann/pets", {"README.md": b"---\nlicense: cc0-1.0\n---\n", **files})
+    fast = (
+        "--precision",
+        "fp32",
+        "--set",
+        "training.threads=1",
+        "--set",
+        "training.batch=4",
+        "--set",
+        "training.samples=4",
+    )
+    command = ("train", "hf:ann/pets", "--model", "gan", "--rounds", 1, *fast, "--out", "run")
+    done = run_cli(*command)
+    assert done.code == 0, done.err
+    header = checkpoint.read_header(Path("run/model.safetensors"))
+    assert tomllib.loads(Path("run/recipe.toml").read_text())["data"]["name"] == f"hf:ann/pets@{sha}"
+    assert header["recipe"]["data"]["name"] == f"hf:ann/pets@{sha}"
+    assert header["dataset"]["licence"] == "cc0-1.0"
+    # A newer commit are other data; the run goes on with its own, and asks nobody.
+    hub.put("dataset", "ann/pets", {"0.png": png(90)})
+    refused = run_cli(*command)
+    assert (refused.code, f"was trained with data.name = 'hf:ann/pets@{sha}'" in refused.err) == (2, True)
+    hub.asked.clear()
+    assert run_cli("train", "--resume", "run").code == 0
+    assert hub.asked == []
