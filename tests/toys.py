@@ -1,12 +1,14 @@
 """Small networks and models for tests: a generator with a mapping network, and models without a file."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gancli.architectures import Generator, MappingGenerator, Sizes, Spec, Translator
+from gancli import checkpoint, recipe
+from gancli.architectures import Generator, MappingGenerator, Sizes, Spec, Translator, stylegan2
 from gancli.latents import LatentSpec
 from gancli.model import Model
 
@@ -67,3 +69,32 @@ def model_of(generator: Generator | Translator, latent: LatentSpec | None = None
     for name, value in {**own, "generator": generator, "shape": generator.shape, "latent": latent, **values}.items():
         setattr(model, name, value)
     return model
+
+
+def style_model(**options: Any) -> Model:
+    """An untrained StyleGAN2 of 8x8 grey pixels with four layers, without a file."""
+    torch.manual_seed(0)
+    network = stylegan2.Generator(Spec((1, 8, 8), LatentSpec(6)), **STYLES | options)
+    with torch.no_grad():
+        network.w_mean.copy_(network.map(**network.latent.from_seeds(range(1000)))[:, 0].mean(0))
+    return model_of(network.eval().requires_grad_(False))
+
+
+STYLES = {"width": 4, "most": 8, "features": 5}
+"""Options of the networks of :func:`style_model`."""
+
+
+def style_file(path: Path) -> Path:
+    """Write :func:`style_model` as a file."""
+    table = {
+        "model": "styles",
+        "data": {"name": "digits", "size": [8, 8], "channels": 1},
+        "latent": {"dim": 6},
+        "networks": {"generator": {"architecture": "stylegan2", **STYLES}},
+        "objective": {"name": "adversarial"},
+        "optimizer": {},
+    }
+    header = {"format": checkpoint.FORMAT, "kind": "model", "recipe": recipe.parse(table, components=False).to_dict()}
+    tensors = {f"generator.{name}": value for name, value in style_model().generator.state_dict().items()}
+    checkpoint.write(path, tensors, {**header, "networks": ["generator"], "latent": LatentSpec(6).to_dict()})
+    return path
