@@ -85,7 +85,8 @@ def missing(words: list[str]) -> str:
     for word in words:
         for name in {word, word.rpartition("/")[2]} & set(DATASETS):
             facts = DATASETS[name]
-            if words[0] not in ("sample", "interpolate", "mix", "traverse", "export", "zoo") and not present(
+            named = ("sample", "interpolate", "mix", "traverse", "directions", "export", "zoo")
+            if words[0] not in named and not present(
                 facts, None
             ):
                 return name

@@ -108,8 +108,8 @@ def literals(path: Path) -> list[str]:
 )
 def test_only_the_command_line_names_its_options(path: Path) -> None:
     """Elsewhere a message has a parameter or a whole command in backticks; see ``cli/terminal/commands.py``."""
-    names = "train|doctor|sample|interpolate|traverse|mix|inpaint|evaluate|compare|translate|reconstruct|export|push"
-    names += "|data|zoo|runs"
+    names = "train|doctor|sample|interpolate|traverse|directions|mix|inpaint|evaluate|compare|translate|reconstruct"
+    names += "|export|push|data|zoo|runs"
     option = re.compile(rf"(^|[\s(])--[a-z]|(?<!`)\bgancli ({names}) ")
     texts = [text for text in literals(path) if option.search(re.sub("`gancli [^`]*`", "", text))]
     assert not texts
@@ -139,9 +139,10 @@ for words in sys.argv[1:]:
 
 def test_light_commands_do_not_import_torch() -> None:
     """One after another in one process, where the first that imports any of these is named."""
-    helps = ("", "train", "sample", "interpolate", "traverse", "mix", "inpaint", "evaluate", "export", "doctor", "push")
+    helps = ("", "train", "sample", "interpolate", "traverse", "directions", "mix", "inpaint", "evaluate", "export")
+    helps += ("doctor", "push", "compare")
     commands = [*(f"{name} --help".strip() for name in helps), "--version"]
-    commands += ["data list", "runs", "compare --help", "zoo list", "zoo show dcgan/mnist"]
+    commands += ["data list", "runs", "zoo list", "zoo show dcgan/mnist"]
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, *commands],
         capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=900,

@@ -157,6 +157,13 @@ class Generator(Network):
         """z (N, dim), with classes y (N,), with codes c (N, codes), to images (N, C, H, W)."""
         return self.synthesize(self.map(z, y, c))
 
+    def first_layer(self, w: Tensor) -> Tensor | None:
+        """A row of w (N, width) to the output of the linear layers that meet it first, (N, features).
+
+        None where there are no such layers. Their weights hold directions of w; see :mod:`gancli.editing.discovery`.
+        """
+        return None
+
 
 class MappingGenerator(Generator):
     """A generator with a mapping network (Karras et al. 2019, "A style-based generator architecture", section 2).

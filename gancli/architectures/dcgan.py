@@ -85,6 +85,10 @@ class Generator(_base.Generator):
         self.body = nn.Sequential(*body, Up(widths[0], channels, sizes[0]), squash(output))
         initialise(self, init_std)
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the output of the first linear layer, (N, features)."""
+        return self.stem[0](w)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width) to (N, C, H, W)."""
         return self.body(self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last))

@@ -140,6 +140,10 @@ class Generator(_base.Generator):
         self.squash = squash(output)
         _orthogonal(self)
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the output of the first linear layer, (N, features)."""
+        return self.stem(w)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width) to (N, C, H, W)."""
         _, y, _ = self.latent.split(w)

@@ -52,6 +52,10 @@ class Generator(_base.Generator):
         last = nn.Linear(sizes[-1], math.prod(spec.shape))
         self.body = nn.Sequential(*_layers(sizes, slope, dropout), last, squash(output))
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the output of the first linear layer, (N, features)."""
+        return self.body[0](w)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width) to (N, C, H, W)."""
         return self.body(w).view(-1, *self.shape)

@@ -125,10 +125,14 @@ class Generator(_base.Generator):
             body += [Block(channels, group, slope, blocks * len(sizes)) for _ in range(blocks)]
         self.body = nn.Sequential(*body, _pointwise(widths[-1], spec.shape[0]), squash(output))
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the scales of the basis, (N, features)."""
+        z, y, c = self.latent.split(w)
+        return self.stem(torch.cat([z, c] if self.classes is None else [z, self.classes(y), c], 1))
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width), which is z with class and codes, to (N, C, H, W)."""
-        z, y, c = self.latent.split(w)
-        features = self.stem(torch.cat([z, c] if self.classes is None else [z, self.classes(y), c], 1))
+        features = self.first_layer(w)
         x = features[:, :, None, None] * self.basis.to(features.dtype)
         return self.body(x.contiguous(memory_format=torch.channels_last))
 

@@ -177,11 +177,15 @@ class Generator(_base.Generator):
         if spectral_norm:
             normalise_spectrum(self)
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the output of the linear layer, (N, features)."""
+        z, _, c = self.latent.split(w)
+        return self.stem(torch.cat([z, c], 1) if self.classes else w)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width), which is z with class and codes, to (N, C, H, W)."""
-        z, y, c = self.latent.split(w)
-        x = self.stem(torch.cat([z, c], 1) if self.classes else w)
-        x = x.view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        _, y, _ = self.latent.split(w)
+        x = self.first_layer(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         for block, attention in zip(self.blocks, self.attention, strict=True):
             x = attention(block(x, y))
         return self.last(x)

@@ -196,6 +196,10 @@ class Generator(_base.MappingGenerator):
         """z (N, dim), with classes y (N,), with codes c (N, codes), to w (N, layers, features)."""
         return self.mapper(z, y, c)[:, None].expand(-1, self.layers, -1)
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """A row of w (N, features) to the styles of all convolutions, side by side."""
+        return torch.cat([layer.style(w) for layer in self.modules() if isinstance(layer, ModulatedConv)], 1)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, layers, features) to (N, C, H, W), the sum of every size's image (section 4.1)."""
         rows, image = w.unbind(1), None

@@ -111,6 +111,10 @@ class Generator(_base.Generator):
         self.body = nn.Sequential(*body, nn.ConvTranspose2d(inputs, channels, 5, padding=2), squash(output))
         _glorot(self)
 
+    def first_layer(self, w: Tensor) -> Tensor:
+        """w (N, width) to the output of the dense layer, (N, features)."""
+        return self.stem[0](w)
+
     def synthesize(self, w: Tensor) -> Tensor:
         """w (N, width) to (N, C, H, W)."""
         return self.body(self.stem(w).view(-1, *self.base).contiguous(memory_format=torch.channels_last))

@@ -14,6 +14,7 @@ from gancli import processes
 from gancli.cli import (
     compare,
     data,
+    directions,
     doctor,
     evaluate,
     export,
@@ -49,6 +50,7 @@ for command in (
     sample.sample,
     interpolate.interpolate,
     traverse.traverse,
+    directions.directions,
     mix.mix,
     inpaint.inpaint,
     evaluate.evaluate,

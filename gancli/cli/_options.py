@@ -42,6 +42,14 @@ Truncation = Annotated[
         "With a mapping network: the factor psi, from 1 down to 0.",
     ),
 ]
+Moves = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--move",
+        metavar="NAME=STEPS",
+        help="Move along a direction of the model, as in smile=2; see gancli directions. Repeatable.",
+    ),
+]
 Space = Annotated[
     latents.Space | None,
     typer.Option(help="Latent space to work in; w takes a model with a mapping network. Default: the model's best."),

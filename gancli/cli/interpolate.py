@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +12,9 @@ import typer
 from gancli.cli import _numbers, _options
 from gancli.cli._images import BATCH, open_model, report, save_generated
 from gancli.cli.terminal.progress import counting
+from gancli.editing import directions
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Seeds, batches, parse_seeds, path
+from gancli.latents import Inputs, Seeds, Space, batches, parse_seeds, path
 from gancli.latents.conditions import parse_classes
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def interpolate(
             help="One class for the whole walk, or one for each seed. Repeatable. Default: each seed's own.",
         ),
     ] = None,
+    moves: _options.Moves = None,
     frames: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Frames from seed to seed. Default: 30, or 8 for a .png."),
@@ -65,9 +67,11 @@ def interpolate(
       gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
       gancli interpolate cgan/mnist --seeds 3,14,15 --class 7
       gancli interpolate cgan/mnist --seeds 3,3 --class 3,8
+      gancli interpolate FILE.safetensors --seeds 3,14 --move smile=2
     """
     from gancli.rendering.animation import save_animation
 
+    steps = directions.parse_moves(moves or [])
     strip = _check(Path("walk.gif" if out is None else out), fps)
     chosen, frames = parse_seeds(seeds), frames or (8 if strip else 30)
     length = (len(chosen) - (not loop)) * frames + (not loop)
@@ -79,9 +83,9 @@ def interpolate(
 
     source, target = open_model(model, out, "-walk.gif", device=device, truncation=truncation)
     if source.numbers:
-        _numbers.refuse_options(source, scale=scale)
+        _numbers.refuse_options(source, scale=scale, move=moves[0] if moves else None)
     keyframes = _keyframes(source, chosen, ",".join(classes) if classes else None)
-    walk = path(source.latent, source.points(keyframes, source.space(space)), frames, loop=loop)
+    walk = path(source.latent, _points(source, keyframes, steps, space), frames, loop=loop)
     with counting("images", length) as progress:
         if strip and source.numbers:
             _numbers.save(source, batches(walk, BATCH), target, progress)
@@ -107,6 +111,17 @@ def _keyframes(model: Model, seeds: Seeds, text: str | None) -> Inputs:
             )
         inputs["y"] = torch.tensor(numbers).expand(len(seeds))
     return inputs
+
+
+def _points(model: Model, keyframes: Inputs, moves: Mapping[str, float], space: Space | None) -> Inputs:
+    """Keyframes, moved along directions, in the space of the walk."""
+    chosen = directions.chosen(model, moves)
+    where = model.space(space)
+    of_w = next((direction.name for direction, _ in chosen if direction.space == "w"), None)
+    if where == "z" and of_w is not None:
+        raise UsageError(f"--move {of_w} is a direction of w", "leave out --space z")
+    moved = directions.move(model, keyframes, chosen)
+    return moved if where in moved else model.points(moved, where)
 
 
 def _check(target: Path, fps: float | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +16,9 @@ from gancli.cli._images import count_of, open_model, report, save_generated
 from gancli.cli._outputs import picture_or_folder
 from gancli.cli._processes import launch_or_meet
 from gancli.cli.terminal.progress import counting
+from gancli.editing import directions
 from gancli.errors import UsageError, printable
-from gancli.latents import MAX_SEEDS, Seeds, parse_seeds, seeds_text
+from gancli.latents import MAX_SEEDS, Inputs, Seeds, parse_seeds, seeds_text
 from gancli.latents.conditions import COLUMNS, Code, Request, check_codes, folder_names, parse_classes, parse_codes
 from gancli.processes import distribute, distributing, rank
 from gancli.rendering.layout import MAX_GRID
@@ -44,6 +45,7 @@ def sample(
             help="Fix code I, or vary it along the rows of the picture, as in 0=-2..2. Repeatable.",
         ),
     ] = None,
+    moves: _options.Moves = None,
     grid: _options.Grid = None,
     out: Annotated[
         str | None,
@@ -83,8 +85,10 @@ def sample(
       gancli sample cgan/mnist --class 7 -n 1000 --out more
       gancli sample infogan/mnist --code 0=-2..2
       gancli sample acgan/mnist --truncation 1.2
+      gancli sample FILE.safetensors --move smile=2
     """
     cells = _options.parse_grid(grid) if grid is not None else None
+    steps = directions.parse_moves(moves or [])
     asked, named = parse_codes(codes or []), ",".join(classes) if classes else None
     sweeping = any(code.last is not None for code in asked)
     chosen = _chosen(seeds, n)
@@ -98,7 +102,7 @@ def sample(
     world = launch_or_meet(context.obj, processes)
     source, path = open_model(model, out, ".png", device=device, truncation=truncation)
     if source.numbers:
-        _numbers.refuse_options(source, grid=grid, out=out if many else None)
+        _numbers.refuse_options(source, grid=grid, out=out if many else None, move=moves[0] if moves else None)
         _request(source, chosen, named, asked, None)
         if world.first:
             shown = path if out or not csv else None
@@ -106,6 +110,7 @@ def sample(
         return
     if csv is not None:
         raise UsageError(f"--csv is for numbers, and '{source.name}' makes images", "leave out --csv")
+    along = directions.chosen(source, steps)
     request = _request(source, chosen, named, asked, cells)
     if not many and len(request) > MAX_GRID:
         raise UsageError(
@@ -115,17 +120,21 @@ def sample(
     if many and path.suffix.lower() != ".zip" and world.first:
         _claim(path, source.name, overwrite)
     with distributing(world), counting("images", len(request)) as progress:
+        inputs = (directions.move(source, each, along) for each in request.inputs(source.latent))
         if many:
-            _save_many(source, request, path, progress)
+            _save_many(source, request, inputs, path, progress)
         else:
             columns = cells[0] if cells else request.columns
-            save_generated(source, request.inputs(source.latent), len(request), path, columns, progress)
+            save_generated(source, inputs, len(request), path, columns, progress)
     if not world.first:
         return
     text, facts = f"{count_of(len(request))} of {source.name}", {}
     if request.classes:
         facts["classes"] = [source.classes[number] for number in request.classes]
         text += f", class {', '.join(facts['classes'])}"
+    if steps:
+        facts["moves"] = steps
+        text += f", moved by {', '.join(f'{name}={value:g}' for name, value in steps.items())}"
     report(as_json, source, path, text, seeds=seeds_text(request.seeds), images=len(request), **facts)
 
 
@@ -196,13 +205,15 @@ def _claim(folder: Path, name: str, overwrite: bool) -> None:
         temporary.write_text(name, "utf-8")
 
 
-def _save_many(model: Model, request: Request, path: Path, progress: Callable[[int], None]) -> None:
+def _save_many(
+    model: Model, request: Request, inputs: Iterator[Inputs], path: Path, progress: Callable[[int], None]
+) -> None:
     """One PNG for each seed; with classes, in a folder for each, as `gancli train` and ImageFolder read them."""
     from gancli.rendering.images import file_name, save_images
 
     folders = [f"{name}/" for name in folder_names(model.classes, request.classes)] if request.classes else [""]
     names = (folder + file_name(seed) for folder in folders for seed in request.seeds)
-    images = distribute(request.inputs(model.latent), model.generate)
+    images = distribute(inputs, model.generate)
     if rank():
         deque(images, maxlen=0)  # the first process writes the images of all
     else:

@@ -235,3 +235,18 @@ def test_a_network_of_absurd_size_takes_no_memory() -> None:
     )
     with pytest.raises(UsageError, match=r"generator would have 4,\d+,\d+,\d+ parameters"):
         build(recipe, "generator")
+
+
+@pytest.mark.parametrize("family", [name for name in GENERATORS if name != "square"])
+def test_the_layers_that_meet_the_latent_first_are_affine(family: str) -> None:
+    """Their weights are found by what they make of unit vectors."""
+    spec = Spec((1, 8, 8), LatentSpec(6, classes=3, codes=1))
+    torch.manual_seed(0)
+    network = FAMILIES[family]["generator"](spec).eval().requires_grad_(False)
+    assert isinstance(network, Generator)
+    a, b = torch.randn(2, 4, getattr(network, "w_mean", torch.zeros(spec.latent.width)).numel())
+    first, second, both, none = (network.first_layer(w) for w in (a, b, a + b, 0 * a))
+    assert first is not None
+    assert second is not None
+    torch.testing.assert_close(first + second, both + none, atol=1e-4, rtol=1e-4)
+    assert first.std() > 0
