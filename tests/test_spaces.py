@@ -14,7 +14,7 @@ from gancli import checkpoint, recipe, registry
 from gancli.architectures import MappingGenerator, Spec
 from gancli.editing.arithmetic import mix, parse
 from gancli.editing.inpainting import inpaint
-from gancli.editing.inversion import invert
+from gancli.editing.inversion import Perception, invert, search_space
 from gancli.editing.traversal import traverse
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec, path
@@ -162,10 +162,15 @@ def test_what_a_mapping_generator_made_is_found_again_in_w() -> None:
 
     assert (error(found) < 0.1 * error(near) + 1).all()
     assert set(invert(model, images, space="z", steps=1)) == {"z"}
+    one = invert(model, images, space="w", steps=60)["w"]
+    assert one.shape == (2, 3, 8)
+    assert (one == one[:, :1]).all()
+    assert not (found["w"] == found["w"][:, :1]).all()
+    assert (error({"w": one}) < 0.1 * error({"w": model.centre("w")["w"].expand(2, 3, 8)}) + 1).all()
     hole = torch.zeros(2, 8, 8, dtype=torch.bool)
     hole[:, 2:5, 2:5] = True
     filled, inputs = inpaint(model, images, hole, steps=60)
-    assert set(inputs) == {"w"}
+    assert (inputs["w"] == inputs["w"][:, :1]).all()
     assert (filled.float() - images.float()).abs()[:, :, 2:5, 2:5].mean() < 20
 
 
@@ -173,7 +178,7 @@ def test_a_model_without_a_mapping_network_has_no_w() -> None:
     model = gancli.load("dcgan/digits", device="cpu")
     assert (model.space(), model.w_width, model.centre("z")) == ("z", 0, {})
     with pytest.raises(UsageError) as refused:
-        model.space("w")
+        search_space(model, "w+")
     assert refused.value.message == "'dcgan/digits' has no space w: its generator has no mapping network"
     with pytest.raises(UsageError, match="makes images from images"):
         model_of(Copy(Spec((1, 4, 4), LatentSpec(1)))).space()
@@ -205,9 +210,65 @@ def test_commands_work_in_w(run_cli: Callable[..., Any], stored: Path) -> None:
         assert len(found["rows"]) == {"z": 6, "w": 8}[space]
         walk = ("interpolate", stored, "--seeds", "1,2", "--frames", 2, "--space", space, "--truncation", 0.7)
         assert run_cli(*walk, "--out", f"{space}.png").code == 0
-    assert run_cli("reconstruct", stored, "digits", "-n", 1, "--steps", 2).code == 0
+    search = ("reconstruct", stored, "digits", "-n", 1, "--steps", 2)
+    spaces = [json.loads(run_cli(*search, "--json", *more).out)["space"] for more in ((), ("--space", "w"))]
+    assert spaces == ["w+", "w"]
+    assert run_cli(*search).err.startswith("1 image by search in w+, PSNR ")
+    assert run_cli("inpaint", stored, "digits", "--mask", "2,2,3,3", "--steps", 2, "--space", "w+").code == 0
     assert Path("z.png").read_bytes() != Path("w.png").read_bytes()
     refused = run_cli("sample", stored, "--truncation", 7)
     assert refused.err.startswith("error: --truncation 7 is out of range: this model moves w toward its mean")
     refused = run_cli("traverse", stored, "--dims", "8")
     assert "the model has no dimension 8" in refused.err
+
+
+def test_a_search_in_w_begins_at_the_mean_as_well() -> None:
+    model = model_of(mapped())
+    images = model.sample(seeds=[5000])
+    w = invert(model, images, space="w", steps=0, restarts=1)["w"]
+    torch.testing.assert_close(w, model.centre("w")["w"].expand(1, 3, 8))
+    # Of several starts the best end counts, and without a step that is a seed.
+    assert not torch.equal(invert(model, images, space="w", steps=0)["w"], w)
+
+
+def test_w_plus_needs_layers_and_comes_nearest() -> None:
+    class Single(Mapped):
+        layers = 1
+
+        def mapping(self, z: torch.Tensor, *_: Any) -> torch.Tensor:
+            return super().mapping(z)[:, 0]
+
+        def synthesize(self, w: torch.Tensor) -> torch.Tensor:
+            return super().synthesize(w[:, None])
+
+    single = model_of(Single(Spec((1, 8, 8), LatentSpec(6))).eval().requires_grad_(False))
+    assert [search_space(single), search_space(model_of(mapped()))] == ["w", "w+"]
+    with pytest.raises(UsageError, match="has one row of w for its whole generator: w\\+ is w"):
+        search_space(single, "w+")
+    assert invert(single, single.sample(seeds=[7]), steps=2)["w"].shape == (1, 8)
+    model = model_of(mapped())
+    w = model.points(model.latent.from_seeds(range(5000, 5006)), "w")["w"]
+    mixed = model.generate({"w": torch.stack([w[:2, 0], w[2:4, 1], w[4:, 2]], 1)})
+
+    def error(space: Any) -> torch.Tensor:
+        made = model.generate(invert(model, mixed, space=space, steps=60, restarts=2))
+        return (made.float() - mixed.float()).square().mean((1, 2, 3))
+
+    assert (error("w+") < 0.5 * error("w")).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_perception_is_the_relative_distance_of_features(channels: int) -> None:
+    from gancli.evaluation.extractors import find
+    from gancli.evaluation.features import Reader
+
+    model = model_of(mapped())
+    images = torch.randint(0, 256, (3, channels, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
+    if channels == 4:
+        images[:, 3] = 255
+    found = Perception(model, images / 255).distance(images[[2, 0, 1]][:, None] / 255, slice(0, 3))
+    network, digest = find("digits-cnn").load()
+    features = Reader(find("digits-cnn"), network, digest).read("", [images[:, :3]], 3).values
+    expected = (features[[2, 0, 1]] - features).square().sum(1) / features.square().sum(1)
+    torch.testing.assert_close(found[:, 0], expected, atol=1e-4, rtol=1e-3)
+    assert float(Perception(model, images / 255).distance(images[:, None] / 255, slice(0, 3)).max()) < 1e-6

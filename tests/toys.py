@@ -1,6 +1,7 @@
 """Small networks and models for tests: a generator with a mapping network, and models without a file."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -64,7 +65,8 @@ def mapped(seed: int = 0, latent: LatentSpec | None = None, **options: Any) -> M
 def model_of(generator: Generator | Translator, latent: LatentSpec | None = None, **values: Any) -> Model:
     """A model of a generator that no file holds."""
     model = Model.__new__(Model)
-    own = {"name": "toy/toy", "header": {}, "at_once": 256, "networks": {"generator": generator}}
+    own: dict[str, Any] = {"name": "toy/toy", "header": {}, "at_once": 256, "networks": {"generator": generator}}
+    own["recipe"] = SimpleNamespace(data=SimpleNamespace(name="digits"))
     latent = latent or getattr(generator, "latent", LatentSpec(1))
     for name, value in {**own, "generator": generator, "shape": generator.shape, "latent": latent, **values}.items():
         setattr(model, name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,6 +53,13 @@ Moves = Annotated[
 Space = Annotated[
     latents.Space | None,
     typer.Option(help="Latent space to work in; w takes a model with a mapping network. Default: the model's best."),
+]
+SearchSpace = Annotated[
+    Literal["z", "w", "w+"] | None,
+    typer.Option(
+        help="Latent space to search in: z; w, of a model with a mapping network; w+, where each of its layers has a w "
+        "of its own. Default: w+ to reconstruct, w to inpaint, z without a mapping network."
+    ),
 ]
 Steps = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Optimization steps of the latent search.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]

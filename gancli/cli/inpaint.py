@@ -48,7 +48,7 @@ def inpaint(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=1000, metavar="N", help="Use the first N images.")] = 1,
     steps: _options.Steps = 300,
-    space: _options.Space = None,
+    space: _options.SearchSpace = None,
     device: _options.Device = "auto",
     data_dir: _options.DataDir = None,
     as_json: _options.AsJson = False,

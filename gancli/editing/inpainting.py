@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gancli.architectures import Discriminator
-from gancli.editing.inversion import RESTARTS, STEPS, Progress, pictures, search
+from gancli.editing.inversion import RESTARTS, STEPS, Progress, SearchSpace, pictures, search
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Space
+from gancli.latents import Inputs
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -37,7 +37,7 @@ def inpaint(
     holes: Tensor,
     *,
     discriminator: Discriminator | None = None,
-    space: Space | None = None,
+    space: SearchSpace | None = None,
     prior: float = PRIOR,
     steps: int = STEPS,
     restarts: int = RESTARTS,
@@ -51,7 +51,7 @@ def inpaint(
         holes: bool (N, H, W), true where something is missing.
         discriminator: images in the generator's range to logits, for the prior loss. Without it the prior is the
             latent's own: it stays where its distribution puts it.
-        space: z or w, to search in; the model's best unless given.
+        space: z, w or w+, to search in; z or w unless given, since rows of w by themselves may leave what is typical.
         prior: weight of the prior loss.
         steps: steps of Adam for each start.
         restarts: starts for each image.
