@@ -49,6 +49,7 @@ class Sizes:
         maximum: the largest height and width.
         square: whether height and width must be equal.
         power_of_two: whether they must be powers of two.
+        channels: numbers of channels: 1 grey, 3 colour, 4 colour with alpha.
         instead: what else a user may do, as the end of the hint.
     """
 
@@ -56,6 +57,7 @@ class Sizes:
     maximum: int = 4096
     square: bool = False
     power_of_two: bool = False
+    channels: tuple[int, ...] = (1, 3, 4)
     instead: str = ""
 
     def nearest(self, height: int, width: int) -> tuple[int, int]:
@@ -67,6 +69,19 @@ class Sizes:
             found = [2 ** (side - 1).bit_length() for side in found]
             found = [side if side <= self.maximum else side // 2 for side in found]
         return found[0], found[1]
+
+    def check_channels(self, family: str, channels: int) -> None:
+        """Refuse a number of channels that is not served.
+
+        Raises:
+            UsageError: with those that are.
+        """
+        if channels not in self.channels:
+            known = " or ".join(map(str, self.channels))
+            raise UsageError(
+                f"{family} needs images of {known} channels, these have {channels}",
+                f"as in `data.channels={self.channels[-1]}`",
+            )
 
     def check(self, family: str, size: tuple[int, int]) -> None:
         """Refuse images (height, width) that are not served.
@@ -106,7 +121,9 @@ class Network(nn.Module):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.serves.check(type(self).__module__.rpartition(".")[2].replace("_", "-"), spec.shape[1:])
+        family = type(self).__module__.rpartition(".")[2].replace("_", "-")
+        self.serves.check_channels(family, spec.shape[0])
+        self.serves.check(family, spec.shape[1:])
         self.shape = spec.shape
 
     def resized(self, name: str, value: Tensor, other: Network) -> Tensor:

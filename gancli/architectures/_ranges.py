@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gancli.alpha import premultiply, straighten
+
 Output = Literal["tanh", "sigmoid", "identity", "linear"]
 PixelOutput = Literal["tanh", "sigmoid"]
 
@@ -28,8 +30,11 @@ def squash(output: Output) -> nn.Module:
 
 
 def to_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Float images in [low, high] to uint8 on the CPU, rounded; what lies outside is cut off."""
-    return to_255(images, limits).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    """Float images in [low, high] to uint8 on the CPU, rounded; what lies outside is cut off.
+
+    Colours of four channels, premultiplied, become straight; see :mod:`gancli.alpha`.
+    """
+    return straighten(to_255(images, limits)).round_().clamp_(0, 255).to(torch.uint8).cpu()
 
 
 def to_255(images: Tensor, limits: tuple[float, float]) -> Tensor:
@@ -39,6 +44,6 @@ def to_255(images: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def from_uint8(images: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Images uint8 (N, C, H, W) to float32 in [low, high], where they are."""
+    """Images uint8 (N, C, H, W) to float32 in [low, high], where they are; with alpha, to premultiplied colours."""
     low, high = limits
-    return (images.float() * ((high - low) / 255) + low).contiguous(memory_format=torch.channels_last)
+    return (premultiply(images.float()) * ((high - low) / 255) + low).contiguous(memory_format=torch.channels_last)

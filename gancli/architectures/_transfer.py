@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from gancli.alpha import CHANNELS
 from gancli.architectures._base import Discriminator, Encoder, Generator, Network, Spec
+
+OPAQUE = 2.0
+"""Bias of a new alpha channel before the output function: tanh gives 0.96 there, sigmoid 0.88."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def transfer(here: Network, spec: Spec, there: Network, spec_there: Spec) -> Tra
     for name, expected in here.state_dict().items():
         value, shape = others.get(name), tuple(expected.shape)
         if value is not None and value.shape != shape:
-            value = _adapted(here.resized(name, value, there), shape, here, spec, spec_there)
+            value = _adapted(name, here.resized(name, value, there), shape, here, spec, spec_there)
             found.adapted += [name] if value is not None else []
         if value is None:
             there_shape = tuple(others[name].shape) if name in others else None
@@ -67,7 +71,9 @@ def transfer(here: Network, spec: Spec, there: Network, spec_there: Spec) -> Tra
     return found
 
 
-def _adapted(value: Tensor, shape: tuple[int, ...], here: Network, spec: Spec, spec_there: Spec) -> Tensor | None:
+def _adapted(
+    name: str, value: Tensor, shape: tuple[int, ...], here: Network, spec: Spec, spec_there: Spec
+) -> Tensor | None:
     """A tensor brought to another shape, where one of its dimensions alone differs for a reason that is known."""
     if value.shape == shape:
         return value
@@ -78,18 +84,19 @@ def _adapted(value: Tensor, shape: tuple[int, ...], here: Network, spec: Spec, s
         return None
     (dim,) = differing
     front = value.movedim(dim, 0)
-    made = _channels(front, shape[dim], here, spec, spec_there)
+    made = _channels(name, front, shape[dim], here, spec, spec_there)
     if made is None:
         made = _classes(front, shape[dim], here, spec, spec_there)
     return None if made is None else made.movedim(0, dim)
 
 
-def _channels(value: Tensor, size: int, here: Network, spec: Spec, there: Spec) -> Tensor | None:
+def _channels(name: str, value: Tensor, size: int, here: Network, spec: Spec, there: Spec) -> Tensor | None:
     """The first dimension for other image channels: of a layer that makes images, or of one that takes them.
 
     Pixels of a block, or of a whole image, are ordered by channel first in every family. An image of three equal
     channels is scored as the grey one, and vice versa; a generated grey is the mean of the colours before the output
-    function.
+    function. A generator that begins with alpha makes opaque images, as far as its last layer has a bias. Alpha that is
+    new or dropped counts for nothing to a network that takes images: premultiplied colours are those over black.
     """
     old, new = there.shape[0], spec.shape[0]
     if old == new or not isinstance(here, Generator | Discriminator | Encoder):
@@ -101,11 +108,15 @@ def _channels(value: Tensor, size: int, here: Network, spec: Spec, there: Spec) 
         if more <= 0 or size - new != more:
             return None
     own, rest = value[: len(value) - more], value[len(value) - more :]
-    own = own.unflatten(0, (old, -1))
-    if isinstance(here, Generator):
-        own = own.mean(0, keepdim=True).expand(new, *own.shape[1:])
-    else:
-        own = own.sum(0, keepdim=True).expand(new, *own.shape[1:]) / new
+    own = own.unflatten(0, (old, -1))[: min(old, 3)]
+    colours = min(new, 3)
+    if len(own) != colours and isinstance(here, Generator):
+        own = own.mean(0, keepdim=True).expand(colours, *own.shape[1:])
+    elif len(own) != colours:
+        own = own.sum(0, keepdim=True).expand(colours, *own.shape[1:]) / colours
+    if new == CHANNELS:
+        alpha = OPAQUE if isinstance(here, Generator) and name.endswith("bias") else 0.0
+        own = torch.cat([own, torch.full_like(own[:1], alpha)])
     return torch.cat([own.flatten(0, 1), rest])
 
 

@@ -80,12 +80,20 @@ def show(
     size: Annotated[
         str | None, typer.Option(metavar="S|HxW", help="Resize to this size. Default: the size of the data.")
     ] = None,
-    channels: Annotated[int | None, typer.Option(metavar="1|3", help="1 grey, 3 colour. Default: as the data.")] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            metavar="1|3|4", help="1 grey, 3 colour, 4 colour with alpha. Default: grey or colour as the data."
+        ),
+    ] = None,
     fit: Annotated[
         str, typer.Option(metavar="crop|pad|stretch", help="How images of another aspect ratio are resized.")
     ] = "crop",
     background: Annotated[
-        str, typer.Option(metavar="COLOUR", help="Behind transparent pixels and around padded images.")
+        str,
+        typer.Option(
+            metavar="COLOUR", help="Behind transparent pixels and around padded images, but with --channels 4."
+        ),
     ] = "white",
     grid: Annotated[str, typer.Option(metavar="CxR", help="Columns x rows of the picture.")] = "8x8",
     augmented: Annotated[
@@ -310,12 +318,12 @@ def _print(dataset: Dataset, picture: Path, found: dict[str, Any], own_size: boo
     from gancli.data.builtin.names import DATASETS
     from gancli.data.folder.decoding import LONGEST_SIDE
 
-    channels, height, width = dataset.images.shape[1:]
+    height, width = dataset.images.shape[2:]
     facts = _facts(dataset, picture)
     counts, numbers = facts["classes"], dataset.formula is not None
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
     facts["images"] = "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}"
-    facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {'grey' if channels == 1 else 'colour'}"
+    facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {dataset.kind}"
     facts["classes"] = f"{len(counts)}: {shown}{', …' if len(counts) > 20 else ''}" if counts else "none"
     for key in ("splits", "left_out"):
         facts[key] = ", ".join(f"{name} {count:,}" for name, count in facts[key].items())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gancli.model import Model
 
 HOLE = 128
-"""The shade in which a hole is shown: grey stands out from the black and white of digits."""
+"""The shade in which a hole is shown, opaque: grey stands out from the black and white of digits."""
 
 
 def inpaint(
@@ -145,6 +145,8 @@ def _save_rows(path: Path, images: Tensor, holes: Tensor, filled: Tensor) -> Non
     from gancli.rendering.captions import save_captioned
     from gancli.rendering.images import default_scale
 
-    rows = torch.stack([images, images.masked_fill(holes[:, None], HOLE), filled], 1).flatten(0, 1)
+    shown = images.masked_fill(holes[:, None], HOLE)
+    shown[:, 3:].masked_fill_(holes[:, None], 255)
+    rows = torch.stack([images, shown, filled], 1).flatten(0, 1)
     scale = default_scale(*images.shape[2:], near=112 if len(filled) <= 4 else 64)
     save_captioned(rows, path, columns=3, scale=scale, above=["image", "hole", "result"])

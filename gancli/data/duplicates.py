@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import premultiply
 from gancli.data.types import Progress, no_progress
 
 SIDE = 32
@@ -83,7 +84,7 @@ def descriptors(images: Tensor) -> Tensor:
         images: uint8 (N, C, H, W).
     """
     height, width = images.shape[2:]
-    small = F.adaptive_avg_pool2d(images.float(), (min(SIDE, height), min(SIDE, width)))
+    small = F.adaptive_avg_pool2d(premultiply(images.float()), (min(SIDE, height), min(SIDE, width)))
     across = small[:, :, :-1, 1:] - small[:, :, :-1, :-1]
     down = small[:, :, 1:, :-1] - small[:, :, :-1, :-1]
     strength = (across.square() + down.square()).sum(1, keepdim=True).pow(POWER / 2)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from gancli.alpha import KINDS
 from gancli.data import synthetic
 from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
@@ -45,9 +46,9 @@ def load(
             set of the Hub, as ``hf:user/repo``.
         split: "train" or "test".
         size: (height, width); None is the data's own: for a folder its most common size, at most 64 a side.
-        channels: 1 or 3; None is the data's own: for a folder 1 when every image is grey, else 3.
+        channels: 1, 3, or 4 for transparency; None is the data's own: for a folder 1 when every image is grey, else 3.
         fit: how an image of another shape is brought to ``size``: "crop", "pad" or "stretch".
-        background: the colour below transparent pixels and around padded images.
+        background: the colour below transparent pixels and around padded images, but with 4 channels.
         data_dir: the first folder to search for named sets, and where they are downloaded to.
         progress: called with the task, how much of it is done, and the total (0: unknown).
         domain: "A" or "B" of a folder with trainA/ and trainB/.
@@ -59,8 +60,9 @@ def load(
     report = progress or no_progress
     if split not in SPLITS:
         raise UsageError(f"unknown split '{split}'", nearest(split, SPLITS))
-    if channels not in (None, 1, 3):
-        raise UsageError(f"images have 1 or 3 channels, not {channels}", "1 is grey, 3 is colour")
+    if channels not in (None, *KINDS):
+        known = ", ".join(f"{number} is {kind}" for number, kind in KINDS.items())
+        raise UsageError(f"images have 1, 3 or 4 channels, not {channels}", known)
     if size is not None and not all(1 <= side <= LARGEST_SIDE for side in size):
         raise UsageError(f"{size[0]}x{size[1]} is not an image size", f"each side lies from 1 to {LARGEST_SIDE}")
     view = View(size, channels, parse_fit(fit), parse_colour(background))
@@ -116,7 +118,7 @@ def _suggestion(name: str) -> str:
 
 
 def _dataset(name: str, split: str, found: ImageSet) -> Dataset:
-    brightest = int(found.images[:: len(found.images) // 100 + 1].max())
+    brightest = int(found.images[:: len(found.images) // 100 + 1, :3].max())
     if brightest < _DARK:
         log.warning("the images of '%s' are nearly black: of those tried, none has a value above %d", name, brightest)
     fingerprint = found.fingerprint or fingerprint_of(found.images, found.labels)

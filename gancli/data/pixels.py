@@ -182,15 +182,16 @@ def decode(
     """Decode an image file.
 
     The first frame of an animation is taken; the EXIF orientation is applied; colours are converted from the file's ICC
-    profile to sRGB; 16 and 32 bits are scaled to 8, not clipped; transparency is composited onto ``background``;
-    resizing is antialiased.
+    profile to sRGB; 16 and 32 bits are scaled to 8, not clipped; resizing is antialiased. With four channels
+    transparency is alpha, beside straight colours (see :mod:`gancli.alpha`) that are black where nothing is seen; with
+    fewer it is composited onto ``background``.
 
     Args:
         file: an image in any of :func:`formats`.
         size: (height, width) of the result.
-        channels: 1 or 3.
+        channels: 1, 3 or 4.
         fit: how another aspect ratio is brought to ``size``.
-        background: (red, green, blue) from 0 to 255.
+        background: (red, green, blue) from 0 to 255; with four channels padding is transparent instead.
         scale: of the set that the image belongs to; None for that of the image alone.
 
     Returns:
@@ -202,7 +203,7 @@ def decode(
     with _opened(file) as image:
         # JPEG can be decoded at an eighth, a quarter or half of its size: never below three times the target.
         image.draft(None, (3 * max(size), 3 * max(size)))
-        return _array(_flatten(_upright(image), background, scale), size, channels, fit, background)
+        return _array(_upright(image), size, channels, fit, background, scale)
 
 
 def common_format(file: BinaryIO, scale: Scale | None = None) -> tuple[bytes, str]:
@@ -324,7 +325,7 @@ def _flatten(image: Image.Image, background: tuple[int, int, int], scale: Scale 
     if image.mode in _DEEP_MODES:
         return _shallow(image, scale or Scale(lambda: [_range(image)]))
     if image.has_transparency_data:
-        over = image.convert("RGBA")
+        over = _in_mode(image, "RGBA")
         flat = Image.new("RGBA", over.size, (*background, 255))
         flat.alpha_composite(over)
         return flat.convert("RGB")
@@ -350,15 +351,28 @@ def _fit(image: Image.Image, size: tuple[int, int], fit: Fit, background: tuple[
     if fit == "crop":
         return ImageOps.fit(image, across)
     if fit == "pad":
+        if image.mode == "RGBA":
+            return ImageOps.pad(image, across, color=(0, 0, 0, 0))
         return ImageOps.pad(_in_mode(image, "RGB"), across, color=background)
     return image.resize(across)
 
 
 def _array(
-    image: Image.Image, size: tuple[int, int], channels: int, fit: Fit, background: tuple[int, int, int]
+    image: Image.Image,
+    size: tuple[int, int],
+    channels: int,
+    fit: Fit,
+    background: tuple[int, int, int],
+    scale: Scale | None = None,
 ) -> np.ndarray:
-    """An image without transparency as uint8 (channels, height, width)."""
-    resized = _fit(image, size, fit, background)
+    """An image of any mode as uint8 (channels, height, width); arguments of :func:`decode`."""
+    if channels == 4:
+        deep = image.mode in _DEEP_MODES
+        image = _in_mode(_flatten(image, background, scale) if deep else image, "RGBA")
+        array = np.array(_fit(image, size, fit, background))
+        array[array[:, :, 3] == 0] = 0  # colours that cannot be seen
+        return array.transpose(2, 0, 1)
+    resized = _fit(_flatten(image, background, scale), size, fit, background)
     array = np.asarray(_in_mode(resized, "L" if channels == 1 else "RGB"), dtype=np.uint8)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 

@@ -37,9 +37,10 @@ class View:
 
     Attributes:
         size: (height, width); None is the data's own.
-        channels: 1 or 3; None is the data's own.
+        channels: 1, 3 or 4; None is the data's own.
         fit: how an image of another aspect ratio is brought to ``size``.
-        background: (red, green, blue) from 0 to 255, below transparent pixels and around padded images.
+        background: (red, green, blue) from 0 to 255, below transparent pixels and around padded images; with four
+            channels both stay transparent.
     """
 
     size: tuple[int, int] | None
@@ -122,15 +123,21 @@ class Dataset:
         """Images in the whole set."""
         return len(self.images) if self.stream is None else len(self.stream)
 
+    @property
+    def kind(self) -> str:
+        """Grey, colour, or colour with alpha."""
+        from gancli.alpha import KINDS, all_opaque, has_alpha
+
+        opaque = " (all opaque: none is transparent anywhere)" if has_alpha(self.images) else ""
+        return KINDS[self.images.shape[1]] + (opaque if opaque and all_opaque(self.images) else "")
+
     def summary(self) -> str:
         """One line: number, size, classes and splits of the images, and what was left out."""
         if self.formula is not None:
             return f"{self.name}: {self.formula.width} numbers a sample, drawn by a formula"
-        channels, height, width = self.images.shape[1:]
+        height, width = self.images.shape[2:]
         count, classes, splits = self.count, len(self.classes), dict(self.splits)
-        facts = [
-            f"{count:,} {'image' if count == 1 else 'images'} of {height}x{width}, {('grey', 'colour')[channels > 1]}"
-        ]
+        facts = [f"{count:,} {'image' if count == 1 else 'images'} of {height}x{width}, {self.kind}"]
         if self.sources is not None and len(self.sources) != count:
             facts.append(f"{len(self.sources):,} sources")
         facts.append("no classes" if not classes else f"{classes} {'class' if classes == 1 else 'classes'}")

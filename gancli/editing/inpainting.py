@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import premultiply, straighten
 from gancli.architectures import Discriminator
 from gancli.editing.inversion import RESTARTS, STEPS, Progress, SearchSpace, pictures, search
 from gancli.errors import UsageError
@@ -65,7 +66,8 @@ def inpaint(
     """
     model.check_images(images)
     check_holes(images, holes)
-    target, weights = (images.float() / 255).to(model.device), importance(holes).to(model.device)
+    known = premultiply(images.float()) / 255
+    target, weights = known.to(model.device), importance(holes).to(model.device)
     low, high = model.range
 
     def contextual(made: Tensor, inputs: Inputs, which: slice) -> Tensor:
@@ -92,8 +94,8 @@ def inpaint(
     )
     with torch.inference_mode():
         made = pictures(model, inputs).cpu()
-    blended = blend(images.float() / 255, made, holes)
-    return (blended * 255).round_().clamp_(0, 255).byte(), inputs
+    blended = blend(known, made, holes)
+    return straighten(blended * 255).round_().clamp_(0, 255).byte(), inputs
 
 
 def _logits(discriminator: Discriminator, images: Tensor, inputs: Inputs) -> Tensor:

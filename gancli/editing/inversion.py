@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from gancli.alpha import premultiply
 from gancli.errors import UsageError
 from gancli.latents import Inputs, batches
 
@@ -98,7 +99,7 @@ def invert(
     space = search_space(model, space)
     if restarts is None:
         restarts = RESTARTS if space == "z" else FEWER
-    target = (images.float() / 255).to(model.device)
+    target = (premultiply(images.float()) / 255).to(model.device)
 
     def pixels(made: Tensor, inputs: Inputs, which: slice) -> Tensor:
         return (made - target[which, None]).square().flatten(2).mean(2)
@@ -157,7 +158,7 @@ class Perception:
         from gancli.evaluation.features import prepare
 
         if images.shape[1] == 4:
-            images = images[:, :3] * images[:, 3:] + 1 - images[:, 3:]
+            images = images[:, :3] + 1 - images[:, 3:]  # colours are premultiplied
         return self.network(prepare(images * 255, self.extractor))[0]
 
 
@@ -275,7 +276,10 @@ def _descend(model: Model, loss: Loss, which: slice, inputs: Inputs, steps: int,
 
 
 def pictures(model: Model, inputs: Inputs) -> Tensor:
-    """Images in [0, 1], float32 (N, C, H, W) on the model's device; gradients flow to the inputs."""
+    """Images in [0, 1], float32 (N, C, H, W) on the model's device; gradients flow to the inputs.
+
+    With alpha, colours are premultiplied.
+    """
     low, high = model.range
     return (model.render(_whole(model, inputs)).float() - low) / (high - low)
 

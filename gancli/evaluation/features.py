@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gancli.alpha import composite, has_alpha
 from gancli.data.types import Progress, no_progress
 from gancli.device import float32_products
 from gancli.evaluation.extractors import BICUBIC, Extractor
@@ -19,17 +20,22 @@ from gancli.processes import distribute
 BATCH = 250
 """More at a time is slower on a CPU: the first layers no longer fit its cache."""
 CONFIDENT = 0.9
+BACKGROUNDS = {"black": 0, "white": 255}
+"""Shades over which images with alpha are shown to an extractor."""
 
 
-def prepare(images: Tensor, extractor: Extractor) -> Tensor:
+def prepare(images: Tensor, extractor: Extractor, background: str | None = None) -> Tensor:
     """uint8 (N, C, H, W) to what an extractor takes: float32 (N, its channels, *size) in [0, 1].
 
-    For a grey extractor colour becomes luma (ITU-R 601-2), for one of colours grey is repeated; other sizes are
-    resized, bicubic with antialiasing (Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN
-    evaluation"), unless the network does that itself.
+    Images with alpha are composited over one of :data:`BACKGROUNDS`. For a grey extractor colour becomes luma (ITU-R
+    601-2), for one of colours grey is repeated; other sizes are resized, bicubic with antialiasing (Parmar et al. 2022,
+    "On aliased resizing and surprising subtleties in GAN evaluation"), unless the network does that itself.
     """
     pixels = images.float()
-    if images.shape[1] == 3 and extractor.channels == 1:
+    if has_alpha(images):
+        assert background is not None
+        pixels = composite(pixels, BACKGROUNDS[background])
+    if pixels.shape[1] == 3 and extractor.channels == 1:
         pixels = (pixels * pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     if tuple(images.shape[2:]) != extractor.size and extractor.filter == BICUBIC:
         pixels = F.interpolate(pixels, extractor.size, mode="bicubic", antialias=True).clamp_(0, 255)
@@ -45,12 +51,14 @@ class Reader:
         network: its network, on the device that computes.
         digest: of the network's weights.
         progress: called with what is being read, how many images are done, and of how many.
+        background: over which images with alpha are shown; None where there are none.
     """
 
     extractor: Extractor
     network: nn.Module
     digest: str
     progress: Progress = no_progress
+    background: str | None = None
 
     @classmethod
     def load(cls, extractor: Extractor, device: torch.device, progress: Progress = no_progress) -> Reader:
@@ -81,7 +89,7 @@ class Reader:
             nonlocal width
             # Prepared on the CPU: the same pixels on every device. TF32 would leave three digits of the features.
             with float32_products(tf32=False):
-                features, logits = self.network(prepare(images.cpu(), self.extractor).to(self.device))
+                features, logits = self.network(prepare(images.cpu(), self.extractor, self.background).to(self.device))
             width = features.shape[1]
             return torch.cat([features, logits.softmax(1)], 1).cpu()
 

@@ -41,6 +41,7 @@ class Protocol:
         truncation: the largest value that latents could have; None for no limit, and for images of a folder.
         resize: "none", or from which size to which, on which side, and how.
         colour: "none", or on which side colour was turned to grey.
+        alpha: what became of transparency; None where images have none.
         gancli: version of this program.
     """
 
@@ -63,6 +64,7 @@ class Protocol:
     truncation: float | None = None
     resize: str | None = None
     colour: str | None = None
+    alpha: str | None = None
     gancli: str = field(default_factory=lambda: gancli.__version__)
 
     def to_dict(self) -> dict[str, Any]:

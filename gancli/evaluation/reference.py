@@ -182,6 +182,8 @@ class Reference:
             "training_fingerprint": self.training.fingerprint,
             "device": self.reader.device.type,
         }
+        if self.reader.background:
+            key["background"], names = self.reader.background, [*names, self.reader.background]
         name = "-".join(map(str, (key["extractor"], *names, key["device"])))
         return Cache(cache_folder() / "evaluation" / f"{name}.safetensors", {**key, **what})
 

@@ -24,6 +24,7 @@ class Result:
             position, noise of the numbers' mean and deviation, or the simplest repair of the same sources. None where
             there is none.
         interval: where the value of a further set lies in 95 of 100 cases; None where it was not measured.
+        over: of images with alpha, the values over each background, of which ``value`` is the mean; None for others.
     """
 
     figure: Figure
@@ -31,6 +32,7 @@ class Result:
     floor: float | None = None
     baseline: float | None = None
     interval: tuple[float, float] | None = None
+    over: Mapping[str, float] | None = None
 
     @property
     def metric(self) -> str:
@@ -45,7 +47,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         table = {"metric": self.metric, "value": self.value, "floor": self.floor, "better": self.better}
-        return table | {"baseline": self.baseline, "interval": self.interval, "unit": self.figure.unit}
+        further = {"baseline": self.baseline, "interval": self.interval, "unit": self.figure.unit}
+        return table | further | ({"over": self.over} if self.over else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Result:
@@ -58,6 +61,7 @@ class Result:
             values.get("floor"),
             values.get("baseline"),
             (interval[0], interval[1]) if interval else None,
+            values.get("over"),
         )
 
 

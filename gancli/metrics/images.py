@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import premultiply
 from gancli.errors import UsageError
 from gancli.metrics.base import Figure
 
@@ -13,6 +14,8 @@ HIGHEST_PSNR = 60.0
 """The PSNR in dB that identical images are said to have."""
 WINDOW = 11
 """Pixels on a side of SSIM's window; smaller images have no SSIM."""
+PREMULTIPLIED = "PSNR and SSIM of all four channels, colours times alpha"
+"""What becomes of transparency, in the words of reports."""
 SIGMA = 1.5
 """Standard deviation of the window, in pixels."""
 _BATCH = 250
@@ -34,8 +37,19 @@ METHOD = (
 
 
 def psnr(originals: Tensor, others: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each image in dB, float64 (N,), at most 60; both uint8 (N, C, H, W)."""
-    error = (originals.double() - others.double()).square().flatten(1).mean(1)
+    """Peak signal-to-noise ratio of each image in dB, float64 (N,), at most 60; both uint8 (N, C, H, W).
+
+    With alpha, over all four channels of premultiplied colours: what cannot be seen does not count.
+    """
+    return _decibels(_errors(originals, others))
+
+
+def _errors(originals: Tensor, others: Tensor) -> Tensor:
+    """The mean squared error of each image."""
+    return (premultiply(originals.double()) - premultiply(others.double())).square().flatten(1).mean(1)
+
+
+def _decibels(error: Tensor) -> Tensor:
     return (10 * (255**2 / error).log10()).clamp_max(HIGHEST_PSNR)
 
 
@@ -45,8 +59,8 @@ def ssim(originals: Tensor, others: Tensor) -> Tensor:
     The mean of (2 m m' + A)(2 c + B) / ((m^2 + m'^2 + A)(v + v' + B)) over all places of an 11x11 Gaussian window of
     sigma 1.5 that lie inside the image, with means m, variances v and covariance c under the window,
     A = (0.01 * 255)^2 and B = (0.03 * 255)^2: Wang et al. 2004, "Image quality assessment: from error visibility to
-    structural similarity", equations 13 to 16. Of colour, the mean over channels. Images are not downsampled to
-    256 pixels first, as the authors' later program does.
+    structural similarity", equations 13 to 16. Of colour, the mean over channels, with alpha of premultiplied
+    colours. Images are not downsampled to 256 pixels first, as the authors' later program does.
 
     Raises:
         UsageError: images smaller than the window.
@@ -54,7 +68,7 @@ def ssim(originals: Tensor, others: Tensor) -> Tensor:
     check_ssim(originals.shape)
     # In pieces: there are five blurred copies of everything, in double precision.
     pieces = zip(originals.split(_BATCH), others.split(_BATCH), strict=True)
-    parts = [_similarity(one.double(), other.double()) for one, other in pieces]
+    parts = [_similarity(premultiply(one.double()), premultiply(other.double())) for one, other in pieces]
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.float64)
 
 
@@ -99,6 +113,6 @@ def _blur(values: Tensor) -> Tensor:
 
 def compare(true: Tensor, others: Tensor) -> dict[str, float]:
     """The :data:`FIGURES` of images uint8 (N, C, H, W); SSIM only where its window fits."""
-    together = psnr(true.flatten()[None], others.flatten()[None])
+    together = _decibels(_errors(true, others).mean())
     found = {"psnr": float(psnr(true, others).mean()), "psnr_all": float(together)}
     return found | ({"ssim": float(ssim(true, others).mean())} if has_ssim(true.shape) else {})

@@ -69,11 +69,11 @@ class Data(Table):
     size: Annotated[tuple[Side, Side], BeforeValidator(_square)] | None = Field(
         None, description="(height, width) in pixels, or one number for a square; the data's own if absent"
     )
-    channels: Annotated[Literal[1, 3], BeforeValidator(words.whole)] | None = Field(
-        None, description="1 grey, 3 colour; the data's own if absent"
+    channels: Annotated[Literal[1, 3, 4], BeforeValidator(words.whole)] | None = Field(
+        None, description="1 grey, 3 colour, 4 colour with alpha; the data's own without alpha if absent"
     )
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how an image of another shape is fitted")
-    background: str = Field("white", description="what transparent pixels and padding show")
+    background: str = Field("white", description="what transparent pixels and padding show without alpha")
     mirror: bool = Field(False, description="show every image mirrored half of the time")
     hold_out: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] = Field(
         0, description="images that are never trained on, by whole groups of near-duplicates: a share or a number"

@@ -46,8 +46,8 @@ def check(path: Path, fps: float) -> None:
 def save_animation(frames: Iterable[Tensor], path: Path | str, *, fps: float = 24) -> None:
     """Write frames as an animation.
 
-    GIF shows grey images exactly and colours with 256 shades a frame, without alpha; WebP and APNG are lossless; all
-    three repeat. MP4 is H.264, and is written while frames arrive.
+    GIF shows grey images exactly and colours with 256 shades a frame; WebP and APNG are lossless, alpha
+    included; all three repeat. MP4 is H.264, and is written while frames arrive. GIF and MP4 show alpha on white.
 
     Args:
         frames: uint8 (C, H, W) tensors of one shape, or one tensor (N, C, H, W).

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gancli.rendering.images import grid, save_picture
+from gancli.rendering.images import grid, opaque, save_picture
 
 SIZE, LINE, MARGIN = 12, 18, 4
 """Pixels: font size, line height, and margin at either end of a caption."""
@@ -23,6 +23,8 @@ def save_captioned(
 ) -> None:
     """Write many images as one PNG, as :func:`~gancli.rendering.images.save_grid` does, with captions.
 
+    They are black: images with alpha are shown on white.
+
     Args:
         images: uint8 (N, C, H, W).
         path: the file.
@@ -35,7 +37,7 @@ def save_captioned(
         UsageError: too many pixels for one picture, or a path that cannot be written.
         GancliError: images that cannot be shown.
     """
-    picture, font = grid(images, columns=columns, scale=scale), ImageFont.load_default(SIZE)
+    picture, font = opaque(grid(images, columns=columns, scale=scale)), ImageFont.load_default(SIZE)
     left = max((round(font.getlength(text)) + 2 * MARGIN for text in beside), default=0)
     top = LINE if above else 0
     page = Image.new(picture.mode, (left + picture.width, top + picture.height), "white")

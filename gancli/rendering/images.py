@@ -1,6 +1,7 @@
 """Images as files: one grid, or one PNG for each seed in a folder or zip archive.
 
-Images are uint8 tensors (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGB and alpha).
+Images are uint8 tensors (N, C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGB and alpha). Formats without alpha show
+the last on white.
 """
 
 import math
@@ -19,12 +20,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gancli import files
+from gancli.alpha import has_alpha, premultiply, straighten
 from gancli.errors import GancliError, UsageError
 
 MAX_GRID_PIXELS = 2**27
 MAX_SIDE = 65535
 MAX_WEBP_SIDE = 16383
-# Of the lines between cells and of empty cells.
+# Of the lines between cells and of empty cells, which are transparent where images have alpha.
 BACKGROUND = 255
 # From this factor on, enlarging is bicubic.
 SMOOTH = 4
@@ -51,7 +53,8 @@ def enlarge(images: Tensor, scale: int) -> Tensor:
     """(N, C, H, W) to (N, C, H*s, W*s): nearest for small factors, else bicubic, as squares would hide the shape."""
     if scale < SMOOTH:
         return images if scale == 1 else images.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
-    return interpolate(images.float(), scale_factor=scale, mode="bicubic").round_().clamp_(0, 255).byte()
+    enlarged = interpolate(premultiply(images.float()), scale_factor=scale, mode="bicubic")
+    return straighten(enlarged).round_().clamp_(0, 255).byte()
 
 
 def grid_size(
@@ -83,7 +86,7 @@ def arrange(
         columns: cells in a row; by default the square root of N, rounded up. An unfinished last row is filled.
         scale: integer factor of enlargement; see :func:`enlarge`.
         gap: pixels between cells and around all of them; 0 for none.
-        background: the value of pixels between and after the images, in every channel.
+        background: the value of pixels between and after the images, in every channel but alpha, which is 0 there.
 
     Raises:
         UsageError: too many pixels; see :func:`grid_size`.
@@ -93,10 +96,13 @@ def arrange(
     n, channels, height, width = images.shape
     columns, rows = grid_size(n, height, width, columns=columns, scale=scale, gap=gap)
     height, width = height * scale + gap, width * scale + gap
-    cells = images.new_full((rows * columns, channels, height, width), background)
+    shade = images.new_full((channels, 1, 1), background)
+    if has_alpha(images):
+        shade[3] = 0
+    cells = shade.repeat(rows * columns, 1, height, width)
     cells[:n, :, gap:, gap:] = enlarge(images, scale)
     body = cells.view(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
-    picture = images.new_full((channels, rows * height + gap, columns * width + gap), background)
+    picture = shade.repeat(1, rows * height + gap, columns * width + gap)
     picture[:, : rows * height, : columns * width] = body.reshape(channels, rows * height, columns * width)
     return picture
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from torch import Tensor
 
-from gancli.rendering.images import arrange, to_pil
+from gancli.rendering.images import arrange, opaque, to_pil
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ _LEGIBLE = 8
 
 
 def picture(images: Tensor, console: Console, *, columns: int = 8, height: int = 24) -> Pixels | None:
-    """Images side by side for a terminal, downsampled, or fewer of them, to fit.
+    """Images side by side for a terminal, downsampled, or fewer of them, to fit; with alpha, on white.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -43,6 +43,6 @@ def picture(images: Tensor, console: Console, *, columns: int = 8, height: int =
     sides = [min(side, _LEGIBLE) + 1 for side in images.shape[-2:]]
     columns = max(1, min(columns, len(images), (width - 1) // sides[1]))
     rows = max(1, min(-(-len(images) // columns), (2 * height - 1) // sides[0]))
-    grid = to_pil(arrange(images[: rows * columns], columns=columns, gap=1, background=0))
+    grid = opaque(to_pil(arrange(images[: rows * columns], columns=columns, gap=1, background=0)))
     grid.thumbnail((width, 2 * height), Image.Resampling.BOX)
     return Pixels.from_image(grid)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import premultiply, straighten
 from gancli.architectures import from_uint8, to_uint8
 from gancli.data import Dataset
 from gancli.recipe.schedules import value_at
@@ -156,7 +157,7 @@ def shrunk(images: Tensor, side: int) -> Tensor:
     if max(height, width) <= cell:
         return images
     size = [max(1, edge * cell // max(height, width)) for edge in (height, width)]
-    return F.interpolate(images.float(), size, mode="area").round_().byte()
+    return straighten(F.interpolate(premultiply(images.float()), size, mode="area")).round_().clamp_(0, 255).byte()
 
 
 def frames(folder: Path, side: int = ANIMATED) -> Iterator[Tensor]:

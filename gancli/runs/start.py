@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli import checkpoint, registry
+from gancli.alpha import CHANNELS
 from gancli.architectures import Network, Spec
 from gancli.architectures._build import build, options_of, spec_of
 from gancli.architectures._transfer import Misfit, Transfer, transfer
@@ -111,8 +112,8 @@ def read(name: str) -> Weights:
 def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str, Any]:
     """The recipe of the weights for a new training on other data, unchecked.
 
-    Images have the size that the networks were trained for, so that all layers fit; channels and classes are those of
-    the data.
+    Images have the size that the networks were trained for, so that all layers fit, and alpha where those had it;
+    channels otherwise and classes are those of the data.
 
     Args:
         weights: whose recipe.
@@ -124,6 +125,8 @@ def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str
     numbers = weights.numbers or data in FORMULAS
     keys = ("source", "paired") if numbers else ("size", "source", "paired")
     table["data"] = {key: before[key] for key in keys if key in before}
+    if before.get("channels") == CHANNELS:
+        table["data"]["channels"] = CHANNELS
     table["training"] = {key: training[key] for key in CARRIED if key in training}
     table["latent"].pop("shares", None)
     if weights.labelled:

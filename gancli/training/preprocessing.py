@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gancli.alpha import premultiply
 from gancli.processes import World
 
 
@@ -43,8 +44,8 @@ class Preprocessor:
         return to_device(chosen, self.device)[:, None, None, None]
 
     def floats(self, pixels: Tensor, flips: Tensor | None) -> Tensor:
-        """Images uint8 (N, C, H, W) as float32 on the device, channels last."""
-        images = to_device(pixels, self.device).float().mul_(self.scale).add_(self.low)
+        """Images uint8 (N, C, H, W) as float32 on the device, channels last; with alpha, in premultiplied colours."""
+        images = premultiply(to_device(pixels, self.device).float()).mul_(self.scale).add_(self.low)
         if flips is not None:
             images = torch.where(flips, images.flip(-1), images)
         return images.contiguous(memory_format=torch.channels_last)

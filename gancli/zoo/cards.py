@@ -30,6 +30,8 @@ def command(header: Mapping[str, Any]) -> str:
     """The command that trains a model like this one."""
     data = header["recipe"]["data"]
     words = ["gancli", "train", _typed(data["name"]), "--model", header["recipe"]["model"]]
+    if data["channels"] == 4:
+        words += ["--set", "data.channels=4"]
     if data["name"] not in DATASETS:
         words += ["--set", "data.size=[{},{}]".format(*data["size"])]
     for path, _, new in changes(header):
@@ -85,11 +87,12 @@ def basis(protocol: Mapping[str, Any]) -> str:
         return f"{generated} generated samples, {real} real ones for the floor: {protocol['method']}. One run."
     repeats = protocol.get("repeats", 1)
     sets = f"means of {repeats} sets of images ± 95 % prediction interval of one more set" if repeats > 1 else "one set"
+    alpha = f"transparency {protocol['alpha']}, " if protocol.get("alpha") else ""
     few = protocol.get("held_out_images") is not None
     compared = f"{real} training images" if few else f"{real} held-out images ({protocol['split']} split)"
     return (
         f"{generated} generated and {compared}, features of "
-        f"`{protocol['extractor']}`, resize {protocol['resize']}, {sets}. "
+        f"`{protocol['extractor']}`, resize {protocol['resize']}, {alpha}{sets}. "
         "The baseline draws each pixel from those of the training images at its position."
     )
 

@@ -1,6 +1,7 @@
 """Every registered architecture, because it is registered."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ SHAPES = [
     (1, 9, 31),
     (3, 30, 17),
     (4, 13, 13),
+    (4, 16, 16),
     (1, 64, 64),
     (1, 2, 3),
 ]
@@ -48,7 +50,7 @@ SERVED = [
     for family, roles in FAMILIES.items()
     for role, make in roles.items()
     for shape in SHAPES
-    if make.serves.nearest(*shape[1:]) == shape[1:]
+    if make.serves.nearest(*shape[1:]) == shape[1:] and shape[0] in make.serves.channels
 ]
 
 
@@ -118,6 +120,16 @@ def test_a_refusal_names_the_nearest_size(size: tuple[int, int], message: str, h
     with pytest.raises(UsageError) as refused:
         Square.serves.check("x", size)
     assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+def test_channels_that_are_not_served_are_refused() -> None:
+    class Opaque(Square):
+        serves = replace(Square.serves, channels=(1, 3))
+
+    with pytest.raises(UsageError) as refused:
+        Opaque(Spec((4, 8, 8), LatentSpec(2)))
+    assert refused.value.message.endswith("needs images of 1 or 3 channels, these have 4")
+    assert refused.value.hint == "as in `data.channels=3`"
 
 
 @pytest.mark.parametrize("family", GENERATORS)

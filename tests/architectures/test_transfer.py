@@ -74,6 +74,31 @@ def test_a_discriminator_scores_grey_images_in_colour_as_before(family, before: 
     torch.testing.assert_close(here(grey.expand(-1, now, -1, -1)), score, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", [fastgan, dcgan, mlp, stylegan2])
+def test_alpha_that_is_new_is_opaque_and_counts_for_nothing(family) -> None:
+    colour, rgba = spec(3), spec(4)
+    there, here = trained(family.Generator(colour)), family.Generator(rgba).eval()
+    assert not moved(there, colour, here, rgba)
+    made = here(Z)
+    torch.testing.assert_close(made[:, :3], there(Z))
+    assert float(made[:, 3].detach().min()) > 0.9
+    old, new = trained(family.Discriminator(colour)), family.Discriminator(rgba).eval()
+    assert not moved(old, colour, new, rgba)
+    torch.testing.assert_close(new(images(4)), old(images(4)[:, :3]), atol=1e-4, rtol=1e-4)
+    back = family.Generator(colour).eval()
+    assert not moved(here, rgba, back, colour)
+    torch.testing.assert_close(back(Z), there(Z))
+
+
+def test_a_grey_generator_begins_with_opaque_grey() -> None:
+    grey, rgba = spec(1), spec(4)
+    there, here = trained(dcgan.Generator(grey)), dcgan.Generator(rgba).eval()
+    assert not moved(there, grey, here, rgba)
+    made = here(Z)
+    torch.testing.assert_close(made[:, :3], there(Z).expand(-1, 3, -1, -1))
+    assert float(made[:, 3].detach().min()) > 0.9
+
+
 def test_the_picture_of_a_class_is_no_channel_of_the_image() -> None:
     old, new = spec(1, classes=2), spec(3, classes=2)
     there = trained(dcgan.Discriminator(old, width=4, conditional=True))

@@ -220,7 +220,10 @@ def test_many_files_left_out_are_counted(run_cli, photos):
             "error: --out 'x.gif' is not the name of a picture\n\nhint: end it in .png, .jpg or .webp\n",
         ),
         (["digits", "--split", "tests"], "error: unknown split 'tests'\n\nhint: did you mean 'test'?\n"),
-        (["digits", "--channels", "4"], "error: images have 1 or 3 channels, not 4\n\nhint: 1 is grey, 3 is colour\n"),
+        (
+            ["digits", "--channels", "2"],
+            "error: images have 1, 3 or 4 channels, not 2\n\nhint: 1 is grey, 3 is colour, 4 is colour with alpha\n",
+        ),
         (["digits", "--augmented", "add"], "error: there is no augmentation 'add'\n\nhint: did you mean 'ada'?\n"),
         (
             ["digits", "--augmented", "ada", "--grid", "1x8"],

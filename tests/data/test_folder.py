@@ -388,7 +388,8 @@ def test_options_are_checked(tmp_path):
     write(tmp_path / "set", {"a.png": picture(1)})
     path = str(tmp_path / "set")
     assert refuse(path, split="tset") == ("unknown split 'tset'", "did you mean 'test'?")
-    assert refuse(path, channels=2) == ("images have 1 or 3 channels, not 2", "1 is grey, 3 is colour")
+    known = "1 is grey, 3 is colour, 4 is colour with alpha"
+    assert refuse(path, channels=2) == ("images have 1, 3 or 4 channels, not 2", known)
     assert refuse(path, size=(0, 8)) == ("0x8 is not an image size", "each side lies from 1 to 4096")
     assert refuse(path, fit="none")[0] == "unknown fit 'none'"
     assert refuse(path, background="nocolour")[0] == "unknown colour 'nocolour'"

@@ -306,10 +306,57 @@ def test_any_channels_and_sizes(name, channels, size):
 
 @pytest.mark.parametrize("augment", [DiffAugment(policy=["color"]), everything("ada", pipeline=["color"])])
 def test_colors_leave_opacity_alone(augment):
+    """Premultiplied colours change as straight ones do, whatever their alpha."""
+    image, alpha = images(8, 3, dtype=torch.float64), torch.rand(8, 1, 1, 1, dtype=torch.float64) * 0.9 + 0.1
+    premultiplied = torch.cat([alpha * (image + 1) - 1, (2 * alpha - 1).expand(-1, 1, *image.shape[2:])], 1)
+    augmented = augment(premultiplied, Drawn())
+    assert torch.equal(augmented[:, 3], premultiplied[:, 3])
+    torch.testing.assert_close((augmented[:, :3] + 1) / alpha - 1, augment(image, Drawn()))
+
+
+@pytest.mark.parametrize("augment", [DiffAugment(policy=["color"]), everything("ada", pipeline=["color"])])
+def test_what_is_transparent_stays_so_in_every_color(augment):
     image = images(8, 4)
-    augmented = augment(image, Drawn())
-    assert torch.equal(augmented[:, 3], image[:, 3])
-    assert torch.equal(augmented[:, :3], augment(image[:, :3], Drawn()))
+    image[..., :4] = -1
+    assert (augment(image, Drawn())[..., :4] + 1).abs().max() < 1e-5
+
+
+def test_contrast_is_about_the_mean_color_of_what_is_seen():
+    image = torch.full((1, 4, 1, 4), -1.0)
+    image[0, :, 0, 0], image[0, :, 0, 1] = 1.0, torch.tensor([0.0, 0.0, 0.0, 1.0])  # white and grey, both opaque
+    changed = DiffAugment(policy=["color"])(image, Chosen([0.5, 0.5, 0.0]))  # half of the distance from 0.5
+    torch.testing.assert_close(changed[0, 0, 0], torch.tensor([0.75, 0.25, -1.0, -1.0]))
+
+
+def test_what_comes_in_or_is_covered_is_transparent():
+    image = torch.ones(1, 4, 8, 16)
+    moved = DiffAugment(policy=["translation"])(image, Chosen([0.9, 0.1]))  # right by 2, up by 1
+    expected = torch.full_like(image, -1)
+    expected[..., :7, 2:] = 1
+    assert torch.equal(moved, expected)
+    covered = DiffAugment(policy=["cutout"])(image, Chosen([0.5, 0.5]))
+    expected = torch.ones_like(image)
+    expected[..., 2:6, 4:12] = -1
+    assert torch.equal(covered, expected)
+
+
+def test_beyond_the_edges_of_a_moved_image_is_transparency():
+    augment = AdaptiveAugmentation(probability=1.0, pipeline=["blit"])
+    image = images(1, 4, 8, 16)
+    image[:, 3] = 1
+    # No flip, no turn, a shift right by 2 and down by 1; a gate after each.
+    moved = augment(image, Chosen([0, 0, 0, 0, 0, 1.0, 1.0]))
+    expected = torch.full_like(image, -1)
+    expected[..., 1:, 2:] = image[..., :7, :14]
+    torch.testing.assert_close(moved, expected)
+
+
+def test_the_corners_of_a_turned_image_are_transparent():
+    augment = AdaptiveAugmentation(probability=1.0, pipeline=["geometry"])
+    turned = augment(torch.ones(1, 4, 16, 16), Chosen([OPEN, 0.625, OPEN, OPEN, 0.5, OPEN, OPEN]))  # by 45 degrees
+    assert float(turned[0, 3, 0, 0]) == -1
+    assert float(turned[0, 3, 8, 8]) == pytest.approx(1)
+    assert ((turned + 1)[:, :3] <= (turned + 1)[:, 3:] + 1e-5).all()
 
 
 @every_augmentation

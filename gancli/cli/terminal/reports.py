@@ -40,6 +40,7 @@ def show(report: Report) -> None:
         "truncation": protocol.truncation,
         "resize": protocol.resize,
         "colour": protocol.colour,
+        "alpha": protocol.alpha,
         "protocol": protocol.fingerprint,
     }
     _put(f"{report.model} against {against}", filter(None, parts), facts)
@@ -164,12 +165,15 @@ def _table(lines: Sequence[Sequence[str]]) -> Table:
 
 def _figures(report: Report) -> Table:
     """All figures, with the columns that any of them has."""
-    lines = [["metric", "generated", "a further set", "floor", report.protocol.baseline or "baseline", "better"]]
+    backgrounds = list(dict.fromkeys(name for result in report.results for name in result.over or ()))
+    over = [f"over {name}" for name in backgrounds]
+    lines = [["metric", "generated", *over, "a further set", "floor", report.protocol.baseline or "baseline", "better"]]
     for result in report.results:
         figure = result.figure
         interval = " to ".join(_number(figure, end) for end in result.interval or ()) or NONE
         values = [_with_unit(figure, value) for value in (result.value, result.floor, result.baseline)]
-        lines.append([figure.title, values[0], interval, *values[1:], result.better])
+        each = [_number(figure, (result.over or {}).get(name)) for name in backgrounds]
+        lines.append([figure.title, values[0], *each, interval, *values[1:], result.better])
     columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {NONE}]
     return _table(list(zip(*columns, strict=True)))
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import premultiply, straighten
 from gancli.errors import UsageError
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -38,8 +39,9 @@ def mask(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
 
 
 def gray(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
-    """Luma in every channel."""
-    return _luma(images).expand_as(images).contiguous()
+    """Luma in every channel but alpha."""
+    made = _luma(images).expand(-1, min(3, images.shape[1]), -1, -1)
+    return torch.cat([made, images[:, 3:]], 1)
 
 
 def downscale(images: Tensor, factor: float, seeds: Sequence[int]) -> Tensor:
@@ -54,11 +56,13 @@ def noise(images: Tensor, std: float, seeds: Sequence[int]) -> Tensor:
 
 
 def edges(images: Tensor, amount: float, seeds: Sequence[int]) -> Tensor:
-    """The gradient magnitude of the luma (Sobel's filter), bright on black: a step from black to white gives 1."""
+    """The gradient magnitude of the luma (Sobel's filter), bright on opaque black: a step from black to white gives
+    1."""
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(images) / 4
     padded = F.pad(_luma(images), (1, 1, 1, 1), mode="replicate")
     gradient = F.conv2d(padded, torch.stack([across, across.T])[:, None])
-    return gradient.square().sum(1, keepdim=True).sqrt().clamp(0, 1).expand_as(images).contiguous()
+    made = gradient.square().sum(1, keepdim=True).sqrt().clamp(0, 1).expand(-1, min(3, images.shape[1]), -1, -1)
+    return torch.cat([made, torch.ones_like(images[:, 3:])], 1)
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -80,7 +84,7 @@ def _holes(images: Tensor, share: float, seeds: Sequence[int]) -> Tensor:
 def _luma(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
-    return (images * torch.tensor(_LUMA).to(images).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (images[:, :3] * torch.tensor(_LUMA).to(images).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _means(images: Tensor, block: int) -> Tensor:
@@ -168,11 +172,12 @@ class Degradation:
 
 
 def in_blocks(images: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Change uint8 images (N, C, H, W), block by block as floats in [0, 1], with the position of the block's first."""
+    """Change uint8 images (N, C, H, W), block by block as floats in [0, 1], with the position of the block's first;
+    with alpha, in premultiplied colours."""
     made = torch.empty_like(images)
     for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK].float() / 255
-        made[start : start + _BLOCK] = (change(block, start) * 255).round_().clamp_(0, 255).byte()
+        block = premultiply(images[start : start + _BLOCK].float()) / 255
+        made[start : start + _BLOCK] = straighten(change(block, start) * 255).round_().clamp_(0, 255).byte()
     return made
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import has_alpha
 from gancli.data.pairs.degradations import in_blocks
 from gancli.errors import UsageError
 
@@ -30,7 +31,10 @@ def inverted(images: Tensor, generator: torch.Generator) -> Tensor:
     count, channels, height, width = images.shape
     coarse = torch.rand(count, channels, GRAIN, GRAIN, generator=generator)
     texture = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True).clamp_(0, 1)
-    return (1 - images) * (DIMMEST + (1 - DIMMEST) * texture)
+    shade = DIMMEST + (1 - DIMMEST) * texture
+    if has_alpha(images):
+        return torch.cat([(images[:, 3:] - images[:, :3]) * shade[:, :3], images[:, 3:]], 1)
+    return (1 - images) * shade
 
 
 def thick(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gancli.alpha import CHANNELS, has_alpha
 from gancli.data import Dataset
 from gancli.data.hub.fetching import is_here
 from gancli.data.types import Progress, no_progress
 from gancli.errors import GancliError, UsageError, nearest
 from gancli.evaluation.extractors import Extractor
-from gancli.evaluation.features import Reader
+from gancli.evaluation.features import BACKGROUNDS, Reader
 from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import drawn_labels
 from gancli.evaluation.subjects import Subject
@@ -27,6 +28,8 @@ MOST_IMAGES = 100_000
 HOLD_OUT = (
     "train with `hold_out=0.1`, or put some into a folder test/ beside a folder train/ of the others before training"
 )
+OVER = f"over {' and over '.join(BACKGROUNDS)}, figures are means of both"
+"""What becomes of transparency, in the words of reports."""
 SAMPLES_PER_FEATURE = 10
 """Below this, the covariance that FID takes is mostly noise."""
 
@@ -128,6 +131,21 @@ def figures(options: Options, known: Sequence[str], what: str) -> list[str]:
     return list(dict.fromkeys(options.metrics or known))
 
 
+def over_backgrounds(reader: Reader, subject: Subject, real: Dataset) -> list[Reader]:
+    """The reader as it is, or where one of both sides has alpha, one for each background.
+
+    Raises:
+        UsageError: alpha, and an extractor of grey images: digits have none.
+    """
+    if not (subject.shape[0] == CHANNELS or has_alpha(real.images)):
+        return [reader]
+    if reader.extractor.channels == 1:
+        raise UsageError(
+            f"the images have alpha, and {reader.extractor.name} knows grey images without", "`extractor=imagenet`"
+        )
+    return [replace(reader, background=background) for background in BACKGROUNDS]
+
+
 def protocol(
     subject: Subject,
     data: str,
@@ -141,7 +159,7 @@ def protocol(
     height, width = extractor.size
     sides = {"generated": subject.shape, "real": tuple(held_out.images.shape[1:])}
     resized = [f"{side} {h}x{w} to {height}x{width}" for side, (_, h, w) in sides.items() if (h, w) != extractor.size]
-    coloured = [side for side, shape in sides.items() if shape[0] != extractor.channels]
+    coloured = [side for side, shape in sides.items() if min(3, shape[0]) != extractor.channels]
     how = "RGB to luma" if extractor.channels == 1 else "grey to RGB"
     return Protocol(
         extractor=extractor.name,
@@ -158,6 +176,7 @@ def protocol(
         truncation=subject.model.truncation if subject.model else None,
         resize=", ".join([*resized, extractor.filter]) if resized else "none",
         colour=f"{' and '.join(coloured)} {how}" if coloured else "none",
+        alpha=OVER if any(shape[0] == CHANNELS for shape in sides.values()) else None,
         ema=subject.ema,
     )
 

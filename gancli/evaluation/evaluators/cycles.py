@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gancli.alpha import has_alpha
 from gancli.data import DATASETS, Dataset
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES
@@ -32,7 +33,7 @@ from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
 from gancli.metrics.classes import SAME_CLASS, SAME_CLASS_ROUND_TRIP, class_accuracy
-from gancli.metrics.images import HIGHEST_PSNR, ROUND_TRIPS, psnr
+from gancli.metrics.images import HIGHEST_PSNR, PREMULTIPLIED, ROUND_TRIPS, psnr
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -117,7 +118,9 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
     name = data or model.data_name or ""
     held_out, sides = _held_out(model, name, options.images or IMAGES, options.data_dir, options.progress)
     extractor = usual(name)
-    reader = Reader.load(extractor, model.device, options.progress) if name in extractor.datasets else None
+    # Classifiers know no transparency.
+    knows = name in extractor.datasets and not has_alpha(sides.images)
+    reader = Reader.load(extractor, model.device, options.progress) if knows else None
     found = figures(model.translate, partial(model.translate, network=BACK), sides, reader)
     chosen = [result for result in found if result.metric in names]
     if not chosen:
@@ -133,6 +136,7 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         real_images=len(sides.images),
         generated_images=len(sides.sources),
         ema=subject.ema,
+        alpha=PREMULTIPLIED if has_alpha(sides.images) else None,
     )
     return Report(model.name, protocol, tuple(chosen))
 

@@ -44,6 +44,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     """Compare a model's images, or a folder's, with the held-out split of a data set.
 
     Of what classes are predicted, and which images are closest to training images, the report tells of the first set.
+    Images with alpha are compared over black and over white, and figures are the means of both.
 
     Args:
         subject: what makes the images.
@@ -72,7 +73,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     if split and not own:
         own = _same_data(read(split="train", **view), alone, split)
     if not own:
-        view, alone, split = {}, None, None
+        view, alone, split = {key: 4 for key in view if key == "channels" and view[key] == 4}, None, None
     training, held_out, origin = _splits(partial(read, **view), extractor, alone, split)
     if own:
         checks.check_own(subject, data, training)
@@ -81,6 +82,7 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     count = checks.count(options, real, floor, subject.supply)
     seeds = checks.seeds_of(options, count * options.repeats)
     drawn = [seeds[first : first + count] for first in range(0, len(seeds), count)]
+    readers = checks.over_backgrounds(reader, subject, real)
     protocol = checks.protocol(subject, data, reader, real, floor, drawn)
     chosen = checks.applicable(chosen, named, extractor, real, floor, protocol.real_images)
     apart = None
@@ -88,15 +90,16 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
         protocol = replace(protocol, held_out_images=min(count, len(held_out.images)) if held_out else 0)
         chosen = checks.without_held_out(chosen, named, data) if held_out is None else chosen
         if held_out is not None:
-            apart = Reference(checks.of_held_out(protocol, held_out, training), held_out, training, reader)
+            apart = partial(Reference, checks.of_held_out(protocol, held_out, training), held_out, training)
 
     # Whether the model is conditioned on classes, by any one seed.
     conditional = subject.conditioning(drawn[0][:1], extractor.class_names)[0] is not None
-    reference = Reference(protocol, real, floor, reader, conditional, apart)
-    measured = [_measure(subject, chosen, reference, seeds) for seeds in drawn]
-    sets, results = measured[0]
-    if len(drawn) > 1:
-        results = [_mean(same) for same in zip(*(each for _, each in measured), strict=True)]
+    references = [Reference(protocol, real, floor, one, conditional, apart(one) if apart else None) for one in readers]
+    measured = [[_measure(subject, chosen, reference, seeds) for reference in references] for seeds in drawn]
+    sets, _ = measured[0][0]
+    backgrounds = [one.background for one in readers if one.background]
+    of_sets = [_over(backgrounds, [results for _, results in each]) for each in measured]
+    results = [_mean(same) for same in zip(*of_sets, strict=True)]
     warnings = checks.warnings(chosen, protocol, extractor)
     if alone:
         warnings += (
@@ -179,9 +182,35 @@ def _measure(
     return sets, results
 
 
+def _over(backgrounds: Sequence[str], measured: Sequence[Sequence[Result]]) -> Sequence[Result]:
+    """The figures of one set over each background, as their means; without backgrounds, as they are."""
+    if not backgrounds:
+        return measured[0]
+
+    def mean(figures: Sequence[float | None]) -> float | None:
+        there = [figure for figure in figures if figure is not None]
+        return fmean(there) if there else None
+
+    return [
+        replace(
+            same[0],
+            value=fmean(result.value for result in same),
+            floor=mean([result.floor for result in same]),
+            baseline=mean([result.baseline for result in same]),
+            over=dict(zip(backgrounds, (result.value for result in same), strict=True)),
+        )
+        for same in zip(*measured, strict=True)
+    ]
+
+
 def _mean(same: Sequence[Result]) -> Result:
-    """One figure of several sets, with an interval cut to the possible values."""
-    values = [result.value for result in same]
+    """One figure of several sets, with an interval cut to the possible values; of one set, as it is."""
+    if len(same) == 1:
+        return same[0]
+    values, first = [result.value for result in same], same[0]
+    if first.over:
+        over = {name: fmean((each.over or {})[name] for each in same) for name in first.over}
+        same = [replace(first, over=over), *same[1:]]
     (low, high), (least, most) = prediction(values), same[0].figure.limits
     return replace(same[0], value=fmean(values), interval=(max(low, least), min(high, most)))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gancli.alpha import has_alpha
 from gancli.data import Dataset
 from gancli.data.builtin.names import DATASETS
 from gancli.data.folder import layout
@@ -26,7 +27,7 @@ from gancli.evaluation.protocol import Protocol
 from gancli.evaluation.reference import positions
 from gancli.evaluation.report import Report, Result
 from gancli.evaluation.subjects import Subject
-from gancli.metrics.images import FIGURES, METHOD, check_ssim, compare
+from gancli.metrics.images import FIGURES, METHOD, PREMULTIPLIED, check_ssim, compare
 
 if TYPE_CHECKING:
     from gancli.model import Model
@@ -79,6 +80,7 @@ def evaluate(subject: Subject, model: Model, data: str | None, options: Options)
         real_images=len(some),
         generated_images=len(some),
         ema=subject.ema,
+        alpha=PREMULTIPLIED if has_alpha(true) else None,
     )
     results = [Result(NAMES[name], values[name], None, baselines.get(name)) for name in chosen if name in values]
     return Report(model.name, protocol, tuple(results))

@@ -28,11 +28,11 @@ class AdaptiveAugmentation(Augmentation):
       another rotation, shifts by N(0, 0.125^2) of a side;
     - ``color``: brightness (+ N(0, 0.2^2)), contrast (log2 N(0, 0.5^2)), inverted luminance, hue rotated by any angle,
       saturation (log2 N(0, 1));
-    - ``cutout``: a rectangle of half of each side becomes zero, the middle of the range.
+    - ``cutout``: a rectangle of half of each side becomes zero, the middle of the range, or transparent.
 
-    ``blit`` and ``geometry`` are one resampling. With fewer than three channels ``color`` leaves out hue and
-    saturation; of four or more it changes the first three. Image-space filters and noise, which did not help in
-    the paper, are not offered.
+    ``blit`` and ``geometry`` are one resampling, beyond whose edges an image is reflected, or transparent where it has
+    alpha. With fewer than three channels ``color`` leaves out hue and saturation; it leaves alpha alone. Image-space
+    filters and noise, which did not help in the paper, are not offered.
 
     Args:
         limits: see :class:`Augmentation`.
@@ -233,8 +233,8 @@ def _color(draws: _Draws, p: Probability) -> Transform:
     across = contrast * torch.exp2(draws.normal(1.0) * draws.gate(p))
     cosine, sine = across * hue.cos(), across * hue.sin() / 3**0.5
 
-    def transform(images: Tensor) -> Tensor:
-        offset = per_image(along * brightness, images)
+    def transform(images: Tensor, opacity: Tensor) -> Tensor:
+        offset = per_image(along * brightness, images) * opacity
         if images.shape[1] < 3:
             return images * per_image(along, images) + offset
         grey = images.mean(1, keepdim=True)

@@ -8,8 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gancli.alpha import has_alpha
+
 Transform = Callable[[Tensor], Tensor]
-"""Images (N, C, H, W) to images of the same shape, values mostly in [-1, 1]."""
+"""Images (N, C, H, W) to images of the same shape, values mostly in [-1, 1]. Four channels are premultiplied colours
+and alpha (see :mod:`gancli.alpha`): -1 in all of them is transparent."""
+
+TRANSPARENT = -1.0
+"""The value of all four channels of what is not there."""
 
 
 class Random(Protocol):
@@ -95,15 +101,30 @@ def per_image(numbers: Tensor, images: Tensor) -> Tensor:
     return numbers.to(images.dtype).view(-1, 1, 1, 1)
 
 
-def on_colors(transform: Transform, images: Tensor) -> Tensor:
-    """Transform the first three channels where there are more; the others, such as opacity, stay."""
-    if images.shape[1] <= 3:
-        return transform(images)
-    return torch.cat([transform(images[:, :3]), images[:, 3:]], 1)
+def on_colors(transform: Callable[[Tensor, Tensor], Tensor], images: Tensor) -> Tensor:
+    """Transform colours, and leave alpha alone.
+
+    Args:
+        transform: from (N, C, H, W) with C of 1 to 3, and the opacity (N, 1, H, W) or one number, by which every
+            constant in it is multiplied: colours in [-1, 1] come premultiplied by the opacity in [0, 1].
+        images: to transform.
+    """
+    if not has_alpha(images):
+        return transform(images, images.new_ones(()))
+    colours, alpha = images.split([3, 1], 1)
+    opacity = (alpha + 1) / 2
+    # (c + 1) / 2 times opacity is what the channels hold, brought from [0, 1] to [-1, 1].
+    centred = colours + 1 - opacity
+    return torch.cat([transform(centred, opacity) - 1 + opacity, alpha], 1)
+
+
+def blank(images: Tensor) -> float:
+    """The value of what comes in from outside of images: zero, the middle of the range, or transparency."""
+    return TRANSPARENT if has_alpha(images) else 0.0
 
 
 def cut_out(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Set a rectangle of half the width and half the height to zero (DeVries and Taylor 2017).
+    """Set a rectangle of half the width and half the height to zero (DeVries and Taylor 2017), or to transparency.
 
     Args:
         images: (N, C, H, W).
@@ -114,4 +135,4 @@ def cut_out(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     columns = (torch.arange(width, device=images.device) + 0.5) / width
     rows = (torch.arange(height, device=images.device) + 0.5) / height
     within = ((rows - y[:, None]).abs() < 0.25)[:, :, None] & ((columns - x[:, None]).abs() < 0.25)[:, None, :]
-    return images.masked_fill(within[:, None], 0)
+    return images.masked_fill(within[:, None], blank(images))

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gancli.terms.augmentation.base import Augmentation, Random, Transform, cut_out, on_colors, per_image
+from gancli.terms.augmentation.base import Augmentation, Random, Transform, blank, cut_out, on_colors, per_image
 
 _MAX_SHIFT = 1 / 8
 """Of a side."""
@@ -24,7 +24,8 @@ class DiffAugment(Augmentation):
     ``cutout`` covers a rectangle of half of each side. What comes in from outside, or is covered, is zero, as in the
     paper: the middle of the range, grey. There is no probability: ``strength`` is ignored.
 
-    With one channel, saturation does nothing; of four or more, ``color`` changes the first three.
+    With one channel, saturation does nothing. With four, ``color`` leaves alpha alone, and what comes in or is
+    covered is transparent.
 
     Args:
         limits: see :class:`Augmentation`.
@@ -56,11 +57,14 @@ class DiffAugment(Augmentation):
 def _color(count: int, random: Random) -> Transform:
     brightness, saturation, contrast = random.uniform((count, 3)).unbind(1)
 
-    def transform(images: Tensor) -> Tensor:
-        images = images + per_image(brightness - 0.5, images)
+    def transform(images: Tensor, opacity: Tensor) -> Tensor:
+        images = images + per_image(brightness - 0.5, images) * opacity
         if images.shape[1] > 1:
             images = torch.lerp(images.mean(1, keepdim=True), images, per_image(2 * saturation, images))
-        return torch.lerp(images.mean((1, 2, 3), keepdim=True), images, per_image(contrast + 0.5, images))
+        mean = images.mean((1, 2, 3), keepdim=True)
+        if opacity.dim():  # of what is seen
+            mean = mean / opacity.mean((1, 2, 3), keepdim=True).clamp_min(1e-3) * opacity
+        return torch.lerp(mean, images, per_image(contrast + 0.5, images))
 
     return lambda images: on_colors(transform, images)
 
@@ -74,7 +78,7 @@ def _translation(count: int, random: Random) -> Transform:
         columns, inside_columns = _shifted(width, right)
         pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)[:, None]
         moved = images.flatten(2).gather(2, pixels.expand(-1, images.shape[1], -1)).view(images.shape)
-        return moved * (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+        return torch.where((inside_rows[:, :, None] & inside_columns[:, None, :])[:, None], moved, blank(images))
 
     return transform
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gancli.alpha import has_alpha
+
 _HALFWAY = [weight / 256 for weight in (3, -25, 150, 150, -25, 3)]
 """Interpolates halfway between two pixels from three on each side (Deslauriers and Dubuc 1989)."""
 
@@ -42,7 +44,7 @@ class Affine(NamedTuple):
 
 
 def resample(images: Tensor, inverse: Affine) -> Tensor:
-    """Transform each image by an affine map, the image being continued by reflection at its edges.
+    """Transform each image by an affine map; beyond its edges it is reflected, or transparent where it has alpha.
 
     Karras et al. (2020b, appendix B) double the resolution with an orthogonal wavelet's low-pass filter, interpolate
     linearly at twice the resolution, and halve it. Here the doubled image holds the original pixels and those halfway
@@ -65,14 +67,23 @@ def resample(images: Tensor, inverse: Affine) -> Tensor:
 
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
-    left, right_weight = _locate(xx * x + xy * y + x0, width)
-    top, bottom_weight = _locate(yx * x + yy * y + y0, height)
+    column, row = xx * x + xy * y + x0, yx * x + yy * y + y0
+    (left, right_weight), (top, bottom_weight) = _locate(column, width), _locate(row, height)
     corner = top * (2 * width + 1) + left
     corners = torch.stack([corner, corner + 1, corner + 2 * width + 1, corner + 2 * width + 2], 1)
     across, down = torch.stack([1 - right_weight, right_weight], 1), torch.stack([1 - bottom_weight, bottom_weight], 1)
     weights = (down[:, :, None] * across[:, None, :]).flatten(1, 2).to(images.dtype)
     values = doubled.flatten(2).gather(2, corners.flatten(1)[:, None].expand(-1, images.shape[1], -1))
-    return (values.view(*images.shape[:2], 4, height, width) * weights[:, None]).sum(2)
+    made = (values.view(*images.shape[:2], 4, height, width) * weights[:, None]).sum(2)
+    if not has_alpha(images):
+        return made
+    inside = (_inside(column, width) * _inside(row, height)).to(images.dtype)[:, None]
+    return made * inside - (1 - inside)
+
+
+def _inside(position: Tensor, size: int) -> Tensor:
+    """How much of a pixel at a position from the centre of a row lies within it, from 0 to 1."""
+    return ((size + 1) / 2 - position.abs()).clamp(0, 1)
 
 
 def _blur(images: Tensor, stride: Tensor) -> Tensor:
