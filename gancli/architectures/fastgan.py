@@ -1,5 +1,6 @@
 """Networks of FastGAN (Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image
-synthesis", section 3): gated upsampling blocks with skip-layer excitation, against strided convolutions.
+synthesis", section 3): gated upsampling blocks with skip-layer excitation, against strided convolutions that may also
+learn to reconstruct what they see.
 
 Blocks of pixels, patches, are computed as channels at the generator's end and at the discriminator's beginning: full
 resolution, where a 3x3 convolution costs most and sees least, has no layers of its own.
@@ -7,6 +8,7 @@ resolution, where a 3x3 convolution costs most and sees least, has no layers of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated
 
@@ -27,6 +29,8 @@ SIZES = Sizes(minimum=8, instead=", or `model=gan`, which takes any size")
 Patch = Annotated[int, Field(ge=0, le=8)]
 SMALLEST = 4
 """The shortest side of feature maps."""
+DECODED = ("seen", "large", "small")
+"""Heads of a discriminator with decoders: the images as it was given them, and two of its feature maps."""
 
 
 def patch_of(height: int, width: int, patch: int) -> int:
@@ -68,11 +72,11 @@ class GatedUpsampling(nn.Module):
         self.norm = nn.BatchNorm2d(2 * outputs)
         self.of_class = ClassModulation(2 * outputs, classes) if classes else None
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """(N, inputs, h, w) of the classes y (N, classes) to (N, outputs, *size)."""
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(N, inputs, h, w), of the classes y (N, classes) where it has any, to (N, outputs, *size)."""
         doubled = F.interpolate(x, scale_factor=2)[..., : self.size[0], : self.size[1]]
         x = self.norm(self.convolution(doubled))
-        return F.glu(x if self.of_class is None else self.of_class(x, y), 1)
+        return F.glu(x if self.of_class is None or y is None else self.of_class(x, y), 1)
 
 
 class Excitation(nn.Sequential):
@@ -170,6 +174,74 @@ class Generator(_base.Generator):
         return repatched(value, other.patch, self.patch, taken=False)
 
 
+class Decoder(nn.Sequential):
+    """Feature maps to images: upsampling blocks like the generator's, and a convolution (section 3.2).
+
+    Args:
+        inputs: channels of the maps.
+        size: (height, width) of them.
+        channels: of the images.
+        target: (height, width) of the images.
+    """
+
+    def __init__(self, inputs: int, size: tuple[int, int], channels: int, target: tuple[int, int]) -> None:
+        layers: list[nn.Module] = []
+        while size[0] < target[0] or size[1] < target[1]:
+            size, outputs = (2 * size[0], 2 * size[1]), max(inputs // 2, 2 * channels)
+            layers.append(GatedUpsampling(inputs, outputs, size))
+            inputs = outputs
+        if size != target:
+            layers.append(nn.Upsample(target, mode="bilinear"))
+        super().__init__(*layers, nn.Conv2d(inputs, channels, 3, padding=1))
+
+
+class Decoders(nn.Module):
+    """Reconstructs an image at half its sides from small feature maps, and a quarter of it from a quarter of larger
+    ones (section 3.2, figure 4).
+
+    Args:
+        shape: (channels, height, width) of an image.
+        sizes: (height, width) of the feature maps, the largest first.
+        widths: their channels.
+
+    Attributes:
+        stages: the larger maps and the small ones, as indices of ``sizes``.
+        target: (height, width) of what is reconstructed, half of the image's.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], sizes: list[tuple[int, int]], widths: list[int]) -> None:
+        super().__init__()
+        channels, *sides = shape
+        self.target = half = sides[0] // 2, sides[1] // 2
+        # The paper's are 8x8 and 16x16.
+        fitting = [stage for stage, size in enumerate(sizes) if size[0] <= half[0] and size[1] <= half[1]]
+        small = next((stage for stage in fitting if min(sizes[stage]) <= 8), len(sizes) - 1)
+        self.stages = max(0, small - 1), small
+        self._crop = tuple(-(-side // 2) for side in sizes[self.stages[0]])
+        self.part = Decoder(widths[self.stages[0]], (self._crop[0], self._crop[1]), channels, half)
+        self.whole = Decoder(widths[small], sizes[small], channels, half)
+
+    def forward(self, images: Tensor, large: Tensor, small: Tensor, corner: Tensor) -> Tensor:
+        """Mean absolute error of both reconstructions, added up (equation 4).
+
+        Args:
+            images: (N, C, H, W), what the discriminator was given.
+            large: its larger feature maps.
+            small: its small ones.
+            corner: which quarter of each image, 0 to 3 row by row, int64 (N,).
+        """
+        whole, part = F.adaptive_avg_pool2d(images, self.target), _quarter(images, corner, *self.target)
+        crop = _quarter(large, corner, self._crop[0], self._crop[1])
+        return F.l1_loss(self.whole(small).float(), whole) + F.l1_loss(self.part(crop).float(), part)
+
+
+def _quarter(x: Tensor, corner: Tensor, height: int, width: int) -> Tensor:
+    """A corner of each image, (N, C, height, width)."""
+    corner = corner.view(-1, 1, 1, 1)
+    x = torch.where(corner < 2, x[:, :, :height], x[:, :, -height:])
+    return torch.where(corner % 2 == 0, x[..., :width], x[..., -width:])
+
+
 def _resized(images: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(images, (height, width), mode="bilinear", align_corners=False)
 
@@ -189,6 +261,7 @@ class Discriminator(_base.Discriminator):
         spectral_norm: divide every weight by its largest singular value (Miyato et al. 2018).
         conditional: it also takes the class, by a projection (Miyato and Koyama 2018, "cGANs with projection
             discriminator", equation 3).
+        decoders: it has decoders, which the regularizer ``reconstruction`` trains.
     """
 
     serves = SIZES
@@ -206,6 +279,7 @@ class Discriminator(_base.Discriminator):
         minibatch_std: bool = False,
         spectral_norm: bool = False,
         conditional: bool = False,
+        decoders: bool = False,
     ) -> None:
         super().__init__(spec)
         channels = spec.shape[0]
@@ -216,9 +290,12 @@ class Discriminator(_base.Discriminator):
         self.fine = pixels
         layers: list[nn.Module] = [nn.Conv2d((fine or channels) * patch**2, width, 3, padding=1), nn.LeakyReLU(slope)]
         height, image_width = sizes[0]
+        ends, maps = [len(layers)], [sizes[0]]
         for inputs, outputs in pairwise(widths):
             layers += [Down(inputs, outputs, bias=norm == "none"), *normalisation(norm, outputs), nn.LeakyReLU(slope)]
             height, image_width = height // 2, image_width // 2
+            ends.append(len(layers))
+            maps.append((height, image_width))
         inputs = widths[-1]
         if minibatch_std:
             layers.append(MinibatchDeviation())
@@ -230,6 +307,11 @@ class Discriminator(_base.Discriminator):
         _orthogonal(self)
         if spectral_norm:
             normalise_spectrum(self)
+        self.decoders = Decoders(spec.shape, maps, widths) if decoders else None
+        if self.decoders is not None:
+            self.heads = DECODED
+            self._decoded = [ends[stage] for stage in self.decoders.stages]
+            _orthogonal(self.decoders)
 
     @property
     def layers(self) -> list[nn.Module]:
@@ -238,18 +320,32 @@ class Discriminator(_base.Discriminator):
 
     def features(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
         """(N, C, H, W) to (N, features)."""
+        return self._maps(images)[-1]
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        """The blocks of pixels, and what each layer but the last makes of them."""
         height, width = images.shape[2:]
         images = F.pad(images, (0, -width % self.patch, 0, -height % self.patch))
-        blocks = F.pixel_unshuffle(self.fine(images), self.patch).contiguous(memory_format=torch.channels_last)
-        return super().features(blocks)
+        maps = [F.pixel_unshuffle(self.fine(images), self.patch).contiguous(memory_format=torch.channels_last)]
+        for layer in list(self.body)[:-1]:
+            maps.append(layer(maps[-1]))
+        return maps
 
-    def forward(self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W), with y (N,) if it is conditional, to logits (N, 1)."""
-        features = self.features(images)
-        logits = self.body[-1](features)
-        if self.classes is None or y is None:
-            return logits
-        return logits + self.classes.of_class(features, y)
+    def forward(
+        self, images: Tensor, y: Tensor | None = None, source: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Images (N, C, H, W), with y (N,) if it is conditional, to logits (N, 1); with decoders also what those take,
+        see :data:`DECODED`."""
+        maps = self._maps(images)
+        logits = self.body[-1](maps[-1])
+        if self.classes is not None and y is not None:
+            logits = logits + self.classes.of_class(maps[-1], y)
+        return logits if self.decoders is None else (logits, images, *(maps[layer] for layer in self._decoded))
+
+    def reconstruction_error(self, heads: Mapping[str, Tensor], corner: Tensor) -> Tensor:
+        """See :class:`Decoders`; ``heads`` are those of this network's own output."""
+        assert self.decoders is not None
+        return self.decoders(*(heads[name] for name in DECODED), corner)
 
     def resized(self, name: str, value: Tensor, other: _base.Network) -> Tensor:
         """The first layer's weight for patches of another side."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from gancli import registry
-from gancli.architectures import MappingGenerator
+from gancli.architectures import Discriminator, MappingGenerator
 from gancli.errors import UsageError
 from gancli.recipe.schedules import Schedule
 from gancli.recipe.sections import Augment, Regularization
@@ -76,6 +76,7 @@ class Alternating(Objective):
                 _refuse(name, "this generator has no mapping network")
             if one.conditional and not (self.labelled and getattr(networks["discriminator"], "conditional", False)):
                 _refuse(name, "it needs a discriminator that is conditioned on the class, as objective 'cgan' has")
+        _check_decoders(networks, self._regularizers, self._weights)
         self.second_order = tuple({name for one in self._regularizers.values() for name in one.second_order})
         self.augmentation: Augmentation | None
         self.augmentation, strength = _augmentation(
@@ -139,6 +140,38 @@ class Alternating(Objective):
 
 def _refuse(regularizer: str, because: str) -> None:
     raise UsageError(f"objective.regularizers.{regularizer}: {because}", "leave it out")
+
+
+def _check_decoders(
+    networks: Mapping[str, nn.Module],
+    regularizers: Mapping[str, Regularizer],
+    weights: Mapping[str, Regularization],
+) -> None:
+    """Make sure that decoders of discriminators are trained, and are there where they are to be.
+
+    Raises:
+        UsageError: one without the other, or decoders that would be left out in some rounds.
+    """
+    found = {name: getattr(one, "decoders", None) for name, one in networks.items() if isinstance(one, Discriminator)}
+    without = [name for name, decoders in found.items() if decoders is None]
+    training = [name for name, one in regularizers.items() if one.decoders]
+    for name in training:
+        if without:
+            raise UsageError(
+                f"objective.regularizers.{name}: networks.{without[0]} has no decoders to train",
+                f"add `networks.{without[0]}.decoders=true`, which the architecture fastgan has, or leave it out",
+            )
+        if weights[name].every > 1:
+            raise UsageError(
+                f"objective.regularizers.{name}.every = {weights[name].every}: decoders are trained in every round",
+                "leave it out",
+            )
+    idle = [name for name in found if name not in without]
+    if idle and not training:
+        raise UsageError(
+            f"networks.{idle[0]}.decoders = true: nothing trains them",
+            "add `objective.regularizers.reconstruction.weight=1`, or leave them out",
+        )
 
 
 def _augmentation(section: Any, limits: Any) -> tuple[Augmentation | None, Schedule | None]:

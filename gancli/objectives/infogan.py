@@ -43,7 +43,7 @@ class InfoGan(Adversarial):
             "class": Term("information/class", _of_class, class_weight),
             "codes": Term("information/codes", _of_codes, code_weight),
         }
-        self.information = [terms[head] for head in self.discriminator.heads]
+        self.information = [terms[head] for head in self.discriminator.heads if head in terms]
         if not self.information:
             raise UsageError(
                 "objective 'infogan' needs a discriminator with heads for the generator's codes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,6 +36,9 @@ class Regularizer(nn.Module):
 
     mapping: ClassVar[bool] = False
     """Whether it needs a generator with a mapping network."""
+
+    decoders: ClassVar[bool] = False
+    """Whether it needs a discriminator with decoders."""
 
     def forward(self, step: Step) -> Tensor:
         """Its value, a scalar."""
@@ -210,6 +213,24 @@ class FeatureMatching(Regularizer):
         return (real - step.mean(step.features(step.fake, *step.conditions(fake=True)))).square().mean()
 
 
+class Reconstruction(Regularizer):
+    """E|G(f) - T(x)| of real images, for decoders G of two of D's feature maps (Liu et al. 2021, "Towards faster and
+    stabilized GAN training for high-fidelity few-shot image synthesis", equation 4): T(x) is the image at half its
+    sides, and a random quarter of it. D, which must reconstruct images, cannot overlook most of what is in them.
+
+    The distance is the mean absolute difference of pixels. The paper's is LPIPS, a network that does not come with
+    gancli.
+    """
+
+    decoders = True
+
+    def forward(self, step: Step) -> Tensor:
+        """Through the loss's forward pass, of real images as they were augmented; a random quarter of each."""
+        network: Any = step.discriminator()
+        corner = (4 * step.random.uniform((len(step.real),))).long()
+        return network.reconstruction_error(step.real_score.heads, corner)
+
+
 class PathLength(Following):
     """E[(|J^T y| - a)^2] with y of N(0, 1 / pixels), J the Jacobian of images by w, and a the running mean of |J^T y|
     (Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", equation 4).
@@ -245,4 +266,5 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
     "mismatch": Mismatch,
     "feature-matching": FeatureMatching,
     "path-length": PathLength,
+    "reconstruction": Reconstruction,
 }

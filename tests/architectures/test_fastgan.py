@@ -1,15 +1,20 @@
 """FastGAN's networks: patches as channels, skip-layer excitation, minibatch standard deviation, projection."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
 from gancli.architectures import Spec
+from gancli.architectures._build import build
 from gancli.architectures._layers import MinibatchDeviation
 from gancli.architectures._norms import ClassModulation
-from gancli.architectures.fastgan import Discriminator, Generator, patch_of, stage_sizes
+from gancli.architectures.fastgan import Discriminator, Generator, _quarter, patch_of, stage_sizes
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
+from gancli.recipe import parse
+from gancli.zoo import catalogue
 
 SPEC = Spec((3, 32, 32), LatentSpec(dim=8, classes=3))
 
@@ -154,3 +159,59 @@ def test_convolutions_over_pixels_see_beyond_a_patch(size: tuple[int, int]) -> N
     changed = (discriminator.fine(images) != discriminator.fine(moved)).any(1)[0]
     assert changed.sum() == 9
     assert changed[3:6, 3:6].all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "large", "small"),
+    [
+        ((3, 64, 64), (16, 16), (8, 8)),
+        ((4, 32, 32), (16, 16), (8, 8)),
+        ((1, 8, 8), (8, 8), (4, 4)),
+        ((3, 33, 48), (17, 24), (8, 12)),
+    ],
+)
+def test_decoders_see_the_papers_feature_maps(
+    shape: tuple[int, int, int], large: tuple[int, int], small: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    plain = Discriminator(Spec(shape, LatentSpec(2)), width=4)
+    torch.manual_seed(0)
+    network = Discriminator(Spec(shape, LatentSpec(2)), width=4, decoders=True)
+    images = torch.rand(3, *shape)
+    logits, *heads = network(images)
+    torch.testing.assert_close(logits, plain(images))
+    assert [tuple(head.shape[2:]) for head in heads] == [shape[1:], large, small]
+    assert network.decoders is not None
+    half = shape[1] // 2, shape[2] // 2
+    assert network.decoders.whole(heads[2]).shape == (3, shape[0], *half)
+    error = network.reconstruction_error(dict(zip(network.heads, heads, strict=True)), torch.tensor([0, 3, 1]))
+    error.backward()
+    assert all(parameter.grad is not None for parameter in network.decoders.parameters())
+
+
+def test_quarters_by_hand() -> None:
+    image = torch.arange(16.0).view(1, 1, 4, 4).expand(4, -1, -1, -1)
+    quarters = _quarter(image, torch.arange(4), 2, 2)
+    assert quarters[:, 0].flatten(1).tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+
+
+def test_the_published_width_by_hand() -> None:
+    """At 64 pixels with ngf = ndf = 64: layer by layer, as the recipe builds them."""
+    made = parse(catalogue.recipe_table("fastgan") | {"data": {"size": [64, 64], "channels": 3}})
+    generator, discriminator = (build(made, name, blank=True) for name in ("generator", "discriminator"))
+
+    def upsampling(inputs: int, outputs: int) -> int:
+        return 9 * inputs * 2 * outputs + 2 * 2 * outputs
+
+    maps = [1024, 512, 256, 128, 64]
+    stem = 256 * 2048 * 16 + 2 * 2048
+    stages = sum(upsampling(one, other) for one, other in pairwise(maps))
+    excitation = (16 * 1024 * 64 + 64) + (64 * 64 + 64)
+    last = 9 * 64 * 3 + 3
+    assert sum(value.numel() for value in generator.parameters()) == stem + stages + excitation + last
+    first = 9 * 3 * 64 + 64
+    down = sum(16 * one * other + 2 * other for one, other in pairwise(maps[::-1]))
+    end = (9 * 1024 * 1024 + 1024) + (1024 * 16 + 1)
+    whole = upsampling(512, 256) + upsampling(256, 128) + (9 * 128 * 3 + 3)
+    part = upsampling(256, 128) + upsampling(128, 64) + (9 * 64 * 3 + 3)
+    assert sum(value.numel() for value in discriminator.parameters()) == first + down + end + whole + part

@@ -2,16 +2,20 @@
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from steps import ToyDiscriminator, ToyGenerator, random, step
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from gancli.architectures import Spec, fastgan
 from gancli.errors import UsageError
 from gancli.latents import LatentSpec
 from gancli.objectives.adversarial import Adversarial
+from gancli.terms.augmentation import DiffAugment
 from gancli.terms.batch import Batch
 from gancli.terms.regularizers import (
     REGULARIZERS,
@@ -78,7 +82,7 @@ def made(network: ToyDiscriminator, generator: nn.Module, one: Regularizer, **op
     return one(step(objective, Batch(real, labels), ROWS, lambda: {"z": z}, **asked))
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
+@pytest.mark.parametrize("name", [name for name in REGULARIZERS if name != "reconstruction"])
 def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "float", Tensor.double)  # logits are float32 otherwise
     torch.manual_seed(0)
@@ -109,6 +113,87 @@ def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytes
                 weight.sub_(along, alpha=sign * 1e-5)
     assert float(expected) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5)
     assert float(expected) != 0
+
+
+class FixedImages(ToyGenerator):
+    """Images that no gradient reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent, self.range = LatentSpec(dim=2), (-1.0, 1.0)
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        return torch.zeros(len(w), 3, 16, 16)
+
+
+def reconstructing(**regularizers: Any) -> tuple[fastgan.Discriminator, Adversarial]:
+    torch.manual_seed(0)
+    network = fastgan.Discriminator(Spec((3, 16, 16), LatentSpec(2)), width=4, decoders=True)
+    networks = {"generator": FixedImages(), "discriminator": network}
+    return network, Adversarial(networks, regularizers=regularizers or {"reconstruction": {"weight": 2.0}})
+
+
+def test_reconstruction_is_of_the_images_as_they_were_augmented() -> None:
+    network, objective = reconstructing()
+    assert network.decoders is not None
+    for decoder, value in ((network.decoders.whole, 0.25), (network.decoders.part, -0.5)):
+        last = decoder[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, value)
+    seen = torch.rand(2, 3, 16, 16)
+    augmentation = DiffAugment(policy=["color"])
+    augmentation.forward = lambda images, random, **_: seen if images.mean() > 0 else images  # ty: ignore
+    objective.step_options = replace(objective.step_options, augmentation=augmentation)
+    one = step(objective, Batch(torch.ones(2, 3, 16, 16)), 2, lambda: {"z": torch.zeros(2, 2)})
+    found = objective.regularizers["reconstruction"](one).item()
+    whole = (F.avg_pool2d(seen, 2) - 0.25).abs().mean()
+    quarters = [(seen[:, :, y : y + 8, x : x + 8] + 0.5).abs().mean((1, 2, 3)) for y in (0, 8) for x in (0, 8)]
+    possible = [float(whole + (quarters[a][0] + quarters[b][1]) / 2) for a in range(4) for b in range(4)]
+    assert min(abs(found - each) for each in possible) < 1e-6
+
+
+def test_reconstruction_teaches_decoders_and_the_layers_before_them() -> None:
+    network, objective = reconstructing()
+    one = step(objective, Batch(torch.rand(4, 3, 16, 16)), 4, lambda: {"z": torch.zeros(4, 2)})
+    objective.regularizers["reconstruction"](one).backward()
+    reached = {name for name, value in network.named_parameters() if value.grad is not None and value.grad.any()}
+    assert {name for name, _ in network.named_parameters() if name.startswith("decoders")} <= reached
+    assert "body.0.weight" in reached
+    assert "body.6.weight" not in reached  # the logits'
+
+
+@pytest.mark.parametrize(
+    ("decoders", "regularizers", "message", "hint"),
+    [
+        (
+            False,
+            {"reconstruction": {"weight": 1}},
+            "objective.regularizers.reconstruction: networks.discriminator has no decoders to train",
+            "add `networks.discriminator.decoders=true`, which the architecture fastgan has, or leave it out",
+        ),
+        (
+            True,
+            {},
+            "networks.discriminator.decoders = true: nothing trains them",
+            "add `objective.regularizers.reconstruction.weight=1`, or leave them out",
+        ),
+        (
+            True,
+            {"reconstruction": {"weight": 1, "every": 4}},
+            "objective.regularizers.reconstruction.every = 4: decoders are trained in every round",
+            "leave it out",
+        ),
+    ],
+)
+def test_decoders_and_their_regularizer_come_together(
+    decoders: bool, regularizers: dict[str, Any], message: str, hint: str
+) -> None:
+    network = fastgan.Discriminator(Spec((3, 16, 16), LatentSpec(2)), width=4, decoders=decoders)
+    with pytest.raises(UsageError) as refused:
+        Adversarial({"generator": FixedImages(), "discriminator": network}, regularizers=regularizers)
+    assert (refused.value.message, refused.value.hint) == (message, hint)
 
 
 def linear() -> ToyDiscriminator:

@@ -14,13 +14,13 @@ if sys.platform == "win32":
     pytest.skip("the processes are forked, as Windows cannot", allow_module_level=True)
 
 CASES = (
-    "acgan", "autoencoder", "cyclegan", "dcgan-upsample", "frozen dcgan with r1", "gan", "infogan", "mlp-gan with ada",
-    "pictures", "pix2pix with diffaugment", "pix2pix-mask", "quick", "sine-gan", "stylegan2 with mixing", "vae",
-    "vae-gan", "wgan-gp",
+    "acgan", "autoencoder", "cyclegan", "dcgan-upsample", "fastgan", "frozen dcgan with r1", "gan", "infogan",
+    "mlp-gan with ada", "pictures", "pix2pix with diffaugment", "pix2pix-mask", "quick", "sine-gan",
+    "stylegan2 with mixing", "vae", "vae-gan", "wgan-gp",
 )  # fmt: skip
 """Every mechanism of the zoo once: batch norm, class-conditional and not, dropout, codes, an encoder, two generators, a
 pool of images, mirrored data, several steps of a player, gradient penalties, minibatch deviation, a relativistic loss,
-augmentation, frozen layers, noise inputs, and mixed styles."""
+augmentation, frozen layers, noise inputs, mixed styles, and decoders."""
 ROUNDS, FEW = 4, 2
 """Rounds that exchange images with a full pool and apply twice what is applied every other round; and those of gradient
 accumulation."""
