@@ -271,7 +271,7 @@ def test_a_data_name_that_no_recipe_can_hold(name: str, line: str) -> None:
         ('objective.regularizers.r1.weight="5"', "objective.regularizers.r1.weight = '5': should be a number"),
         ("data.size=[1,2,3]", "data.size = [1, 2, 3]: should be no longer than 2 entries"),
         ("objective.steps.genrator=2", "objective.steps.genrator: the name should be 'discriminator' or 'generator'"),
-        ("training.precision=fp8", "training.precision = 'fp8': should be 'auto', 'fp32', 'tf32' or 'bf16'"),
+        ("training.precision=fp8", "training.precision = 'fp8': should be 'auto', 'fp32', 'tf32', 'bf16' or 'fp16'"),
     ],
 )
 def test_wrong_types(assignment: str, line: str) -> None:

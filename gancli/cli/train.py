@@ -91,7 +91,7 @@ def train(
     device: _options.Device = "auto",
     precision: Annotated[
         str | None,
-        typer.Option(metavar="auto|fp32|tf32|bf16", help="Floating-point format of the networks. Default: auto."),
+        typer.Option(metavar="auto|fp32|tf32|bf16|fp16", help="Floating-point format of the networks. Default: auto."),
     ] = None,
     on_collapse: Annotated[
         str | None,

@@ -176,7 +176,9 @@ class Training(Table):
         [], description="what `rounds` was at first, where that changed in the course of the training"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="decides weights, order and noise")
-    precision: Literal["auto", "fp32", "tf32", "bf16"] = Field("auto", description="arithmetic of the networks")
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Field(
+        "auto", description="arithmetic of the networks; fp16 with loss scaling"
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="of a CPU, measured before round one if absent; results depend on it by rounding"
     )

@@ -6,7 +6,6 @@ objective's.
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from gancli import registry
 from gancli.architectures._base import Spec
@@ -33,7 +31,9 @@ from gancli.training import optimizers
 from gancli.training.batches import Batches, batches_of
 from gancli.training.checks import check_groups, check_networks, frozen, rows_of_parts
 from gancli.training.distributed import batch_norm, dropout
+from gancli.training.distributed.player_step import distributed, play
 from gancli.training.ema import Ema
+from gancli.training.precision import HALF, normalise_in_float32
 
 GRADIENT_NORM_EVERY = 8
 """Rounds between two measurements of gradient norms: often enough to see one vanish, seldom enough to cost no time."""
@@ -72,6 +72,8 @@ class Trainer:
         check_groups(self.networks.values(), self.settings.batch, self._rows[0].stop - self._rows[0].start)
         self.objective: Objective = make(self.networks, **recipe.objective.options)
         self.objective.to(device)
+        for name in self.objective.second_order if self.settings.precision == "fp16" else ():
+            normalise_in_float32(self.networks[name])
         self.players = tuple(self.objective.players)
         # Collected once: walking through modules for their parameters would be a part of a small model's time.
         self._own = {player.name: self._parameters(player.networks) for player in self.players}
@@ -80,10 +82,14 @@ class Trainer:
             for player in self.players
         }
         self.optimizers = {player.name: self._optimizer(player) for player in self.players}
+        self.scalers = {
+            name: torch.amp.GradScaler(device.type, enabled=self.settings.precision == "fp16")
+            for name in self.optimizers
+        }
         self._scheduled = {name: optimizers.scheduled(recipe.optimizer[name]) for name in self.optimizers}
         if idle := sorted(set(recipe.optimizer) - set(self.optimizers)):
             raise UsageError(f"optimizer.{idle[0]} belongs to no player", nearest(idle[0], self.optimizers))
-        self._distributed = {player.name: self._wrapped(player) for player in self.players} if world.size > 1 else {}
+        self._distributed = {p.name: distributed(p, self.networks) for p in self.players} if world.size > 1 else {}
         self._draws = any(isinstance(m, dropout.DRAWING) for n in self.networks.values() for m in n.modules())
         averaged = {n: self.networks[n] for n in self.objective.exported}
         self.ema = Ema(averaged, trained=self.settings.start is not None) if self.settings.ema else None
@@ -141,6 +147,7 @@ class Trainer:
                     self.objective.begin(step)
             for player in self.players:
                 optimizer, own = self.optimizers[player.name], self._own[player.name]
+                scaler = self.scalers[player.name]
                 with self._frozen(self._others[player.name]):
                     for _ in range(player.steps_in(self.rounds)):
                         batch = self.batches.next() if player.real else None
@@ -152,15 +159,17 @@ class Trainer:
                                 with self._autocast():
                                     losses, figures = self._forward(player, step)
                                 loss = torch.stack(list(losses.values())).sum()
-                                (loss / len(self._rows) if len(self._rows) > 1 else loss).backward()
+                                scaler.scale(loss / len(self._rows) if len(self._rows) > 1 else loss).backward()
                             logged.append({f"loss/{name}": value for name, value in losses.items()} | figures)
                         self._log(logged)
                         gradients = [parameter.grad for parameter in own if parameter.grad is not None]
-                        if self.rounds % GRADIENT_NORM_EVERY == 0:
-                            self._log([{f"gradient/{player.name}": nn.utils.get_total_norm(gradients)}])
+                        scaler.unscale_(optimizer)
+                        if scaler.is_enabled() or self.rounds % GRADIENT_NORM_EVERY == 0:
+                            self._log_gradients(player.name, nn.utils.get_total_norm(gradients))
                         optimizers.clip(self.recipe.optimizer[player.name], gradients)
                         self._set_schedules(player.name)
-                        optimizer.step()
+                        scaler.step(optimizer)
+                        scaler.update()
                         self.steps[player.name] += 1
                         if player.after is not None:
                             player.after(step)
@@ -191,10 +200,11 @@ class Trainer:
 
     def _forward(self, player: Player, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses and figures of a step, by name."""
-        return self._distributed[player.name](step) if self._distributed else _play(player, step)
+        return self._distributed[player.name](step) if self._distributed else play(player, step)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+        kind = HALF.get(self.settings.precision)
+        return torch.autocast(self.device.type, kind or torch.bfloat16, enabled=kind is not None)
 
     @contextmanager
     def _frozen(self, parameters: list[nn.Parameter]) -> Generator[None]:
@@ -234,13 +244,6 @@ class Trainer:
             dropout.share(network, self._dropout_rows)
         return network
 
-    def _wrapped(self, player: Player) -> DistributedDataParallel:
-        """A player's step, after whose backward pass every process has the mean of all gradients."""
-        step = _PlayerStep(player, [self.networks[name] for name in player.networks])
-        # Buffers need no broadcast: where layers have batch statistics, all processes compute the same.
-        make: Any = DistributedDataParallel
-        return make(step, **{_BUFFERS: False})
-
     def _log(self, parts: list[dict[str, Tensor]]) -> None:
         """Add scalars to the means since the last call of :meth:`means`; parts of a batch are averaged."""
         names = tuple(parts[0])
@@ -250,6 +253,14 @@ class Trainer:
             self._totals[names] = torch.zeros_like(total)
         self._totals[names] += total
         self._counts.update(names)
+
+    def _log_gradients(self, player: str, norm: Tensor) -> None:
+        """Log the norm of a step's gradients, and in fp16 whether they overflowed: such a step changes no weight."""
+        if self.scalers[player].is_enabled():
+            skipped = ~norm.isfinite()
+            self._log([{f"skipped/{player}": skipped, f"gradient/{player}": torch.where(skipped, 0, norm)}])
+        else:
+            self._log([{f"gradient/{player}": norm}])
 
     def means(self) -> dict[str, float]:
         """The mean of each loss and figure since the last call; the one place that synchronises with the device."""
@@ -328,6 +339,8 @@ class Trainer:
         }
         if self.ema is not None:
             state["ema"] = self.ema.state_dict()
+        if self.settings.precision == "fp16":
+            state["scalers"] = {name: scaler.state_dict() for name, scaler in self.scalers.items()}
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -345,6 +358,10 @@ class Trainer:
             value.copy_(state["objective"][name])
         for name, optimizer in self.optimizers.items():
             optimizers.take_state(optimizer, state["optimizer"][name], self.recipe.optimizer[name])
+        for name, scaler in self.scalers.items() if self.settings.precision == "fp16" else ():
+            if not 0 < state["scalers"][name]["scale"] < 2.0**100:
+                raise ValueError("its loss has no scale")
+            scaler.load_state_dict(state["scalers"][name])
         if state["random"] is not None:
             self._set_random(state["random"])
         else:
@@ -362,29 +379,6 @@ class Trainer:
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
-
-
-_BUFFERS = next(
-    name
-    for name in ("forward_sync_buffers", "broadcast_buffers")  # PyTorch renamed it
-    if name in inspect.signature(DistributedDataParallel.__init__).parameters
-)
-
-
-class _PlayerStep(nn.Module):
-    """A player's step as a forward pass, with the networks that it trains."""
-
-    def __init__(self, player: Player, networks: list[nn.Module]) -> None:
-        super().__init__()
-        self.networks, self.player = nn.ModuleList(networks), player
-
-    def forward(self, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        return _play(self.player, step)
-
-
-def _play(player: Player, step: Step) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    losses = player.play(step)
-    return losses, player.figures(step)
 
 
 def _compile(network: Any) -> None:

@@ -1,6 +1,8 @@
 """One round at a time: exactness, averages, rates, frozen networks."""
 
 import copy
+import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from gancli import checkpoint
 from gancli.errors import UsageError
 from gancli.runs import planning
 from gancli.training.batches import ImageBatches
+from gancli.training.loop import Trainer
 from gancli.training.optimizers import rate_factor
 from gancli.zoo import catalogue
 
@@ -210,6 +213,77 @@ def test_bf16_trains() -> None:
         one.round()
     weights = [p for network in one.networks.values() for p in network.parameters()]
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in weights)
+
+
+def fp16(**sections: Any) -> Trainer:
+    """A training with loss scaling, and a gradient of a gradient in every round."""
+    objective = {"regularizers": {"r1": {"weight": 1.0}}}
+    return trainer(tiny(model="dcgan", objective=objective, training={"precision": "fp16", **sections}))
+
+
+def test_fp16_agrees_with_fp32_and_resumes_bit_exactly() -> None:
+    one, exact = fp16(), fp16(precision="fp32")
+    for each in (one, exact):
+        each.round()
+    found, expected = one.means(), exact.means()
+    assert found["loss/r1"] == pytest.approx(expected["loss/r1"], rel=0.05)
+    assert found["loss/discriminator"] == pytest.approx(expected["loss/discriminator"], rel=0.05)
+    state = copy.deepcopy(one.state())
+    assert {name: 0 < each["scale"] <= 65536 for name, each in state["scalers"].items()} == dict.fromkeys(
+        ("discriminator", "generator"), True
+    )
+    for scaler in one.scalers.values():
+        scaler.load_state_dict(scaler.state_dict() | {"scale": 128.0})
+    for _ in range(2):
+        one.round()
+    assert one.means()["skipped/discriminator"] == 0
+    rest = fp16()
+    state["scalers"] = {name: each | {"scale": 128.0} for name, each in state["scalers"].items()}
+    rest.load_state(state)
+    for _ in range(2):
+        rest.round()
+    assert same(one.state(), rest.state())
+
+
+def test_an_overflow_skips_the_step_and_halves_the_scale() -> None:
+    one = fp16()
+    for scaler in one.scalers.values():
+        scaler.load_state_dict(scaler.state_dict() | {"scale": 2.0**60})
+    before = [p.detach().clone() for network in one.networks.values() for p in network.parameters()]
+    one.round()
+    after = [p for network in one.networks.values() for p in network.parameters()]
+    assert all(map(torch.equal, before, after))
+    means = one.means()
+    assert (means["skipped/discriminator"], means["skipped/generator"]) == (1, 1)
+    assert all(math.isfinite(value) for value in means.values())
+    assert {each["scale"] for each in one.state()["scalers"].values()} == {2.0**59}
+    state = one.state()
+    state["scalers"]["generator"]["scale"] = math.inf
+    with pytest.raises(ValueError, match="no scale"):
+        fp16().load_state(state)
+
+
+def test_auto_is_fp16_on_gpus_with_tensor_cores_and_without_bf16(monkeypatch) -> None:
+    gpu, capability = torch.device("cuda", 0), {"P100": (6, 0), "T4": (7, 5), "A100": (8, 0)}
+    found = {}
+    for name, version in capability.items():
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, version=version: version)
+        found[name] = planning.half_precision(gpu)
+    assert found == {"P100": None, "T4": "fp16", "A100": "bf16"}
+    asked = tiny().with_values(training={"precision": "fp16"})
+    with pytest.raises(UsageError, match="loss scaling is for CUDA"):
+        planning.resolve(asked, dataset(asked), torch.device("mps"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU: fp16 is tested on the CPU alone")
+def test_fp16_trains_on_a_gpu() -> None:
+    made = tiny(model="dcgan", training={"precision": "fp16"})
+    one = Trainer(made, dataset(made), torch.device("cuda", 0))
+    for _ in range(30):
+        one.round()
+    means = one.means()
+    assert all(math.isfinite(value) for value in means.values())
+    assert means["skipped/discriminator"] < 0.8
 
 
 def test_classes_are_drawn_as_often_as_the_data_have_them() -> None:
