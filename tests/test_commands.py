@@ -86,9 +86,7 @@ def missing(words: list[str]) -> str:
         for name in {word, word.rpartition("/")[2]} & set(DATASETS):
             facts = DATASETS[name]
             named = ("sample", "interpolate", "mix", "traverse", "directions", "export", "zoo")
-            if words[0] not in named and not present(
-                facts, None
-            ):
+            if words[0] not in named and not present(facts, None):
                 return name
     return ""
 

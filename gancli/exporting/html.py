@@ -51,7 +51,9 @@ def check(model: Model) -> None:
     if model.numbers:
         raise UsageError(f"a page shows images, and '{model.name}' makes numbers", instead)
     if model.shape[0] not in CHANNELS:
-        raise UsageError(f"a page shows grey or colour, and '{model.name}' has {model.shape[0]} channels", instead)
+        raise UsageError(
+            f"a page shows grey, colour and alpha, and '{model.name}' has {model.shape[0]} channels", instead
+        )
 
 
 def page(model: Model, metadata: dict[str, Any], graph: bytes, package: runtime.Runtime) -> bytes:

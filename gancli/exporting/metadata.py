@@ -91,5 +91,6 @@ def _outputs(model: Model) -> dict[str, Any]:
 
 
 def _images(model: Model) -> dict[str, Any]:
-    channels = "grey" if model.shape[0] == 1 else "RGB" if model.shape[0] == 3 else f"{model.shape[0]} channels"
+    names = {1: "grey", 3: "RGB", 4: "RGB and alpha, premultiplied"}
+    channels = names.get(model.shape[0], f"{model.shape[0]} channels")
     return {"type": "float32", "shape": ["batch", *model.shape], "range": [0, 1], "channels": channels}

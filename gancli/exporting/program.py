@@ -59,7 +59,8 @@ class Translation(nn.Module):
 
 
 def to_unit(made: Tensor, limits: tuple[float, float] | None) -> Tensor:
-    """Images in [low, high] to [0, 1], where what lies outside is cut off; numbers (N, 1, 1, width) to (N, width)."""
+    """Images in [low, high] to [0, 1], where what lies outside is cut off, with premultiplied colours where they have
+    alpha; numbers (N, 1, 1, width) to (N, width)."""
     if limits is None:
         return made.flatten(1)
     low, high = limits

@@ -11,6 +11,7 @@ from toys import model_of
 
 import gancli
 from gancli import exporting
+from gancli.alpha import straighten
 from gancli.architectures import Spec, stylegan2
 from gancli.errors import GancliError
 from gancli.exporting import program
@@ -25,11 +26,11 @@ def bytes_of(images: np.ndarray | torch.Tensor) -> np.ndarray:
     return np.rint(np.asarray(images) * 255).astype(int)
 
 
-def styled(**header: object) -> Model:
+def styled(channels: int = 1, **header: object) -> Model:
     """An untrained StyleGAN2 of 8x8 pixels with two classes, which no file holds."""
     torch.manual_seed(0)
     latent = LatentSpec(6, classes=2)
-    generator = stylegan2.Generator(Spec((1, 8, 8), latent), width=4).eval().requires_grad_(False)
+    generator = stylegan2.Generator(Spec((channels, 8, 8), latent), width=4).eval().requires_grad_(False)
     generator.w_mean.copy_(torch.randn(6))
     recipe = SimpleNamespace(data=SimpleNamespace(name="toys"))
     return model_of(generator, header={"recipe": {}, **header}, recipe=recipe)
@@ -81,6 +82,16 @@ def test_a_program_takes_psi_where_there_is_a_mapping_network(tmp_path: Path) ->
     model.truncate(0.5)
     assert np.abs(near - model.sample(SEEDS).numpy()).max() <= 1
     assert np.abs(near - whole).max() > 5
+
+
+def test_colours_of_images_with_alpha_are_premultiplied(tmp_path: Path) -> None:
+    model = styled(4)
+    exported = exporting.export(model, tmp_path / "model.pt2", "torch")
+    assert exported.metadata["outputs"]["images"]["channels"] == "RGB and alpha, premultiplied"
+    with exported.path.open("rb") as file:
+        images = torch.export.load(file).module()(**model.latent.from_seeds(SEEDS), psi=torch.tensor(1.0))
+    straight = straighten(255 * images).round().clamp(0, 255)
+    assert (straight - model.sample(SEEDS)).abs().max() <= 1
 
 
 def test_the_second_translation_of_a_cyclegan(tmp_path: Path) -> None:

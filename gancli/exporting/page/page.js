@@ -63,10 +63,14 @@ function draw(canvas, images, position) {
   canvas.height = height;
   const size = height * width;
   const picture = new ImageData(width, height);
-  const plane = (channel, pixel) => Math.round(255 * images[(position * channels + channel) * size + pixel]);
+  const value = (channel, pixel) => 255 * images[(position * channels + channel) * size + pixel];
   for (let pixel = 0; pixel < size; pixel++) {
-    for (let channel = 0; channel < 3; channel++) picture.data[4 * pixel + channel] = plane(channels < 3 ? 0 : channel, pixel);
-    picture.data[4 * pixel + 3] = channels % 2 ? 255 : plane(channels - 1, pixel);
+    const alpha = channels % 2 ? 255 : Math.round(value(channels - 1, pixel));
+    // Colours are premultiplied; a canvas takes straight ones, rounded and cut off as it stores them.
+    for (let channel = 0; channel < 3; channel++) {
+      picture.data[4 * pixel + channel] = alpha && value(channels < 3 ? 0 : channel, pixel) * (255 / alpha);
+    }
+    picture.data[4 * pixel + 3] = alpha;
   }
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
