@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -145,6 +145,10 @@ def train(
             metavar="N",
         ),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOGGER", help="Also log metrics and samples for another tool: tensorboard."),
+    ] = None,
     data_dir: _options.DataDir = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print recipe, model size, speed and time; do not train.")
@@ -181,6 +185,10 @@ def train(
         assignments = [*assignments, f"data.only_class={json.dumps(only_class)}"]
     if hold_out is not None:
         assignments = [*assignments, f"data.hold_out={_recipe.amount(hold_out)}"]
+    if log:
+        from gancli.runs import loggers
+
+        loggers.check(log)
     arguments = context.obj
     if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
         name = Path(model or _recipe.default_model(data) or "default").stem
@@ -224,7 +232,7 @@ def train(
         name = str(_recipe.new_folder(made.recipe.model, made.recipe.data.name))
         out = folder or out or Path(world.broadcast(name))
         with explain_out_of_memory(made.recipe, where, world):
-            _train(out, made, dataset, where, save_every, settings, keep, longer, source, quiet, world)
+            _train(out, made, dataset, where, save_every, settings, keep, longer, source, log or [], quiet, world)
     elif world.first:
         from gancli.cli._dry_run import explain
 
@@ -308,11 +316,13 @@ def _train(
     keep: int | None,
     longer: str | None,
     source: Weights | None,
+    log: Sequence[str],
     quiet: bool,
     world: World,
 ) -> None:
     """Train, then name the files made."""
     from gancli.cli.terminal.display import display
+    from gancli.runs import loggers
     from gancli.runs.periodic_evaluation import stored_settings
     from gancli.runs.run import Interrupted, Run
     from gancli.zoo import catalogue
@@ -332,8 +342,12 @@ def _train(
         if run.note:
             say(run.note)
     try:
-        with graceful() as stop, display(run.rounds, run.trainer.rounds, quiet) as watching:
-            run.train(watching, stop)
+        with (
+            graceful() as stop,
+            display(run.rounds, run.trainer.rounds, quiet) as shown,
+            loggers.logging(log if world.first else (), out, recipe, run.trainer.rounds, shown) as reporter,
+        ):
+            run.train(reporter, stop)
     except Interrupted:
         say(f"stopped at round {run.trainer.rounds:,} of {run.rounds:,}; saved in {out}")
         say(f"resume with: `gancli train --resume {shlex.quote(str(out))}`")

@@ -1,0 +1,128 @@
+"""What a training reports, written for other tools as well: an adapter over the rows of ``metrics.jsonl``.
+
+The training loop knows none of them: they are reporters beside the display.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gancli.errors import UsageError
+from gancli.runs import health
+from gancli.runs.folder import METRICS_FILE
+from gancli.runs.metrics_log import read_metrics
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gancli.recipe import Recipe
+    from gancli.runs.run import Reporter
+
+Name = Literal["tensorboard"]
+NAMES: tuple[Name, ...] = ("tensorboard",)
+
+FOLDER = "tensorboard"
+"""Of the event files, in a run's folder."""
+
+STAMPS = ("round", "images", "seconds")
+"""What says when a row was logged; the rest are metrics."""
+
+
+class Several:
+    """Reports everything to several reporters in turn."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self.reporters = reporters
+
+    def row(self, values: dict[str, Any]) -> None:
+        """See :class:`gancli.runs.run.Reporter`, like the others."""
+        for one in self.reporters:
+            one.row(values)
+
+    def pictures(self, images: Tensor) -> None:
+        """Current samples."""
+        for one in self.reporters:
+            one.pictures(images)
+
+    def replanned(self, rounds: int) -> None:
+        """Another number of rounds."""
+        for one in self.reporters:
+            one.replanned(rounds)
+
+
+class TensorBoard:
+    """Event files of TensorBoard: scalars by round, sample grids, the recipe.
+
+    A training that is resumed starts an event file that takes back what an earlier process logged after the state that
+    it continues from. The first process of a run that had no event files logs the rows that are there already.
+
+    Args:
+        folder: the run's.
+        recipe: its recipe.
+        done: rounds that are done.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        there = folder / FOLDER
+        again = any(there.glob("events.*")) if there.is_dir() else False
+        self._writer = SummaryWriter(str(there), purge_step=done + 1 if again else None)
+        self._round = done
+        if not again:
+            text = json.dumps(recipe.to_dict(), indent=2)
+            self._writer.add_text("recipe", f"```json\n{text}\n```", 0)
+            for row in read_metrics(folder / METRICS_FILE):
+                self.row(row)
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """Every metric of a row; of an evaluation, every result."""
+        self._round = values["round"]
+        for name, result in values.get(health.EVALUATION, {}).get("results", {}).items():
+            self._writer.add_scalar(f"evaluation/{name}", result["value"], self._round)
+        for name, value in values.items():
+            if name not in STAMPS and isinstance(value, int | float):
+                self._writer.add_scalar(name, value, self._round)
+
+    def pictures(self, images: Tensor) -> None:
+        """A grid of samples."""
+        from gancli.rendering.images import arrange
+
+        self._writer.add_image("samples", arrange(images), self._round)
+
+    def replanned(self, rounds: int) -> None:
+        """Nothing: it shows no end."""
+
+    def close(self) -> None:
+        """Write what is waiting."""
+        self._writer.close()
+
+
+def check(names: Sequence[str]) -> None:
+    """Make sure that these loggers are known and installed, before any work.
+
+    Raises:
+        UsageError: one is not.
+    """
+    from importlib.util import find_spec
+
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"there is no logger '{name}'", f"known: {', '.join(NAMES)}")
+        if find_spec(name) is None:
+            raise UsageError(f"logging to {name} needs the package {name}", f"pip install 'gancli[{name}]'")
+
+
+@contextmanager
+def logging(names: Sequence[str], folder: Path, recipe: Recipe, done: int, display: Reporter) -> Generator[Reporter]:
+    """A reporter that reports to the display and to the loggers of these names."""
+    loggers = [TensorBoard(folder, recipe, done) for _ in names]
+    try:
+        yield Several(display, *loggers)
+    finally:
+        for logger in loggers:
+            logger.close()
