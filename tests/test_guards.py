@@ -85,7 +85,7 @@ def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set
     assert all((home / name).exists() for name in ("x.png", "folder", "x.gif"))
     unwanted = {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.loop", "gancli.evaluation"}
     assert sorted(in_the_end & unwanted) == []
-    assert len(loaded - torch_alone) <= 240
+    assert len(loaded - torch_alone) <= 255
     assert searches < its_searches / 3
 
 
@@ -95,7 +95,7 @@ def test_a_training_imports_little_up_to_its_first_step(home: Path, floors: list
     with_optimizer, its_searches = floors[1]
     assert (home / "r" / "state.safetensors").exists()
     assert sorted(loaded & {*UNWANTED, "gancli.evaluation", "gancli.zoo.publishing"}) == []
-    assert len(loaded - with_optimizer) <= 315
+    assert len(loaded - with_optimizer) <= 335
     assert searches < its_searches / 3
 
 

@@ -36,7 +36,9 @@ def compare(
     ] = None,
     as_json: _options.AsJson = False,
 ) -> None:
-    """Compare runs: what differs in their recipes, their curves and figures, and samples of the same seeds.
+    """Compare runs: recipes, curves, figures and samples.
+
+    Recipes show what differs, curves end where all runs have used the same budget, samples are of the same seeds.
 
     \b
     Examples:

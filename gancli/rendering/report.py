@@ -9,6 +9,7 @@ import base64
 import math
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 Point = tuple[float, float]
 
@@ -18,31 +19,6 @@ COLORS = ("#3b6fd4", "#d9662b", "#2c9c69", "#b5408f", "#8a6d1f", "#5b5bd6", "#c2
 WIDTH, HEIGHT, LEFT, BOTTOM = 460, 220, 56, 26
 """Of a plot, and the room for its axes."""
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c1f24; --soft: #667; --line: #d9dce3; --ground: #fff; --panel: #f6f7f9 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaee; --soft: #9aa3b2; --line: #343a45; --ground: #14171c; --panel: #1c2027 }
-}
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.1rem; margin: 2.5rem 0 .75rem }
-p { margin: .25rem 0; color: var(--soft); max-width: 46rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
-th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-th { font-weight: 600 } td:first-child { color: var(--soft); white-space: nowrap }
-td { overflow-wrap: anywhere; min-width: 5rem }
-.best { font-weight: 700 }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.25rem }
-figure { margin: 0; padding: .75rem; background: var(--panel); border-radius: .5rem; break-inside: avoid }
-figcaption { font-weight: 600; font-size: .9rem; margin-bottom: .4rem; overflow-wrap: anywhere }
-svg, img { display: block; width: 100%; height: auto } img { image-rendering: pixelated }
-svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .axis { stroke: var(--line) }
-.dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .45em }
-@media print { body { max-width: none; padding: 0 } h2 { break-after: avoid } }
-"""
-
 
 def page(title: str, parts: Sequence[str]) -> str:
     """A whole page.
@@ -51,11 +27,12 @@ def page(title: str, parts: Sequence[str]) -> str:
         title: plain text.
         parts: HTML.
     """
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n</head>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>\n{style}</style>\n</head>\n'
         f"<body>\n<h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</body>\n</html>\n"
     )
 

@@ -144,10 +144,10 @@ def _without(table: Mapping[str, Any], variant: Mapping[str, Any], base: Mapping
     restored = dict(table)
     for key, value in variant.items():
         old, inner = base.get(key), restored.get(key)
-        if isinstance(value, Mapping) and isinstance(inner, Mapping):
-            restored[key] = _without(inner, value, old if isinstance(old, Mapping) else {})
-        elif old is None:
+        if old is None:
             restored.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(inner, Mapping):
+            restored[key] = _without(inner, value, old if isinstance(old, Mapping) else {})
         else:
             restored[key] = old
     return restored

@@ -64,7 +64,7 @@ def test_what_nobody_says_cannot_be_heard(family: str, options: dict, message: s
     assert refused.value.message == message
 
 
-@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_picture_of_the_class_is_one_more_channel(channels: int) -> None:
     spec = Spec((channels, 12, 9), LatentSpec(dim=2, classes=3))
     discriminator = Discriminator(spec, width=4, conditional=True).double().eval()
