@@ -36,7 +36,7 @@ def compare(
     ] = None,
     as_json: _options.AsJson = False,
 ) -> None:
-    """Compare runs: recipes, curves, figures and samples.
+    """Compare runs: recipes, curves, figures, samples.
 
     Recipes show what differs, curves end where all runs have used the same budget, samples are of the same seeds.
 

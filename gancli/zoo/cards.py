@@ -36,12 +36,19 @@ def command(header: Mapping[str, Any]) -> str:
         words += ["--set", "data.size=[{},{}]".format(*data["size"])]
     for path, _, new in changes(header):
         if path == "training.budget":
-            number, unit = new.split()
+            # Of a training that went on after its budget, the rounds that it came to.
+            longer = header["recipe"]["training"].get("earlier_plans")
+            number, unit = (str(header["rounds"]), "rounds") if longer else new.split()
             words += [f"--{unit}", number]
+        elif path == "data.hold_out":
+            words += ["--hold-out", f"{new:g}"]
+        elif path == "data.mirror":
+            words += ["--set", f"data.mirror={str(new).lower()}"]
         elif path == "training.seed":
             words += ["--seed", str(new)]
         elif path == "training.start":
-            words += ["--from", new["model"]]
+            zoo = {entry.name for entry in catalogue.entries()}
+            words += ["--from", new["model"] if new["model"] in zoo else "RUN"]
             words += ["--freeze-d", str(new["freeze_d"])] if new["freeze_d"] else []
     return " ".join(words)
 

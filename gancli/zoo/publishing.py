@@ -41,6 +41,8 @@ REPEATS = 5
 OWN = {
     "data.size",
     "data.channels",
+    "data.hold_out",
+    "data.mirror",
     "training.rounds",
     "training.earlier_plans",
     "training.threads",
