@@ -158,7 +158,8 @@ def test_the_command_of_a_model_that_started_from_weights_names_them(
     assert run_cli("train", "digits", "--model", "tiny", "--from", "r", "--freeze-d", 1, "--rounds", 1, "--out", "f")
     header = checkpoint.read_header(Path("f") / catalogue.MODEL_FILE)
     assert [path for path, *_ in cards.changes(header) if path not in publishing.OWN] == []
-    assert cards.command(header) == "gancli train digits --model tiny --rounds 1 --from r --freeze-d 1"
+    # The run is no model that others have.
+    assert cards.command(header) == "gancli train digits --model tiny --rounds 1 --from RUN --freeze-d 1"
 
 
 def test_what_fails_leaves_the_zoo_as_it_was(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def directions(
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
-    """Find directions of the latent space along which images change most.
+    """Find directions of the latent space that change images.
 
     The picture has a row for each. One step is a standard deviation of the latents of seeds. The direction that changes
     most is number 0. Nothing says what a direction means: see the picture, and name those that mean something.

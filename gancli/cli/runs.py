@@ -270,7 +270,9 @@ def tag(
     run: Run,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name; empty for none.")],
 ) -> None:
-    """Name a run: commands take the tag for the folder, and it is never pruned.
+    """Name a run. Commands take the tag for the folder.
+
+    A run with a tag is never pruned.
 
     \b
     Examples:

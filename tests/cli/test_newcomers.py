@@ -17,7 +17,7 @@ from gancli.cli.terminal.console import wrapped
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("group", [[], ["data"], ["zoo"]])
+@pytest.mark.parametrize("group", [[], ["data"], ["zoo"], ["runs"]])
 def test_no_summary_of_a_command_is_cut(run_cli, monkeypatch, group) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert "..." not in run_cli(*group, "--help").out.partition("Commands:")[2]
