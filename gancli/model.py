@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gancli import checkpoint, plugins
 from gancli.architectures import Discriminator, Generator, MappingGenerator, Translator, from_uint8, to_uint8
 from gancli.architectures._build import assemble, images_at_once, spec_of
+from gancli.data.builtin.names import DATASETS
 from gancli.device import pick_device
 from gancli.errors import GancliError, UsageError, printable
 from gancli.latents import Inputs, Space, batches, truncation
@@ -105,6 +106,15 @@ class Model:
     def data_name(self) -> str | None:
         """The data set that it was trained on."""
         return self.recipe.data.name or None
+
+    @property
+    def licence(self) -> str:
+        """The terms of the data that it was trained on, as its header states them or as a data set's makers do; empty
+        where they are not known."""
+        dataset = self.header.get("dataset")
+        stated = dataset.get("licence") if isinstance(dataset, Mapping) else None
+        facts = DATASETS.get(self.data_name or "")
+        return printable(str(stated or (facts.licence if facts else "")))
 
     @property
     def identity(self) -> str:

@@ -143,12 +143,10 @@ def _one(name: str, folders: Sequence[Path] | None) -> Listed:
     from gancli.zoo import catalogue
 
     if folders:
-        found = [run for run in _all(folders) if name in (run.tag, run.name)]
-        found = found or [run for run in _all(folders) if name and name in run.name]
-        if len(found) != 1:
-            several = ", ".join(str(run.folder) for run in found[:5])
-            raise UsageError(f"'{name}' is {len(found)} runs{': ' if found else ''}{several}", "give its whole name")
-        return found[0]
+        found = catalogue.run_like(name, list(listing.folders(_roots(folders))))
+        if found is None:
+            raise UsageError(f"there is no run '{name}' in {', '.join(map(str, folders))}", "look elsewhere with --in")
+        return listing.read(found)
     return listing.read(catalogue.run_named(name))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gancli.alpha import KINDS
 from gancli.errors import UsageError
 from gancli.exporting import runtime
 from gancli.rendering.layout import file_stem
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from gancli.model import Model
 
 PARTS = Path(__file__).with_name("page")
-CHANNELS = {1: "grey", 3: "colour", 4: "colour with alpha"}
 
 
 def page_of(model: Model, package: Path | None) -> Callable[[dict[str, Any], bytes], bytes]:
@@ -50,7 +50,7 @@ def check(model: Model) -> None:
         raise UsageError(f"a page makes images from seeds, and '{model.name}' makes them from images", instead)
     if model.numbers:
         raise UsageError(f"a page shows images, and '{model.name}' makes numbers", instead)
-    if model.shape[0] not in CHANNELS:
+    if model.shape[0] not in KINDS:
         raise UsageError(
             f"a page shows grey, colour and alpha, and '{model.name}' has {model.shape[0]} channels", instead
         )

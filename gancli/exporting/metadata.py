@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import gancli
 from gancli.architectures import MappingGenerator
-from gancli.data.builtin.names import DATASETS
-from gancli.errors import printable
 from gancli.latents.truncation import MOST_PSI
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def describe(model: Model, network: str | None = None, *, mixing: bool = False) 
         "network": network or next(iter(model.networks)),
         "identity": model.identity,
         "recipe_sha256": hashlib.sha256(recipe.encode()).hexdigest(),
-        "data": {"name": model.data_name, "licence": licence(model)},
+        "data": {"name": model.data_name, "licence": model.licence[:200] or None},
         "inputs": _inputs(model, mixing),
         "outputs": _outputs(model),
     }
@@ -54,14 +52,6 @@ def describe(model: Model, network: str | None = None, *, mixing: bool = False) 
         return about
     mapped = isinstance(model.generator, MappingGenerator)
     return about | {"seeds": SEEDS, "truncation": TOWARD_MEAN if mapped else CUTOFF}
-
-
-def licence(model: Model) -> str | None:
-    """The terms of the data that a model was trained on; None where they are not known."""
-    dataset = model.header.get("dataset")
-    stated = dataset.get("licence") if isinstance(dataset, dict) else None
-    facts = DATASETS.get(model.data_name or "")
-    return (printable(str(stated)[:200]) if stated else facts.licence if facts else "") or None
 
 
 def _inputs(model: Model, mixing: bool) -> dict[str, Any]:

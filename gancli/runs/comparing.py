@@ -46,20 +46,23 @@ class Compared:
 
     def end(self, by: Budget) -> float:
         """How much of a budget it has used."""
-        key = "round" if by == "rounds" else by
-        return max((float(row.get(key, 0)) for row in self.rows), default=0.0)
+        return max((_used(row, by) for row in self.rows), default=0.0)
 
     def curve(self, metric: str, by: Budget, until: float) -> list[Point]:
         """(used budget, value) of a metric, averaged over equal parts of the budget."""
-        key = "round" if by == "rounds" else by
         bins: dict[int, list[Point]] = {}
         for row in self.rows:
-            value, used = _value(row, metric), float(row.get(key, 0))
+            value, used = _value(row, metric), _used(row, by)
             if value is not None and used <= until:
                 bins.setdefault(round(BINS * used / until) if until else 0, []).append((used, value))
         return [
             (sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in bins.values()
         ]
+
+
+def _used(row: Mapping[str, Any], by: Budget) -> float:
+    """How much of a budget had been used at a row."""
+    return float(row.get("round" if by == "rounds" else by, 0))
 
 
 def _value(row: Mapping[str, Any], metric: str) -> float | None:

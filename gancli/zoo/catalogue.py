@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,19 +174,23 @@ def run_named(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return path
-    if found := _run_like(name):
+    if found := run_like(name, _runs()):
         return found
     hint = nearest(name, [run.name for run in RUNS.glob("*/")])
     raise UsageError(f"there is no folder, tag or run '{name}'", hint or "`gancli runs` lists all")
 
 
-def _run_like(name: str) -> Path | None:
-    """The run of a tag, or of a part of its name; None if there is none.
+def _runs() -> list[Path]:
+    """Folders in ``runs/``."""
+    return sorted(each for each in RUNS.glob("*/") if not each.name.startswith("."))
+
+
+def run_like(name: str, runs: Sequence[Path]) -> Path | None:
+    """The one of some runs that has a tag or name, or a part of its name; None if there is none.
 
     Raises:
         UsageError: there is more than one.
     """
-    runs = sorted(each for each in RUNS.glob("*/") if not each.name.startswith("."))
     found = [run for run in runs if name in (tag(run), run.name)]
     found = found or [run for run in runs if name and name in run.name]
     if len(found) > 1:
@@ -231,7 +235,7 @@ def find(name: str | None) -> Path:
     if name in known:
         return known[name]
     single = len(path.parts) == 1 and not path.exists() and not path.suffix and name not in models()
-    if single and (run := _run_like(name)):
+    if single and (run := run_like(name, _runs())):
         return find(str(run))
     if name and path.is_dir():
         raise UsageError(f"{name} is a folder without {MODEL_FILE}", "name the folder of a training")

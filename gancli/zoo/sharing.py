@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gancli import checkpoint
-from gancli.data.builtin.names import DATASETS
 from gancli.data.synthetic import FORMULAS
 from gancli.errors import GancliError, UsageError, printable
 from gancli.evaluation.report import Report
@@ -63,11 +62,10 @@ def completed(model: Model, licence: str, report: Report | None) -> dict[str, An
     header = dict(model.header)
     dataset = header.get("dataset")
     dataset = dict(dataset) if isinstance(dataset, Mapping) else {}
-    known = DATASETS.get(model.data_name or "")
-    stored = dataset.get("licence") or (known.licence if known else "")
+    stored = model.licence
     if licence and stored and licence != stored:
         raise UsageError(f"the data of '{model.name}' are under '{stored}', not '{licence}'", "leave out `licence`")
-    terms = printable(str(stored or licence))
+    terms = stored or printable(licence)
     if not terms and model.data_name not in FORMULAS:
         raise UsageError(
             f"'{model.name}' was trained on '{model.data_name}', whose licence is not known",
