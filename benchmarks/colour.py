@@ -1,13 +1,20 @@
 """Quality in colour: ``gancli train FOLDER``, the model ``quick``, and the tutorials' DCGAN, in turn.
 
-It takes many hours and is split over many calls: each piece, a training and its evaluation, is stored as soon as it has
-run, with its machine and date, and a call goes on with what is missing. Nothing new begins after
+A minute is a minute of a quiet machine. What an update takes is measured first, for all sides of a data set in turn,
+with nothing else running; a training then does as many updates as fit its minutes. So it may share the machine with
+other work, and what it finds can be repeated.
+
+It takes many hours and is split over many calls: each pace, and each piece, a training and its evaluation, is stored as
+soon as it has run, with its machine and date, and a call goes on with what is missing. Nothing new begins after
 ``$GANCLI_BENCHMARK_MINUTES``; ``$GANCLI_BENCHMARK_PIECES`` (such as ``emoji`` or ``emoji-default-0``) chooses pieces by
-the beginning of their names. Images and trainings lie in ``$GANCLI_BENCHMARK_WORK`` (default ``benchmarks/.work``).
+the beginning of their names, and ``paces`` measures those alone. Images and trainings lie in
+``$GANCLI_BENCHMARK_WORK`` (default ``benchmarks/.work``).
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import resource
 import subprocess
@@ -111,13 +118,12 @@ class Piece:
 def pieces() -> list[Piece]:
     """All of them: short trainings first, and those of all sides in turn."""
     budgets = [(15.0, seed) for seed in (0, 1, 2)] + [(60.0, 0)]
-    return [
-        Piece(data, side, seed, minutes)
-        for minutes, seed in budgets
-        for data, images in SETS.items()
-        for side in SIDES
-        if images.labelled or not side.endswith("-told")
-    ]
+    return [Piece(data, side, seed, minutes) for minutes, seed in budgets for data in SETS for side in sides(data)]
+
+
+def sides(data: str) -> list[str]:
+    """Those that train on a data set: told classes only where there are any."""
+    return [side for side in SIDES if SETS[data].labelled or not side.endswith("-told")]
 
 
 QUICK = [Piece("emoji", side, 0, 0.001) for side in ("default", "dcgan")]
@@ -130,39 +136,81 @@ def measure(quick: bool, before: Mapping[str, Any] | None = None) -> Iterator[di
         quick: a few images and an instant of training, in a temporary folder.
         before: what earlier calls found.
     """
-    points = [] if quick or before is None else list(before["points"])
+    stored = None if quick else before
+    points, paces = ([], {}) if stored is None else (list(stored["points"]), dict(stored["paces"]))
     if place(SETS["emoji"].train) is None:
         yield {"absent": "the images are not under $GANCLI_DATA"}
         return
     allowed, start = float(os.environ.get("GANCLI_BENCHMARK_MINUTES", "inf")), time.perf_counter()
     chosen = os.environ.get("GANCLI_BENCHMARK_PIECES", "")
-    waiting = [piece for piece in (QUICK if quick else pieces()) if piece.name.startswith(chosen)]
+    waiting = [piece for piece in (QUICK if quick else pieces()) if chosen == "paces" or piece.name.startswith(chosen)]
     with TemporaryDirectory() as temporary:
         default = Path(__file__).parent / ".work"
         work = Path(temporary if quick else os.environ.get("GANCLI_BENCHMARK_WORK", default)) / "colour"
-        for piece in waiting:
+        for data in dict.fromkeys(piece.data for piece in waiting):
+            if data not in paces:
+                print(f"  paces of {data}", file=sys.stderr, flush=True)
+                paces[data] = {"seconds": pace(data, work, quick), "machine": machine()}
+                yield found(points, paces)
+        for piece in () if chosen == "paces" else waiting:
             if piece.name in {point["name"] for point in points}:
                 continue
             if (time.perf_counter() - start) / 60 >= allowed:
                 break
             print(f"  {piece.name}", file=sys.stderr, flush=True)
-            points.append({"name": piece.name, **vars(piece), **run(piece, work, quick), "machine": machine()})
-            yield found(points)
-    yield found(points)
+            updates = max(1, round(60 * piece.minutes / paces[piece.data]["seconds"][piece.side]))
+            points.append({"name": piece.name, **vars(piece), **run(piece, updates, work, quick), "machine": machine()})
+            yield found(points, paces)
+    yield found(points, paces)
 
 
-def found(points: list[dict[str, Any]]) -> dict[str, Any]:
+def found(points: list[dict[str, Any]], paces: Mapping[str, Any]) -> dict[str, Any]:
     """What is stored."""
     missing = len({piece.name for piece in pieces()} - {point["name"] for point in points})
-    return {"points": points, "missing": missing, "minutes": sum(point["seconds"] for point in points) / 60}
+    minutes = sum(point["seconds"] for point in points) / 60
+    return {"points": points, "paces": paces, "missing": missing, "minutes": minutes}
 
 
-def run(piece: Piece, work: Path, quick: bool) -> dict[str, Any]:
-    """Train, evaluate, and keep a grid of images."""
+def pace(data: str, work: Path, quick: bool) -> dict[str, float]:
+    """Seconds an update of each side, each the median of three measurements in turn, without starting and ending."""
+    folder = prepared(SETS[data], work / "images" / data, most=FEW if quick else None)
+    found: dict[str, list[float]] = {side: [] for side in sides(data)}
+    for _ in range(1 if quick else PACES):
+        for side, times in found.items():
+            measured = pace_gancli if SIDES[side].command is not None else pace_plain
+            times.append(measured(data, side, folder, quick))
+    return {side: median(times) for side, times in found.items()}
+
+
+PACES, PACE_SECONDS = 3, 20
+FEW = 2 * tutorial.BATCH
+"""Images of each split when it is only tried."""
+
+
+def pace_gancli(data: str, side: str, folder: Path, quick: bool) -> float:
+    """Seconds an update, by the clock of the metrics."""
+    with TemporaryDirectory() as temporary:
+        out = Path(temporary) / "run"
+        budget = ("--rounds", "3") if quick else ("--minutes", f"{PACE_SECONDS / 60:g}")
+        subprocess.run(gancli_command(side, folder, out, 0, *budget), check=True, stdout=subprocess.DEVNULL)
+        rows = [json.loads(row) for row in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    first, last = (rows[0] if len(rows) > 1 else {"round": 0, "seconds": 0.0}), rows[-1]
+    return (last["seconds"] - first["seconds"]) / (last["round"] - first["round"])
+
+
+def pace_plain(data: str, side: str, folder: Path, quick: bool) -> float:
+    """Seconds an update of the plain loop, which leaves out its first."""
+    training = tutorial.Tutorial(0, 64, 0, plain_images(folder / "train", SETS[data], SIDES[side].told))
+    training.train(0.001 if quick else PACE_SECONDS)
+    return training.seconds / (training.steps - 1)
+
+
+def run(piece: Piece, updates: int, work: Path, quick: bool) -> dict[str, Any]:
+    """Train for so many updates, evaluate, and keep a grid of images."""
     images = SETS[piece.data]
-    folder = prepared(images, work / "images" / piece.data, most=64 if quick else None)
+    folder = prepared(images, work / "images" / piece.data, most=FEW if quick else None)
     train = train_gancli if SIDES[piece.side].command is not None else train_plain
-    subject, told = train(piece, folder, work)
+    subject, told = train(piece, updates, folder, work)
     count = 32 if quick else images.count
     report = evaluate(subject, str(folder), METRICS, count)
     figures = {result.metric: {"value": result.value, "floor": result.floor} for result in report.results}
@@ -236,16 +284,21 @@ def held_out(train: str) -> Tensor:
 # The two kinds of training.
 
 
-def train_gancli(piece: Piece, folder: Path, work: Path) -> tuple[Subject, dict[str, Any]]:
+def train_gancli(piece: Piece, updates: int, folder: Path, work: Path) -> tuple[Subject, dict[str, Any]]:
     """The command, from its start to its end."""
-    side, out = SIDES[piece.side], work / piece.name
-    command = [sys.executable, "-m", "gancli", "train", str(folder), "--quiet", "--out", str(out)]
-    command += ["--minutes", f"{piece.minutes:g}", "--seed", str(piece.seed), *(side.command or ())]
+    out = work / piece.name
+    command = gancli_command(piece.side, folder, out, piece.seed, "--rounds", str(updates))
     seconds, cpu = clocked(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
     header = checkpoint.read_header(out / catalogue.STATE_FILE)
     seen = header["rounds"] * header["recipe"]["training"]["batch"]
-    told = {"seconds": seconds, "cpu": cpu, "updates": header["rounds"], "seen": seen}
-    return as_subject(gancli.load(str(out))), told
+    times = {"seconds": seconds, "cpu": cpu, "updates": header["rounds"], "seen": seen}
+    return as_subject(gancli.load(str(out))), times
+
+
+def gancli_command(side: str, folder: Path, out: Path, seed: int, *budget: str) -> list[str]:
+    """The command that trains a side of the comparison."""
+    command = [sys.executable, "-m", "gancli", "train", str(folder), "--quiet", "--out", str(out)]
+    return [*command, "--seed", str(seed), *budget, *(SIDES[side].command or ())]
 
 
 def clocked(action: Callable[[], object]) -> tuple[float, float]:
@@ -256,7 +309,7 @@ def clocked(action: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def train_plain(piece: Piece, folder: Path, work: Path) -> tuple[Subject, dict[str, Any]]:
+def train_plain(piece: Piece, updates: int, folder: Path, work: Path) -> tuple[Subject, dict[str, Any]]:
     """The plain loop, from where an earlier piece of the same training ended."""
     path = work / f"{piece.data}-{piece.side}-{piece.seed}.safetensors"
     images, told = SETS[piece.data], SIDES[piece.side].told
@@ -264,7 +317,7 @@ def train_plain(piece: Piece, folder: Path, work: Path) -> tuple[Subject, dict[s
     if path.exists():
         training.load(path)
     cpu = time.process_time()
-    training.train(60 * piece.minutes)
+    training.train(math.inf, updates)
     training.save(path)
     cpu = time.process_time() - cpu
     times = {
@@ -299,8 +352,9 @@ def _alone(folder: Path) -> Path:
 PROTOCOL = (
     "Emoji (googlefonts/noto-emoji, OFL, a tenth of the code points held out) and photographs of clothing "
     "(alexeygrigorev/clothing-dataset-small, CC0, ten classes) at 64x64, CIFAR-10 (as JPEG, so that its figures "
-    "compare with each other only) at 32x32, all read from folders of PNG. Each training has the machine to "
-    "itself.",
+    "compare with each other only) at 32x32, all read from folders of PNG. Minutes are those of a quiet machine with "
+    "two threads: seconds an update were measured first, all in turn with nothing else running (median of three), and "
+    "each training did as many updates as fit. It shared the machine with other work.",
     "",
     "`quick`, the former default, is told classes where there are any. The DCGAN is that of PyTorch's tutorial at "
     "its usual width of 64, with one layer more at 64x64, in the plain loop of `benchmarks/plain.py`; told "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -161,11 +162,11 @@ class Tutorial:
             return z
         return z, self.data.labels[torch.randint(len(self.data.labels), (count,), generator=generator)].to(self.device)
 
-    def train(self, seconds: float) -> None:
-        """Until its clock, which began after the first step, shows so many seconds."""
+    def train(self, seconds: float, steps: float = math.inf) -> None:
+        """Until its clock, which began after the first step, shows so many seconds, or it has done so many steps."""
         loop = self.loop()
         before, start = self.seconds, time.perf_counter()
-        while self.seconds < seconds:
+        while self.seconds < seconds and self.steps < steps:
             next(loop)
             self.steps += 1
             self.seconds = before + time.perf_counter() - start
