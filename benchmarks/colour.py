@@ -17,6 +17,7 @@ import json
 import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -188,13 +189,27 @@ FEW = 2 * tutorial.BATCH
 
 
 def pace_gancli(data: str, side: str, folder: Path, quick: bool) -> float:
-    """Seconds an update, without previews, of which a short training has as many as a long one."""
+    """Seconds an update at the beginning of a long training, since a short one draws as many previews."""
     with TemporaryDirectory() as temporary:
         out = Path(temporary) / "run"
-        budget = ("--rounds", "3") if quick else ("--minutes", f"{PACE_SECONDS / 60:g}")
-        subprocess.run(gancli_command(side, folder, out, 0, *budget), check=True, stdout=subprocess.DEVNULL)
-        rows = [json.loads(row) for row in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return median(row["images"] / row["round"] / row["images_per_second"] for row in rows)
+        budget = ("--rounds", "3") if quick else ("--minutes", "15")
+        training = subprocess.Popen(gancli_command(side, folder, out, 0, *budget), stdout=subprocess.DEVNULL)
+        while training.poll() is None:
+            if (rows := _rows(out)) and rows[-1]["seconds"] >= PACE_SECONDS:
+                training.send_signal(signal.SIGINT)
+                training.wait()
+            time.sleep(0.2)
+        rows = _rows(out)
+    first, last = (rows[0] if len(rows) > 1 else {"round": 0, "seconds": 0.0}), rows[-1]
+    return (last["seconds"] - first["seconds"]) / (last["round"] - first["round"])
+
+
+def _rows(run: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, as far as their lines are whole."""
+    path = run / "metrics.jsonl"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [row for row in rows if "seconds" in row]
 
 
 def pace_plain(data: str, side: str, folder: Path, quick: bool) -> float:
