@@ -1,4 +1,4 @@
-"""gancli: train, sample and judge generative adversarial networks.
+"""gancli: train, sample and evaluate generative adversarial networks.
 
 >>> import gancli
 >>> images = gancli.load("dcgan/mnist").sample(seeds=range(64))  # uint8, (64, 1, 28, 28)
@@ -6,7 +6,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["GancliError", "Model", "__version__", "load"]
 
 if TYPE_CHECKING:
