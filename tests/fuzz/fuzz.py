@@ -25,10 +25,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-NAMES = ("headers", "recipes", "archives", "pictures", "runs")
+NAMES = ("headers", "recipes", "archives", "pictures", "runs", "pickles")
 """Of the harnesses, whose module is imported later: atheris watches only what it has seen being imported."""
 
-TRACED = ("/gancli/", "/zipfile", "/json/", "/tomllib/", "/PIL/")
+TRACED = ("/gancli/", "/zipfile", "/json/", "/tomllib/", "/PIL/", "/pickletools")
 """Parts of paths of the code whose lines count."""
 
 
@@ -135,7 +135,7 @@ def by_atheris(name: str, seconds: float, limit: int, seed: int) -> None:
     """Fuzz one harness by atheris, which ends the process."""
     import atheris  # ty: ignore[unresolved-import]
 
-    with atheris.instrument_imports(include=["gancli", "zipfile", "json", "tomllib", "PIL"]):
+    with atheris.instrument_imports(include=["gancli", "zipfile", "json", "tomllib", "PIL", "pickletools"]):
         from harnesses import CORPUS, HARNESSES
     harness, begin = HARNESSES[name], ROOT / "runs" / "fuzz" / name
     begin.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from tempfile import mkdtemp
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
+
+import ada
 
 from benchmarks import hostile
 from gancli import checkpoint, model, recipe
@@ -20,6 +25,8 @@ from gancli.data import pixels
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
 from gancli.errors import GancliError, printable
+from gancli.importing import worker
+from gancli.importing.pickles import Refused
 from gancli.runs.doctor import examine
 from gancli.zoo import catalogue
 
@@ -120,6 +127,18 @@ def runs(data: bytes) -> None:
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+def pickles(data: bytes) -> None:
+    """A pickle of weights: refused, or read so that it fits into the process that hands it back; and never run."""
+    try:
+        found = worker.of_pickle(io.BytesIO(data), len(data))
+    except Refused:
+        return
+    finally:
+        assert not (_place() / "canary").exists()
+    assert sum(array.nbytes for array in found.tensors.values()) <= worker.LEAST + worker.EXPANDED * len(data)
+    json.dumps([list(found.tensors), found.classes, found.values], allow_nan=False)
+
+
 @dataclass(frozen=True)
 class Harness:
     """What is fuzzed, and whole inputs to begin with."""
@@ -176,10 +195,32 @@ def _of_runs() -> list[bytes]:
     return ["\n".join(map(json.dumps, lines)).encode(), json.dumps(row).encode()]
 
 
+class _Calls:
+    """Pickled, it is a call."""
+
+    def __init__(self, function: Callable[..., Any], argument: Any) -> None:
+        self.call = function, (argument,)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def _of_pickles() -> list[bytes]:
+    import numpy as np
+    import torch
+
+    layer = {"weight": torch.arange(6.0).view(2, 3).T, "bias": torch.zeros(3).half(), "array": np.arange(4.0)}
+    whole = [pickle.dumps({"layer": layer, "epoch": 3}, protocol) for protocol in range(6)]
+    evil = pickle.dumps(_Calls(os.system, f"touch {_place()}/canary"))
+    nested = pickle.dumps(_Calls(torch.storage._load_from_bytes, evil))
+    return [*whole, ada.legacy(layer), ada.dumped(ada.SynthesisLayer(2, 2, 2, 4, 1)), evil, nested]
+
+
 HARNESSES = {
     "headers": Harness(headers, _of_headers),
     "recipes": Harness(recipes, _of_recipes),
     "archives": Harness(archives, _of_archives),
     "pictures": Harness(pictures, _of_pictures),
     "runs": Harness(runs, _of_runs),
+    "pickles": Harness(pickles, _of_pickles),
 }

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import fuzz
 import harnesses
+
+from benchmarks.hostile import mutated
 
 FOUND = sorted(path for path in harnesses.CORPUS.rglob("*") if path.is_file())
 
@@ -55,3 +58,11 @@ def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setitem(harnesses.HARNESSES, "slow", harnesses.Harness(one, lambda: [b"x"]))
     told = fuzz.ours("slow", 60, 1, 0, most=1)
     assert [kind.split()[0] for kind in told["found"]] == ["Hang"]
+
+
+def test_mutated_pickles() -> None:
+    """A few seconds of fuzzing in every run of the tests, since pickles are programs."""
+    harness, random = harnesses.HARNESSES["pickles"], Random(0)
+    seeds = harness.seeds()
+    for _ in range(600):
+        harness.one(mutated(random, random.choice(seeds), seeds)[: 1 << 16])
