@@ -109,8 +109,8 @@ class Model:
 
     @property
     def licence(self) -> str:
-        """The terms of the data that it was trained on, as its header states them or as a data set's makers do; empty
-        where they are not known."""
+        """The terms of the data that it was trained on, or of imported weights, as its header states them or as a data
+        set's makers do; empty where they are not known."""
         dataset = self.header.get("dataset")
         stated = dataset.get("licence") if isinstance(dataset, Mapping) else None
         facts = DATASETS.get(self.data_name or "")

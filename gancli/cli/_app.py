@@ -18,6 +18,7 @@ from gancli.cli import (
     doctor,
     evaluate,
     export,
+    import_,
     inpaint,
     interpolate,
     mix,
@@ -61,6 +62,7 @@ for command in (
     push.push,
 ):
     app.command()(command)
+app.command("import")(import_.import_)
 app.add_typer(data.app, name="data")
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(runs.app, name="runs")

@@ -17,7 +17,10 @@ def push(
     name: _options.Model,
     repo: Annotated[str, typer.Argument(metavar="USER/REPO", help="The repository; it is made if need be.")],
     licence: Annotated[
-        str, typer.Option(metavar="TEXT", help="The licence of the data, where the model does not name it.")
+        str,
+        typer.Option(
+            metavar="TEXT", help="The licence of the data, or of imported weights, where the model names none."
+        ),
     ] = "",
     report: Annotated[
         Path | None,

@@ -106,8 +106,7 @@ def _text(
         f"# {repo.partition('/')[2]}",
         f"![samples]({PICTURE})" if PICTURE in files else "",
         f"`{model.recipe.model}` of gancli" + (f": {summary}." if summary else "."),
-        f"{size(weights)}. Trained on {header.get('images', 0):,} images of `{_plain(model.data_name)}` in "
-        f"{header.get('rounds', 0):,} rounds." + (f" Licence of the data: {_plain(terms)}." if terms else ""),
+        f"{size(weights)}. {_origin(model, header, terms)}",
         f"```\npip install 'gancli[hub]'\ngancli {use.format(names.PREFIX + repo)}\n```",
     ]
     if report is not None:
@@ -118,6 +117,17 @@ def _text(
         parts += ["\n".join(f"| {' | '.join(line)} |" for line in lines), basis(report.protocol.to_dict())]
     recipe = tomli_w.dumps(model.recipe.to_dict())
     return [*filter(None, parts), f"The recipe, which the weights hold too:\n\n```toml\n{recipe.replace('```', '')}```"]
+
+
+def _origin(model: Model, header: Mapping[str, Any], terms: Any) -> str:
+    """Where the weights are from, and the licence."""
+    imported = header.get("imported")
+    if isinstance(imported, Mapping):
+        made = f"Imported from `{_plain(imported.get('file'))}`, weights of another program."
+        return made + (f" Licence: {_plain(terms)}." if terms else "")
+    made = f"Trained on {header.get('images', 0):,} images of `{_plain(model.data_name)}` in "
+    made += f"{header.get('rounds', 0):,} rounds."
+    return made + (f" Licence of the data: {_plain(terms)}." if terms else "")
 
 
 def _plain(text: Any) -> str:

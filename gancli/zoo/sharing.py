@@ -28,7 +28,7 @@ def push(
     Args:
         model: to upload.
         repo: "user/repo", which is made if need be.
-        licence: of the data, where the model's header names none.
+        licence: of the data or of imported weights, where the model's header names none.
         report: of this model's evaluation, for one whose header has none.
         private: whether a new repository is shown to its owner alone.
 
@@ -64,11 +64,14 @@ def completed(model: Model, licence: str, report: Report | None) -> dict[str, An
     dataset = dict(dataset) if isinstance(dataset, Mapping) else {}
     stored = model.licence
     if licence and stored and licence != stored:
-        raise UsageError(f"the data of '{model.name}' are under '{stored}', not '{licence}'", "leave out `licence`")
+        what = "weights" if "imported" in header else "data"
+        raise UsageError(f"the {what} of '{model.name}' are under '{stored}', not '{licence}'", "leave out `licence`")
     terms = stored or printable(licence)
     if not terms and model.data_name not in FORMULAS:
         raise UsageError(
-            f"'{model.name}' was trained on '{model.data_name}', whose licence is not known",
+            f"'{model.name}' was trained on '{model.data_name}', whose licence is not known"
+            if model.data_name
+            else f"the licence of '{model.name}' is not known",
             "look it up, and name it, as in `licence=CC-BY-4.0`",
         )
     if terms:
