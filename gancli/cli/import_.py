@@ -25,7 +25,9 @@ DRAWN = {"normal": "N(0, 1)", "uniform": "U(-1, 1)"}
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors with a state dict."),
+        typer.Argument(
+            metavar="FILE", help="A .pth, .pt or .safetensors with a state dict, or a .pkl of StyleGAN2-ADA."
+        ),
     ],
     model: Annotated[
         str, typer.Option("--as", metavar="RECIPE", help="The zoo model, or the recipe file, that has this network.")
@@ -53,6 +55,7 @@ def import_(
     Examples:
       gancli import netG.pth --as dcgan --set networks.generator.width=64
         --set data.size=64 --set data.channels=3 --set latent.distribution=normal
+      gancli import ffhq.pkl --as stylegan2 --out ffhq.safetensors
     """
     import_quickly("gancli.importing.writing")
     from gancli.importing.writing import import_weights
@@ -94,7 +97,8 @@ def _notes(made: Imported) -> list[str]:
         told.append(f"warning: {len(made.left)} tensors are left over, so that images may be others: {names}")
     if made.others:
         told.append(f"note: {made.others:,} tensors of other parts of the file are left out")
-    return [*told, "note: the file names no licence"]
+    told.append(f"licence: {made.licence}" if made.licence else "note: the file names no licence")
+    return told
 
 
 def _document(made: Imported) -> dict[str, Any]:
@@ -112,5 +116,6 @@ def _document(made: Imported) -> dict[str, Any]:
             for row in made.rows
         ],
         "left_over": made.left,
+        "licence": made.licence or None,
         "recipe": made.recipe.to_dict(),
     }

@@ -13,7 +13,7 @@ from gancli.architectures import Generator
 from gancli.architectures._build import assemble, build, images_at_once, spec_of
 from gancli.errors import GancliError, UsageError, printable
 from gancli.files import check_file
-from gancli.importing import isolated, matching
+from gancli.importing import isolated, matching, stylegan2
 from gancli.importing.matching import Row
 from gancli.recipe import Recipe
 from gancli.zoo import catalogue
@@ -33,6 +33,7 @@ class Imported:
         left: tensors of that part that went nowhere.
         others: tensors of other parts of the file.
         recipe: of the model.
+        licence: of the weights, where it is known; else empty.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Imported:
     left: list[str]
     others: int
     recipe: Recipe
+    licence: str
 
 
 def import_weights(
@@ -49,7 +51,7 @@ def import_weights(
     """Write a model file with the weights of another program.
 
     Args:
-        file: a state dict or a checkpoint that holds some, by PyTorch or safetensors.
+        file: a state dict or a checkpoint that holds some, by PyTorch or safetensors, or a pickle of StyleGAN2-ADA.
         model: whose recipe describes the network: of the zoo, or a recipe's file.
         out: the model file.
         assignments: ``section.key=value``, of the recipe.
@@ -63,13 +65,27 @@ def import_weights(
     table = catalogue.recipe_table(model)
     described = _described(table, {}, assignments, labelled=False)  # before the file is read, which takes longer
     weights = isolated.read(file)
-    _check_size(described, file)
-    labelled = spec_of(described).latent.classes > 0
-    match = matching.match(weights.tensors, build(described, NETWORK, blank=True).state_dict(), network)
-    _write(file, out, described, match, weights.sha256, labelled)
+    licence = ""
+    if weights.parts:
+        family = described.networks[NETWORK].architecture
+        if family != "stylegan2":
+            raise UsageError(
+                f"'{file.name}' holds objects of StyleGAN2-ADA, and the generator of '{described.model}' is '{family}'",
+                "`model=stylegan2`",
+            )
+        converted = stylegan2.convert(weights, network)
+        labelled = converted.recipe["latent"]["classes"] > 0
+        described = _described(table, converted.recipe, assignments, labelled=labelled)
+        match = matching.Match(converted.network, converted.tensors, converted.rows, [])
+        licence = stylegan2.LICENCE
+    else:
+        _check_size(described, file)
+        labelled = spec_of(described).latent.classes > 0
+        match = matching.match(weights.tensors, build(described, NETWORK, blank=True).state_dict(), network)
+    _write(file, out, described, match, weights.sha256, licence, labelled)
     prefix = f"{match.network}." if match.network else ""
     others = sum(not name.startswith(prefix) for name in weights.tensors)
-    return Imported(out, match.network, match.rows, match.left, others, described)
+    return Imported(out, match.network, match.rows, match.left, others, described, licence)
 
 
 def _check_out(file: Path, out: Path) -> None:
@@ -105,7 +121,9 @@ def _check_size(described: Recipe, file: Path) -> None:
         )
 
 
-def _write(file: Path, out: Path, described: Recipe, match: matching.Match, sha256: str, labelled: bool) -> None:
+def _write(
+    file: Path, out: Path, described: Recipe, match: matching.Match, sha256: str, licence: str, labelled: bool
+) -> None:
     """Write the model file, if its network can be made of it."""
     tensors = {f"{NETWORK}.{name}": value for name, value in match.tensors.items()}
     try:
@@ -125,7 +143,7 @@ def _write(file: Path, out: Path, described: Recipe, match: matching.Match, sha2
         "takes": "latent",
         "labelled": labelled,
         "latent": spec_of(described).latent.to_dict(),
-        "dataset": {"name": described.data.name},
+        "dataset": {"name": described.data.name, **({"licence": licence} if licence else {})},
         "imported": {"file": printable(file.name), "sha256": sha256, "network": match.network},
         "images": 0,
         "rounds": 0,

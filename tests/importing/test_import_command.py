@@ -1,16 +1,23 @@
 """`gancli import` as users type it."""
 
+import json
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import ada
+
 import gancli
 from gancli.errors import UsageError
-from gancli.importing import isolated
+from gancli.exporting import metadata
+from gancli.importing import isolated, stylegan2
 from gancli.zoo import sharing
 
 SETTINGS = (
@@ -53,6 +60,34 @@ def test_a_state_dict_becomes_a_model(home: Path, run_cli) -> None:
     assert "names a data set" not in done.err
     with pytest.raises(UsageError, match="licence of 'netG' is not known"):
         sharing.completed(model, "", None)
+
+
+def test_a_pickle_of_nvidias_becomes_a_model_with_its_licence(home: Path, run_cli) -> None:
+    theirs = ada.Generator(classes=3, size=8).eval()
+    Path("net.pkl").write_bytes(ada.snapshot(theirs))
+    done = run_cli("import", "net.pkl", "--as", "stylegan2-small", "--out", "made.safetensors", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["network"] == "G_ema"
+    assert told["licence"] == stylegan2.LICENCE
+    assert {"file": "G_ema.mapping", "model": "", "notes": []} in [
+        {key: row[key] for key in ("file", "model", "notes")} for row in told["layers"]
+    ]
+    model = gancli.load("made.safetensors", device="cpu")
+    inputs = model.latent.from_seeds(range(6))
+    expected = ((theirs(inputs["z"], inputs["y"]) + 1) * 127.5).clamp(0, 255).round()
+    assert (model.sample(range(6)).float() - expected).abs().max() <= 1
+    assert model.licence == stylegan2.LICENCE
+    assert model.header["imported"]["file"] == "net.pkl"
+    assert metadata.describe(model)["data"]["licence"] == stylegan2.LICENCE
+    assert sharing.completed(model, "", None)["dataset"]["licence"] == stylegan2.LICENCE
+    with pytest.raises(UsageError, match="NVIDIA"):
+        sharing.completed(model, "MIT", None)
+    done = run_cli("import", "net.pkl", "--as", "dcgan")
+    assert done.code == 2
+    assert "--as stylegan2" in done.err
+    assert not (home / "canary").exists()
+    assert not (home / "net.safetensors").exists()
 
 
 class Evil:
