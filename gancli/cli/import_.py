@@ -88,10 +88,8 @@ def _line(row: Row) -> str:
 def _notes(made: Imported) -> list[str]:
     """What the file does not say, and what of it is left."""
     latent, options = made.recipe.latent, made.recipe.networks["generator"].options
-    told = [
-        f"by the recipe: {latent.dim} latent values of {DRAWN[latent.distribution]}, output "
-        f"{options.get('output', 'tanh')}; its activations are not in the weights"
-    ]
+    drawn = f"{latent.dim} latent values of {DRAWN[latent.distribution]}, output {options.get('output', 'tanh')}"
+    told = [f"by the {'file' if made.licence else 'recipe'}: {drawn}"]
     if made.left:
         names = f"{', '.join(made.left[:3])}{', …' if len(made.left) > 3 else ''}"
         told.append(f"warning: {len(made.left)} tensors are left over, so that images may be others: {names}")

@@ -259,7 +259,7 @@ def _misfit(part: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Usage
             after = f" after {before}" if before else ""
             seen = f"; the file has {', '.join(skipped[:3])}{', …' if len(skipped) > 3 else ''}" if skipped else ""
             return UsageError(
-                f"nothing in the file{after} fits the recipe's '{own}' {_shapes(here[own])}{seen}",
+                f"nothing in the file{after} fits the recipe's '{own or 'network'}' {_shapes(here[own])}{seen}",
                 "change the recipe, as in `networks.generator.width=64`, `latent.dim=128`, `data.size=64`",
             )
         before = name
@@ -275,7 +275,7 @@ def _choices(there: Mapping[str, Layer], here: Mapping[str, Layer]) -> Iterator[
     for index, own in enumerate(order[:200]):
         fitting = [name for name, layer in list(there.items())[:2000] if _fit(layer, here, order, index)]
         if len(fitting) > 1:
-            yield f"'{own}' could be {' or '.join(fitting[:4])}"
+            yield f"'{own or 'network'}' could be {' or '.join(fitting[:4])}"
             if index > 2:
                 return
 

@@ -90,6 +90,7 @@ class _Generator:
         prefix = f"{name}." if name else ""
         self._left = {key: value for key, value in weights.tensors.items() if key.startswith(prefix)}
         self._made = Converted(name)
+        self._bounded = False
 
     def converted(self) -> Converted:
         """The generator as ours.
@@ -208,8 +209,10 @@ class _Generator:
         constant = self._take(f"{name}.noise_const", (side, side))
         self._give(name, here, "noise.constant", "noise_const", constant[None, None])
         self._give(name, here, "noise.strength", "noise_strength", self._take(f"{name}.noise_strength", ())[None])
-        if (bound := part.values.get("conv_clamp")) is not None:
-            self._made.rows[-1].notes.append(f"activations are not cut off at {bound:g}")
+        bound = part.values.get("conv_clamp")
+        if isinstance(bound, int | float) and not self._bounded:
+            self._bounded = True
+            self._made.rows[-1].notes.append(f"here and below, activations are not cut off at {bound:g}")
         return True
 
     def _image(self, name: str, here: str) -> None:

@@ -173,3 +173,18 @@ def test_a_hub_that_does_not_let_one_write(hub: Hub, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(hub, "writers", ())
     with pytest.raises(UsageError, match="the Hub does not let you write to 'hf:ann/toy'"):
         pushed(hub, "points-gan/ring")
+
+
+def test_the_card_of_an_imported_model_says_where_it_is_from(hub: Hub, tmp_path: Path) -> None:
+    from yaml import safe_load
+
+    tensors, header = checkpoint.read(ZOO / "points-gan/ring.safetensors")
+    header |= {"imported": {"file": "net.pkl"}, "dataset": {"name": "", "licence": "NVIDIA (non-commercial)"}}
+    checkpoint.write(tmp_path / "made.safetensors", tensors, header)
+    text = pushed(hub, str(tmp_path / "made.safetensors"))["README.md"].decode()
+    assert "Imported from `net.pkl`, weights of another program. Licence: NVIDIA (non-commercial)." in text
+    assert "Trained on" not in text
+    data = safe_load(text.split("---\n")[1])
+    assert (data["license"], data["license_name"]) == ("other", "NVIDIA (non-commercial)")
+    with pytest.raises(UsageError, match=r"the weights of 'made' are under 'NVIDIA \(non-commercial\)', not 'MIT'"):
+        pushed(hub, str(tmp_path / "made.safetensors"), licence="MIT")

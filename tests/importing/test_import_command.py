@@ -47,7 +47,7 @@ def test_a_state_dict_becomes_a_model(home: Path, run_cli) -> None:
         "0.0 -> stem.0 (weight 6x4x4x4 to 64x6; a transposed convolution of 1x1 pixels as a linear layer)",
         "0.1 -> body.0 (weight 4)",
         "0.3 -> body.2.convolution (weight 4x1x4x4; its layer has no bias: zeros)",
-        "by the recipe: 6 latent values of N(0, 1), output tanh; its activations are not in the weights",
+        "by the recipe: 6 latent values of N(0, 1), output tanh",
         "note: the file names no licence",
     ]
     model = gancli.load("netG.safetensors", device="cpu")

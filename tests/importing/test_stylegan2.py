@@ -75,7 +75,7 @@ def test_weights_move_as_they_are() -> None:
         value.numel() for name, value in state.items() if "resample_filter" not in name
     )
     notes = {note for row in converted.rows for note in row.notes}
-    assert notes == {"activations are not cut off at 256"}
+    assert notes == {"here and below, activations are not cut off at 256"}
 
 
 def test_the_average_of_the_weights_is_taken_unless_another_is_named() -> None:
