@@ -22,15 +22,15 @@ def first_step(then: str = "None") -> str:
     """
     return f"""
 import os, sys
-from gancli.cli import main, train
-quickly = train.import_quickly
+from gancli.cli import _training, main
+quickly = _training.import_quickly
 def and_stop(*modules):
     quickly(*modules)
     if "torch._dynamo" in modules:
         from gancli.training.loop import Trainer
         step = Trainer.round
         Trainer.round = lambda self: (step(self), self.rounds == 1 and ({then}, os._exit(0)))
-train.import_quickly = and_stop
+_training.import_quickly = and_stop
 try:
     main(sys.argv[1:])
 finally:

@@ -136,6 +136,16 @@ def distributing(world: World) -> Generator[None]:
         _CURRENT.reset(before)
 
 
+@contextmanager
+def first_alone(world: World) -> Generator[None]:
+    """The first process runs the block before the others, which find what it has prepared."""
+    if not world.first:
+        world.barrier()
+    yield
+    if world.first:
+        world.barrier()
+
+
 def distribute(pieces: Iterable[Piece], work: Callable[[Piece], Tensor]) -> Iterator[Tensor]:
     """The results of a function for each piece, in order, in every process; each process computes a part of them.
 

@@ -19,7 +19,7 @@ LAYERS = {
     "hub": 1, "recipe": 2, "latents": 1, "latents.conditions": 3, "checkpoint": 2, "zoo.catalogue": 3, "zoo.cards": 4,
     "data": 2, "architectures": 3, "rendering": 2, "terms": 4, "objectives": 5, "model": 4, "metrics": 4,
     "evaluation": 6, "exporting": 5, "importing": 5, "training": 7, "runs": 8, "editing": 7, "zoo.publishing": 7,
-    "zoo.hub_cards": 7, "zoo.sharing": 8, "cli": 9,
+    "zoo.hub_cards": 7, "zoo.sharing": 8, "library": 9, "cli": 10,
 }  # fmt: skip
 """A module imports what has a smaller number, or its own part; a module with a line of its own is a part of its own."""
 

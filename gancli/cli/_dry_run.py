@@ -7,21 +7,19 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from gancli.cli import _start
-from gancli.cli.terminal.display import clock, rate
+from gancli.library.progress import clock, rate
 
 if TYPE_CHECKING:
     import torch
 
     from gancli.data import Dataset
+    from gancli.library.request import Checked
     from gancli.recipe import Recipe
     from gancli.runs.periodic_evaluation import Settings
     from gancli.runs.planning import Plan
-    from gancli.runs.start import Weights
 
 
-def explain(
-    made: Plan, dataset: Dataset, device: torch.device, settings: Settings | None, source: Weights | None = None
-) -> None:
+def explain(checked: Checked, made: Plan, dataset: Dataset) -> None:
     """Print the resolved recipe, and what training it takes on this machine."""
     from gancli.runs.previews import FRAMES
 
@@ -47,7 +45,7 @@ def explain(
         **_fitted(recipe),
         "parameters": ", ".join(f"{name} {count:,}" for name, count in measured.parameters.items()),
         "data": f"{dataset.name}, {contents}",
-        "device": f"{device}, {recipe.training.precision}: {made.precision}",
+        "device": f"{checked.device}, {recipe.training.precision}: {made.precision}",
         "threads": f"{recipe.training.threads or 'default'}: {made.threads}",
         "memory": f"{weights + activations + data:,.0f} MiB and what PyTorch itself takes: parameters and optimizers "
         f"{weights:,.0f}, activations {activations:,.0f}, data {data:,.0f}",
@@ -59,12 +57,12 @@ def explain(
         eager = [name for name in measured.parameters if name not in measured.compiled]
         facts["compiled"] = ", ".join(measured.compiled) or "nothing"
         facts["compiled"] += f"; eager for second-order gradients: {', '.join(eager)}" if eager else ""
-    if settings is not None:
-        facts["evaluation"] = _evaluation(settings, recipe.training.rounds or 1, made, dataset, device)
+    if checked.settings is not None:
+        facts["evaluation"] = _evaluation(checked.settings, rounds, made, dataset, checked.device)
     print(recipe.to_toml())
     for name, text in facts.items():
         _print(name, text)
-    for number, line in enumerate(_start.lines(recipe, source) if source else []):
+    for number, line in enumerate(_start.lines(recipe, checked.sources)):
         _print("" if number else "weights", line)
 
 

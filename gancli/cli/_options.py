@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from gancli import latents
+from gancli.cli._help import DATA, HARDWARE
 from gancli.errors import UsageError
 from gancli.rendering.layout import MAX_GRID
 
@@ -62,11 +63,16 @@ SearchSpace = Annotated[
     ),
 ]
 Steps = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Optimization steps of the latent search.")]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.", rich_help_panel=HARDWARE)]
 Processes = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Share the work among N processes on this machine.")
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Share the work among N processes on this machine.", rich_help_panel=HARDWARE
+    ),
 ]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to look for data sets first.")]
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where to look for data sets first.", rich_help_panel=DATA)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -31,13 +29,3 @@ def launch_or_meet(arguments: list[str], count: int | None) -> World:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torch is not imported otherwise
         import_quickly("torch")
     return processes.join()
-
-
-@contextmanager
-def first_alone(world: World) -> Generator[None]:
-    """The first process runs the block before the others, which find what it has prepared."""
-    if not world.first:
-        world.barrier()
-    yield
-    if world.first:
-        world.barrier()

@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from gancli.errors import GancliError, UsageError
 
 if TYPE_CHECKING:
     from gancli.recipe import Recipe
-    from gancli.runs.start import Source, Weights
+    from gancli.runs.start import Source
 
 MOST = 3
 """Tensors that are named of each network."""
 
 
-def check_options(weights: str | None, freeze_d: int | None, resume: str | None) -> None:
-    """Refuse options that need others, or that exclude each other."""
-    if weights is not None and resume is not None:
-        raise UsageError(
-            f"--from {weights} and --resume exclude each other: a run that is resumed has weights of its own",
-            "leave out --from, or start a new run without --resume",
-        )
-    if freeze_d is not None and weights is None and resume is None:
-        raise UsageError(
-            f"--freeze-d {freeze_d} keeps layers of trained weights, and there are none", "add --from MODEL"
-        )
-
-
-def check_same(folder: Path, recipe: Recipe, weights: str | None, freeze_d: int | None) -> None:
-    """Refuse to resume a run that started otherwise; it needs the weights that it started from no more.
-
-    Args:
-        folder: of the run.
-        recipe: of the run.
-        weights: the model named now, if any.
-        freeze_d: the number of frozen layers named now, if any.
-    """
-    from gancli.zoo import catalogue
-
-    start = recipe.training.start
-    then, frozen = (start.model, start.freeze_d) if start else ("noise", 0)
-    new = "leave that out to resume the run, or start a new run with another --out"
-    name = weights
-    with suppress(GancliError):  # it may be gone by now, or the Hub out of reach
-        name = catalogue.label(catalogue.find(weights)) if weights is not None else None
-    if name is not None and name != then:
-        raise UsageError(f"{folder} started from {then}, not from {name}", new)
-    if freeze_d is not None and freeze_d != frozen:
-        raise UsageError(f"{folder} was trained with {frozen} frozen layers of the discriminator, not {freeze_d}", new)
-
-
-def lines(recipe: Recipe, weights: Weights | None) -> list[str]:
+def lines(recipe: Recipe, sources: Sequence[Source]) -> list[str]:
     """One line for each network that starts from weights, and the tensors of it that start from noise.
 
     Args:
-        recipe: resolved, of a new training.
-        weights: that it starts from.
-
-    Raises:
-        UsageError: they do not fit.
+        recipe: of a new training.
+        sources: where the weights of each network come from.
     """
-    from gancli.runs import start
-
-    told: list[str] = []
     begin = recipe.training.start
-    for source in start.check(recipe, weights):
-        assert begin is not None
-        told += _lines(source, begin.model, begin.freeze_d if source.network == "discriminator" else 0)
-    return told
+    if begin is None:
+        return []
+    frozen = {"discriminator": begin.freeze_d}
+    return [line for source in sources for line in _lines(source, begin.model, frozen.get(source.network, 0))]
 
 
 def _lines(source: Source, name: str, frozen: int) -> list[str]:

@@ -57,14 +57,15 @@ def compare(
     if as_json:
         print_json(found.to_dict())
     else:
-        _show(found)
+        show(found)
     if out is not None:
         _write(found, out)
         if not as_json:
             print(f"{out}  the same with plots and samples")
 
 
-def _show(found: Comparison) -> None:
+def show(found: Comparison) -> None:
+    """Print a comparison in lines of 80 columns."""
     for number, run in enumerate(found.runs, 1):
         print(f"{number}  {run.label}: {_what(run)}")
     print("\nrecipes")

@@ -97,9 +97,8 @@ def evaluate(
     import_quickly("gancli.evaluation.evaluate")
     from gancli.cli.terminal import reports
     from gancli.evaluation.comparison import rank
-    from gancli.evaluation.evaluate import evaluate as measure
-    from gancli.evaluation.evaluators.checks import refuse_addresses
     from gancli.evaluation.subjects import open_subject
+    from gancli.library.evaluate import evaluate as measure
 
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
     if metrics is not None and not names:
@@ -112,8 +111,6 @@ def evaluate(
     with distributing(world), progress_bar() as progress:
         for name in subjects or [None]:
             subject = open_subject(name, device=device, truncation=truncation, progress=progress)
-            if data is None:
-                refuse_addresses(subject)
             report = measure(
                 subject,
                 data,

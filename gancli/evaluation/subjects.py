@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -147,6 +148,17 @@ def as_subject(found: Model | Subject) -> Subject:
     return found if isinstance(found, Subject) else ModelSubject(found)
 
 
+def of_run(model: Model) -> Model:
+    """A model of a run with the paths of its data, which a model that is passed on does not contain."""
+    run = catalogue.run_recipe(model.path)
+    if run is None:
+        return model
+    data = recipe.parse(recipe.read(run), components=False).data
+    found = copy.copy(model)
+    found.recipe = model.recipe.model_copy(update={"data": data})
+    return found
+
+
 def open_subject(
     name: str | None, *, device: str = "auto", truncation: float | None = None, progress: Progress | None = None
 ) -> Subject:
@@ -164,11 +176,7 @@ def open_subject(
     """
     if not name or not _holds_images(name):
         model = models.load(name, device=device, truncation=truncation)
-        if isinstance(model, Model) and (run := catalogue.run_recipe(model.path)):
-            # The recipe of a run has the paths of its data, which a model that is passed on does not contain.
-            data = recipe.parse(recipe.read(run), components=False).data
-            model.recipe = model.recipe.model_copy(update={"data": data})
-        return as_subject(model)
+        return as_subject(of_run(model) if isinstance(model, Model) else model)
     if truncation is not None:
         raise UsageError(f"`truncation` is for models, and '{name}' is images", "leave it out")
     found = load_images(name, progress=progress)

@@ -47,25 +47,35 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def override(table: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Tables with ``section.key=value`` assignments applied.
+Assignment = str | tuple[str, Any]
+"""``section.key=value`` in one text, with the value as TOML; or ``section.key`` and its value."""
 
-    A value is TOML, or else a plain string. A table is laid over the one that is there, and ``none`` leaves it out.
+
+def override(table: Mapping[str, Any], assignments: Sequence[Assignment]) -> dict[str, Any]:
+    """Tables with assignments applied.
+
+    A value in a text is TOML, or else a plain string. A table is laid over the one that is there, and ``none``, or None
+    as a value, leaves it out.
 
     Raises:
         UsageError: an assignment without ``=`` or without a key, one that is nested too deeply, or one that would
             change nothing.
     """
     merged = dict(table)
-    for text in assignments:
-        keys, leaf = _assignment(text)
+    for assignment in assignments:
+        keys, leaf = parsed(assignment)
         merged = _assigned(merged, keys, leaf)
     return merged
 
 
-def _assignment(text: str) -> tuple[list[str], Any]:
-    """Keys and value."""
-    path, equals, value = text.partition("=")
+def parsed(assignment: Assignment) -> tuple[list[str], Any]:
+    """The keys and the value of an assignment.
+
+    Raises:
+        UsageError: it is none, or it is nested too deeply.
+    """
+    text = assignment if isinstance(assignment, str) else f"{assignment[0]}={assignment[1]!r}"
+    path, equals, value = text.partition("=") if isinstance(assignment, str) else (assignment[0], "=", assignment[1])
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
         raise UsageError(f"an assignment is KEY=VALUE, not {words.shown(text)}", "as in `optimizer.generator.lr=2e-4`")
@@ -74,7 +84,7 @@ def _assignment(text: str) -> tuple[list[str], Any]:
             f"{words.shown(text)}: a key has at most {words.DEEPEST} parts, not {len(keys)}",
             "as in `optimizer.generator.lr=2e-4`",
         )
-    return keys, _value(value)
+    return keys, _value(value) if isinstance(assignment, str) else "none" if value is None else value
 
 
 def _assigned(table: Mapping[str, Any], keys: Sequence[str], leaf: Any, above: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gancli.errors import UsageError
-from gancli.runs import health
 from gancli.runs.folder import METRICS_FILE
-from gancli.runs.metrics_log import read_metrics
+from gancli.runs.metrics_log import metrics_of, read_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,9 +26,6 @@ NAMES: tuple[Name, ...] = ("tensorboard",)
 
 FOLDER = "tensorboard"
 """Of the event files, in a run's folder."""
-
-STAMPS = ("round", "images", "seconds")
-"""What says when a row was logged; the rest are metrics."""
 
 
 class Several:
@@ -82,11 +78,8 @@ class TensorBoard:
     def row(self, values: Mapping[str, Any]) -> None:
         """Every metric of a row; of an evaluation, every result."""
         self._round = values["round"]
-        for name, result in values.get(health.EVALUATION, {}).get("results", {}).items():
-            self._writer.add_scalar(f"evaluation/{name}", result["value"], self._round)
-        for name, value in values.items():
-            if name not in STAMPS and isinstance(value, int | float):
-                self._writer.add_scalar(name, value, self._round)
+        for name, value in metrics_of(values).items():
+            self._writer.add_scalar(name, value, self._round)
 
     def pictures(self, images: Tensor) -> None:
         """A grid of samples."""

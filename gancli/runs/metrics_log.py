@@ -91,3 +91,15 @@ def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace all rows."""
     with atomic(path) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+STAMPS = ("round", "images", "seconds")
+"""What says when a row was logged; the rest are metrics."""
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a row by name, and ``evaluation/NAME`` of every result of an evaluation."""
+    results = row.get("evaluation", {}).get("results", {})
+    found = {f"evaluation/{name}": result["value"] for name, result in results.items() if "value" in result}
+    numbers = {name: value for name, value in row.items() if isinstance(value, int | float) and name not in STAMPS}
+    return numbers | found

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gancli.cli.terminal.interrupt import Stop, graceful
+from gancli.library.interrupt import Stop, graceful
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 

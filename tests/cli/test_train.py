@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from gancli import checkpoint
-from gancli.cli import _recipe
-from gancli.cli.terminal.interrupt import Stop
+from gancli.library import recipes
+from gancli.library.interrupt import Stop
 from gancli.rendering.images import save_images
 from gancli.runs import planning
 from gancli.training.loop import Trainer
@@ -256,7 +256,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_rest_is_the_same(home: Path, run
 
 def test_a_bare_resume_takes_the_newest_unfinished_run(home: Path, run_cli, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("gancli.cli.train.graceful", lambda: nullcontext(Stop(signal.SIGINT)))
+        patched.setattr("gancli.cli._training.graceful", lambda: nullcontext(Stop(signal.SIGINT)))
         stopped = run_cli("train", "digits", "--rounds", 3, *SMALL, "--out", "runs/old")
     assert stopped.code == 130
     assert stopped.err.endswith(
@@ -370,8 +370,8 @@ def test_an_entry_is_left_out_by_none(run_cli, quick_plans) -> None:
 )
 def test_the_default_model_of_a_shape(shape: tuple[int, int, int], model: str) -> None:
     assert catalogue.default_model(*shape) == model
-    assert (_recipe.default_model("cifar10"), _recipe.default_model("mnist")) == ("pictures", "quick")
-    assert _recipe.default_model("photos/", shape) == model
+    assert (recipes.default_model("cifar10"), recipes.default_model("mnist")) == ("pictures", "quick")
+    assert recipes.default_model("photos/", shape) == model
 
 
 def test_a_colour_folder_trains_pictures(run_cli, home: Path) -> None:

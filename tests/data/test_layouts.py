@@ -10,10 +10,10 @@ import pytest
 import torch
 from conftest_data import pack, picture, write
 
-from gancli.cli import _recipe
 from gancli.data import Skipped, load
 from gancli.data.pairs.sources import load_with_sources
 from gancli.errors import UsageError
+from gancli.library import recipes
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import save_grid
 
@@ -136,7 +136,7 @@ def test_two_domains_are_never_classes(bring):
 
 def test_a_translation_takes_the_domains_of_its_folder(tmp_path):
     for name, files, source in (("h2z", UNPAIRED, "domains"), ("other", CLASSES, "inverted")):
-        data = _recipe.new(str(write(tmp_path / name, files)), {}, [], "cyclegan").data
+        data = recipes.new(str(write(tmp_path / name, files)), {}, [], "cyclegan").data
         assert (data.source, data.paired) == (source, False)
 
 

@@ -1,4 +1,4 @@
-"""The recipe that `gancli train` asks for: a new one, or that of a run to resume."""
+"""The recipe that a training asks for: a new one, or that of a run to resume."""
 
 from __future__ import annotations
 
@@ -13,57 +13,35 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from gancli import plugins
-from gancli.cli._imports import import_quickly
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gancli.recipe import Recipe
+    from gancli.recipe import Assignment, Recipe
     from gancli.runs.periodic_evaluation import Settings
 
-NEW_PATH = {"name": "NEW", "source": "--set data.source=NEW"}
+NEW_PATH = {
+    "name": "`gancli train NEW --resume {run}`",
+    "source": "`gancli train --set data.source=NEW --resume {run}`",
+}
 """How a resumed run is told where its data are now, by key of the section ``data``."""
 
 
-def training_table(budgets: dict[str, float | None], options: dict[str, Any]) -> dict[str, Any]:
-    """The recipe's training section as far as it has options of its own.
+def budget_of(**budgets: float | None) -> str | None:
+    """A budget as a recipe has it, such as "5 minutes"; None where none is asked for.
 
     Args:
-        budgets: what was given, by unit; at most one is not None.
-        options: further fields; None for those not given.
+        budgets: by unit: minutes, epochs, kimg, rounds.
 
     Raises:
-        UsageError: two budgets.
+        UsageError: two budgets, or one that is no number above 0.
     """
-    given = {unit: value for unit, value in budgets.items() if value is not None}
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(f'--{unit}' for unit in given)} are both a budget", "give one of them")
-    budget = next((f"{value:.10g} {unit}" for unit, value in given.items()), None)
-    return {name: value for name, value in {"budget": budget, **options}.items() if value is not None}
-
-
-def amount(text: str) -> str:
-    """What --hold-out takes, as TOML: a share such as 0.1, or a number of images.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    typed = text.strip()
-    if re.fullmatch(r"0|[1-9][0-9]{0,8}", typed):
-        return typed
-    if re.fullmatch(r"0?\.[0-9]{1,12}", typed):
-        return str(float(typed))
-    raise UsageError(
-        f"--hold-out {text} is neither a share nor a number of images", "as in --hold-out 0.1, or --hold-out 300"
-    )
-
-
-def longer(training: dict[str, Any]) -> str | None:
-    """The budget for which a run goes on from where it stands, taken out of the table; None for that of its recipe.
-
-    A process that was started again after another one died has planned it already.
-    """
-    budget = training.pop("budget", None)
-    return None if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) else budget
+    asked = {unit: value for unit, value in budgets.items() if value is not None}
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(f'`{unit}`' for unit in asked)} are both a budget", "give one of them")
+    for unit, value in asked.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
+            raise UsageError(f"`{unit}={value!r}` is no budget", f"give a number above 0, as in `{unit}=5`")
+    return next((f"{value:.10g} {unit}" for unit, value in asked.items()), None)
 
 
 def default_model(data: str, shape: Sequence[int] = ()) -> str:
@@ -81,8 +59,8 @@ def default_model(data: str, shape: Sequence[int] = ()) -> str:
 
 def new(
     data: str,
-    training: dict[str, Any],
-    assignments: list[str],
+    training: Mapping[str, Any],
+    assignments: Sequence[Assignment],
     model: str | Mapping[str, Any],
     labelled: bool = False,
 ) -> Recipe:
@@ -90,10 +68,10 @@ def new(
 
     Args:
         data: a data set's name, a path, or shards.
+        training: values of the recipe's section ``training``.
+        assignments: ``section.key=value``, or pairs of a key and its value.
         model: of the zoo, or a TOML file, or the tables of a recipe; empty for one that will be chosen by the shape of
             the images, so that options of networks are not checked yet.
-        training: see :func:`training_table`.
-        assignments: ``section.key=value``.
         labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
     """
     from gancli import recipe
@@ -112,14 +90,17 @@ def new(
 
 
 def stored(
-    folder: Path, data: str | None, model: str | None, training: dict[str, Any], assignments: list[str]
+    folder: Path,
+    data: str | None,
+    model: str | None,
+    training: Mapping[str, Any],
+    assignments: Sequence[Assignment],
 ) -> Recipe:
     """The recipe of a run that is resumed, with the new place of its data if they were moved.
 
     Raises:
-        UsageError: the command line asks for something else, or there are no data at their place.
+        UsageError: something else is asked for, or there are no data at their place.
     """
-    import_quickly("gancli.runs.run")
     from gancli import recipe
     from gancli.data.loading import exists
     from gancli.hub.names import is_hub
@@ -133,7 +114,7 @@ def stored(
     }
     now = recipe.parse(_assigned(recipe.merge(then, asked), assignments))
     # The fingerprint of data at another place decides whether they are the same.
-    paths = {key: typed for key, typed in NEW_PATH.items() if _is_path(then["data"][key])}
+    paths = {key: command for key, command in NEW_PATH.items() if _is_path(then["data"][key])}
     if changed := [
         each for each in recipe.differences(then, now.to_dict()) if each[0].removeprefix("data.") not in paths
     ]:
@@ -141,16 +122,16 @@ def stored(
         raise UsageError(
             f"{folder} was trained with {path} = {old!r}, not {new!r}",
             f"for more training, `gancli train --resume {shlex.quote(str(folder))} --minutes 5`; otherwise leave that "
-            "out, or start a new run with another --out"
+            "out, or start a new run with another `out`"
             if path == "training.budget"
-            else "leave that out to resume the run, or start a new run with another --out",
+            else "leave that out to resume the run, or start a new run with another `out`",
         )
-    for key, typed in paths.items():
+    for key, command in paths.items():
         path = getattr(now.data, key)
         if not exists(path):
             raise UsageError(
                 f"{path} is not there, and {folder} is trained on it",
-                f"if it was moved, name its new path: `gancli train {typed} --resume {shlex.quote(str(folder))}`",
+                f"if it was moved, name its new path: {command.format(run=shlex.quote(str(folder)))}",
             )
     return now
 
@@ -162,20 +143,25 @@ def _is_path(data: str) -> bool:
     return is_remote(data) or PurePosixPath(data).is_absolute() or PureWindowsPath(data).is_absolute()
 
 
+def restarted() -> bool:
+    """Whether this is a process that was started again after another one of the same training died."""
+    return bool(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+
+
 def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
-    """The run to resume: the one named, the newest unfinished, or the one that --out already holds.
+    """The run to resume: the one named, the newest unfinished, or the one that ``out`` already holds.
 
     A process that ``torchrun`` started again, and that was told no folder, resumes the newest unfinished run.
     """
     from gancli.zoo import catalogue
 
     if resume and out is not None and Path(resume) != out:
-        raise UsageError(f"--resume {resume} and --out {out} are two runs", "give one of them")
+        raise UsageError(f"`resume={resume}` and `out={out}` are two runs", "give one of them")
     if resume is not None:
         return catalogue.run_named(resume) if resume else out or catalogue.newest_run(unfinished=True)
     if out is not None:
-        return out if (out / "state.safetensors").is_file() else None
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):
+        return out if (out / catalogue.STATE_FILE).is_file() else None
+    if restarted():
         with suppress(UsageError):  # the process died before there was a run
             return catalogue.newest_run(unfinished=True)
     return None
@@ -183,33 +169,38 @@ def folder_to_resume(resume: str | None, out: Path | None) -> Path | None:
 
 def new_folder(model: str, data: str) -> Path:
     """A run folder of its own under ``runs/``, as ``TIME-MODEL-DATA``."""
-    from gancli.hub.names import is_hub, title
     from gancli.zoo import catalogue
 
-    name = title(data) if is_hub(data) else Path(data).stem
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "data"
-    folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem}"
+    folder = catalogue.RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{stem(data)}"
     names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000))
     return folder if not folder.exists() else next(name for name in names if not name.exists())
+
+
+def stem(data: str) -> str:
+    """What data is called in the names of folders."""
+    from gancli.hub.names import is_hub, title
+
+    name = title(data) if is_hub(data) else Path(data).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "data"
 
 
 def evaluation_settings(
     folder: Path | None, every: float | None, best_by: str | None, images: int | None, data_dir: Path | None
 ) -> Settings | None:
-    """How to evaluate during training; for a run that is resumed, what is not given stays as it was."""
+    """How to evaluate during training; for a run that is resumed, what is not asked for stays as it was."""
     from gancli.runs.periodic_evaluation import Settings, stored_settings
 
     before = stored_settings(folder) if folder else None
     if before is None and every is None:
         if best_by is None and images is None:
             return None
-        option = "--best-by" if best_by is not None else "--evaluate-images"
-        raise UsageError(f"{option} needs evaluations during training", "add --evaluate-every 100")
+        name = "best_by" if best_by is not None else "evaluate_images"
+        raise UsageError(f"`{name}` needs evaluations during training", "add `evaluate_every=100`")
     if every == 0:
         return None
     options = {"every": every, "best_by": best_by, "images": images, "data_dir": data_dir}
-    given = {name: value for name, value in options.items() if value is not None}
-    return dataclasses.replace(before or Settings(every or 1), **given)
+    asked = {name: value for name, value in options.items() if value is not None}
+    return dataclasses.replace(before or Settings(every or 1), **asked)
 
 
 def _absolute(data: str) -> str:
@@ -242,8 +233,8 @@ def _has_domains(data: str) -> bool:
         return False
 
 
-def _assigned(table: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
-    """The tables with values assigned by ``--set``, and with the path of a second folder made absolute."""
+def _assigned(table: dict[str, Any], assignments: Sequence[Assignment]) -> dict[str, Any]:
+    """The tables with values assigned, and with the path of a second folder made absolute."""
     from gancli import recipe
 
     plugins.trust(recipe.override({}, assignments))  # to type the name of a plug-in is to allow it

@@ -1,0 +1,4 @@
+"""Groups of options in help."""
+
+DATA, MODEL, BUDGET, HARDWARE = "Data", "Model", "Budget", "Hardware"
+EVALUATION, FILES, OTHER = "Evaluation", "Files", "Other"
