@@ -19,11 +19,17 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*
 # Read before the fixture that hides it from every test.
 REAL_DATA = os.environ.get("GANCLI_DATA", "")
 
-SMALL = {"train": ["--rounds", "2"], "evaluate": ["-n", "24"], "interpolate": ["--frames", "2"]}
+SMALL = {
+    "train": ["--rounds", "2"],
+    "sweep": ["--rounds", "2"],
+    "evaluate": ["-n", "24"],
+    "interpolate": ["--frames", "2"],
+}
 """What replaces a command's own budget."""
 
 BUDGETS = {
     "train": ("--minutes", "--epochs", "--kimg", "--rounds"),
+    "sweep": ("--minutes", "--rounds"),
     "evaluate": ("-n", "--images"),
     "interpolate": ("--frames",),
     "sample": ("-n",),

@@ -109,7 +109,7 @@ def literals(path: Path) -> list[str]:
 def test_only_the_command_line_names_its_options(path: Path) -> None:
     """Elsewhere a message has a parameter or a whole command in backticks; see ``cli/terminal/commands.py``."""
     names = "train|doctor|sample|interpolate|traverse|directions|mix|inpaint|evaluate|compare|translate|reconstruct"
-    names += "|export|import|push|data|zoo|runs"
+    names += "|export|import|push|data|zoo|runs|sweep"
     option = re.compile(rf"(^|[\s(])--[a-z]|(?<!`)\bgancli ({names}) ")
     texts = [text for text in literals(path) if option.search(re.sub("`gancli [^`]*`", "", text))]
     assert not texts
@@ -140,7 +140,7 @@ for words in sys.argv[1:]:
 def test_light_commands_do_not_import_torch() -> None:
     """One after another in one process, where the first that imports any of these is named."""
     helps = ("", "train", "sample", "interpolate", "traverse", "directions", "mix", "inpaint", "evaluate", "export")
-    helps += ("doctor", "push", "compare", "import")
+    helps += ("doctor", "push", "compare", "import", "sweep")
     commands = [*(f"{name} --help".strip() for name in helps), "--version"]
     commands += ["data list", "runs", "zoo list", "zoo show dcgan/mnist"]
     done = subprocess.run(

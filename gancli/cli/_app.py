@@ -26,6 +26,7 @@ from gancli.cli import (
     reconstruct,
     runs,
     sample,
+    sweep,
     train,
     translate,
     traverse,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 for command in (
     train.train,
+    sweep.sweep,
     doctor.doctor,
     sample.sample,
     interpolate.interpolate,
