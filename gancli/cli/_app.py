@@ -32,6 +32,7 @@ from gancli.cli import (
     traverse,
     zoo,
 )
+from gancli.cli._help import Grouped
 from gancli.cli.terminal.commands import as_typed
 from gancli.cli.terminal.console import sanitized, wrapped
 from gancli.errors import GancliError, printable
@@ -63,7 +64,7 @@ for command in (
     export.export,
     push.push,
 ):
-    app.command()(command)
+    app.command(cls=Grouped if command in (train.train, sweep.sweep) else None)(command)
 app.command("import")(import_.import_)
 app.add_typer(data.app, name="data")
 app.add_typer(zoo.app, name="zoo")
