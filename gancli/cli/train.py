@@ -112,7 +112,7 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="LOGGER",
-            help="Also log metrics and samples for another tool: tensorboard.",
+            help="Also log metrics and samples for another tool: tensorboard or wandb. Repeatable.",
             rich_help_panel=FILES,
         ),
     ] = None,

@@ -85,7 +85,7 @@ def train(
         on_collapse: when the health monitor finds a failure, ``warn``, or ``stop`` with an error.
         save_every: seconds between saves.
         keep: of the last so many sample grids, keep the models in ``snapshots/``.
-        log: names of further loggers, such as ``tensorboard``.
+        log: names of further loggers: ``tensorboard``, ``wandb`` (offline).
         data_dir: where data sets are looked for first.
         progress: called in this thread about once a second and after each preview and evaluation; training waits for
             it. An exception that it raises ends the training, whose last save stays.
