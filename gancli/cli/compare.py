@@ -80,7 +80,7 @@ def show(found: Comparison) -> None:
     if found.left_out:
         names = " ".join(str(run.listed.folder) for run in found.runs)
         words = f"no figures that compare: {', '.join(found.left_out)}; `gancli evaluate {names}` evaluates all alike"
-        print(textwrap.fill(words, WIDTH))
+        print(textwrap.fill(words, WIDTH, break_on_hyphens=False, break_long_words=False))  # to copy the command
 
 
 def _what(run: Compared) -> str:
