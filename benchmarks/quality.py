@@ -278,7 +278,7 @@ def markdown(found: dict[str, Any]) -> str:
         f"Training images have a FID of {_number(floor)}, and of {found['real']['fid']:.3g} when they are resized to "
         "32x32 and back as on the plain side.",
     ]
-    lines += [sentence for sentence in _reached(sides) if sentence]
+    lines += ["", *(sentence for sentence in _reached(sides) if sentence)]
     lines += ["", *_readable(sides)]
     if found["missing"]:
         lines += ["", f"Not measured yet: {found['missing']} points of the trainings."]
