@@ -57,7 +57,7 @@ def evaluate(
     extractor: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The feature extractor. Default: the one trained on the data, or else pixels."
+            metavar="NAME", help="The feature extractor. Default: the one trained on the data, or else imagenet."
         ),
     ] = None,
     device: _options.Device = "auto",
