@@ -14,7 +14,16 @@ import reference
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Path(__file__).with_name("zensical.toml")
-FILES = ("*.md", "docs/*.md", "docs/pictures/*", "docs/jobs/*", "zoo/*/README.md", "zoo/*/*.png", "zoo/*/recipe.toml")
+FILES = (
+    "*.md",
+    "docs/*.md",
+    "docs/pictures/*",
+    "docs/*.ipynb",
+    "docs/jobs/*",
+    "zoo/*/README.md",
+    "zoo/*/*.png",
+    "zoo/*/recipe.toml",
+)
 """What is copied: pages, and what they link to."""
 
 
