@@ -60,7 +60,7 @@ def _show(seen: Examination) -> None:
         print(f"round {stop['round']:,}: stopped by {stop['because'].replace('-', ' ')}; {after}\n")
     early = seen.rounds < seen.needed and not seen.monitor.found
     if early:
-        print(f"too early to tell: about {seen.needed:,} rounds are needed before {seen.model} can be judged\n")
+        print(f"too early to tell: about {seen.needed:,} rounds show whether {seen.model} works\n")
     elif not seen.monitor.found:
         print(f"no failure found in {seen.monitor.previews} previews\n")
     if seen.evaluation is not None:

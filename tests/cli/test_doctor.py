@@ -95,7 +95,7 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
     assert result.code == 0
     assert result.out == (
         "runs/new: quick on digits, 4 of 4 rounds, finished\n\n"
-        "too early to tell: about 5,412 rounds are needed before quick can be judged\n\n"
+        "too early to tell: about 5,412 rounds show whether quick works\n\n"
         "runs/new/doctor.png  losses, probabilities, diversity and findings\n"
     )
 
@@ -103,11 +103,11 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
 @pytest.mark.parametrize(
     ("model", "images", "told"),
     [
-        ("quick", 16, "too early to tell: about 4,059 rounds are needed before quick can be judged"),
+        ("quick", 16, "too early to tell: about 4,059 rounds show whether quick works"),
         ("quick", 160, "no failure found in 20 previews"),
-        ("points-gan", 16, "too early to tell: about 32,000 rounds are needed before points-gan can be judged"),
+        ("points-gan", 16, "too early to tell: about 32,000 rounds show whether points-gan works"),
         ("mine", 16, "no failure found in 20 previews"),
-        ("mine", 8, "too early to tell: about 2,704 rounds are needed before mine can be judged"),
+        ("mine", 8, "too early to tell: about 2,704 rounds show whether mine works"),
     ],
 )
 def test_nothing_is_said_before_a_tenth_of_the_shortest_training_in_the_zoo(
