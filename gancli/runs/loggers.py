@@ -68,7 +68,7 @@ class TensorBoard:
         there = folder / FOLDER
         again = any(there.glob("events.*")) if there.is_dir() else False
         self._writer = SummaryWriter(str(there), purge_step=done + 1 if again else None)
-        self._round = done
+        self._samples: Tensor | None = None
         if not again:
             text = json.dumps(recipe.to_dict(), indent=2)
             self._writer.add_text("recipe", f"```json\n{text}\n```", 0)
@@ -76,16 +76,18 @@ class TensorBoard:
                 self.row(row)
 
     def row(self, values: Mapping[str, Any]) -> None:
-        """Every metric of a row; of an evaluation, every result."""
-        self._round = values["round"]
+        """Every metric of a row, and the samples of its round; of an evaluation, every result."""
         for name, value in metrics_of(values).items():
-            self._writer.add_scalar(name, value, self._round)
+            self._writer.add_scalar(name, value, values["round"])
+        if self._samples is not None:
+            self._writer.add_image("samples", self._samples, values["round"])
+            self._samples = None
 
     def pictures(self, images: Tensor) -> None:
-        """A grid of samples."""
+        """Keep a grid of samples for the next row."""
         from gancli.rendering.images import arrange
 
-        self._writer.add_image("samples", arrange(images), self._round)
+        self._samples = arrange(images)
 
     def replanned(self, rounds: int) -> None:
         """Nothing: it shows no end."""

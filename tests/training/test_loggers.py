@@ -13,9 +13,10 @@ def logged(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """(round, value) by name, as TensorBoard reads them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found = EventAccumulator(str(folder / "tensorboard"))
+    found = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
     found.Reload()
-    return {name: [(one.step, one.value) for one in found.Scalars(name)] for name in found.Tags()["scalars"]}
+    pictures = {name: [(one.step, 0.0) for one in found.Images(name)] for name in found.Tags()["images"]}
+    return pictures | {name: [(one.step, one.value) for one in found.Scalars(name)] for name in found.Tags()["scalars"]}
 
 
 def rows(folder: Path, name: str) -> list[tuple[int, float]]:
@@ -34,6 +35,8 @@ def test_tensorboard_shows_every_row_once_over_a_resume(run_cli, home: Path, fir
     found = logged(folder)
     assert found["loss/generator"] == rows(folder, "loss/generator")
     assert found["diversity"] == rows(folder, "diversity")
+    drawn = {int(picture.stem) for picture in (folder / "samples").glob("*.png")}
+    assert {step for step, _ in found["samples"]} == (drawn if first else {step for step in drawn if step > 4})
     assert found["evaluation/fid"]
     assert len({step for step, _ in found["loss/generator"]}) == len(found["loss/generator"])
 
