@@ -147,18 +147,20 @@ class Model:
             )
         return self.generator
 
-    def truncate(self, value: float) -> None:
+    def truncate(self, value: float | None) -> None:
         """Draw the images of seeds toward the typical, by the generator's strategy.
 
         Args:
-            value: the largest value that a seed's z may have, or psi; see :mod:`gancli.latents.truncation`.
+            value: the largest value that a seed's z may have, or psi; see :mod:`gancli.latents.truncation`. None for no
+                truncation.
 
         Raises:
             UsageError: a value out of range, or a model without latents.
         """
         if isinstance(self.generator, Translator):
             raise UsageError(f"'{self.name}' takes no latents that could be truncated", "leave out `truncation`")
-        truncation.check(self.generator.truncation, value)
+        if value is not None:
+            truncation.check(self.generator.truncation, value)
         self.truncation = value
         if self.generator.truncation == "z-cutoff":
             self.latent = replace(self.latent, truncation=value)

@@ -19,7 +19,7 @@ LAYERS = {
     "hub": 1, "recipe": 2, "latents": 1, "latents.conditions": 3, "checkpoint": 2, "zoo.catalogue": 3, "zoo.cards": 4,
     "data": 2, "architectures": 3, "rendering": 2, "terms": 4, "objectives": 5, "model": 4, "metrics": 4,
     "evaluation": 6, "exporting": 5, "importing": 5, "training": 7, "runs": 8, "editing": 7, "zoo.publishing": 7,
-    "zoo.hub_cards": 7, "zoo.sharing": 8, "library": 9, "cli": 10,
+    "zoo.hub_cards": 7, "zoo.sharing": 8, "library": 9, "page": 9, "cli": 10,
 }  # fmt: skip
 """A module imports what has a smaller number, or its own part; a module with a line of its own is a part of its own."""
 
@@ -109,7 +109,7 @@ def literals(path: Path) -> list[str]:
 def test_only_the_command_line_names_its_options(path: Path) -> None:
     """Elsewhere a message has a parameter or a whole command in backticks; see ``cli/terminal/commands.py``."""
     names = "train|doctor|sample|interpolate|traverse|directions|mix|inpaint|evaluate|compare|translate|reconstruct"
-    names += "|export|import|push|data|zoo|runs|sweep"
+    names += "|export|explore|import|push|data|zoo|runs|sweep"
     option = re.compile(rf"(^|[\s(])--[a-z]|(?<!`)\bgancli ({names}) ")
     texts = [text for text in literals(path) if option.search(re.sub("`gancli [^`]*`", "", text))]
     assert not texts
@@ -140,7 +140,7 @@ for words in sys.argv[1:]:
 def test_light_commands_do_not_import_torch() -> None:
     """One after another in one process, where the first that imports any of these is named."""
     helps = ("", "train", "sample", "interpolate", "traverse", "directions", "mix", "inpaint", "evaluate", "export")
-    helps += ("doctor", "push", "compare", "import", "sweep")
+    helps += ("doctor", "push", "compare", "explore", "import", "sweep")
     commands = [*(f"{name} --help".strip() for name in helps), "--version"]
     commands += ["data list", "runs", "zoo list", "zoo show dcgan/mnist"]
     done = subprocess.run(

@@ -17,6 +17,7 @@ from gancli.cli import (
     directions,
     doctor,
     evaluate,
+    explore,
     export,
     import_,
     inpaint,
@@ -62,6 +63,7 @@ for command in (
     translate.translate,
     reconstruct.reconstruct,
     export.export,
+    explore.explore,
     push.push,
 ):
     app.command(cls=Grouped if command in (train.train, sweep.sweep) else None)(command)

@@ -1,12 +1,12 @@
 """A page from a file, in a browser without a network, makes gancli's images."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import browser
 import numpy as np
 import pytest
 from javascript import needed
@@ -23,15 +23,6 @@ PIXELS = """() => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return { width: canvas.width, data: Array.from(data).filter((_, i) => i % 4 === 0) };
 }"""
-OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-OVERLAP = """() => {
-    const boxes = [...document.querySelectorAll("button, input, select, #image")]
-        .filter((one) => one.checkVisibility()).map((one) => [one.id, one.getBoundingClientRect()]);
-    const meet = (p, q) => p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 1 && q.top < p.bottom - 1;
-    return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([, q]) => meet(p, q)).map(([b]) => `${a} ${b}`));
-}"""
-UNNAMED = """() => [...document.querySelectorAll("button, input, select")].filter((one) => one.checkVisibility()
-    && !one.labels?.length && !one.textContent.trim() && !one.ariaLabel).map((one) => one.outerHTML)"""
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +41,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(file: Path) -> Iterator[Any]:
     """The page, opened from its file offline; errors and requests are collected."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed, which opens the page")
-    with playwright.sync_playwright() as driver:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
-        browser = driver.chromium.launch(executable_path=chromium, args=flags)
-        opened = browser.new_page(viewport={"width": 380, "height": 800})
-        opened.context.set_offline(True)
-        opened.problems = []
-        opened.on("console", lambda message: opened.problems.append(message.text) if message.type == "error" else None)
-        opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-        opened.on("requestfailed", lambda request: opened.problems.append(request.url))
-        opened.goto(file.as_uri())
-        opened.wait_for_selector("#image[data-shown]", timeout=120_000)
-        yield opened
-        browser.close()
+    with browser.opened(file.as_uri(), offline=True, viewport={"width": 380, "height": 800}) as page:
+        page.wait_for_selector("#image[data-shown]", timeout=120_000)
+        yield page
 
 
 def shown(page: Any, *state: Any) -> np.ndarray:
@@ -136,9 +113,9 @@ def test_seeds_by_keyboard_and_download(page: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [380, 1600])
 def test_nothing_overflows_or_overlaps_and_all_is_named(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    assert page.evaluate(OVERFLOW) <= 0
-    assert page.evaluate(OVERLAP) == []
-    assert page.evaluate(UNNAMED) == []
+    assert page.evaluate(browser.OVERFLOW) <= 0
+    assert page.evaluate(browser.OVERLAP) == []
+    assert page.evaluate(browser.UNNAMED) == []
 
 
 def test_no_error_and_no_request(page: Any) -> None:

@@ -1,0 +1,73 @@
+"""``gancli explore``: a page in the browser."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from gancli.cli import _options
+from gancli.cli.terminal.commands import program
+from gancli.cli.terminal.console import say
+
+
+def explore(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="Models to show; several are compared. Default: the newest run, or quick/mnist without a run.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, metavar="N", help="Port of the page. Default: 8642, or the next free one."),
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser; only print the address.")] = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen at; any but 127.0.0.1 admits other machines.")
+    ] = "127.0.0.1",
+    device: _options.Device = "auto",
+) -> None:
+    """Open a page in the browser that shows what a model makes, and steers it.
+
+    The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; and the
+    command line for all that it does. It is served on this machine alone and needs no network. Ctrl-C ends it.
+
+    \b
+    Examples:
+      gancli explore
+      gancli explore quick/mnist
+      gancli explore dcgan/mnist wgan/mnist infogan/mnist
+      gancli explore RUN --no-open --port 9000
+    """
+    import threading
+    import webbrowser
+
+    from gancli import page
+
+    page.check_installed()
+    from gancli.page import images, server
+    from gancli.page.access import Access, is_local
+    from gancli.page.worker import Worker
+
+    worker = Worker()
+    view = images.view(names or [], device, worker)
+    with server.listen(host, port) as opened:
+        access = Access(host, opened.getsockname()[1])
+        app = server.create([view], access, program=program())
+        if not is_local(host):
+            say(
+                f"warning: --host {host} lets other machines connect. Who has the address below can use the page; it "
+                "is sent without encryption, so that others in the network can read it."
+            )
+        say("open this address in a browser; Ctrl-C ends the page" if no_open else "Ctrl-C ends the page")
+        print(access.address(access.token), flush=True)
+        if not no_open:
+            threading.Thread(target=webbrowser.open, args=[access.address(access.once)], daemon=True).start()
+        with suppress(KeyboardInterrupt):  # as the page is ended
+            server.serve(app, opened)
+    if worker.busy:  # as with importing torch, which Python would wait for
+        os._exit(0)

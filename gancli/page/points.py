@@ -1,0 +1,137 @@
+"""What the page asks for: points of a latent space, as JSON that is validated. No torch is imported here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gancli.editing.directions import FARTHEST
+from gancli.errors import UsageError
+from gancli.latents import MAX_SEED
+from gancli.zoo import catalogue
+
+MOST_IMAGES = 256
+"""Images of a request at most."""
+
+MOST_FRAMES = 1_000
+"""Frames of a walk at most."""
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Index = Annotated[int, Field(ge=0, le=65_535)]
+Value = Annotated[float, Field(ge=-100, le=100)]
+Steps = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+Name = Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class Request(BaseModel):
+    """Base of what is asked for; unknown fields are refused, and so is what is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Point(Request):
+    """One image: a seed, and what it is steered by.
+
+    Attributes:
+        seed: whose latent it starts from.
+        label: class, by its number; None for the seed's own.
+        other: a second class to mix in.
+        share: of the second class, from 0 to 1.
+        codes: codes by number.
+        dims: dimensions of the model's best latent space by number. Of z, what they are set to; of w, standard
+            deviations from the mean, as in :func:`gancli.editing.traversal.traverse`.
+        moves: steps along directions of the model, by name.
+        style: a seed whose w replaces some rows.
+        layers: these rows, from 0.
+    """
+
+    seed: Seed
+    label: Index | None = None
+    other: Index | None = None
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    codes: dict[Index, Value] = Field({}, max_length=1_000)
+    dims: dict[Index, Value] = Field({}, max_length=10_000)
+    moves: dict[Name, Steps] = Field({}, max_length=64)
+    style: Seed | None = None
+    layers: list[Index] = Field([], max_length=64)
+
+
+class Named(Request):
+    """A model, by one of the names that the page offers."""
+
+    model: Name
+    truncation: float | None = None
+
+
+class Images(Named):
+    """Images of a model.
+
+    Attributes:
+        points: one each.
+        columns: of a picture of all.
+    """
+
+    points: list[Point] = Field(min_length=1, max_length=MOST_IMAGES)
+    columns: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = None
+
+
+class Directions(Named):
+    """Directions of a model.
+
+    Attributes:
+        find: whether to find some where it has none.
+    """
+
+    find: bool = False
+
+
+class Walk(Named):
+    """A walk from seed to seed, as `gancli interpolate` makes it.
+
+    Attributes:
+        seeds: to pass through.
+        labels: a class for each; none for the seeds' own.
+        frames: from seed to seed.
+        loop: return to the first.
+        fps: frames a second, of a file.
+    """
+
+    seeds: list[Seed] = Field(min_length=2, max_length=64)
+    labels: list[Index] = Field([], max_length=64)
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] = 30
+    loop: bool = False
+    fps: Annotated[float, Field(ge=1, le=50)] = 24.0
+
+    @property
+    def length(self) -> int:
+        """Frames in all."""
+        return (len(self.seeds) - (not self.loop)) * self.frames + (not self.loop)
+
+
+def offered(names: list[str]) -> dict[str, str]:
+    """The models that the page offers, by the name that commands take: those named, then the zoo's, then runs.
+
+    The value is a word on each: "named", "zoo" or "run".
+
+    Raises:
+        GancliError: a name that is no model.
+    """
+    for name in names:
+        catalogue.find(name)
+    found = dict.fromkeys(names, "named")
+    for entry in catalogue.entries():
+        if entry.path:
+            found.setdefault(entry.name, "zoo")
+    for weights in sorted(catalogue.RUNS.glob(f"*/{catalogue.MODEL_FILE}")):
+        if not weights.parent.name.startswith("."):
+            found.setdefault(str(weights.parent), "run")
+    return found
+
+
+def newest() -> str:
+    """The model to show where none is named: the newest run, or one of the zoo where there is no run."""
+    try:
+        return str(catalogue.newest_run())
+    except UsageError:
+        return "quick/mnist"

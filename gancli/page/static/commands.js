@@ -1,0 +1,70 @@
+// The command lines that do what the page does.
+
+/** A word as a shell reads it. */
+export function quoted(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${String(text).replaceAll("'", "'\\''")}'`;
+}
+
+/** Words of a command; null and undefined are left out with the option before them. */
+function line(program, words) {
+  const options = words.flatMap((word) => (Array.isArray(word) ? (word[1] === null || word[1] === undefined ? [] : word) : [word]));
+  return [program, ...options.map(quoted)].join(" ");
+}
+
+export const number = (value) => String(Number(value.toFixed(4)));
+
+const pairs = (option, table) => Object.entries(table).map(([name, value]) => [option, `${name}=${number(value)}`]);
+
+const classOf = (facts, label) => (label === null || label === undefined ? null : facts.classes[label]);
+
+/** [command, note]: the image that is held. */
+export function held(program, state, facts) {
+  const { model, seed, truncation } = state;
+  if (state.style !== null && state.layers.length) {
+    const alone = state.label === null && !Object.keys(state.codes).length && !Object.keys(state.moves).length;
+    return [
+      line(program, ["mix", model, "--styles", ["--rows", seed], ["--columns", state.style], ["--layers", ranges(state.layers)], ["--truncation", truncation]]),
+      `The last image of the grid${alone ? "." : ", but for class, codes and moves, which this command has not."}`,
+    ];
+  }
+  if (state.other !== null && state.share > 0) {
+    const own = classOf(facts, state.label ?? state.own.label);
+    return [
+      line(program, ["interpolate", model, ["--seeds", `${seed},${seed}`], ["--class", `${own},${classOf(facts, state.other)}`],
+        ...pairs("--move", state.moves), ["--frames", 20], ["--truncation", truncation], ["--out", "strip.png"]]),
+      `Image ${Math.round(20 * state.share)} of the strip, counted from 0.`,
+    ];
+  }
+  if (Object.keys(state.dims).length) {
+    return [
+      line(program, ["traverse", model, ["--dims", Object.keys(state.dims).join(",")], ["--seed", seed]]),
+      "Each of these dimensions by itself, from end to end; no command sets several.",
+    ];
+  }
+  return [sample(program, state, facts, [seed]), ""];
+}
+
+/** A grid of seeds, with the class, codes and moves of the image that is held. */
+export function sample(program, state, facts, seeds, columns = null) {
+  return line(program, ["sample", state.model, ["--seeds", ranges(seeds)], ["--class", classOf(facts, state.label)],
+    ...pairs("--code", state.codes), ...pairs("--move", state.moves), ["--truncation", state.truncation],
+    ["--grid", columns && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null]]);
+}
+
+/** A walk through keyframes { seed, label }. */
+export function walk(program, state, facts, keys, frames, loop, fps, out) {
+  const labels = facts.classes.length ? keys.map(({ label }) => classOf(facts, label)).join(",") : null;
+  return line(program, ["interpolate", state.model, ["--seeds", keys.map(({ seed }) => seed).join(",")], ["--class", labels],
+    ["--frames", frames], ["--fps", fps], ...(loop ? ["--loop"] : []), ["--truncation", state.truncation], ["--out", out]]);
+}
+
+/** Numbers as ranges, as in 0-3,7. */
+export function ranges(numbers) {
+  const found = [];
+  for (const each of numbers) {
+    const last = found.at(-1);
+    if (last && each === last[1] + 1) last[1] = each;
+    else found.push([each, each]);
+  }
+  return found.map(([a, b]) => (a === b ? `${a}` : `${a}-${b}`)).join(",");
+}

@@ -1,0 +1,109 @@
+// The tab of seeds: a grid to choose from, and favourites.
+
+import * as commands from "./commands.js";
+import { button, commandLine, make } from "./parts.js";
+import { one, paint } from "./pixels.js";
+
+const COUNT = 24;
+const COLUMNS = 6;
+const MOST = 2 ** 32 - 1;
+const STORED = "gancli favourites";
+
+export function seedsTab(page) {
+  let first = Math.floor(page.state.seed / COUNT) * COUNT;
+  let drawn = "";
+  const command = commandLine();
+  const grid = make("div", { class: "grid" });
+  const favourites = make("div", { class: "grid" });
+  const none = make("p", { class: "note" }, "☆ keeps an image here, in this browser.");
+  const from = make("input", { type: "number", min: 0, max: MOST, step: 1, inputmode: "numeric", "aria-label": "First seed",
+    change: () => go(Number(from.value)) });
+  const seeds = () => Array.from({ length: Math.min(COUNT, MOST - first + 1) }, (_, index) => first + index);
+  const element = make("div", {},
+    make("div", { class: "row between" },
+      make("div", { class: "row" }, button("←", () => go(first - COUNT), { "aria-label": "Seeds before" }), from,
+        button("→", () => go(first + COUNT), { "aria-label": "Seeds after" })),
+      button("Download grid", () => page.save(seeds().map((seed) => page.point(seed)), COLUMNS, `seeds${first}`))),
+    grid, command.element, make("h3", {}, "Favourites"), none, favourites);
+
+  function go(seed) {
+    first = Math.min(MOST, Math.max(0, Math.trunc(seed) || 0));
+    draw().catch((error) => page.api.fail(error));
+  }
+
+  /** A button with an image. */
+  function cell(label, choose, attributes) {
+    return make("button", { type: "button", click: choose, "aria-pressed": "false", "aria-label": label, ...attributes },
+      make("canvas", { "aria-hidden": "true" }), make("span", {}, label.replace("Seed ", "")));
+  }
+
+  async function draw() {
+    const shown = seeds();
+    from.value = first;
+    const points = shown.map((seed) => ({ ...page.point(seed), dims: {}, style: null, layers: [] }));
+    const state = JSON.stringify([points, page.state.truncation, page.state.model]);
+    command.show(commands.sample(page.api.program, page.state, page.facts, shown, COLUMNS));
+    if (state === drawn) return mark();
+    drawn = state;
+    const made = await page.images(points);
+    if (state !== drawn) return undefined;
+    if (grid.children.length !== shown.length || Number(grid.dataset.first) !== first) {
+      grid.replaceChildren(...shown.map((seed) => cell(`Seed ${seed}`, () => page.hold(seed), { "data-seed": seed })));
+      grid.dataset.first = first;
+    }
+    shown.forEach((_, index) => paint(grid.children[index].firstChild, one(made, index), page.facts));
+    grid.dataset.shown = state;
+    return mark();
+  }
+
+  function mark() {
+    for (const each of grid.children) each.setAttribute("aria-pressed", Number(each.dataset.seed) === page.state.seed);
+    const kept = stored().some(same);
+    page.star.textContent = kept ? "★" : "☆";
+    page.star.setAttribute("aria-pressed", kept);
+  }
+
+  const plain = () => ({ hash: page.facts.identity, seed: page.state.seed, label: page.state.label, truncation: page.state.truncation });
+  const same = (each) => JSON.stringify(each) === JSON.stringify(plain());
+
+  /** Favourites of all models, whatever this browser has stored. */
+  function stored() {
+    try {
+      const found = JSON.parse(localStorage.getItem(STORED) ?? "[]");
+      return Array.isArray(found) ? found.filter((each) => Number.isInteger(each?.seed)) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  function favour() {
+    const all = stored();
+    const kept = all.some(same) ? all.filter((each) => !same(each)) : [...all, plain()];
+    try {
+      localStorage.setItem(STORED, JSON.stringify(kept.slice(-500)));
+    } catch {
+      page.api.say("This browser keeps no favourites: its storage is full or switched off.");
+    }
+    mark();
+    return drawFavourites().catch((error) => page.api.fail(error));
+  }
+
+  async function drawFavourites() {
+    const own = stored().filter(({ hash }) => hash === page.facts.identity).slice(-COUNT);
+    none.hidden = own.length > 0;
+    favourites.replaceChildren();
+    for (const { seed, label, truncation } of own) {
+      const made = await page.images([{ seed, label }], truncation);
+      const name = label === null ? `Seed ${seed}` : `Seed ${seed}, ${page.facts.classes[label]}`;
+      const added = cell(name, () => { Object.assign(page.state, { label, truncation }); page.hold(seed); });
+      favourites.append(added);
+      paint(added.firstChild, made, page.facts);
+    }
+  }
+
+  return {
+    name: "seeds", title: "Seeds", element, favour,
+    shown: () => Promise.all([draw(), drawFavourites()]).catch((error) => page.api.fail(error)),
+    changed: () => { if (page.tab === "seeds" && !element.hidden && grid.children.length) draw().catch((error) => page.api.fail(error)); },
+  };
+}

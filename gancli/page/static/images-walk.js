@@ -1,0 +1,135 @@
+// The tab of walks: keyframes, a preview, an animation to download, the command that makes it.
+
+import * as commands from "./commands.js";
+import { button, commandLine, download, field, make } from "./parts.js";
+import { one, paint } from "./pixels.js";
+
+const MOST = 64;
+
+export function walkTab(page) {
+  const { state, facts, api } = page;
+  let keys = [];
+  let frames = null;
+  let at = 0;
+  let playing = 0;
+  const command = commandLine();
+  const list = make("ol", { class: "keys" });
+  const steps = make("input", { type: "number", min: 1, max: 240, step: 1, value: 30, inputmode: "numeric", input: () => altered() });
+  const rate = make("input", { type: "number", min: 1, max: 50, step: 1, value: 24, inputmode: "numeric", input: () => altered() });
+  const loop = make("input", { type: "checkbox", checked: true, change: () => altered() });
+  const canvas = make("canvas", { role: "img", "aria-label": "Frame of the walk" });
+  const position = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Frame",
+    input: () => { stop(); show(Number(position.value)); } });
+  const play = button("Play", () => (playing ? stop() : start()), { class: "first" });
+  const add = button("Add the held image", () => { keys.push({ seed: state.seed, label: state.label ?? state.own.label }); altered(); });
+  const save = button("Download GIF", async () => {
+    save.disabled = true;
+    try {
+      download((await api.bytes("gif", asked())).data, `${page.stem()}-walk.gif`, "image/gif");
+    } catch (error) {
+      api.fail(error);
+    }
+    save.disabled = false;
+  });
+  const element = make("div", {},
+    make("div", { class: "row" }, add,
+      button("Add a random seed", async () => { await random(); altered(); }), make("span", { class: "note" }, "Keyframes, in their order:")),
+    list,
+    make("div", { class: "row fields" }, field("Frames between", steps), field("Frames a second", rate), make("label", { class: "check" }, loop, "Loop")),
+    make("div", { class: "preview" }, canvas, make("div", { class: "row player" }, play, position)),
+    command.element,
+    make("div", { class: "row" }, save));
+
+  const whole = (input, low, high) => Math.min(high, Math.max(low, Math.round(Number(input.value)) || low));
+  const asked = () => ({
+    model: state.model, truncation: state.truncation, seeds: keys.map(({ seed }) => seed),
+    labels: facts.classes.length ? keys.map(({ label }) => label) : [], frames: whole(steps, 1, 240), loop: loop.checked, fps: whole(rate, 1, 50),
+  });
+
+  /** Add a seed of its own class. */
+  async function random() {
+    const seed = Math.floor(Math.random() * 10_000);
+    keys.push({ seed, label: state.label ?? (await page.own(seed)).label });
+  }
+
+  function altered() {
+    stop();
+    frames = null;
+    play.disabled = save.disabled = keys.length < 2;
+    add.disabled = keys.length >= MOST;
+    list.replaceChildren(...keys.map((key, index) => keyframe(key, index)));
+    const { frames: between, fps } = asked();
+    command.element.hidden = keys.length < 2;
+    if (keys.length > 1) {
+      command.show(commands.walk(api.program, state, facts, keys, between, loop.checked, fps, `${page.stem()}-walk.gif`),
+        "End --out in .webp, .apng or .mp4 for another kind of file.");
+    }
+    preview();
+  }
+
+  function keyframe(key, index) {
+    const text = `Seed ${key.seed}${key.label === null ? "" : `, class ${facts.classes[key.label]}`}`;
+    const drawn = make("canvas", { "aria-hidden": "true" });
+    page.images([{ seed: key.seed, label: key.label }]).then((made) => paint(drawn, made, facts)).catch((error) => api.fail(error));
+    const swap = (other) => { [keys[index], keys[other]] = [keys[other], keys[index]]; altered(); };
+    return make("li", {}, drawn, make("span", {}, text), make("div", { class: "row" },
+      button("←", () => swap(index - 1), { "aria-label": `Move ${text} forward`, disabled: index === 0 }),
+      button("→", () => swap(index + 1), { "aria-label": `Move ${text} back`, disabled: index === keys.length - 1 }),
+      button("×", () => { keys.splice(index, 1); altered(); }, { "aria-label": `Remove ${text}` })));
+  }
+
+  async function preview() {
+    const now = asked();
+    if (keys.length < 2) return;
+    try {
+      const made = await page.walk(now);
+      if (JSON.stringify(now) !== JSON.stringify(asked())) return;
+      frames = made;
+      position.max = made.shape[0] - 1;
+      show(0);
+    } catch (error) {
+      api.fail(error);
+    }
+  }
+
+  function show(frame) {
+    if (!frames) return;
+    at = frame;
+    position.value = frame;
+    paint(canvas, one(frames, frame), facts);
+    canvas.dataset.frame = frame;
+  }
+
+  function start() {
+    if (!frames) return;
+    play.textContent = "Pause";
+    const began = performance.now();
+    const first = at >= frames.shape[0] - 1 ? 0 : at;
+    const { fps } = asked();
+    const step = (now) => {
+      if (!playing || !frames) return;
+      const frame = first + Math.floor(((now - began) / 1000) * fps);
+      if (frame >= frames.shape[0] && !loop.checked) return stop();
+      show(frame % frames.shape[0]);
+      playing = requestAnimationFrame(step);
+      return undefined;
+    };
+    playing = requestAnimationFrame(step);
+  }
+
+  function stop() {
+    cancelAnimationFrame(playing);
+    playing = 0;
+    play.textContent = "Play";
+  }
+
+  async function shown() {
+    if (keys.length) return;
+    keys.push({ seed: state.seed, label: state.label ?? state.own.label });
+    await random();
+    await random();
+    altered();
+  }
+
+  return { name: "walk", title: "Walk", element, shown: () => shown().catch((error) => api.fail(error)), hidden: stop, leave: stop };
+}

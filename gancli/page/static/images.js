@@ -1,0 +1,222 @@
+// The view "images": one image that is held, and ways to find others.
+
+import * as commands from "./commands.js";
+import { button, commandLine, copyButton, download, latest, make, tabs } from "./parts.js";
+import { decoded, paint } from "./pixels.js";
+import { compareTab } from "./images-compare.js";
+import { seedsTab } from "./images-seeds.js";
+import { steerTab } from "./images-steer.js";
+import { walkTab } from "./images-walk.js";
+import * as links from "./images-links.js";
+
+const MOST = 2 ** 32 - 1;
+
+export async function mount(element, api) {
+  const { models, named } = await api.get("models");
+  const page = new Page(element, api, models, named);
+  await page.start();
+  return () => page.leave();
+}
+
+/** What the tabs share: the model, the state of the image that is held, and drawing. */
+class Page {
+  constructor(element, api, models, named) {
+    Object.assign(this, { element, api, models, named });
+    this.state = links.fresh(named[0]);
+    this.facts = null;
+    this.tabs = [];
+    this.tab = "seeds";
+    this.canvas = make("canvas", { role: "img", "aria-label": "Generated image" });
+    this.caption = make("p", { class: "caption", "aria-live": "polite" });
+    this.command = commandLine();
+    this.show = latest(() => this.draw());
+  }
+
+  async start() {
+    const asked = links.read(this.api.params(), this.state.model);
+    this.tab = asked.tab;
+    this.linked = asked.hash;
+    if (this.models[asked.state.model]) this.state = asked.state;
+    else if (asked.state.model) this.api.say(`This link is of ${asked.state.model}, which this page does not have.`);
+    await this.load();
+  }
+
+  leave() {
+    this.gone = true;
+    clearTimeout(this.keeping);
+    this.tabs.forEach((tab) => tab.leave?.());
+  }
+
+  /** Load the state's model, and build the page for it. */
+  async load() {
+    const { model } = this.state;
+    this.owner = null;
+    this.element.replaceChildren(this.head(), make("p", { class: "wait" }, `Loading PyTorch and ${model} …`));
+    let facts;
+    try {
+      facts = await this.api.post("model", { model });
+    } catch (error) {
+      this.element.lastChild.remove();
+      this.api.fail(error);
+      return;
+    }
+    if (this.gone || model !== this.state.model) return;
+    this.facts = facts;
+    if (this.linked && this.linked !== facts.identity) {
+      this.api.say(`This link is of other weights of ${model}: its image may differ.`);
+    }
+    this.linked = null;
+    this.build();
+  }
+
+  head() {
+    const kinds = [["named", "On this page"], ["run", "Runs"], ["zoo", "Zoo"]];
+    const groups = kinds.map(([kind, title]) => [title, Object.keys(this.models).filter((name) => this.models[name] === kind)]);
+    const select = make("select", { "aria-label": "Model", change: () => this.open(select.value) },
+      groups.filter(([, names]) => names.length).map(([title, names]) => make("optgroup", { label: title },
+        names.map((name) => make("option", { value: name, selected: name === this.state.model }, name)))));
+    return make("div", { class: "head" }, select, this.facts?.name && make("p", { class: "note" }, this.about()));
+  }
+
+  about() {
+    const { facts } = this;
+    const [channels, height, width] = facts.shape;
+    const kind = { 1: "grey", 3: "colour", 4: "colour with alpha" }[channels] ?? `${channels} channels`;
+    const makes = facts.numbers ? `${width} numbers` : `${width} × ${height}, ${kind}`;
+    const latent = facts.dims ? `${facts.space} of ${facts.dims}` : null;
+    const classes = facts.classes?.length ? `${facts.classes.length} classes` : null;
+    const weights = `${facts.parameters.toLocaleString("en")} parameters`;
+    return [makes, latent, classes, weights, facts.data && `data ${facts.data}`, facts.licence].filter(Boolean).join(" · ");
+  }
+
+  open(model) {
+    this.leave();
+    this.gone = false;
+    this.api.say("");
+    this.facts = null;
+    this.state = links.fresh(model);
+    this.keep();
+    return this.load();
+  }
+
+  build() {
+    const { facts } = this;
+    if (facts.takes === "source") return this.element.replaceChildren(this.head(), translator(this));
+    if (facts.numbers && !facts.formula) {
+      return this.element.replaceChildren(this.head(), make("p", {}, "This model makes numbers of unknown data, which the page cannot draw."));
+    }
+    this.star = button("☆", () => this.seeds.favour(), { "aria-label": "Favourite", "aria-pressed": "false", class: "star" });
+    const stage = make("section", { class: "stage", "aria-label": "Image" },
+      this.canvas, this.caption,
+      make("div", { class: "row" }, this.star,
+        button("Random seed", () => this.hold(Math.floor(Math.random() * (MOST + 1)))),
+        button("Download PNG", () => this.save([this.point()])),
+        copyButton("Copy link", "Copy a link to this image", () => this.link())),
+      this.command.element);
+    this.seeds = seedsTab(this);
+    this.tabs = [this.seeds, steerTab(this), walkTab(this), compareTab(this)];
+    const row = tabs("Ways to images", this.tabs.map(({ name, title, element }) => [name, title, element]), (name) => {
+      this.tab = name;
+      this.keep();
+      this.tabs.find((tab) => tab.name === name).shown?.();
+    });
+    const panel = make("section", { class: "ways" }, row.list, this.tabs.map((tab) => tab.element));
+    this.element.replaceChildren(this.head(), make("div", { class: "split" }, stage, panel));
+    this.changed();
+    row.choose(row.names.includes(this.tab) ? this.tab : "seeds");
+    return undefined;
+  }
+
+  /** The point of the image that is held, or of another seed steered alike. */
+  point(seed = this.state.seed) {
+    const { label, other, share, codes, dims, moves, style, layers } = this.state;
+    const alone = seed === this.state.seed;
+    return { seed, label, other, share, codes, moves, dims: alone ? dims : {}, style: alone ? style : null, layers: alone ? layers : [] };
+  }
+
+  /** Images of points. */
+  async images(points, truncation = this.state.truncation) {
+    return decoded(await this.api.bytes("draw", { model: this.state.model, points, truncation }));
+  }
+
+  /** Hold another seed; what was set for this one's latent alone is given up. */
+  hold(seed) {
+    Object.assign(this.state, { seed, dims: {}, style: null, layers: [] });
+    this.changed();
+  }
+
+  /** Show what the state says now. */
+  changed() {
+    this.keep();
+    this.tabs.forEach((tab) => tab.changed?.());
+    return this.show().catch((error) => this.api.fail(error));
+  }
+
+  /** Set the address a little later: browsers allow few changes a second. */
+  keep() {
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.link(), 200);
+  }
+
+  /** The address, which is a link to the image that is held. */
+  link() {
+    clearTimeout(this.keeping);
+    this.api.keep(links.write(this.state, this.facts?.identity, this.tab));
+    return location.href;
+  }
+
+  /** What a seed has by itself. */
+  own(seed, label = null, codes = {}) {
+    const { model, truncation } = this.state;
+    return this.api.post("own", { model, points: [{ seed, label, codes }], truncation });
+  }
+
+  /** The frames of a walk. */
+  async walk(asked) {
+    return decoded(await this.api.bytes("walk", asked));
+  }
+
+  async draw() {
+    const { state, facts } = this;
+    const point = this.point();
+    const shown = JSON.stringify([point, state.truncation]);
+    const owner = JSON.stringify([state.seed, state.label, state.codes, state.truncation]);
+    const known = this.owner === owner;
+    const [own, made] = await Promise.all([known ? state.own : this.own(state.seed, state.label, state.codes), this.images([point])]);
+    if (facts !== this.facts) return;
+    if (!known) {
+      state.own = own;
+      this.owner = owner;
+      this.tabs.forEach((tab) => tab.owned?.());
+    }
+    paint(this.canvas, made, facts);
+    const label = point.label ?? own.label;
+    const text = `Seed ${point.seed}${label === null ? "" : `, class ${facts.classes[label]}`}`;
+    this.caption.textContent = text;
+    this.canvas.setAttribute("aria-label", `Generated ${facts.numbers ? "numbers" : "image"}: ${text}`);
+    this.command.show(...commands.held(this.api.program, state, facts));
+    this.canvas.dataset.shown = shown;
+  }
+
+  /** Download the PNG of points; of several, a grid. */
+  async save(points, columns = null, name = `seed${this.state.seed}`) {
+    try {
+      const { data } = await this.api.bytes("png", { model: this.state.model, points, truncation: this.state.truncation, columns });
+      download(data, `${this.stem()}-${name}.png`, "image/png");
+    } catch (error) {
+      this.api.fail(error);
+    }
+  }
+
+  stem() {
+    return this.state.model.replaceAll(/[^A-Za-z0-9._-]+/g, "-");
+  }
+}
+
+function translator(page) {
+  const command = commandLine();
+  command.show(`${page.api.program} translate ${commands.quoted(page.state.model)} IMAGES`);
+  return make("div", { class: "panel needs" }, make("h2", {}, "This model needs images"),
+    make("p", {}, "It makes images from images, not from seeds. In a terminal, with the name of a file, a folder or a data set in place of IMAGES:"),
+    command.element);
+}

@@ -1,0 +1,272 @@
+"""The view "images" gives gancli's own images, and refuses what a model does not have."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from PIL import Image, ImageSequence
+from starlette.testclient import TestClient
+
+import gancli
+from gancli.editing import directions, styles, traversal
+from gancli.latents import path
+from gancli.page import images, points, server
+from gancli.page.access import Access
+from gancli.page.worker import Worker
+from gancli.zoo import catalogue
+
+HERE = "http://127.0.0.1:8642"
+DIGITS, CLASSES, CODES, POINTS, PAIRS = (
+    "dcgan/digits",
+    "cgan/digits",
+    "infogan/digits",
+    "points-gan/ring",
+    "pix2pix/mnist",
+)
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with layers, as a file."""
+    return str(toys.style_file(tmp_path_factory.mktemp("styled") / "styles.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def client(styled: str) -> Iterator[TestClient]:
+    """A client that has opened the page."""
+    access = Access("127.0.0.1", 8642)
+    view = images.view([DIGITS, styled], "cpu", Worker())
+    with TestClient(server.create([view], access), base_url=HERE, headers={"origin": HERE}) as client:
+        client.get("/", params={"token": access.token})
+        yield client
+
+
+def asked(client: TestClient, path: str, model: str, **values: Any) -> Any:
+    """The answer, an error with its message as a status above 400."""
+    return client.post(f"/api/images/{path}", json={"model": model, **values})
+
+
+def drawn(client: TestClient, model: str, *rows: dict[str, Any], **values: Any) -> torch.Tensor:
+    """uint8 (N, C, H, W), or float32 (N, width)."""
+    answer = asked(client, "draw", model, points=list(rows), **values)
+    assert answer.status_code == 200, answer.text
+    shape = [int(side) for side in answer.headers["x-shape"].split(",")]
+    kind = np.uint8 if len(shape) == 4 else np.float32
+    made = torch.tensor(np.frombuffer(answer.content, kind).reshape(shape))
+    return made.permute(0, 3, 1, 2) if len(shape) == 4 else made
+
+
+def load(name: str, truncation: float | None = None) -> gancli.Model:
+    return gancli.load(name, device="cpu", truncation=truncation)
+
+
+def test_models_of_the_zoo_and_those_named_are_offered(client: TestClient, styled: str) -> None:
+    answer = client.get("/api/images/models").json()
+    assert answer["named"] == [DIGITS, styled]
+    assert answer["models"][styled] == "named"
+    assert set(answer["models"]) >= {entry.name for entry in catalogue.entries() if entry.path}
+    other = asked(client, "model", "/etc/passwd")
+    assert (other.status_code, other.json()["error"]) == (400, "the page has no model '/etc/passwd'")
+
+
+def test_every_model_of_the_zoo_says_what_it_takes_and_makes(client: TestClient) -> None:
+    for entry in catalogue.entries():
+        if not entry.path:
+            continue
+        facts = asked(client, "model", entry.name).json()
+        if facts["takes"] == "source":
+            assert asked(client, "draw", entry.name, points=[{"seed": 0}]).status_code == 400
+            continue
+        made = drawn(client, entry.name, {"seed": 3})
+        model = load(entry.name)
+        assert torch.equal(made[0], model.sample([3])[0].flatten() if model.numbers else model.sample([3])[0]), (
+            entry.name
+        )
+        own = asked(client, "own", entry.name, points=[{"seed": 3}]).json()
+        assert len(own["dims"]) == facts["dims"]
+        assert len(own["codes"]) == facts["codes"]
+
+
+def test_seeds_classes_codes_and_truncation_are_gancli_s(client: TestClient) -> None:
+    seeds = [0, 7, 2**32 - 1]
+    assert torch.equal(
+        drawn(client, DIGITS, *({"seed": seed} for seed in seeds), truncation=1.0), load(DIGITS, 1.0).sample(seeds)
+    )
+    assert torch.equal(drawn(client, DIGITS, {"seed": 7}), load(DIGITS).sample([7]))
+    assert torch.equal(drawn(client, CLASSES, {"seed": 7, "label": 3}), load(CLASSES).sample([7], y=3))
+    inputs = load(CODES).latent.from_seeds([7])
+    inputs["c"][:, 1] = -1.5
+    assert torch.equal(drawn(client, CODES, {"seed": 7, "codes": {"1": -1.5}}), load(CODES).generate(inputs))
+
+
+def test_a_mixture_of_classes_is_a_frame_of_the_walk_between_them(client: TestClient) -> None:
+    model = load(CLASSES)
+    keys = model.latent.from_seeds([7, 7])
+    keys["y"] = torch.tensor([3, 8])
+    frames = model.generate(path(model.latent, keys, 20))
+    mixed = drawn(client, CLASSES, {"seed": 7, "label": 3, "other": 8, "share": 0.25}, {"seed": 7, "label": 3})
+    assert torch.equal(mixed, frames[[5, 0]])
+
+
+def test_dimensions_are_set_as_traverse_sets_them(client: TestClient, styled: str) -> None:
+    for name in (DIGITS, styled):
+        rows = traversal.traverse(load(name), 5, ["2"], [-1.0, 0.5])
+        assert torch.equal(drawn(client, name, *({"seed": 5, "dims": {"2": value}} for value in (-1.0, 0.5))), rows)
+        own = asked(client, "own", name, points=[{"seed": 5}]).json()["dims"]
+        made = drawn(client, name, {"seed": 5, "dims": {"2": own[2]}}).int() - load(name).sample([5]).int()
+        assert made.abs().max() <= 1
+
+
+def test_layers_of_another_seed_are_mixed(client: TestClient, styled: str) -> None:
+    model = load(styled, 0.7)
+    mixed = model.generate(styles.mix_styles(model, [5], [9], (0, 2)))
+    assert torch.equal(drawn(client, styled, {"seed": 5, "style": 9, "layers": [0, 2]}, truncation=0.7), mixed)
+
+
+def test_the_dimension_that_changes_most_comes_first(client: TestClient) -> None:
+    model = load(DIGITS)
+    order = asked(client, "order", DIGITS).json()["dims"]
+    assert sorted(order) == list(range(model.latent.dim))
+    changes = traversal.changes(model, order)
+    assert changes == sorted(changes, reverse=True)
+
+
+def test_a_change_is_the_mean_difference_between_both_sides() -> None:
+    model = load(DIGITS)
+    start = model.latent.from_seeds(range(traversal.SHOWN))
+    std = 3**-0.5 if model.latent.distribution == "uniform" else 1.0
+    ends = []
+    for value in (-std, std):
+        start["z"][:, 4] = value
+        ends.append(model.generate(start).float())
+    expected = float((ends[1] - ends[0]).abs().mean()) / 255
+    assert traversal.changes(model, [4]) == pytest.approx([expected])
+
+
+def test_directions_are_found_once_and_moved_along(client: TestClient) -> None:
+    assert asked(client, "directions", CLASSES).json()["directions"] == []
+    found = asked(client, "directions", CLASSES, find=True).json()
+    assert found["directions"] == asked(client, "directions", CLASSES).json()["directions"]
+    assert found["stored"] is False
+    model = load(CLASSES)
+    made = drawn(client, CLASSES, {"seed": 5, "moves": {"0": 2}})
+    from gancli.editing import discovery
+
+    along = [(discovery.find(model)[0], 2.0)]
+    assert (
+        made.int() - model.generate(directions.move(model, model.latent.from_seeds([5]), along)).int()
+    ).abs().max() <= 1
+
+
+def test_points_of_the_plane_are_numbers(client: TestClient) -> None:
+    rows = drawn(client, POINTS, {"seed": 0}, {"seed": 1})
+    assert torch.equal(rows, load(POINTS).sample([0, 1]).flatten(1))
+    assert len(asked(client, "model", POINTS).json()["formula"]["real"]) > 100
+
+
+def test_a_walk_has_interpolate_s_frames(client: TestClient, run_cli: Any, home: Path) -> None:
+    command = [
+        "interpolate",
+        CLASSES,
+        "--seeds",
+        "3,14",
+        "--class",
+        "1,7",
+        "--frames",
+        "4",
+        "--loop",
+        "--truncation",
+        "1.5",
+    ]
+    assert run_cli(*command, "--device", "cpu", "--fps", "10", "--out", "walk.gif").code == 0
+    made = asked(client, "gif", CLASSES, seeds=[3, 14], labels=[1, 7], frames=4, loop=True, truncation=1.5, fps=10)
+    assert made.headers["content-type"] == "image/gif"
+    assert made.content == (home / "walk.gif").read_bytes()
+    raw = asked(client, "walk", CLASSES, seeds=[3, 14], labels=[1, 7], frames=4, loop=True, truncation=1.5)
+    assert raw.headers["x-shape"] == "8,8,8,1"
+
+
+def test_pictures_are_those_of_sample(client: TestClient, run_cli: Any, home: Path) -> None:
+    assert (
+        run_cli("sample", DIGITS, "--seeds", "0-5", "--grid", "3x2", "--device", "cpu", "--out", "grid.png").code == 0
+    )
+    assert run_cli("sample", DIGITS, "--seeds", "4", "--device", "cpu", "--out", "one/").code == 0
+    grid = asked(client, "png", DIGITS, points=[{"seed": seed} for seed in range(6)], columns=3).content
+    one = asked(client, "png", DIGITS, points=[{"seed": 4}]).content
+    for made, file in ((grid, "grid.png"), (one, "one/seed0000004.png")):
+        with Image.open(io.BytesIO(made)) as left, Image.open(home / file) as right:
+            assert np.array_equal(np.asarray(left), np.asarray(right))
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("draw", {"points": [{"seed": -1}]}),
+        ("draw", {"points": [{"seed": 2**32}]}),
+        ("draw", {"points": [{"seed": 1.5}]}),
+        ("draw", {"points": [{"seed": 0, "dims": {"0": 1e9}}]}),
+        ("draw", {"points": [{"seed": 0, "codes": {"x": 0}}]}),
+        ("draw", {"points": [{"seed": 0, "share": 2}]}),
+        ("draw", {"points": [{"seed": 0, "surprise": 1}]}),
+        ("draw", {"points": []}),
+        ("draw", {"points": [{"seed": 0}] * (points.MOST_IMAGES + 1)}),
+        ("walk", {"seeds": [1]}),
+        ("walk", {"seeds": [1, 2], "frames": 0}),
+        ("gif", {"seeds": [1, 2], "fps": 1000}),
+    ],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused(client: TestClient, path: str, values: dict[str, Any]) -> None:
+    answer = asked(client, path, DIGITS, **values)
+    assert answer.status_code == 422
+    assert len(answer.json()["error"]) < 300
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused(client: TestClient, value: str) -> None:
+    body = f'{{"model": "{DIGITS}", "points": [{{"seed": 0, "dims": {{"0": {value}}}}}], "truncation": {value}}}'
+    assert (
+        client.post("/api/images/draw", content=body, headers={"content-type": "application/json"}).status_code == 422
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "point", "message"),
+    [
+        (DIGITS, {"label": 0}, "'dcgan/digits' has no class 0"),
+        (CLASSES, {"label": 10}, "'cgan/digits' has no class 10"),
+        (CLASSES, {"other": 10, "share": 0.5}, "'cgan/digits' has no class 10"),
+        (DIGITS, {"codes": {"0": 1}}, "'dcgan/digits' has no code 0"),
+        (DIGITS, {"dims": {"5000": 1}}, "'dcgan/digits' has no dimension 5000"),
+        (DIGITS, {"moves": {"smile": 1}}, "'dcgan/digits' has no directions to move along"),
+        (DIGITS, {"style": 1, "layers": [1]}, "'dcgan/digits' has no layer 1 to mix"),
+        (PAIRS, {}, "'pix2pix/mnist' makes images from images, not from seeds"),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused(
+    client: TestClient, model: str, point: dict[str, Any], message: str
+) -> None:
+    answer = asked(client, "draw", model, points=[{"seed": 0, **point}])
+    assert (answer.status_code, answer.json()["error"]) == (400, message)
+
+
+def test_truncation_of_one_request_is_not_that_of_the_next(client: TestClient) -> None:
+    assert asked(client, "draw", DIGITS, points=[{"seed": 0}], truncation=-1).status_code == 400
+    assert torch.equal(drawn(client, DIGITS, {"seed": 0}), load(DIGITS).sample([0]))
+
+
+def test_more_frames_than_an_answer_holds_are_refused(client: TestClient) -> None:
+    answer = asked(client, "walk", "pictures/emoji", seeds=list(range(64)), frames=1000, loop=True)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "64,000 images of this size are too many for one answer"
+
+
+def test_a_gif_repeats_its_walk(client: TestClient) -> None:
+    made = asked(client, "gif", "sine-gan/sine", seeds=[3, 14], frames=2)
+    with Image.open(io.BytesIO(made.content)) as file:
+        assert sum(1 for _ in ImageSequence.Iterator(file)) == 3
