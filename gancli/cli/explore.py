@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gancli.cli import _options
+from gancli.cli._imports import import_quickly
 from gancli.cli.terminal.commands import program
 from gancli.cli.terminal.console import say
 
@@ -49,6 +50,7 @@ def explore(
     from gancli import page
 
     page.check_installed()
+    import_quickly("gancli.page.images")
     from gancli.page import images, server
     from gancli.page.access import Access, is_local
     from gancli.page.worker import Worker

@@ -71,7 +71,7 @@ def changes(model: Model, dims: Sequence[int], *, space: Space | None = None) ->
         for side, steps in enumerate((-1.0, 1.0)):
             first = (2 * row + side) * SHOWN
             grid[space][first : first + SHOWN, ..., dim] = mean[dim] + steps * std[dim]
-    ends = model.generate(grid).float().view(len(dims), 2, -1)
+    ends = model.generate(grid).float().reshape(len(dims), 2, -1)
     return ((ends[:, 1] - ends[:, 0]).abs().mean(1) / (1 if model.numbers else 255)).tolist()
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gancli import model as models
+from gancli.checkpoint import count_parameters
 from gancli.data.synthetic import FORMULAS, Curve
 from gancli.editing import directions, discovery, traversal
 from gancli.errors import UsageError
@@ -22,7 +23,6 @@ from gancli.model import Model
 from gancli.page.points import Images, Point, Walk
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import default_scale, encode_png, enlarge, grid, mark
-from gancli.zoo import catalogue
 
 MOST_MODELS = 4
 """Models that are held in memory."""
@@ -38,7 +38,7 @@ REAL = 600
 
 
 class Shelf:
-    """Models by name, the last ones used.
+    """Models, the last ones used.
 
     Args:
         device: where to compute.
@@ -46,17 +46,19 @@ class Shelf:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._held: OrderedDict[tuple[str, int], Subject] = OrderedDict()
+        self._held: OrderedDict[tuple[Path, int], Subject] = OrderedDict()
 
-    def get(self, name: str) -> Subject:
-        """A model, loaded again if its file has changed.
+    def get(self, file: Path) -> Subject:
+        """The model of a file, loaded again if the file has changed, as that of a run in training does.
 
         Raises:
             GancliError: see :func:`gancli.model.load`.
         """
-        key = name, catalogue.find(name).stat().st_mtime_ns
+        if not file.is_file():
+            raise UsageError(f"the file '{file}' is gone", "choose another model")
+        key = file, file.stat().st_mtime_ns
         if key not in self._held:
-            self._held[key] = Subject(models.load(name, device=self._device))
+            self._held[key] = Subject(models.load(file, device=self._device))
             if len(self._held) > MOST_MODELS:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
@@ -97,7 +99,7 @@ class Subject:
             "data": model.data_name,
             "licence": model.licence,
             "identity": model.identity[:16],
-            "parameters": sum(value.numel() for value in model.generator.parameters()),
+            "parameters": count_parameters(model.path),
         }
         if model.takes == "source":
             return found | {"networks": list(model.networks)}
@@ -289,8 +291,8 @@ class Subject:
         self.model.truncate(None)
         stored = directions.stored(self.model)
         if find and not stored:
-            stored = discovery.find(self.model)
-            self.model.header[directions.KEY] = [each.to_dict() for each in stored]
+            self.model.header[directions.KEY] = [each.to_dict() for each in discovery.find(self.model)]
+            stored = directions.stored(self.model)
             self._found = True
         listed = [{"name": each.name, "change": each.change} for each in stored]
         return {"directions": listed, "method": stored[0].method if stored else None, "stored": not self._found}

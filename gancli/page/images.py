@@ -49,7 +49,7 @@ class Gallery:
         """
         if name not in self.names:
             raise UsageError(f"the page has no model '{name[:40]}'", nearest(name[:40], self.names))
-        return await self._worker.run(lambda: work(self._opened().get(name)))
+        return await self._worker.run(lambda: work(self._opened().get(self.names[name].path)))
 
     def _opened(self) -> Shelf:
         if self._shelf is None:
@@ -71,7 +71,7 @@ def router(gallery: Gallery) -> APIRouter:
 
     @routes.get("/models")
     async def models() -> dict[str, Any]:
-        return {"models": gallery.names, "named": gallery.named}
+        return {"models": {name: offer.kind for name, offer in gallery.names.items()}, "named": gallery.named}
 
     @routes.post("/model")
     async def model(asked: Named) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -109,23 +110,31 @@ class Walk(Named):
         return (len(self.seeds) - (not self.loop)) * self.frames + (not self.loop)
 
 
-def offered(names: list[str]) -> dict[str, str]:
-    """The models that the page offers, by the name that commands take: those named, then the zoo's, then runs.
+class Offer(NamedTuple):
+    """A model that the page offers.
 
-    The value is a word on each: "named", "zoo" or "run".
+    Attributes:
+        kind: "named" on the command line, of the "zoo", or a "run".
+        path: its weights.
+    """
+
+    kind: str
+    path: Path
+
+
+def offered(names: list[str]) -> dict[str, Offer]:
+    """The models that the page offers, by the name that commands take: those named, then the zoo's, then runs.
 
     Raises:
         GancliError: a name that is no model.
     """
-    for name in names:
-        catalogue.find(name)
-    found = dict.fromkeys(names, "named")
+    found = {name: Offer("named", catalogue.find(name)) for name in names}
     for entry in catalogue.entries():
         if entry.path:
-            found.setdefault(entry.name, "zoo")
+            found.setdefault(entry.name, Offer("zoo", entry.path))
     for weights in sorted(catalogue.RUNS.glob(f"*/{catalogue.MODEL_FILE}")):
         if not weights.parent.name.startswith("."):
-            found.setdefault(str(weights.parent), "run")
+            found.setdefault(str(weights.parent), Offer("run", weights))
     return found
 
 

@@ -59,8 +59,13 @@ def create(views: Sequence[View], access: Access, *, program: str = "gancli") ->
         program: the words that start gancli, for the commands that the page shows.
     """
 
-    # No pages of documentation: FastAPI's load scripts from elsewhere.
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # No pages of documentation, since FastAPI's load scripts from elsewhere, and no telemetry.
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
     listed = [
         {"name": view.name, "title": view.title, "style": (STATIC / f"{view.name}.css").is_file()} for view in views
     ]
@@ -138,6 +143,7 @@ def serve(app: ASGIApp, opened: socket.socket) -> None:
         log_level="warning",
         access_log=False,  # it would have the token
         server_header=False,
+        proxy_headers=False,  # nobody stands between who could tell the truth
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=1,
     )

@@ -48,7 +48,7 @@ export function held(program, state, facts) {
 export function sample(program, state, facts, seeds, columns = null) {
   return line(program, ["sample", state.model, ["--seeds", ranges(seeds)], ["--class", classOf(facts, state.label)],
     ...pairs("--code", state.codes), ...pairs("--move", state.moves), ["--truncation", state.truncation],
-    ["--grid", columns && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null]]);
+    ["--grid", columns && !facts.numbers && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null]]);
 }
 
 /** A walk through keyframes { seed, label }. */

@@ -2,15 +2,17 @@
 
 import * as commands from "./commands.js";
 import { commandLine, field, make } from "./parts.js";
-import { decoded, one, paint } from "./pixels.js";
+import { decoded, one, paint, plot, rows } from "./pixels.js";
 
-const COUNT = 12;
+const COUNT = 24;
+const POINTS = 256;
+const COLUMNS = 6;
 const MOST = 3;
 
 export function compareTab(page) {
   const { state, api } = page;
   const chosen = [state.model, ...page.named.filter((name) => name !== state.model)].slice(0, MOST);
-  const first = make("input", { type: "number", min: 0, max: 2 ** 32 - COUNT, step: 1, value: 0, inputmode: "numeric", change: () => draw() });
+  const first = make("input", { type: "number", min: 0, max: 2 ** 32 - POINTS, step: 1, value: 0, inputmode: "numeric", change: () => draw() });
   const columns = make("div", { class: "columns" });
   const element = make("div", {}, make("div", { class: "row fields" }, field("First seed", first)), columns);
 
@@ -28,21 +30,23 @@ export function compareTab(page) {
     const facts = await api.post("model", { model });
     if (facts.takes === "source") return section.append(make("p", { class: "note" }, "It makes images from images, not from seeds."));
     if (facts.numbers && !facts.formula) return section.append(make("p", { class: "note" }, "It makes numbers of unknown data."));
-    const seeds = Array.from({ length: COUNT }, (_, index) => start + index);
+    const together = facts.numbers && !facts.formula.x; // points of the plane are drawn in one plot
+    const seeds = Array.from({ length: together ? POINTS : COUNT }, (_, index) => start + index);
     const label = facts.classes.length && state.label !== null && facts.classes[state.label] === page.facts.classes[state.label] ? state.label : null;
     const points = seeds.map((seed) => ({ seed, label }));
     const made = decoded(await api.bytes("draw", { model, points, truncation: null }));
-    const grid = make("div", { class: "grid small" }, seeds.map((seed) => make("figure", {}, make("canvas", { role: "img", "aria-label": `${model}, seed ${seed}` }), make("figcaption", {}, `${seed}`))));
+    const grid = make("div", { class: together ? "whole" : "grid" }, (together ? [`${start} to ${seeds.at(-1)}`] : seeds).map((seed) => make("figure", {}, make("canvas", { role: "img", "aria-label": `${model}, seed ${seed}` }), make("figcaption", {}, `${seed}`))));
     const command = commandLine();
-    command.show(commands.sample(api.program, { model, label, codes: {}, moves: {}, truncation: null }, facts, seeds, 4));
+    command.show(commands.sample(api.program, { model, label, codes: {}, moves: {}, truncation: null }, facts, seeds, COLUMNS));
     section.append(grid, command.element);
-    seeds.forEach((_, index) => paint(grid.children[index].firstChild, one(made, index), facts));
+    if (together) plot(grid.firstChild.firstChild, facts.formula, rows(made));
+    else seeds.forEach((_, index) => paint(grid.children[index].firstChild, one(made, index), facts));
     section.dataset.shown = `${model} ${start}`;
     return undefined;
   }
 
   async function draw() {
-    const start = Math.min(2 ** 32 - COUNT, Math.max(0, Math.trunc(Number(first.value)) || 0));
+    const start = Math.min(2 ** 32 - POINTS, Math.max(0, Math.trunc(Number(first.value)) || 0));
     const count = Math.min(MOST, chosen.length + 1);
     columns.replaceChildren(...Array.from({ length: count }, (_, index) => column(index)));
     for (const [index, model] of [...chosen].entries()) {

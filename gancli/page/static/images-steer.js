@@ -1,14 +1,14 @@
 // The tab that steers the image that is held: class, codes, truncation, directions, dimensions, layers.
 
-import { button, field, make } from "./parts.js";
-import { number } from "./commands.js";
+import { button, commandLine, field, make } from "./parts.js";
+import { number, quoted } from "./commands.js";
 
 const SHOWN = 12;
 const THIRDS = ["coarse", "middle", "fine"];
 const MOST = 2 ** 32 - 1;
 
 /** A slider with its value; `set` moves it without telling, `reset` is what its button does. */
-function slider(label, { min, max, step, value, set, reset, name = label, text = number }) {
+function slider(label, { min, max, step, value, set, reset, name = label, text = (value) => value.toFixed(2) }) {
   const range = make("input", { type: "range", min, max, step, "aria-label": name,
     input: () => { output.textContent = text(Number(range.value)); clear.disabled = false; set(Number(range.value)); } });
   const output = make("output", {}, "");
@@ -73,13 +73,15 @@ function classes(page) {
 function truncation(page) {
   const { state, facts } = page;
   const psi = facts.truncation === "w-psi";
-  const [min, max, off] = psi ? [0, 1.5, 1] : [0.1, 3, 3];
+  const uniform = facts.distribution === "uniform"; // its values lie within 1
+  const [min, max, off] = psi ? [0, 1.5, 1] : uniform ? [0.1, 1, 1] : [0.1, 3, 3];
   const text = (value) => (value === off ? "off" : number(value));
   const made = slider(psi ? "ψ" : "Limit", { min, max, step: 0.05, value: off, text, name: "Truncation",
     set: (value) => { state.truncation = value === off ? null : value; page.changed(); },
     reset: () => { state.truncation = null; refresh(); page.changed(); } });
   const refresh = () => made.move(state.truncation ?? off, state.truncation === null);
-  const note = psi ? "From 1 down to 0, images come nearer to the mean's." : "From 2 down to about 1, images become safer and more alike.";
+  const note = psi ? "From 1 down to 0, images come nearer to the mean's."
+    : `${uniform ? "Below 1" : "From 2 down to about 1"}, images become safer and more alike.`;
   return { element: section("Truncation", made.element, make("p", { class: "note" }, note)), refresh };
 }
 
@@ -120,6 +122,8 @@ function directions(page) {
   const { state, api } = page;
   const list = make("div", { class: "list" });
   const note = make("p", { class: "note" });
+  const command = commandLine();
+  command.element.hidden = true;
   const find = button("Find directions", () => look(true));
   let found = null;
   let sliders = [];
@@ -144,9 +148,11 @@ function directions(page) {
       set: (value) => { state.moves[name] = value; page.changed(); },
       reset: () => { delete state.moves[name]; refresh(); page.changed(); } }));
     list.replaceChildren(...sliders.map((each) => each.element));
-    const command = `${api.program} directions ${state.model} --save FILE.safetensors`;
+    command.element.hidden = !known.length || found.stored;
+    command.show(`${api.program} directions ${quoted(state.model)} --save FILE.safetensors`,
+      "Stores them in a copy of the model, which the command of a moved image takes. --name 0=open names one.");
     note.textContent = !known.length ? "The model has none yet."
-      : found.stored ? "Steps along the model's directions." : `Found here, by ${found.method}. ${command} stores them; then name FILE instead of the model.`;
+      : found.stored ? "Steps along the model's directions." : `Found here, by the method ${found.method}.`;
     refresh();
   }
 
@@ -154,7 +160,7 @@ function directions(page) {
     const { name } = found.directions[index];
     each.move(state.moves[name] ?? 0, state.moves[name] === undefined);
   });
-  return { element: section("Directions", note, list, find), refresh, shown: () => { if (!found) look(false); } };
+  return { element: section("Directions", note, list, find, command.element), refresh, shown: () => { if (!found) look(false); } };
 }
 
 function dimensions(page) {

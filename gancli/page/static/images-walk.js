@@ -33,12 +33,11 @@ export function walkTab(page) {
   });
   const element = make("div", {},
     make("div", { class: "row" }, add,
-      button("Add a random seed", async () => { await random(); altered(); }), make("span", { class: "note" }, "Keyframes, in their order:")),
+      button("Add a random seed", async () => { await random(); altered(); })),
     list,
     make("div", { class: "row fields" }, field("Frames between", steps), field("Frames a second", rate), make("label", { class: "check" }, loop, "Loop")),
-    make("div", { class: "preview" }, canvas, make("div", { class: "row player" }, play, position)),
-    command.element,
-    make("div", { class: "row" }, save));
+    make("div", { class: "preview" }, canvas, make("div", { class: "row player" }, play, position), save),
+    command.element);
 
   const whole = (input, low, high) => Math.min(high, Math.max(low, Math.round(Number(input.value)) || low));
   const asked = () => ({

@@ -2,7 +2,7 @@
 
 import * as commands from "./commands.js";
 import { button, commandLine, copyButton, download, latest, make, tabs } from "./parts.js";
-import { decoded, paint } from "./pixels.js";
+import { decoded, paint, rows } from "./pixels.js";
 import { compareTab } from "./images-compare.js";
 import { seedsTab } from "./images-seeds.js";
 import { steerTab } from "./images-steer.js";
@@ -10,6 +10,7 @@ import { walkTab } from "./images-walk.js";
 import * as links from "./images-links.js";
 
 const MOST = 2 ** 32 - 1;
+const CLOUD = 256;
 
 export async function mount(element, api) {
   const { models, named } = await api.get("models");
@@ -51,6 +52,7 @@ class Page {
   async load() {
     const { model } = this.state;
     this.owner = null;
+    delete this.canvas.dataset.shown;
     this.element.replaceChildren(this.head(), make("p", { class: "wait" }, `Loading PyTorch and ${model} …`));
     let facts;
     try {
@@ -107,9 +109,9 @@ class Page {
     }
     this.star = button("☆", () => this.seeds.favour(), { "aria-label": "Favourite", "aria-pressed": "false", class: "star" });
     const stage = make("section", { class: "stage", "aria-label": "Image" },
-      this.canvas, this.caption,
+      make("div", { class: "frame" }, this.canvas), this.caption,
       make("div", { class: "row" }, this.star,
-        button("Random seed", () => this.hold(Math.floor(Math.random() * (MOST + 1)))),
+        button("Random", () => this.hold(Math.floor(Math.random() * (MOST + 1))), { "aria-label": "Random seed" }),
         button("Download PNG", () => this.save([this.point()])),
         copyButton("Copy link", "Copy a link to this image", () => this.link())),
       this.command.element);
@@ -117,11 +119,15 @@ class Page {
     this.tabs = [this.seeds, steerTab(this), walkTab(this), compareTab(this)];
     const row = tabs("Ways to images", this.tabs.map(({ name, title, element }) => [name, title, element]), (name) => {
       this.tab = name;
+      this.element.dataset.tab = name;
       this.keep();
+      for (const tab of this.tabs) if (tab.name !== name) tab.hidden?.();
       this.tabs.find((tab) => tab.name === name).shown?.();
     });
     const panel = make("section", { class: "ways" }, row.list, this.tabs.map((tab) => tab.element));
     this.element.replaceChildren(this.head(), make("div", { class: "split" }, stage, panel));
+    this.cloud = null;
+    if (facts.numbers && !facts.formula.x) this.surround().catch((error) => this.api.fail(error));
     this.changed();
     row.choose(row.names.includes(this.tab) ? this.tab : "seeds");
     return undefined;
@@ -171,6 +177,16 @@ class Page {
     return this.api.post("own", { model, points: [{ seed, label, codes }], truncation });
   }
 
+  /** Other seeds' points of the plane, around the one that is held. */
+  async surround() {
+    const seeds = Array.from({ length: CLOUD }, (_, seed) => ({ seed }));
+    const { facts } = this;
+    const cloud = rows(await this.images(seeds, null));
+    if (facts !== this.facts) return;
+    this.cloud = cloud;
+    await this.show();
+  }
+
   /** The frames of a walk. */
   async walk(asked) {
     return decoded(await this.api.bytes("walk", asked));
@@ -189,7 +205,7 @@ class Page {
       this.owner = owner;
       this.tabs.forEach((tab) => tab.owned?.());
     }
-    paint(this.canvas, made, facts);
+    paint(this.canvas, made, facts, this.cloud);
     const label = point.label ?? own.label;
     const text = `Seed ${point.seed}${label === null ? "" : `, class ${facts.classes[label]}`}`;
     this.caption.textContent = text;

@@ -55,7 +55,11 @@ export function commandLine() {
   const element = make("div", { class: "command" },
     make("pre", { tabindex: "0", "aria-label": "Command line that does the same" }, code),
     copyButton("Copy", "Copy the command line", () => code.textContent), note);
-  return { element, show: (text, said = "") => { code.textContent = text; note.textContent = said; } };
+  return { element, show: (text, said = "") => {
+    // Lines end between words, and not after a hyphen within one.
+    code.replaceChildren(...text.split(" ").flatMap((word, index) => [index ? " " : "", make("span", {}, word)]));
+    note.textContent = said;
+  } };
 }
 
 /** Save bytes as a file. */

@@ -12,13 +12,19 @@ export function one({ shape, data }, index) {
   return { shape: [1, ...shape.slice(1)], data: data.subarray(index * size, (index + 1) * size) };
 }
 
-/** Draw the first of what the server sent. */
-export function paint(canvas, made, facts) {
-  if (facts.numbers) plot(canvas, facts.formula, [made.data]);
+/** Rows of numbers. */
+export function rows(made) {
+  return Array.from({ length: made.shape[0] }, (_, index) => one(made, index).data);
+}
+
+/** Draw the first of what the server sent; a point of the plane with others around it, where there are some. */
+export function paint(canvas, made, facts, around = null) {
+  if (facts.numbers) plot(canvas, facts.formula, [one(made, 0).data], around);
   else picture(canvas, made);
 }
 
 function picture(canvas, { shape: [, height, width, channels], data }) {
+  canvas.classList.remove("plot");
   // Setting a size clears the canvas, which would flicker.
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
@@ -34,18 +40,19 @@ function picture(canvas, { shape: [, height, width, channels], data }) {
   canvas.getContext("2d").putImageData(drawn, 0, 0);
 }
 
-const SIDE = 320;
+const SIDE = 480;
 
 /** Draw rows of numbers, curves or points of the plane, over real ones. */
 export function plot(canvas, formula, rows, faint = null) {
+  canvas.classList.add("plot");
   if (canvas.width !== SIDE) canvas.width = canvas.height = SIDE;
   const context = canvas.getContext("2d");
   const style = getComputedStyle(canvas);
   const colour = (name) => style.getPropertyValue(name);
   const [low, high] = formula.limits;
   const along = formula.x ? [-1, 1] : formula.limits;
-  const x = (value) => 8 + ((SIDE - 16) * (value - along[0])) / (along[1] - along[0]);
-  const y = (value) => 8 + ((SIDE - 16) * (high - value)) / (high - low);
+  const x = (value) => 12 + ((SIDE - 24) * (value - along[0])) / (along[1] - along[0]);
+  const y = (value) => 12 + ((SIDE - 24) * (high - value)) / (high - low);
   const line = (points) => {
     context.beginPath();
     points.forEach(([a, b], index) => context[index ? "lineTo" : "moveTo"](x(a), y(b)));
@@ -60,19 +67,19 @@ export function plot(canvas, formula, rows, faint = null) {
   context.lineJoin = "round";
   context.strokeStyle = context.fillStyle = colour("--real");
   if (formula.x) {
-    context.lineWidth = 3;
+    context.lineWidth = 4.5;
     context.setLineDash([8, 6]);
     line(formula.real);
     context.setLineDash([]);
     context.strokeStyle = colour("--accent");
-    context.lineWidth = 4;
+    context.lineWidth = 6;
     rows.forEach((row) => line(Array.from(row, (value, index) => [formula.x[index], value])));
     return;
   }
-  dots(formula.real, 1.5);
+  dots(formula.real, 3.5);
   context.fillStyle = colour("--accent");
   context.globalAlpha = 0.35;
-  if (faint) dots(faint, 2);
+  if (faint) dots(faint, 4.5);
   context.globalAlpha = 1;
-  dots(rows, 8);
+  dots(rows, rows.length > 1 ? 5 : 15);
 }

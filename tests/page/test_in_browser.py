@@ -1,0 +1,244 @@
+"""The page in a browser: one server, one browser, used by clicks and keys."""
+
+import shlex
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browser
+import numpy as np
+import pytest
+import toys
+import uvicorn
+from PIL import Image
+
+import gancli
+from gancli.page import images, server
+from gancli.page.access import Access
+from gancli.page.worker import Worker
+
+DIGITS, POINTS, PAIRS, ALPHA = "cgan/digits", "points-gan/ring", "pix2pix/mnist", "pictures/emoji"
+SHOWN = "document.querySelector('.frame canvas')?.dataset.shown"
+PIXELS = """(canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return [canvas.height, canvas.width, Array.from(data)];
+}"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server in a thread of its own: its first address, without a token that admits once."""
+    styled = str(toys.style_file(tmp_path_factory.mktemp("styled") / "styles.safetensors"))
+    with server.listen("127.0.0.1", 0) as opened:
+        access = Access("127.0.0.1", opened.getsockname()[1])
+        app = server.create([images.view([DIGITS, styled], "cpu", Worker())], access)
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+        thread = threading.Thread(target=running.run, args=[[opened]])
+        thread.start()
+        yield access.address(access.token)
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Any]:
+    """The page with its first image."""
+    with browser.opened(address, viewport={"width": 1600, "height": 900}) as opened:
+        opened.set_default_timeout(30_000)
+        opened.wait_for_selector(".frame canvas[data-shown]")
+        yield opened
+
+
+def shown(page: Any, wanted: str) -> np.ndarray:
+    """The pixels of the held image, uint8 (H, W, 4), once its state is that of a JavaScript expression of `point` and
+    `truncation`."""
+    page.wait_for_function(f"() => {SHOWN} && (([point, truncation]) => {wanted})(JSON.parse({SHOWN}))")
+    height, width, data = page.eval_on_selector(".frame canvas", PIXELS)
+    return np.array(data, dtype=np.uint8).reshape(height, width, 4)
+
+
+def command(page: Any, where: str = ".stage") -> str:
+    return page.inner_text(f"{where} .command code")
+
+
+def reset(page: Any) -> None:
+    page.click("#tab-steer")
+    page.click("text=Reset all")
+    page.click("#tab-seeds")
+
+
+def test_the_token_has_left_the_address(page: Any) -> None:
+    assert "token" not in page.url
+    assert page.evaluate("document.cookie") == ""
+
+
+def test_a_seed_is_held_by_mouse_and_keys_and_its_command_makes_it(page: Any, run_cli: Any, home: Path) -> None:
+    page.click("[aria-label='Seed 7']")
+    pixels = shown(page, "point.seed === 7")
+    assert page.get_attribute("[aria-label='Seed 7']", "aria-pressed") == "true"
+    words = shlex.split(command(page))
+    assert words == ["gancli", "sample", DIGITS, "--seeds", "7"]
+    assert run_cli(*words[1:], "--device", "cpu", "--out", "one/").code == 0
+    with Image.open(home / "one/seed0000007.png") as image:
+        assert np.array_equal(pixels[..., 0], np.asarray(image))
+    page.focus("[aria-label='Seed 9']")
+    page.keyboard.press("Enter")
+    shown(page, "point.seed === 9")
+    page.focus("#tab-seeds")
+    page.keyboard.press("ArrowRight")
+    assert page.get_attribute("#tab-steer", "aria-selected") == "true"
+    page.keyboard.press("Home")
+    assert page.is_visible("#panel-seeds")
+
+
+def test_other_seeds_and_the_grid(page: Any) -> None:
+    page.click("[aria-label='Seeds after']")
+    page.wait_for_selector("[aria-label='Seed 24']")
+    assert command(page, "#panel-seeds") == f"gancli sample {DIGITS} --seeds 24-47 --grid 6x4"
+    page.fill("[aria-label='First seed']", "4294967290")
+    page.press("[aria-label='First seed']", "Enter")
+    page.wait_for_selector("[aria-label='Seed 4294967295']")
+    assert page.locator("#panel-seeds .grid").first.locator("button").count() == 6
+    with page.expect_download() as waiting:
+        page.click("text=Download grid")
+    assert waiting.value.suggested_filename == "cgan-digits-seeds4294967290.png"
+    page.fill("[aria-label='First seed']", "0")
+    page.press("[aria-label='First seed']", "Enter")
+    page.wait_for_selector("[aria-label='Seed 0']")
+
+
+def test_class_and_truncation_and_a_link_that_shows_the_same_again(
+    page: Any, address: str, run_cli: Any, home: Path
+) -> None:
+    page.click("[aria-label='Seed 5']")
+    page.click("#tab-steer")
+    page.get_by_role("combobox", name="Class", exact=True).select_option("3")
+    page.fill("input[aria-label='Truncation']", "1.2")
+    pixels = shown(page, "point.seed === 5 && point.label === 3 && truncation === 1.2")
+    model = gancli.load(DIGITS, device="cpu", truncation=1.2)
+    inputs = model.latent.from_seeds([5])
+    assert np.array_equal(pixels[..., 0], model.sample(z=inputs["z"], y=3)[0, 0].numpy())
+    assert command(page) == f"gancli sample {DIGITS} --seeds 5 --class 3 --truncation 1.2"
+    page.wait_for_function("() => location.hash.includes('truncation=1.2')")
+    link = page.url
+    assert f"hash={model.identity[:16]}" in link
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector(".frame canvas[data-shown]")
+    assert np.array_equal(shown(page, "point.label === 3 && truncation === 1.2"), pixels)
+    reset(page)
+
+
+def test_a_mixture_of_classes_and_its_command(page: Any, run_cli: Any, home: Path) -> None:
+    page.click("[aria-label='Seed 5']")
+    page.click("#tab-steer")
+    page.get_by_role("combobox", name="Class", exact=True).select_option("3")
+    page.get_by_label("Mixed with").select_option("8")
+    page.fill("[aria-label='Share of the second class']", "0.25")
+    pixels = shown(page, "point.other === 8 && point.share === 0.25")
+    words = shlex.split(command(page))
+    assert run_cli(*words[1:], "--device", "cpu", "--scale", "1").code == 0
+    assert page.inner_text(".stage .command .note") == "Image 5 of the strip, counted from 0."
+    with Image.open(home / "strip.png") as strip:
+        assert np.array_equal(pixels[..., 0], np.asarray(strip)[2:10, 2 + 5 * 10 : 10 + 5 * 10])
+    reset(page)
+
+
+def test_dimensions_and_directions(page: Any) -> None:
+    page.click("#tab-steer")
+    before = shown(page, "true")
+    page.wait_for_selector("[aria-label='Dimensions'] input")
+    first = page.locator("[aria-label='Dimensions'] input").first
+    dim = first.get_attribute("aria-label").removeprefix("Dimension ")
+    first.fill("2.5")
+    assert not np.array_equal(shown(page, f"point.dims['{dim}'] === 2.5"), before)
+    assert command(page) == f"gancli traverse {DIGITS} --dims {dim} --seed 5"
+    page.click(f"[aria-label='Reset Dimension {dim}']")
+    assert np.array_equal(shown(page, "Object.keys(point.dims).length === 0"), before)
+    page.click("text=Find directions")
+    page.wait_for_selector("[aria-label='Direction 0']")
+    page.fill("[aria-label='Direction 0']", "3")
+    assert not np.array_equal(shown(page, "point.moves['0'] === 3"), before)
+    assert command(page).endswith("--move 0=3")
+    reset(page)
+
+
+def test_favourites_outlive_a_reload(page: Any) -> None:
+    page.click("[aria-label='Seed 3']")
+    shown(page, "point.seed === 3")
+    page.click("[aria-label='Favourite']")
+    page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
+    page.reload()
+    page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
+    assert page.inner_text("[aria-label='Favourite']") == "★"
+    page.click("[aria-label='Favourite']")
+    page.wait_for_selector("text=keeps an image here")
+
+
+def test_a_walk_plays_and_its_command_makes_the_same_file(page: Any, run_cli: Any, home: Path) -> None:
+    page.click("#tab-walk")
+    page.get_by_label("Frames between").fill("3")
+    page.wait_for_function("() => document.querySelector('.preview [aria-label=Frame]').max === '8'")
+    page.click("text=Play")
+    page.wait_for_function("() => document.querySelector('.preview canvas').dataset.frame > 2")
+    page.click("text=Pause")
+    with page.expect_download() as waiting:
+        page.click("text=Download GIF")
+    waiting.value.save_as(home / "page.gif")
+    words = shlex.split(command(page, "#panel-walk"))
+    assert run_cli(*words[1:], "--device", "cpu").code == 0
+    assert (home / "cgan-digits-walk.gif").read_bytes() == (home / "page.gif").read_bytes()
+    page.locator("[aria-label^='Remove']").first.click()
+    page.wait_for_function("() => document.querySelectorAll('.keys li').length === 2")
+
+
+def test_models_side_by_side(page: Any) -> None:
+    page.click("#tab-compare")
+    page.wait_for_selector(".column >> nth=1 >> canvas")
+    page.select_option("[aria-label='Model 2']", "dcgan/digits")
+    page.wait_for_selector(".column[data-shown='dcgan/digits 0']")
+    assert (
+        page.inner_text(".column[data-shown='dcgan/digits 0'] code")
+        == "gancli sample dcgan/digits --seeds 0-23 --grid 6x4"
+    )
+
+
+@pytest.mark.parametrize("tab", ["seeds", "steer", "walk", "compare"])
+@pytest.mark.parametrize("width", [380, 1600])
+def test_nothing_overflows_or_overlaps_and_all_is_named(page: Any, width: int, tab: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.click(f"#tab-{tab}")
+    assert page.evaluate(browser.OVERFLOW) <= 0
+    assert page.evaluate(browser.OVERLAP) == []
+    assert page.evaluate(browser.UNNAMED) == []
+
+
+def test_layers_of_another_seed(page: Any) -> None:
+    name = page.locator("[aria-label='Model'] optgroup[label='On this page'] option").nth(1).get_attribute("value")
+    page.select_option("[aria-label='Model']", name)
+    page.wait_for_function(f"() => {SHOWN} && location.hash.includes('styles')")
+    page.click("#tab-steer")
+    before = shown(page, "point.layers.length === 0")
+    page.click("text=coarse")
+    assert not np.array_equal(shown(page, "point.layers.length > 0"), before)
+    assert "mix" in command(page)
+    assert page.evaluate(browser.OVERFLOW) <= 0
+
+
+def test_points_transparency_and_translators(page: Any) -> None:
+    page.select_option("[aria-label='Model']", POINTS)
+    page.wait_for_function(f"() => {SHOWN} && document.querySelector('.caption').textContent === 'Seed 0'")
+    assert len(np.unique(shown(page, "true").reshape(-1, 4), axis=0)) > 2
+    page.select_option("[aria-label='Model']", PAIRS)
+    page.wait_for_selector("text=This model needs images")
+    page.select_option("[aria-label='Model']", ALPHA)
+    page.wait_for_selector(".frame canvas")
+    page.wait_for_function("() => document.querySelector('.frame canvas').width === 64")
+
+
+def test_no_error_and_no_request_off_the_machine(page: Any, address: str) -> None:
+    """Last: of all that the tests before it did."""
+    assert page.problems == []
+    own = address.partition("?")[0]
+    assert {request for request in page.requests if not request.startswith((own, "blob:" + own))} == set()
