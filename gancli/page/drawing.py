@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from gancli import model as models
 from gancli.checkpoint import count_parameters
+from gancli.data.pairs import degradations
+from gancli.data.pairs.styles import STYLES, restyle
 from gancli.data.synthetic import FORMULAS, Curve
 from gancli.editing import directions, discovery, traversal
 from gancli.errors import UsageError
 from gancli.latents import Inputs, batches, path
 from gancli.model import Model
-from gancli.page.points import Images, Point, Walk
+from gancli.page.points import Images, Point, Source, Walk
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import default_scale, encode_png, enlarge, grid, mark
 
@@ -102,7 +105,7 @@ class Subject:
             "parameters": count_parameters(model.path),
         }
         if model.takes == "source":
-            return found | {"networks": list(model.networks)}
+            return found | {"networks": list(model.networks), "degrades": self._degradation is not None}
         generator = model.latents()
         found |= {
             "distribution": latent.distribution,
@@ -279,6 +282,38 @@ class Subject:
         plot = self._plot()
         for frame in range(len(made)):
             yield plot.picture(made[frame if plot.curve else 0 : frame + 1])
+
+    @property
+    def _degradation(self) -> Callable[[Tensor], Tensor] | None:
+        """What makes sources of the images that a translator learned from; None where they were pairs or two sets."""
+        source = self.model.recipe.data.source
+        if degradation := degradations.parse(source):
+            return degradation.spoil
+        return partial(restyle, source) if source in STYLES else None
+
+    def translate(self, asked: Source) -> Tensor:
+        """What the model gets and what it makes of it: uint8 (2, C, H, W).
+
+        Raises:
+            UsageError: pixels of another number, a network or a degradation that it does not have, a model of seeds.
+        """
+        self.model.translator(asked.network)
+        channels, height, width = self.model.shape
+        try:
+            pixels = b64decode(asked.pixels, validate=True)
+        except ValueError:
+            pixels = b""
+        if len(pixels) != channels * height * width:
+            raise UsageError(
+                f"the image has {len(pixels)} bytes", f"{self.model.name} takes {height}x{width}x{channels}"
+            )
+        image = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(1, height, width, channels)
+        image = image.permute(0, 3, 1, 2).contiguous()
+        if asked.degrade:
+            if self._degradation is None or asked.network:
+                raise UsageError(f"'{self.model.name}' knows no degradation here", "leave out `degrade`")
+            image = self._degradation(image)
+        return torch.cat([image, self.model.translate(image, network=asked.network)])
 
     def changes(self, dims: Sequence[int]) -> list[float]:
         """How much each of some dimensions changes images; see :func:`gancli.editing.traversal.changes`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Response
 
 from gancli.errors import UsageError, nearest
-from gancli.page.points import Directions, Images, Named, Walk, newest, offered
+from gancli.page.points import Directions, Images, Named, Source, Walk, newest, offered
 from gancli.page.server import View
 from gancli.page.worker import Worker
 
@@ -98,6 +98,11 @@ def router(gallery: Gallery) -> APIRouter:
         return await gallery.use(
             asked.model, lambda subject: Response(subject.animation(asked), media_type="image/gif")
         )
+
+    @routes.post("/translate")
+    async def translate(asked: Source) -> Response:
+        """Two images: what the model gets, and what it makes of it."""
+        return await gallery.use(asked.model, lambda subject: _pixels(subject.translate(asked)))
 
     @routes.post("/order")
     async def order(asked: Named) -> dict[str, Any]:

@@ -77,6 +77,22 @@ class Images(Named):
     columns: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = None
 
 
+class Source(Request):
+    """An image for a model that makes images from images.
+
+    Attributes:
+        model: by one of the names that the page offers.
+        pixels: uint8 (H, W, C) of the model's shape, in base64.
+        degrade: whether it is degraded first, as in training.
+        network: another network than the first, such as the "back" of a CycleGAN.
+    """
+
+    model: Name
+    pixels: Annotated[str, Field(max_length=1_000_000)]
+    degrade: bool = False
+    network: Name | None = None
+
+
 class Directions(Named):
     """Directions of a model.
 

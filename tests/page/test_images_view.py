@@ -1,6 +1,7 @@
 """The view "images" gives gancli's own images, and refuses what a model does not have."""
 
 import io
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image, ImageSequence
 from starlette.testclient import TestClient
 
 import gancli
+from gancli.data.pairs import degradations
 from gancli.editing import directions, styles, traversal
 from gancli.latents import path
 from gancli.page import images, points, server
@@ -192,6 +194,33 @@ def test_pictures_are_those_of_sample(client: TestClient, run_cli: Any, home: Pa
     for made, file in ((grid, "grid.png"), (one, "one/seed0000004.png")):
         with Image.open(io.BytesIO(made)) as left, Image.open(home / file) as right:
             assert np.array_equal(np.asarray(left), np.asarray(right))
+
+
+def test_a_translator_gets_the_image_or_its_degraded_form(client: TestClient) -> None:
+    model, image = load(PAIRS), torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    image[..., 6:20, 8:18] = 230
+    pixels = b64encode(image.numpy().tobytes()).decode()
+    for degrade in (False, True):
+        answer = asked(client, "translate", PAIRS, pixels=pixels, degrade=degrade)
+        made = torch.tensor(np.frombuffer(answer.content, np.uint8).reshape(2, 1, 28, 28))
+        source = degradations.parse(model.recipe.data.source).spoil(image) if degrade else image
+        assert torch.equal(made, torch.cat([source, model.translate(source)]))
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (PAIRS, {"pixels": "AAAA"}, "the image has 3 bytes"),
+        (PAIRS, {"pixels": "no base64"}, "the image has 0 bytes"),
+        (PAIRS, {"pixels": "", "network": "back"}, "'pix2pix/mnist' has no network 'back'"),
+        (DIGITS, {"pixels": ""}, "'dcgan/digits' makes images from seeds, not from images"),
+    ],
+)
+def test_what_is_no_image_of_the_model_is_refused(
+    client: TestClient, model: str, values: dict[str, str], message: str
+) -> None:
+    answer = asked(client, "translate", model, **values)
+    assert (answer.status_code, answer.json()["error"]) == (400, message)
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,18 @@ from typing import Any
 import browser
 import numpy as np
 import pytest
+import torch
 import toys
 import uvicorn
 from PIL import Image
 
 import gancli
+from gancli.data.pairs import degradations
 from gancli.page import images, server
 from gancli.page.access import Access
 from gancli.page.worker import Worker
 
-DIGITS, POINTS, PAIRS, ALPHA = "cgan/digits", "points-gan/ring", "pix2pix/mnist", "pictures/emoji"
+DIGITS, POINTS, PAIRS, COLOURS = "cgan/digits", "points-gan/ring", "pix2pix/mnist", "pictures/emoji"
 SHOWN = "document.querySelector('.frame canvas')?.dataset.shown"
 PIXELS = """(canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -45,7 +47,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def page(address: str) -> Iterator[Any]:
     """The page with its first image."""
     with browser.opened(address, viewport={"width": 1600, "height": 900}) as opened:
-        opened.set_default_timeout(30_000)
+        opened.set_default_timeout(90_000)
         opened.wait_for_selector(".frame canvas[data-shown]")
         yield opened
 
@@ -226,15 +228,30 @@ def test_layers_of_another_seed(page: Any) -> None:
     assert page.evaluate(browser.OVERFLOW) <= 0
 
 
-def test_points_transparency_and_translators(page: Any) -> None:
+def test_points_and_colours(page: Any) -> None:
     page.select_option("[aria-label='Model']", POINTS)
     page.wait_for_function(f"() => {SHOWN} && document.querySelector('.caption').textContent === 'Seed 0'")
     assert len(np.unique(shown(page, "true").reshape(-1, 4), axis=0)) > 2
+    page.select_option("[aria-label='Model']", COLOURS)
+    page.wait_for_function(f"() => {SHOWN} && document.querySelector('.frame canvas').width === 64")
+    model = gancli.load(COLOURS, device="cpu")
+    assert np.array_equal(shown(page, "true")[..., :3], model.sample([0])[0].permute(1, 2, 0).numpy())
+
+
+def test_a_picture_is_translated(page: Any, tmp_path: Path) -> None:
     page.select_option("[aria-label='Model']", PAIRS)
-    page.wait_for_selector("text=This model needs images")
-    page.select_option("[aria-label='Model']", ALPHA)
-    page.wait_for_selector(".frame canvas")
-    page.wait_for_function("() => document.querySelector('.frame canvas').width === 64")
+    page.wait_for_selector("text=This model needs a picture")
+    picture = np.zeros((28, 28), dtype=np.uint8)
+    picture[6:20, 8:18] = 230
+    Image.fromarray(picture).save(tmp_path / "square.png")
+    page.set_input_files("#picture", tmp_path / "square.png")
+    page.wait_for_selector("[aria-label='What the model makes of it'][data-shown='square.png']")
+    height, width, data = page.eval_on_selector("[aria-label='What the model makes of it']", PIXELS)
+    made = np.array(data, dtype=int).reshape(height, width, 4)[..., 0]
+    source = degradations.parse("edges").spoil(torch.tensor(picture)[None, None])
+    assert np.abs(made - gancli.load(PAIRS, device="cpu").translate(source)[0, 0].numpy()).max() <= 1
+    assert command(page, ".needs") == f"gancli translate {PAIRS} square.png --degrade --out translated/"
+    assert page.evaluate(browser.UNNAMED) == []
 
 
 def test_no_error_and_no_request_off_the_machine(page: Any, address: str) -> None:

@@ -6,6 +6,7 @@ import { decoded, paint, rows } from "./pixels.js";
 import { compareTab } from "./images-compare.js";
 import { seedsTab } from "./images-seeds.js";
 import { steerTab } from "./images-steer.js";
+import { translator } from "./images-translate.js";
 import { walkTab } from "./images-walk.js";
 import * as links from "./images-links.js";
 
@@ -227,12 +228,4 @@ class Page {
   stem() {
     return this.state.model.replaceAll(/[^A-Za-z0-9._-]+/g, "-");
   }
-}
-
-function translator(page) {
-  const command = commandLine();
-  command.show(`${page.api.program} translate ${commands.quoted(page.state.model)} IMAGES`);
-  return make("div", { class: "panel needs" }, make("h2", {}, "This model needs images"),
-    make("p", {}, "It makes images from images, not from seeds. In a terminal, with the name of a file, a folder or a data set in place of IMAGES:"),
-    command.element);
 }
