@@ -83,7 +83,7 @@ export function translator(page) {
   save.hidden = true;
   said();
   return make("div", { class: "panel needs" }, make("h2", {}, "This model needs a picture"),
-    make("p", {}, "It makes images from images, not from seeds. The picture stays on this machine."),
+    make("p", {}, "It makes images from images, not from seeds. Only pixels of its size are sent to gancli."),
     make("div", { class: "chosen" }, input, zone),
     facts.degrades && make("label", { class: "check" }, degrade, "Degrade it first, as in training"),
     facts.networks.includes("back") && make("label", { class: "check" }, back, "Translate back, from target to source"),
