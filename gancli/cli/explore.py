@@ -18,7 +18,7 @@ def explore(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...",
+            metavar="MODEL",
             help="Models to show; several are compared. Default: the newest run, or quick/mnist without a run.",
         ),
     ] = None,
