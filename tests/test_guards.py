@@ -85,7 +85,7 @@ def test_sampling_imports_little_beyond_torch(home: Path, floors: list[tuple[set
     assert all((home / name).exists() for name in ("x.png", "folder", "x.gif"))
     unwanted = {*UNWANTED, "torch._dynamo", "sympy", "gancli.training.loop", "gancli.evaluation"}
     assert sorted(in_the_end & unwanted) == []
-    assert len(loaded - torch_alone) <= 255
+    assert len(loaded - torch_alone) <= 262
     assert searches < its_searches / 3
 
 
