@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-PART = 8
-"""Dimensions that are measured at a time."""
+PART = 4
+"""Dimensions that are measured at a time: a slider waits no longer than that."""
 
 
 class Gallery:

@@ -27,6 +27,11 @@ PIXELS = """(canvas) => {
     return [canvas.height, canvas.width, Array.from(data)];
 }"""
 
+COLOURS_OF = """(canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -229,9 +234,10 @@ def test_layers_of_another_seed(page: Any) -> None:
 
 
 def test_points_and_colours(page: Any) -> None:
+    page.click("#tab-seeds")
     page.select_option("[aria-label='Model']", POINTS)
     page.wait_for_function(f"() => {SHOWN} && document.querySelector('.caption').textContent === 'Seed 0'")
-    assert len(np.unique(shown(page, "true").reshape(-1, 4), axis=0)) > 2
+    assert page.eval_on_selector(".frame canvas", COLOURS_OF) > 2  # real points and the held one on the ground
     page.select_option("[aria-label='Model']", COLOURS)
     page.wait_for_function(f"() => {SHOWN} && document.querySelector('.frame canvas').width === 64")
     model = gancli.load(COLOURS, device="cpu")
