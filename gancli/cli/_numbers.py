@@ -87,14 +87,19 @@ def frames(model: Model, walk: Inputs, progress: Callable[[int], None]) -> Itera
 
 
 def formula_of(model: Model) -> Formula:
-    """The formula of a model's data.
+    """The formula of a model's data, or the CSV of its run's.
 
     Raises:
         UsageError: there is none of that name.
     """
-    from gancli.data.synthetic import FORMULAS
+    from gancli import recipe
+    from gancli.data import loading
+    from gancli.zoo import catalogue
 
-    formula = FORMULAS.get(model.data_name or "")
+    name = model.data_name or ""
+    if run := catalogue.run_recipe(model.path):  # it has the path of its data, which a model does not contain
+        name = recipe.parse(recipe.read(run), components=False).data.name
+    formula = loading.formula_of(name)
     if formula is None or formula.width != model.shape[-1]:
         raise UsageError(
             f"'{model.name}' makes numbers of '{model.data_name}', and no formula is known by that name",

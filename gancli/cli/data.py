@@ -322,7 +322,8 @@ def _print(dataset: Dataset, picture: Path, found: dict[str, Any], own_size: boo
     facts = _facts(dataset, picture)
     counts, numbers = facts["classes"], dataset.formula is not None
     shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
-    facts["images"] = "drawn anew for every batch, by a formula" if numbers else f"{dataset.count:,}"
+    drawn = f"drawn anew for every batch, {dataset.formula.origin}" if dataset.formula else ""
+    facts["images"] = drawn or f"{dataset.count:,}"
     facts["shape"] = f"{width} numbers" if numbers else f"{height}x{width}, {dataset.kind}"
     facts["classes"] = f"{len(counts)}: {shown}{', …' if len(counts) > 20 else ''}" if counts else "none"
     for key in ("splits", "left_out"):

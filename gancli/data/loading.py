@@ -6,16 +6,16 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gancli.alpha import KINDS
-from gancli.data import synthetic
+from gancli.data import points, synthetic
 from gancli.data.builtin import loading as builtin_loading
 from gancli.data.builtin.names import DATASETS, LARGEST_SIDE, SPLITS
 from gancli.data.folder import layout
 from gancli.data.folder.files import open_source
 from gancli.data.hub.fetching import locate
-from gancli.data.paths import there
+from gancli.data.paths import is_table, there
 from gancli.data.pixels import parse_colour, parse_fit
 from gancli.data.shards import names as shard_names
-from gancli.data.types import Dataset, ImageSet, Progress, Skipped, View, fingerprint_of, no_progress
+from gancli.data.types import Dataset, ImageSet, NoHeldOutError, Progress, Skipped, View, fingerprint_of, no_progress
 from gancli.errors import UsageError, nearest
 from gancli.hub.names import is_hub
 
@@ -39,7 +39,7 @@ def load(
     progress: Progress | None = None,
     domain: str = "",
 ) -> Dataset:
-    """A data set by name, or the images of a folder, of a zip or of shards.
+    """A data set by name, the images of a folder, of a zip or of shards, or the points of a CSV.
 
     Args:
         name: a name of :data:`gancli.data.DATASETS`, a path, shards (see :mod:`gancli.data.shards.names`), or a data
@@ -66,8 +66,8 @@ def load(
     if size is not None and not all(1 <= side <= LARGEST_SIDE for side in size):
         raise UsageError(f"{size[0]}x{size[1]} is not an image size", f"each side lies from 1 to {LARGEST_SIDE}")
     view = View(size, channels, parse_fit(fit), parse_colour(background))
-    if name in synthetic.FORMULAS:
-        return _numbers(name, split, size, channels)
+    if (formula := formula_of(name)) is not None:
+        return _numbers(name, formula, split, size, channels)
     if name in DATASETS:
         made = _dataset(name, split, builtin_loading.load(DATASETS[name], split, view, data_dir, report))
         return replace(made, licence=DATASETS[name].licence)
@@ -103,10 +103,27 @@ def _of_hub(name: str, split: str, view: View, report: Progress, domain: str) ->
     return replace(_dataset(located.name, split, found), licence=located.licence)
 
 
-def _numbers(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> Dataset:
-    formula = synthetic.FORMULAS[name]
+def formula_of(name: str) -> synthetic.Formula | None:
+    """What draws numbers of that name: a formula of gancli, or the points of a CSV; None for anything else.
+
+    Raises:
+        UsageError: a CSV that is no table of points.
+    """
+    if name in synthetic.FORMULAS:
+        return synthetic.FORMULAS[name]
+    return points.read(Path(name).expanduser()) if is_table(name) else None
+
+
+def _numbers(
+    name: str, formula: synthetic.Formula, split: str, size: tuple[int, int] | None, channels: int | None
+) -> Dataset:
     if size not in (None, (1, formula.width)) or channels not in (None, 1):
         raise UsageError(f"'{name}' is {formula.width} numbers a sample, not images", "leave out size and channels")
+    if isinstance(formula, points.Points):
+        if split != "train":
+            raise NoHeldOutError(f"the points of '{name}' have no {split} split", "use `split=train`")
+        digits = fingerprint_of(formula.rows, None)
+        return Dataset(formula.name, split, synthetic.examples(formula, split), None, (), digits, formula=formula)
     digits = synthetic.fingerprint(formula, split)
     return Dataset(name, split, synthetic.examples(formula, split), None, (), digits, formula=formula)
 

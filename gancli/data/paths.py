@@ -63,6 +63,11 @@ def there(name: str) -> bool:
     return bool(name) and os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 - unlike Path's, never raises
 
 
+def is_table(name: str) -> bool:
+    """Whether a user's path is a CSV that exists: points of the plane."""
+    return name.lower().endswith(".csv") and there(name) and not Path(name).expanduser().is_dir()
+
+
 def check_address(url: str) -> None:
     """Make sure that an address may be fetched.
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Generator, Tensor
 
+from gancli.data.points import Points
+
 EXAMPLES = 10_000
 """Draws of a split, which stand for the endless data where something finite is needed."""
 
@@ -39,6 +41,7 @@ class Curve:
     name: str
     width: int = 15
     noise: float = 0.02
+    origin = "by a formula"
     limits = (-1.4, 1.4)
 
     @property
@@ -83,6 +86,7 @@ class Mixture:
     centres: tuple[tuple[float, float], ...]
     sd: float
     width = 2
+    origin = "by a formula"
     columns = ("x", "y")
 
     @property
@@ -116,6 +120,7 @@ class Spiral:
     sd: float = 0.25 / 7.5
     scale: float = 7.5
     limits = (-2.3, 2.3)
+    origin = "by a formula"
     width = 2
     columns = ("x", "y")
 
@@ -132,14 +137,15 @@ class Spiral:
     several = draw
 
 
-Formula = Curve | Mixture | Spiral
+Formula = Curve | Mixture | Spiral | Points
+"""What draws numbers: rows of ``width``, within ``limits`` where plotted; ``origin`` says in words how."""
 
 _AROUND = tuple(
     (round(2 * math.cos(turn * math.pi / 4), 6), round(2 * math.sin(turn * math.pi / 4), 6)) for turn in range(8)
 )
 _SQUARE = tuple((2.0 * column - 4, 2.0 * row - 4) for row in range(5) for column in range(5))
 
-FORMULAS: Mapping[str, Formula] = {
+FORMULAS: Mapping[str, Curve | Mixture | Spiral] = {
     formula.name: formula
     for formula in (
         Curve("sine"),
@@ -159,6 +165,6 @@ def examples(formula: Formula, split: str, count: int = EXAMPLES) -> Tensor:
     return formula.several(count, generator)[:, None, None, :]
 
 
-def fingerprint(formula: Formula, split: str) -> str:
+def fingerprint(formula: Curve | Mixture | Spiral, split: str) -> str:
     """16 hex digits that stand for the formula's own numbers: the last bits of a draw depend on the processor."""
     return hashlib.sha256(repr((sorted(asdict(formula).items()), split)).encode()).hexdigest()[:16]

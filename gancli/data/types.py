@@ -134,7 +134,7 @@ class Dataset:
     def summary(self) -> str:
         """One line: number, size, classes and splits of the images, and what was left out."""
         if self.formula is not None:
-            return f"{self.name}: {self.formula.width} numbers a sample, drawn by a formula"
+            return f"{self.name}: {self.formula.width} numbers a sample, drawn {self.formula.origin}"
         height, width = self.images.shape[2:]
         count, classes, splits = self.count, len(self.classes), dict(self.splits)
         facts = [f"{count:,} {'image' if count == 1 else 'images'} of {height}x{width}, {self.kind}"]

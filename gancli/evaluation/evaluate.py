@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gancli.data.loading import exists
+from gancli.data.paths import is_table
 from gancli.data.synthetic import FORMULAS
 from gancli.data.types import Progress, no_progress
 from gancli.errors import UsageError
@@ -71,6 +72,11 @@ def evaluate(
     if model is not None and translates:
         evaluator = pairs if model.recipe.data.paired else cycles
         return _warned(evaluator.evaluate(subject, model, data, options))
+    if makes_numbers and is_table(name):
+        raise UsageError(
+            f"there are no figures for the points of '{name}', since no formula is known for them",
+            "look at a plot of samples, as `gancli sample` draws it",
+        )
     if makes_numbers != (name in FORMULAS):
         kinds = ("numbers", "images") if makes_numbers else ("images", "numbers")
         raise UsageError(

@@ -47,9 +47,12 @@ def budget_of(**budgets: float | None) -> str | None:
 def default_model(data: str, shape: Sequence[int] = ()) -> str:
     """The zoo's model for data if none is named: empty where that takes their shape (C, H, W), and it is not known."""
     from gancli.data import DATASETS
+    from gancli.data.paths import is_table
     from gancli.zoo import catalogue
 
     facts = DATASETS.get(data)
+    if is_table(data):
+        return "points-gan"
     if facts and facts.model:
         return facts.model
     if not shape and facts:

@@ -15,6 +15,7 @@ from gancli.alpha import CHANNELS
 from gancli.architectures import Network, Spec
 from gancli.architectures._build import build, options_of, spec_of
 from gancli.architectures._transfer import Misfit, Transfer, transfer
+from gancli.data.paths import is_table
 from gancli.data.synthetic import FORMULAS
 from gancli.errors import UsageError
 from gancli.model import discriminator_of, load
@@ -122,7 +123,7 @@ def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str
     """
     table = weights.recipe.to_dict()
     before, training = table["data"], table["training"]
-    numbers = weights.numbers or data in FORMULAS
+    numbers = weights.numbers or data in FORMULAS or is_table(data)
     keys = ("source", "paired") if numbers else ("size", "source", "paired")
     table["data"] = {key: before[key] for key in keys if key in before}
     if before.get("channels") == CHANNELS:
