@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,14 +12,20 @@ from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli.terminal.commands import program
 from gancli.cli.terminal.console import say
+from gancli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gancli.page.server import View
+    from gancli.page.worker import Worker
 
 
 def explore(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL",
-            help="Models to show; several are compared. Default: the newest run, or quick/mnist without a run.",
+            metavar="MODEL|DATA",
+            help="Models to compare, or points of the plane for a lab: ring, grid, swissroll or a CSV. "
+            "Default: the newest run, or quick/mnist without a run.",
         ),
     ] = None,
     port: Annotated[
@@ -32,10 +38,11 @@ def explore(
     ] = "127.0.0.1",
     device: _options.Device = "auto",
 ) -> None:
-    """Open a page in the browser that shows what a model makes, and steers it.
+    """Open a page in the browser: what a model makes, or a lab of points in the plane.
 
     The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; and the
-    command line for all that it does. It is served on this machine alone and needs no network. Ctrl-C ends it.
+    command line for all that it does. Points of the plane are trained on the page itself, step by
+    step. It is served on this machine alone and needs no network. Ctrl-C ends it.
 
     \b
     Examples:
@@ -43,6 +50,7 @@ def explore(
       gancli explore quick/mnist
       gancli explore dcgan/mnist wgan/mnist infogan/mnist
       gancli explore RUN --no-open --port 9000
+      gancli explore ring
     """
     import threading
     import webbrowser
@@ -51,15 +59,15 @@ def explore(
 
     page.check_installed()
     import_quickly("gancli.page.images")
-    from gancli.page import images, server
+    from gancli.page import server
     from gancli.page.access import Access, is_local
     from gancli.page.worker import Worker
 
     worker = Worker()
-    view = images.view(names or [], device, worker)
+    views = _views(names or [], device, worker)
     with server.listen(host, port) as opened:
         access = Access(host, opened.getsockname()[1])
-        app = server.create([view], access, program=program())
+        app = server.create(views, access, program=program())
         if not is_local(host):
             say(
                 f"warning: --host {host} lets other machines connect. Who has the address below can use the page; it "
@@ -71,5 +79,18 @@ def explore(
             threading.Thread(target=webbrowser.open, args=[access.address(access.once)], daemon=True).start()
         with suppress(KeyboardInterrupt):  # as the page is ended
             server.serve(app, opened)
-    if worker.busy:  # as with importing torch, which Python would wait for
+    if worker.busy or views[0].name == "lab":  # as with importing torch, which Python would wait for
         os._exit(0)
+
+
+def _views(names: list[str], device: str, worker: Worker) -> list[View]:
+    """What the page shows: the lab for data of points, else images."""
+    from gancli.page import images, lab
+    from gancli.page.points import newest
+
+    names = names or [newest()]
+    if any(map(lab.is_lab, names)):
+        if len(names) > 1:
+            raise UsageError(f"the lab shows one data set, and {' '.join(names)} are {len(names)}", "name one of them")
+        return [lab.view(names[0])]
+    return [images.view(names, device, worker)]

@@ -137,6 +137,11 @@ class Trainer:
 
     def round(self) -> None:
         """One round: the steps of every player in turn. Never synchronises with the device."""
+        for _ in self.played(self.players):
+            pass
+
+    def played(self, players: Iterable[Player]) -> Iterator[Player]:
+        """A round of these players, each of which is given after its steps; it is over when the iterator is."""
         if self._draws:
             self._seed_layers()
         shared: list[dict[str, Any]] = [{} for _ in self._rows]
@@ -145,7 +150,7 @@ class Trainer:
             for step in self._parts(None, shared, batch_generator):
                 with self._autocast():
                     self.objective.begin(step)
-            for player in self.players:
+            for player in players:
                 optimizer, own = self.optimizers[player.name], self._own[player.name]
                 scaler = self.scalers[player.name]
                 with self._frozen(self._others[player.name]):
@@ -173,6 +178,7 @@ class Trainer:
                         self.steps[player.name] += 1
                         if player.after is not None:
                             player.after(step)
+                yield player
         if self.ema is not None and self.settings.ema is not None:
             self.ema.update(self.settings.ema, self.progress, self.settings.batch)
         self.rounds += 1
