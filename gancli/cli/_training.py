@@ -15,6 +15,7 @@ from gancli.cli.terminal.progress import progress_bar
 from gancli.library.interrupt import graceful
 
 if TYPE_CHECKING:
+    from gancli.cli._page import Page
     from gancli.data import Dataset
     from gancli.library.request import Checked, Request
     from gancli.processes import World
@@ -56,7 +57,15 @@ def plan(checked: Checked, dataset: Dataset, dry_run: bool, quiet: bool, world: 
     return checked.plan(dataset, world, measured=dry_run)
 
 
-def train(checked: Checked, made: Plan, dataset: Dataset, quiet: bool, world: World, again: str = "") -> Run:
+def train(
+    checked: Checked,
+    made: Plan,
+    dataset: Dataset,
+    quiet: bool,
+    world: World,
+    again: str = "",
+    page: Page | None = None,
+) -> Run:
     """Train to the end of the budget.
 
     Args:
@@ -66,6 +75,7 @@ def train(checked: Checked, made: Plan, dataset: Dataset, quiet: bool, world: Wo
         quiet: whether to show nothing.
         world: the processes.
         again: the command that continues after a stop; that of the run unless given.
+        page: shows the run in a browser.
 
     Raises:
         typer.Exit: a signal stopped it, and it has saved.
@@ -77,6 +87,8 @@ def train(checked: Checked, made: Plan, dataset: Dataset, quiet: bool, world: Wo
     from gancli.runs.run import Interrupted
 
     out, settings = checked.out(made, world), checked.settings
+    if page is not None:
+        page.show(out)
     with explain_out_of_memory(made.recipe, checked.device, world):
         if settings is not None and settings != stored_settings(out) and not quiet:
             say("evaluating for the first time …")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gancli import lock
 from gancli.cli import _options
 from gancli.cli._imports import import_quickly
 from gancli.cli.terminal.commands import program
@@ -23,8 +25,8 @@ def explore(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL|DATA",
-            help="Models to compare, or points of the plane for a lab: ring, grid, swissroll or a CSV. "
+            metavar="MODEL|RUN|DATA",
+            help="Models to compare, runs to watch, or points of the plane for a lab: ring, grid, swissroll or a CSV. "
             "Default: the newest run, or quick/mnist without a run.",
         ),
     ] = None,
@@ -38,11 +40,12 @@ def explore(
     ] = "127.0.0.1",
     device: _options.Device = "auto",
 ) -> None:
-    """Open a page in the browser: what a model makes, or a lab of points in the plane.
+    """Open a page in the browser: what a model makes, how a training goes, or a lab of points in the plane.
 
     The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; and the
-    command line for all that it does. Points of the plane are trained on the page itself, step by
-    step. It is served on this machine alone and needs no network. Ctrl-C ends it.
+    command line for all that it does. Of runs it also shows curves, findings and samples over time, while they are
+    trained as well. Points of the plane are trained on the page itself, step by step. It is served on this machine
+    alone and needs no network. Ctrl-C ends it.
 
     \b
     Examples:
@@ -84,8 +87,8 @@ def explore(
 
 
 def _views(names: list[str], device: str, worker: Worker) -> list[View]:
-    """What the page shows: the lab for data of points, else images."""
-    from gancli.page import images, lab
+    """What the page shows: the lab for data of points, else images, with the trainings where runs are named."""
+    from gancli.page import images, lab, runs
     from gancli.page.points import newest
 
     names = names or [newest()]
@@ -93,4 +96,22 @@ def _views(names: list[str], device: str, worker: Worker) -> list[View]:
         if len(names) > 1:
             raise UsageError(f"the lab shows one data set, and {' '.join(names)} are {len(names)}", "name one of them")
         return [lab.view(names[0])]
-    return [images.view(names, device, worker)]
+    found = [_run(name) for name in names]
+    folders = [folder for folder in found if folder is not None]
+    if not folders:
+        return [images.view(names, device, worker)]
+    trainings = runs.view(folders)
+    if any(lock.holder(folder) for folder in folders):
+        return [trainings, images.view(names, device, worker)]
+    return [images.view(names, device, worker), trainings]
+
+
+def _run(name: str) -> Path | None:
+    """The folder of the run that a name means; None where it is that of a model alone."""
+    from gancli.runs.folder import METRICS_FILE
+    from gancli.zoo import catalogue
+
+    with suppress(UsageError):
+        folder = catalogue.run_named(name)
+        return folder if (folder / METRICS_FILE).is_file() else None
+    return None

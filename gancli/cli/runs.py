@@ -208,18 +208,22 @@ def logs(
     """
     from gancli import lock
     from gancli.runs.folder import METRICS_FILE
-    from gancli.runs.metrics_log import read_metrics
+    from gancli.runs.metrics_log import MetricsTail
 
     folder = _one(run, context.obj).folder
-    rows = read_metrics(folder / METRICS_FILE)
+    metrics = MetricsTail(folder / METRICS_FILE)
+    rows = metrics.read()
     for row in rows[-lines:]:
         print(_logged(row))
+    shown = rows[-1]["round"] if rows else -1
     while follow and lock.holder(folder):
         time.sleep(0.5)
-        more = read_metrics(folder / METRICS_FILE)
-        for row in more[len(rows) :]:
-            print(_logged(row), flush=True)
-        rows = more
+        before = metrics.generation
+        for row in metrics.read():
+            # A run that is resumed writes the file anew.
+            if metrics.generation == before or row["round"] > shown:
+                print(_logged(row), flush=True)
+                shown = row["round"]
 
 
 def _logged(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gancli.cli import _options, _train_options, _training
+from gancli.cli import _options, _page, _train_options, _training
 from gancli.cli._help import BUDGET, EVALUATION, FILES, HARDWARE, MODEL, OTHER
 from gancli.cli._processes import launch_or_meet
 from gancli.library import recipes
@@ -20,8 +20,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, a folder or zip of images, shards, or hf:USER/REPO of the Hugging Face Hub. "
-            "With --resume: its new path.",
+            help="A data set's name, a folder or zip of images, shards, a CSV of points, or hf:USER/REPO of the "
+            "Hugging Face Hub. With --resume: its new path.",
         ),
     ] = None,
     only_class: _train_options.OnlyClass = None,
@@ -122,6 +122,14 @@ def train(
             "--dry-run", help="Print recipe, model size, speed and time; do not train.", rich_help_panel=OTHER
         ),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            help="Show the training in a browser while it lasts: curves, findings, samples.",
+            rich_help_panel=OTHER,
+        ),
+    ] = False,
     quiet: _train_options.Quiet = False,
 ) -> None:
     """Train a model. The same command with the same --out resumes bit-exactly where it stopped.
@@ -139,6 +147,7 @@ def train(
       gancli train 'shards/train-{000000..000099}.tar'
       gancli train mnist --kimg 1000 --evaluate-every 100 --best-by fid
       gancli train mnist --epochs 200 --keep 5 --out runs/long
+      gancli train mnist --page
       gancli train --resume
       gancli train --resume runs/photos --minutes 10
     """
@@ -163,18 +172,21 @@ def train(
         data_dir=data_dir,
     )
     request.check_values()
+    if page:
+        _page.check(dry_run)
     arguments = context.obj
     if processes and resume is None and out is None and data is not None:  # so that they find it again after a crash
         name = Path(model or recipes.default_model(data) or "default").stem
         arguments = [*arguments, "--out", str(recipes.new_folder(name, data))]
     world = launch_or_meet(arguments, None if dry_run else processes)
+    shown = _page.beside(context) if page and world.first else None
     quiet = quiet or not world.first
     checked = _training.check(request, write=not dry_run)
     dataset = _training.load(checked, quiet, world)
     checked = checked.fitted(dataset)
     made = _training.plan(checked, dataset, dry_run, quiet, world)
     if not dry_run:
-        run = _training.train(checked, made, dataset, quiet, world)
+        run = _training.train(checked, made, dataset, quiet, world, page=shown)
         if world.first:
             _training.name_files(run, checked.settings is not None, quiet)
     elif world.first:

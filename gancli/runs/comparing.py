@@ -185,12 +185,15 @@ def compare(folders: Sequence[Path], by: Budget = "images") -> Comparison:
     for run in listed:
         if run.state == "broken":
             raise UsageError(f"{run.folder} is broken: {run.broken}", "leave it out")
-    labels = _labels(listed)
-    return Comparison([_read(run, label) for run, label in zip(listed, labels, strict=True)], by)
+    return Comparison([_read(run, label) for run, label in zip(listed, labels(listed), strict=True)], by)
 
 
-def _labels(runs: Sequence[listing.Listed]) -> list[str]:
-    """Tags or names, with as many parents as tell all of them apart."""
+def labels(runs: Sequence[listing.Listed]) -> list[str]:
+    """Tags or names of runs, with as many parents as tell all of them apart.
+
+    Raises:
+        UsageError: one is there twice.
+    """
     for depth in range(1, 10):
         found = [run.tag or "/".join(run.folder.resolve().parts[-depth:]) for run in runs]
         if len(set(found)) == len(found):
