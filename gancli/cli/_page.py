@@ -1,7 +1,7 @@
 """The page beside a training: a process of its own, which reads the run's folder and ends with the training.
 
-Run as a program by ``gancli train``: the first line of its standard input names the folder, and its end is the end of
-the training, however that ended. It prints the page's address.
+The first line of its standard input names the folder, and its end is the end of the training, however that ended. It
+prints the page's address.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Page:
     def __init__(self) -> None:
         # In a session of its own, since Ctrl-C asks the training to save, and the page to stay until it has.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-c", f"from {__name__} import serve; serve()"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=os.name == "posix",
             env={**os.environ, "GANCLI_PROGRAM": program()},
         )  # fmt: skip
@@ -75,7 +75,7 @@ class Page:
         self._process.wait()
 
 
-def _main() -> None:
+def serve() -> None:
     """Serve the run that standard input names until its end."""
     import webbrowser
 
@@ -98,7 +98,3 @@ def _end_with_input() -> None:
     sys.stdin.read()
     time.sleep(LINGER)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    _main()

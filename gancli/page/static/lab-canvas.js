@@ -8,7 +8,7 @@ export function unpacked(text, Type) {
   return new Type(bytes.buffer);
 }
 
-const REACH = 0.12; // share of the plane that an arrow of length 1 in the loss's units takes
+const REACH = 0.25; // share of the plane that an arrow of length 1 in the loss's units takes
 const LONGEST = 0.12; // and that any arrow takes at most
 
 /** The canvas with `draw(frame, real, layers, stage)`, and for drawing data, `sketch`. */

@@ -43,7 +43,7 @@ export const LESSONS = [
   ["Mode collapse", { data: "ring", loss: "non-saturating", penalty: "none", weight: 0, generator_lr: 1e-3, discriminator_lr: 2e-4, generator_steps: 1, discriminator_steps: 1 },
     "D learns five times slower than G, without a penalty. The fakes gather on one side, D turns against that side, and they all move on together: they never cover the ring."],
   ["A penalty mends it", { data: "ring", loss: "non-saturating", penalty: "r1", weight: 0.02, generator_lr: 1e-3, discriminator_lr: 4e-3, generator_steps: 1, discriminator_steps: 1 },
-    "D is the faster one, and R1 keeps it flat around real points. The fakes spread over all eight clusters, and the arrows become short."],
+    "D is the faster one, and R1 keeps it flat around real points. Within a few hundred rounds the fakes lie along the whole ring; much later they gather at its clusters."],
   ["Vanishing gradient", { data: "ring", loss: "minimax", penalty: "none", weight: 0, generator_lr: 1e-4, discriminator_lr: 1e-3, generator_steps: 1, discriminator_steps: 5 },
     "Five steps of D for one of G, and the first loss of all GANs. D soon knows every fake for certain, so its colours are flat there, the arrows vanish, and G stands still. Then choose the non-saturating loss, and see them return."],
 ];

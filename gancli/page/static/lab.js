@@ -69,8 +69,8 @@ export async function mount(element, api) {
   element.replaceChildren(
     make("div", { class: "intro" }, make("h2", {}, "Lab"),
       make("p", { class: "note" }, "Two networks play a game. G makes points of random numbers; D learns to tell them from real ones, and shows G with that which way to move them.")),
-    make("section", { class: "stage", "aria-label": "The plane" }, pane.canvas, sketching, transport, toggles),
-    lessons, panel.element,
+    make("div", { class: "left" }, make("section", { class: "stage", "aria-label": "The plane" }, pane.canvas, sketching, transport, toggles), lessons),
+    panel.element,
     make("section", { class: "seen" }, facts, losses.element, outputs.element), taking, make("section", { class: "panel" }, make("h3", {}, "Log"), log));
 
   async function attempt(work) {
@@ -97,6 +97,7 @@ export async function mount(element, api) {
 
   function setSpeed(now) {
     state.speed = now;
+    if (running()) speed.value = now;
     run.textContent = running() ? "Pause" : "Run";
     run.setAttribute("aria-pressed", running());
   }
