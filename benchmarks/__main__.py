@@ -38,7 +38,7 @@ trial has a time limit. The tests run a few of each.
 PAGES = {
     "performance": (
         PERFORMANCE,
-        ("quality", "colour", "throughput", "limit", "startup", "sampling", "growth", "gpu", "estimate"),
+        ("quality", "colour", "throughput", "limit", "startup", "sampling", "page", "growth", "gpu", "estimate"),
     ),
     "reliability": (RELIABILITY, ("faults", "hostile", "processes")),
 }
