@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import pytest
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
@@ -24,6 +26,18 @@ OVERLAP = """() => {
 UNNAMED = """() => [...document.querySelectorAll("button, input, select")].filter((one) => one.checkVisibility()
     && !one.labels?.length && !one.textContent.trim() && !one.ariaLabel).map((one) => one.outerHTML)"""
 """Controls without a name for screen readers."""
+
+
+def accessibility(page: Any) -> list[str]:
+    """Faults that axe-core finds: their weight, their rule, and the first element."""
+    axe = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    faults = "async () => (await axe.run()).violations.map((one) => `${one.impact} ${one.id}: ${one.nodes[0].html}`)"
+    before = len(page.problems)
+    found = page.evaluate(faults)
+    page.wait_for_timeout(100)
+    del page.problems[before:]  # axe tries inline styles, which the page forbids
+    return found
 
 
 @contextmanager

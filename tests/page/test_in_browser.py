@@ -221,6 +221,15 @@ def test_nothing_overflows_or_overlaps_and_all_is_named(page: Any, width: int, t
     assert page.evaluate(browser.UNNAMED) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_fault_of_accessibility(page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for tab in ("seeds", "steer", "walk", "compare"):
+        page.click(f"#tab-{tab}")
+        assert browser.accessibility(page) == [], tab
+    page.click("#tab-seeds")
+
+
 def test_layers_of_another_seed(page: Any) -> None:
     name = page.locator("[aria-label='Model'] optgroup[label='On this page'] option").nth(1).get_attribute("value")
     page.select_option("[aria-label='Model']", name)

@@ -130,6 +130,15 @@ def test_a_run_is_watched(page: Any, folder: Path) -> None:
     page.get_by_label("Against").select_option("images")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_fault_of_accessibility(page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for view in ("Training", "Lab"):
+        page.click(f"nav >> text={view}")
+        page.wait_for_selector(".plane[data-round]" if view == "Lab" else ".runs figure")
+        assert browser.accessibility(page) == [], view
+
+
 def test_no_error_and_no_request_to_elsewhere(page: Any) -> None:
     """Last: of all that the tests before it did."""
     # Leaving a view ends the request that waits for its next frame.

@@ -24,7 +24,7 @@ export function seedsTab(page) {
       make("div", { class: "row" }, button("←", () => go(first - COUNT), { "aria-label": "Seeds before" }), from,
         button("→", () => go(first + COUNT), { "aria-label": "Seeds after" })),
       button("Download grid", () => page.save(seeds().map((seed) => page.point(seed)), COLUMNS, `seeds${first}`))),
-    grid, command.element, make("h3", {}, "Favourites"), none, favourites);
+    grid, command.element, make("h2", { class: "small" }, "Favourites"), none, favourites);
 
   function go(seed) {
     first = Math.min(MOST, Math.max(0, Math.trunc(seed) || 0));

@@ -20,7 +20,7 @@ function slider(label, { min, max, step, value, set, reset, name = label, text =
 }
 
 function section(title, ...children) {
-  return make("section", { class: "panel part", "aria-label": title }, make("h3", {}, title), ...children);
+  return make("section", { class: "panel part", "aria-label": title }, make("h2", { class: "small" }, title), ...children);
 }
 
 export function steerTab(page) {
