@@ -425,5 +425,10 @@ def table(points: list[dict[str, Any]], data: str, minutes: float) -> Iterator[s
 
 def told(values: list[float]) -> str:
     """The median, and each where there are several."""
-    each = f" ({', '.join(f'{value:.3g}' for value in values)})" if len(values) > 1 else ""
-    return f"{median(values):.3g}{each}"
+    each = f" ({', '.join(short(value) for value in values)})" if len(values) > 1 else ""
+    return f"{short(median(values))}{each}"
+
+
+def short(value: float) -> str:
+    """With three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
