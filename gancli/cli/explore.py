@@ -40,7 +40,7 @@ def explore(
     ] = "127.0.0.1",
     device: _options.Device = "auto",
 ) -> None:
-    """Open a page in the browser: what a model makes, how a training goes, or a lab of points in the plane.
+    """Open a page in the browser: models, trainings, a lab.
 
     The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; and the
     command line for all that it does. Of runs it also shows curves, findings and samples over time, while they are

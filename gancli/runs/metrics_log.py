@@ -84,7 +84,7 @@ def _parsed(line: str, names: set[str]) -> dict[str, Any] | None:
         row = {name: value for name, value in json.loads(line).items() if _NAME.fullmatch(name)}
         found = Row.model_validate(row).evaluation
         if len(names | row.keys()) <= MOST_NAMES and (not isinstance(found, Evaluated) or found.by in found.results):
-            names |= row.keys()
+            names.update(row)
             return row
     return None
 

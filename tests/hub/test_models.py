@@ -126,5 +126,5 @@ def test_zoo_show_of_a_header_of_another_form(hub: Hub, tmp_path: Path, run_cli)
 def test_the_python_of_the_page_runs(hub: Hub) -> None:
     put(hub)
     page = (ZOO.parent / "docs/hub.md").read_text(encoding="utf-8")
-    assert 'gancli.load("hf:USER/REPO").sample(seeds=range(64))' in page
+    assert 'gancli.load("hf:USER/REPO")' in page
     assert len(gancli.load("hf:ann/toy").sample(seeds=range(64))) == 64
