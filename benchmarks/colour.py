@@ -93,11 +93,11 @@ class Side:
 
 
 SIDES = {
-    "default": Side("`gancli train`, not told classes", ("--set", "latent.classes=0"), told=False),
-    "dcgan": Side("tutorials' DCGAN, not told classes", None, told=False),
+    "default": Side("`gancli train`, unconditional", ("--set", "latent.classes=0"), told=False),
+    "dcgan": Side("tutorials' DCGAN, unconditional", None, told=False),
     "quick": Side("`--model quick`, the former default", ("--model", "quick"), told=True),
-    "default-told": Side("`gancli train`, told classes", (), told=True),
-    "dcgan-told": Side("tutorials' DCGAN, told classes", None, told=True),
+    "default-told": Side("`gancli train`, class-conditional", (), told=True),
+    "dcgan-told": Side("tutorials' DCGAN, class-conditional", None, told=True),
 }
 
 
@@ -370,9 +370,9 @@ PROTOCOL = (
     "two threads: seconds an update were measured first, all in turn with nothing else running (median of three), and "
     "each training did as many updates as fit. It shared the machine with other work.",
     "",
-    "`quick`, the former default, is told classes where there are any. The DCGAN is that of PyTorch's tutorial at "
-    "its usual width of 64, with one layer more at 64x64, in the plain loop of `benchmarks/plain.py`; told "
-    "classes, it gets an embedding beside the latents and planes beside the images. FID's excess is what lies "
+    "`quick`, the former default, is class-conditional where there are classes. The DCGAN is that of PyTorch's tutorial at "
+    "its usual width of 64, with one layer more at 64x64, in the plain loop of `benchmarks/plain.py`; "
+    "class-conditional, it gets an embedding beside the latents and planes beside the images. FID's excess is what lies "
     "above its floor, the FID of as many real images, by `imagenet`; `imagenet-lite2` confirms. Medians, with "
     "each seed in brackets.",
 )

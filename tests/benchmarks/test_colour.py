@@ -72,6 +72,6 @@ def test_the_page_shows_medians_and_what_is_missing() -> None:
 
     points = [point("default", seed, fid) for seed, fid in enumerate((450, 550, 350))] + [point("quick", 0, 950)]
     text = colour.markdown(colour.found(points, {}))
-    assert "| `gancli train`, not told classes | 4,000 | 32,000 | 400 (400, 500, 300) | 50 (50, 50, 50) | 0.5" in text
+    assert "| `gancli train`, unconditional | 4,000 | 32,000 | 400 (400, 500, 300) | 50 (50, 50, 50) | 0.5" in text
     assert "colour-emoji-quick-15.png" in text
     assert "Not measured yet: 48 trainings." in text
