@@ -117,6 +117,18 @@ class Model:
         return printable(str(stated or (facts.licence if facts else "")))
 
     @property
+    def inherited_licence(self) -> str:
+        """That of the imported weights which its training started from; empty for all others."""
+        start = self.recipe.training.start
+        return printable(start.licence) if start else ""
+
+    @property
+    def terms(self) -> str:
+        """All licences that hold for it: the inherited one and that of its data; empty where none is known."""
+        inherited, stated = self.inherited_licence, self.licence
+        return "; ".join(filter(None, ["" if inherited in stated else inherited, stated]))
+
+    @property
     def identity(self) -> str:
         """SHA-256, in hex, over weights and the stored recipe; what else is in the header is no part of it."""
         tensors = {f"{name}.{key}": v for name, net in self.networks.items() for key, v in net.state_dict().items()}

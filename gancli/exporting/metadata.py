@@ -44,7 +44,7 @@ def describe(model: Model, network: str | None = None, *, mixing: bool = False) 
         "network": network or next(iter(model.networks)),
         "identity": model.identity,
         "recipe_sha256": hashlib.sha256(recipe.encode()).hexdigest(),
-        "data": {"name": model.data_name, "licence": model.licence[:200] or None},
+        "data": {"name": model.data_name, "licence": model.terms[:200] or None},
         "inputs": _inputs(model, mixing),
         "outputs": _outputs(model),
     }

@@ -100,7 +100,7 @@ class Subject:
             "shape": model.shape,
             "classes": model.classes,
             "data": model.data_name,
-            "licence": model.licence,
+            "licence": model.terms,
             "identity": model.identity[:16],
             "parameters": count_parameters(model.path),
         }

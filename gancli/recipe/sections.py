@@ -157,6 +157,9 @@ class Start(Table):
     freeze_d: Annotated[int, Field(ge=0)] = Field(
         0, description="layers of the discriminator, counted from the image, that keep these weights"
     )
+    licence: Annotated[str, Field(max_length=200)] = Field(
+        "", description="of these weights, where they were imported; it holds for what is trained from them"
+    )
 
 
 class EarlierPlan(Table):

@@ -45,6 +45,7 @@ class Weights:
         augmentation: what the discriminator's augmentation has adapted.
         labelled: whether the classes that the generator takes are the labels of its data.
         numbers: whether it makes numbers and not images.
+        licence: that holds for what is trained from them; empty for weights that gancli trained from noise.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Weights:
     augmentation: Mapping[str, Tensor]
     labelled: bool
     numbers: bool
+    licence: str = ""
 
     @property
     def spec(self) -> Spec:
@@ -62,7 +64,7 @@ class Weights:
 
     def start(self, freeze_d: int = 0) -> dict[str, Any]:
         """The recipe's section ``training.start``."""
-        return {"model": self.name, "sha256": self.sha256, "freeze_d": freeze_d}
+        return {"model": self.name, "sha256": self.sha256, "freeze_d": freeze_d, "licence": self.licence}
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,16 @@ def read(name: str) -> Weights:
         tensors, _ = checkpoint.read(catalogue.discriminator_path(path))
         prefix = "augmentation."
         augmentation = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    return Weights(model.name, digest, model.recipe, networks, augmentation, model.labelled, model.numbers)
+    return Weights(
+        model.name,
+        digest,
+        model.recipe,
+        networks,
+        augmentation,
+        model.labelled,
+        model.numbers,
+        model.licence[:200] if "imported" in model.header else model.inherited_licence,
+    )
 
 
 def recipe_table(weights: Weights, data: str, labelled: bool = True) -> dict[str, Any]:

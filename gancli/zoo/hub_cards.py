@@ -127,7 +127,10 @@ def _origin(model: Model, header: Mapping[str, Any], terms: Any) -> str:
         return made + (f" Licence: {_plain(terms)}." if terms else "")
     made = f"Trained on {header.get('images', 0):,} images of `{_plain(model.data_name)}` in "
     made += f"{header.get('rounds', 0):,} rounds."
-    return made + (f" Licence of the data: {_plain(terms)}." if terms else "")
+    what = (
+        "Licences of the weights it started from and of the data" if model.inherited_licence else "Licence of the data"
+    )
+    return made + (f" {what}: {_plain(terms)}." if terms else "")
 
 
 def _plain(text: Any) -> str:

@@ -74,6 +74,8 @@ def completed(model: Model, licence: str, report: Report | None) -> dict[str, An
             else f"the licence of '{model.name}' is not known",
             "look it up, and name it, as in `licence=CC-BY-4.0`",
         )
+    if model.inherited_licence not in terms:
+        terms = "; ".join(filter(None, [model.inherited_licence, terms]))
     if terms:
         header["dataset"] = {**dataset, "licence": terms}
     if report is not None:

@@ -32,7 +32,7 @@ def test_a_run_starts_from_another_one_and_says_so(run_cli, old: str) -> None:
     assert "from old, fine.weight, fine.bias adapted\n" in made.err
     recipe = tomllib.loads(Path("new/recipe.toml").read_text())
     assert recipe["model"] == "pictures"
-    assert recipe["training"]["start"] == {"model": "old", "sha256": sha256(Path(old)), "freeze_d": 1}
+    assert recipe["training"]["start"] == {"model": "old", "sha256": sha256(Path(old)), "freeze_d": 1, "licence": ""}
     assert (recipe["networks"]["generator"]["width"], recipe["training"]["batch"]) == (4, 12)
     assert recipe["training"]["seed"] == 0
     first = tensors("discriminator", "old")["discriminator.fine.0.weight"]

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import ada
 
 import gancli
+from gancli import checkpoint
 from gancli.errors import UsageError
 from gancli.exporting import metadata
 from gancli.importing import isolated, stylegan2
@@ -88,6 +89,23 @@ def test_a_pickle_of_nvidias_becomes_a_model_with_its_licence(home: Path, run_cl
     assert "--as stylegan2" in done.err
     assert not (home / "canary").exists()
     assert not (home / "net.safetensors").exists()
+
+
+def test_what_is_trained_from_imported_weights_has_their_licence(home: Path, run_cli) -> None:
+    torch.save(netg().state_dict(), "netG.pth")
+    assert run_cli("import", "netG.pth", "--as", "dcgan", *SET).code == 0
+    header = checkpoint.read_header(Path("netG.safetensors"))
+    tensors, _ = checkpoint.read(Path("netG.safetensors"))
+    checkpoint.write(Path("theirs.safetensors"), tensors, header | {"dataset": {"name": "", "licence": "Theirs"}})
+    for source, run in (("theirs.safetensors", "one"), ("one", "two")):
+        done = run_cli("train", "digits", "--from", source, "--rounds", 1, "--out", run, "-q")
+        assert done.code == 0, done.err
+        model = gancli.load(run, device="cpu")
+        assert model.inherited_licence == "Theirs"
+        both = f"Theirs; {model.licence}"
+        assert model.licence
+        assert metadata.describe(model)["data"]["licence"] == both
+        assert sharing.completed(model, "", None)["dataset"]["licence"] == both
 
 
 class Evil:
