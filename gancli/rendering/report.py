@@ -33,7 +33,7 @@ def page(title: str, parts: Sequence[str]) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>\n{style}</style>\n</head>\n'
-        f"<body>\n<h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</body>\n</html>\n"
+        f"<body>\n<main>\n<h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -56,7 +56,7 @@ def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], best:
         best: of each row, the column that is printed bold.
     """
     bold = [*best, *[None] * (len(rows) - len(best))]
-    lines = [f"<tr><th></th>{''.join(f'<th>{head}</th>' for head in heads)}</tr>"]
+    lines = [f"<tr><td></td>{''.join(f'<th scope=col>{head}</th>' for head in heads)}</tr>"]
     for (name, cells), strong in zip(rows, bold, strict=True):
         cells_there = [(" class=best" if at == strong else "", escape(cell)) for at, cell in enumerate(cells)]
         inside = "".join(f"<td{mark}>{cell}</td>" for mark, cell in cells_there)

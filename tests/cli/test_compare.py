@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import browser
 import pytest
 
 from gancli.rendering import report
@@ -57,6 +58,20 @@ def test_the_page_holds_everything_and_asks_for_nothing(run_cli, two: None) -> N
     assert page.count('src="data:image/png;base64,') == 2
     assert "optimizer.generator.lr" in page
     assert not re.findall(r"(?:src|href)=.(?!data:)|url\(|<script|@import", page)
+
+
+def test_the_page_in_a_browser(run_cli, two: None) -> None:
+    assert run_cli("compare", "a", "b", "--out", "report.html").code == 0
+    with browser.opened(Path("report.html").resolve().as_uri(), offline=True) as page:
+        assert page.evaluate("[...document.images].every((one) => one.naturalWidth > 0)")
+        for width in (380, 1600):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(browser.OVERFLOW) <= 0
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert browser.accessibility(page) == []
+        assert page.problems == []
+        assert all(asked.startswith(("file:", "data:")) for asked in page.requests)
 
 
 def test_errors(run_cli, two: None) -> None:
