@@ -60,7 +60,9 @@ def opened(address: str, *, offline: bool = False, **options: Any) -> Iterator[A
         page.problems, page.requests = [], []
         page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("requestfailed", lambda request: page.problems.append(request.url))
+        # A request that is cancelled, as for the icon when the colour scheme changes, has not failed.
+        cancelled = "net::ERR_ABORTED"
+        page.on("requestfailed", lambda each: page.problems.append(each.url) if each.failure != cancelled else None)
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(address)
         yield page

@@ -66,7 +66,7 @@ def model_of(generator: Generator | Translator, latent: LatentSpec | None = None
     """A model of a generator that no file holds."""
     model = Model.__new__(Model)
     own: dict[str, Any] = {"name": "toy/toy", "header": {}, "at_once": 256, "networks": {"generator": generator}}
-    own["recipe"] = SimpleNamespace(data=SimpleNamespace(name="digits"))
+    own["recipe"] = SimpleNamespace(data=SimpleNamespace(name="digits"), training=SimpleNamespace(start=None))
     latent = latent or getattr(generator, "latent", LatentSpec(1))
     for name, value in {**own, "generator": generator, "shape": generator.shape, "latent": latent, **values}.items():
         setattr(model, name, value)

@@ -32,7 +32,7 @@ def styled(channels: int = 1, **header: object) -> Model:
     latent = LatentSpec(6, classes=2)
     generator = stylegan2.Generator(Spec((channels, 8, 8), latent), width=4).eval().requires_grad_(False)
     generator.w_mean.copy_(torch.randn(6))
-    recipe = SimpleNamespace(data=SimpleNamespace(name="toys"))
+    recipe = SimpleNamespace(data=SimpleNamespace(name="toys"), training=SimpleNamespace(start=None))
     return model_of(generator, header={"recipe": {}, **header}, recipe=recipe)
 
 
