@@ -370,10 +370,10 @@ PROTOCOL = (
     "two threads: seconds an update were measured first, all in turn with nothing else running (median of three), and "
     "each training did as many updates as fit. It shared the machine with other work.",
     "",
-    "`quick`, the former default, is class-conditional where there are classes. The DCGAN is that of PyTorch's tutorial at "
-    "its usual width of 64, with one layer more at 64x64, in the plain loop of `benchmarks/plain.py`; "
-    "class-conditional, it gets an embedding beside the latents and planes beside the images. FID's excess is what lies "
-    "above its floor, the FID of as many real images, by `imagenet`; `imagenet-lite2` confirms. Medians, with "
+    "`quick`, the former default, is class-conditional where there are classes. The DCGAN is that of PyTorch's "
+    "tutorial at its usual width of 64, with one layer more at 64x64, in the plain loop of `benchmarks/plain.py`; "
+    "class-conditional, it gets an embedding beside the latents and planes beside the images. FID's excess is what "
+    "lies above its floor, the FID of as many real images, by `imagenet`; `imagenet-lite2` confirms. Medians, with "
     "each seed in brackets.",
 )
 
