@@ -13,7 +13,6 @@ the beginning of their names, and ``paces`` measures those alone. Images and tra
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import resource
@@ -42,6 +41,8 @@ from gancli.data import Dataset, load, paths
 from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.subjects import Pictures, Subject, as_subject
 from gancli.rendering.images import save_grid
+from gancli.runs.folder import METRICS_FILE
+from gancli.runs.metrics_log import read_metrics
 from gancli.zoo import catalogue
 
 TITLE = "Quality in colour"
@@ -195,21 +196,13 @@ def pace_gancli(data: str, side: str, folder: Path, quick: bool) -> float:
         budget = ("--rounds", "3") if quick else ("--minutes", "15")
         training = subprocess.Popen(gancli_command(side, folder, out, 0, *budget), stdout=subprocess.DEVNULL)
         while training.poll() is None:
-            if (rows := _rows(out)) and rows[-1]["seconds"] >= PACE_SECONDS:
+            if (rows := read_metrics(out / METRICS_FILE)) and rows[-1]["seconds"] >= PACE_SECONDS:
                 training.send_signal(signal.SIGINT)
                 training.wait()
             time.sleep(0.2)
-        rows = _rows(out)
+        rows = read_metrics(out / METRICS_FILE)
     first, last = (rows[0] if len(rows) > 1 else {"round": 0, "seconds": 0.0}), rows[-1]
     return (last["seconds"] - first["seconds"]) / (last["round"] - first["round"])
-
-
-def _rows(run: Path) -> list[dict[str, Any]]:
-    """The metrics of a run, as far as their lines are whole."""
-    path = run / "metrics.jsonl"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    return [row for row in rows if "seconds" in row]
 
 
 def pace_plain(data: str, side: str, folder: Path, quick: bool) -> float:

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import re
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ def refuse_special(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise UsageError(f"'{path}' is a pipe or a device, not a file", "copy what it gives into a file")
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Sort key of names in which numbers count by their value: 2 before 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 def check_file(path: Path) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gancli.files import natural
 from gancli.importing import names, pickles
 from gancli.importing.pickles import Refused
 
@@ -183,16 +184,10 @@ def of_safetensors(path: Path, size: int) -> Found:
         loaded = load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:
         raise Refused(f"it is no whole safetensors file: {str(error)[:200]}") from None
-    found = Found({name: loaded[name] for name in sorted(loaded, key=natural)})
-    if len(found.tensors) > MOST_TENSORS or any(len(name) > LONGEST_NAME for name in found.tensors):
+    if len(loaded) > MOST_TENSORS or any(len(name) > LONGEST_NAME for name in loaded):
         raise Refused(f"it holds more than {MOST_TENSORS:,} tensors, or one of a long name")
+    found = Found({name: loaded[name] for name in sorted(loaded, key=natural)})
     return _of_torch(found, LEAST + EXPANDED * size)
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A key to sort names by, with numbers in their order."""
-    parts = re.split(r"([0-9]{1,9})", name)
-    return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)]
 
 
 def _of_torch(found: Found, most: int) -> Found:

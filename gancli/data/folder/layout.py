@@ -15,6 +15,7 @@ from gancli.data.folder.decoding import DRAWN_HERE, drawn_here, prepare
 from gancli.data.folder.files import Listing, Source
 from gancli.data.types import ImageSet, NoHeldOutError, Progress, View
 from gancli.errors import UsageError, printable
+from gancli.files import natural
 
 log = logging.getLogger("gancli")
 
@@ -132,11 +133,6 @@ def _above(folder: str) -> set[str]:
     return {folder[:cut] for cut in range(len(folder) + 1) if not cut or folder[cut - 1] == "/"}
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """Sort key in which numbers count by their value: 2 before 10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
-
-
 def _tops(images: Sequence[str]) -> dict[str, re.Match[str] | None]:
     """The folders at the top, "" where images lie beside them; and what their names say of a split."""
     root = common_folder(images)
@@ -197,7 +193,7 @@ def _by_folder(parts: Mapping[str, list[str]]) -> Labels:
             root = _folder(root[:-1])
         labels |= {name: name[len(root) : name.rfind("/") + 1].partition("/")[0] for name in names}
     classes = {labels[name] for name in parts["train"]}
-    return labels, tuple(sorted(classes, key=_natural)) if len(classes) > 1 and "" not in classes else ()
+    return labels, tuple(sorted(classes, key=natural)) if len(classes) > 1 and "" not in classes else ()
 
 
 def _by_table(source: Source, parts: Mapping[str, list[str]], folders: Labels, left_out: Counter[str]) -> Labels:
@@ -224,7 +220,7 @@ def _by_table(source: Source, parts: Mapping[str, list[str]], folders: Labels, l
             raise UsageError(f"'{folder}{table}' of '{source.path}' has no label for '{name}'", tables.HINTS[table])
     if not labels:
         return {}, ()
-    classes = tuple(sorted({labels[name] for name in parts["train"]}, key=_natural))
+    classes = tuple(sorted({labels[name] for name in parts["train"]}, key=natural))
     both = {(folders[0][name], labels[name]) for name in parts["train"]}
     # Folders of the StyleGAN tools are no classes.
     if table != tables.STYLEGAN and folders[1] and not len(both) == len(folders[1]) == len(classes):
