@@ -104,8 +104,12 @@ def reader(home: Path, run_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with what a reader has: photographs, a second folder of them, images of a
     size with digits, a mask, a run called ``runs/mine``."""
     from gancli.editing import inversion
+    from gancli.page import server
     from gancli.runs import planning
 
+    # The page is made and listens, and ends at once; tests/page opens it.
+    monkeypatch.setattr(server, "serve", lambda _app, _opened: None)
+    monkeypatch.setenv("BROWSER", "true")
     monkeypatch.setattr(inversion, "SEEDS", 16)
     monkeypatch.setattr(planning, "measure", partial(planning.measure, seconds=0.0))
     if REAL_DATA:

@@ -178,7 +178,7 @@ def test_favourites_outlive_a_reload(page: Any) -> None:
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
     page.reload()
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
-    assert page.inner_text("[aria-label='Favourite']") == "★"
+    page.wait_for_selector("[aria-label='Favourite']:has-text('★')")
     page.click("[aria-label='Favourite']")
     page.wait_for_selector("text=keeps an image here")
 
