@@ -1,6 +1,8 @@
 """One way to name a model."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,9 @@ def test_what_nothing_is_called(home: Path, name: str | None, message: str, hint
     with pytest.raises(UsageError) as refused:
         catalogue.find(name)
     assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+def test_no_header_of_the_zoo_names_a_path_of_the_machine_that_made_it() -> None:
+    """Whoever downloads weights would read it."""
+    for path in sorted(catalogue.zoo_folder().rglob("*.safetensors")):
+        assert not re.search(r'"(/|[A-Z]:\\)', json.dumps(checkpoint.read_header(path))), path

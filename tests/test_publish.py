@@ -1,5 +1,6 @@
 """From a run to a zoo entry: all of it, or nothing."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,17 @@ batch = 12
 """
 
 
+class Evaluated:
+    """A report without figures."""
+
+    def without_path(self) -> "Evaluated":
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        protocol = {"generated_images": 1, "real_images": 1, "split": "test", "extractor": "e", "resize": "none"}
+        return {"protocol": protocol, "results": []}
+
+
 @pytest.fixture
 def zoo(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A zoo of one recipe, without weights."""
@@ -66,7 +78,7 @@ def change_model(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
     checkpoint.write(run / catalogue.MODEL_FILE, tensors, header)
 
 
-def test_a_run_on_a_folder_says_where_everyone_can_get_it(zoo: Path, run_cli: Callable[..., Any]) -> None:
+def test_a_run_on_a_folder_says_where_everyone_can_get_it(zoo: Path, home: Path, run_cli: Callable[..., Any]) -> None:
     pixels = torch.randint(0, 256, (24, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     save_images([pixels], range(24), Path("pics"))
     assert run_cli("train", "pics", "--model", "tiny", "--rounds", 2, "--out", "r", "-q").code == 0
@@ -74,10 +86,12 @@ def test_a_run_on_a_folder_says_where_everyone_can_get_it(zoo: Path, run_cli: Ca
     assert refused.code == 2
     assert "say where with --source, on which terms with --licence, and what to call it with --as" in refused.err
     terms = ["--source", "example.org/birds", "--licence", "CC0"]
-    result = run_cli("zoo", "add", "r", "--as", "birds", *terms, "--data", "pics")
+    result = run_cli("zoo", "add", "r", "--as", "birds", *terms, "--data", home / "pics")
     assert result.code == 0, result.err
     header = checkpoint.read_header(zoo / "tiny/birds.safetensors")
     assert header["dataset"]["source"] == "example.org/birds"
+    assert header["evaluation"]["protocol"]["data"] == "pics"
+    assert str(home) not in json.dumps(header)
     card = (zoo / "tiny/README.md").read_text()
     assert "of pics (example.org/birds; CC0)" in card
     assert "12 generated and 12 training images, features of `imagenet`" in card
@@ -128,11 +142,6 @@ def test_a_discriminator_that_is_shipped_is_found_and_is_no_entry(
 def test_half_precision_is_within_rounding_and_on_the_card(
     zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Evaluated:
-        def to_dict(self) -> dict[str, Any]:
-            protocol = {"generated_images": 1, "real_images": 1, "split": "test", "extractor": "e", "resize": "none"}
-            return {"protocol": protocol, "results": []}
-
     monkeypatch.setattr(publishing, "evaluate", lambda stored, data, **_: Evaluated())
     beside = zoo / "tiny/digits-discriminator.safetensors"
     beside.write_bytes(b"of the weights before")
@@ -228,13 +237,8 @@ def test_large_weights_are_halved_and_larger_ones_refused(
 
 
 def test_a_part_of_a_data_set_has_no_folder_of_its_own(zoo: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Judged:
-        def to_dict(self) -> dict[str, Any]:
-            protocol = {"generated_images": 1, "real_images": 1, "split": "test", "extractor": "e", "resize": "none"}
-            return {"protocol": protocol, "results": []}
-
     change_model(run, lambda header: header["recipe"]["data"].update(name="emnist/letters"))
-    monkeypatch.setattr(publishing, "evaluate", lambda stored, data, **_: Judged())
+    monkeypatch.setattr(publishing, "evaluate", lambda stored, data, **_: Evaluated())
     made = list(publishing.add(run))
     assert [path.name for path in made] == ["emnist-letters.png", "emnist-letters.safetensors", "README.md"]
     assert "gancli train emnist/letters --model tiny" in made[-1].read_text()

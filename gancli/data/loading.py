@@ -88,6 +88,13 @@ def load(
     return _dataset(layout.title(path), split, layout.load(open_source(path), split, view, report, domain))
 
 
+def title(name: str) -> str:
+    """What a data set is called where its path means nothing: the folder's name, or the archive's without its end."""
+    if name in DATASETS or is_hub(name):
+        return name
+    return shard_names.title(name) if shard_names.is_sharded(name) else layout.title(Path(name).expanduser())
+
+
 def exists(name: str) -> bool:
     """Whether a data set is called so, or something is at that path; shards and the Hub are taken at their word."""
     return name in DATASETS or shard_names.is_sharded(name) or is_hub(name) or there(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from gancli.data.loading import title
 from gancli.evaluation.protocol import Protocol
 from gancli.metrics import FIGURES
 from gancli.metrics.base import Figure
@@ -139,6 +140,10 @@ class Report:
     closest: tuple[Closest, ...] = ()
     class_fids: tuple[float | None, ...] = ()
     identity: str = ""
+
+    def without_path(self) -> Report:
+        """The same for other machines: the data by its name, without the path that it has here."""
+        return replace(self, protocol=replace(self.protocol, data=title(self.protocol.data)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, in which what is not a finite number is null."""

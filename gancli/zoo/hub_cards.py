@@ -36,7 +36,7 @@ def card(model: Model, header: Mapping[str, Any], repo: str, files: Mapping[str,
         files: what is uploaded beside it.
     """
     hub = client.library()
-    report, data = _figures(header), model.data_name or ""
+    report, data = figures(header), model.data_name or ""
     terms = header.get("dataset", {}).get("licence", "")
     tag = "image-to-image" if model.takes == "source" else None if model.numbers else "unconditional-image-generation"
     metadata = hub.ModelCardData(
@@ -51,7 +51,7 @@ def card(model: Model, header: Mapping[str, Any], repo: str, files: Mapping[str,
     return f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(_text(model, header, repo, files, report)) + "\n"
 
 
-def _figures(header: Mapping[str, Any]) -> Report | None:
+def figures(header: Mapping[str, Any]) -> Report | None:
     """The evaluation in a header; None where there is none of ours."""
     with suppress(KeyError, TypeError, ValueError, AttributeError):
         return Report.from_dict(header["evaluation"])

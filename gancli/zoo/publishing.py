@@ -109,7 +109,7 @@ def add(
         stored = load(weights, device="cpu")
         stored.name = f"{model}/{weights.stem}"
         report = evaluate(stored, data, repeats=REPEATS, data_dir=data_dir, progress=progress)
-        checkpoint.write(weights, tensors, {**header, "evaluation": report.to_dict()})
+        checkpoint.write(weights, tensors, {**header, "evaluation": report.without_path().to_dict()})
         picture = weights.with_suffix(".png")
         draw(stored, picture, data, data_dir)
         shipped = catalogue.discriminator_path(folder / weights.name).is_file()
@@ -140,7 +140,7 @@ def evaluate_again(
         raise UsageError(f"{entry.name} has no weights", "train and add it: `gancli zoo add RUN`")
     tensors, header = checkpoint.read(entry.path)
     report = evaluate(load(entry.name, device="cpu"), data, repeats=REPEATS, data_dir=data_dir, progress=progress)
-    checkpoint.write(entry.path, tensors, {**header, "evaluation": report.to_dict()})
+    checkpoint.write(entry.path, tensors, {**header, "evaluation": report.without_path().to_dict()})
     yield entry.path
     yield write_card(entry.model)
 

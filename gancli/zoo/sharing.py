@@ -16,7 +16,7 @@ from gancli.hub import client, names
 from gancli.hub.upload import Uploaded, upload
 from gancli.model import Model, discriminator_of
 from gancli.zoo import catalogue
-from gancli.zoo.hub_cards import PICTURE, card
+from gancli.zoo.hub_cards import PICTURE, card, figures
 from gancli.zoo.publishing import draw
 
 
@@ -81,7 +81,9 @@ def completed(model: Model, licence: str, report: Report | None) -> dict[str, An
     if report is not None:
         if report.identity != model.identity:
             raise UsageError(f"the report is not that of '{model.name}' as it is now", "evaluate it again")
-        header["evaluation"] = report.to_dict()
+        header["evaluation"] = report.without_path().to_dict()
+    elif (own := figures(header)) is not None and own.without_path() != own:
+        header["evaluation"] = own.without_path().to_dict()
     return header
 
 

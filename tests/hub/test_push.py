@@ -150,6 +150,17 @@ def test_figures_of_a_report(hub: Hub, tmp_path: Path, run_cli) -> None:
     assert checkpoint.read_header(tmp_path / "pulled.safetensors")["evaluation"]["identity"] == model.identity
 
 
+def test_figures_do_not_tell_where_the_data_lie(hub: Hub, tmp_path: Path) -> None:
+    path = of_photos(tmp_path, "CC0-1.0")
+    tensors, header = checkpoint.read(path)
+    stored = checkpoint.read_header(ZOO / "quick/digits.safetensors")["evaluation"]
+    stored["protocol"]["data"] = str(tmp_path / "secret/photos")
+    checkpoint.write(path, tensors, {**header, "evaluation": stored})
+    files = pushed(hub, str(path))
+    assert not any(b"secret" in content for content in files.values())
+    assert b"name: photos" in files["README.md"]
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"groups": []}', "[[[", "null"])
 def test_a_file_that_is_no_report(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
