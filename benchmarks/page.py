@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
+
+from benchmarks import chromium
 
 TITLE = "The page"
 RUNS, SECONDS = 5, 5.0
@@ -159,13 +160,10 @@ def started(model: str) -> dict[str, float]:
 
 def frame_rate(model: str, seconds: float) -> float | None:
     """Images a second that a browser shows while a slider moves; None without a browser."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+    path = chromium.executable()
+    if path is None:
         return None
-    from playwright.sync_api import sync_playwright
-
-    with served(model) as page, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with served(model) as page, chromium.started(path) as browser:
         opened = browser.new_page(viewport={"width": 1280, "height": 900})
         opened.set_default_timeout(300_000)
         opened.goto(page.address)
@@ -174,7 +172,6 @@ def frame_rate(model: str, seconds: float) -> float | None:
         opened.wait_for_selector("section[aria-label^=Dimensions] input[type=range]")
         opened.wait_for_load_state("networkidle")  # dimensions have been measured
         found = opened.evaluate(FRAMES, seconds)
-        browser.close()
     return float(found)
 
 

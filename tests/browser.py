@@ -1,6 +1,6 @@
-"""Pages in Debian's Chromium, driven by Playwright."""
+"""Pages, served and opened in Debian's Chromium, which Playwright drives."""
 
-import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +9,10 @@ from typing import Any
 import axe_playwright_python
 import pytest
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+from benchmarks import chromium
+
+LONGEST = 120
+"""Seconds that a page's script may take: a test that waited for ever would hold up all others."""
 
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 """Pixels by which a page is wider than its window."""
@@ -27,17 +30,40 @@ UNNAMED = """() => [...document.querySelectorAll("button, input, select")].filte
     && !one.labels?.length && !one.textContent.trim() && !one.ariaLabel).map((one) => one.outerHTML)"""
 """Controls without a name for screen readers."""
 
+FAULTS = """(limit) => Promise.race([
+    axe.run().then(({ violations }) => violations.map((one) => `${one.impact} ${one.id}: ${one.nodes[0].html}`)),
+    new Promise((_, fail) => setTimeout(() => fail(new Error(`axe-core took more than ${limit} ms`)), limit)),
+])"""
+"""What axe-core finds, within a time in milliseconds."""
+
 
 def accessibility(page: Any) -> list[str]:
     """Faults that axe-core finds: their weight, their rule, and the first element."""
     axe = Path(axe_playwright_python.__file__).with_name("axe.min.js")
     page.evaluate(axe.read_text(encoding="utf-8"))
-    faults = "async () => (await axe.run()).violations.map((one) => `${one.impact} ${one.id}: ${one.nodes[0].html}`)"
     before = len(page.problems)
-    found = page.evaluate(faults)
+    found = page.evaluate(FAULTS, 1000 * LONGEST)
     page.wait_for_timeout(100)
     del page.problems[before:]  # axe tries inline styles, which the page forbids
     return found
+
+
+@contextmanager
+def served(*views: Any) -> Iterator[str]:
+    """The page of some views, served by a thread that ends with the context: its address, with the token."""
+    from gancli.page import server
+    from gancli.page.access import Access
+
+    with server.listen("127.0.0.1", 0) as opened:
+        access = Access("127.0.0.1", opened.getsockname()[1])
+        running = server.prepare(server.create(views, access))
+        thread = threading.Thread(target=running.run, args=[[opened]], daemon=True)
+        thread.start()
+        try:
+            yield access.address(access.token)
+        finally:
+            running.should_exit = True
+            thread.join(10)
 
 
 @contextmanager
@@ -49,12 +75,11 @@ def opened(address: str, *, offline: bool = False, **options: Any) -> Iterator[A
         offline: whether it has no network.
         options: of Playwright's ``new_page``.
     """
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+    pytest.importorskip("playwright.sync_api")
+    path = chromium.executable()
+    if path is None:
         pytest.skip("chromium is not installed, which opens the page")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium.started(path) as browser:
         page = browser.new_page(**options)
         page.context.set_offline(offline)
         page.problems, page.requests = [], []
@@ -66,4 +91,3 @@ def opened(address: str, *, offline: bool = False, **options: Any) -> Iterator[A
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(address)
         yield page
-        browser.close()

@@ -135,8 +135,8 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise UsageError(f"cannot listen at {host}, port {port}: {reason}", "name another `port`, or leave it out")
 
 
-def serve(app: ASGIApp, opened: socket.socket) -> None:
-    """Answer requests until a signal ends the process."""
+def prepare(app: ASGIApp) -> uvicorn.Server:
+    """The server before it runs; its ``should_exit`` ends it."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -147,4 +147,9 @@ def serve(app: ASGIApp, opened: socket.socket) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=1,
     )
-    uvicorn.Server(config).run(sockets=[opened])
+    return uvicorn.Server(config)
+
+
+def serve(app: ASGIApp, opened: socket.socket) -> None:
+    """Answer requests until a signal ends the process."""
+    prepare(app).run(sockets=[opened])

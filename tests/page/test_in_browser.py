@@ -1,7 +1,6 @@
 """The page in a browser: one server, one browser, used by clicks and keys."""
 
 import shlex
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,11 @@ import numpy as np
 import pytest
 import torch
 import toys
-import uvicorn
 from PIL import Image
 
 import gancli
 from gancli.data.pairs import degradations
-from gancli.page import images, server
-from gancli.page.access import Access
+from gancli.page import images
 from gancli.page.worker import Worker
 
 DIGITS, POINTS, PAIRS, COLOURS = "cgan/digits", "points-gan/ring", "pix2pix/mnist", "pictures/emoji"
@@ -35,17 +32,10 @@ COLOURS_OF = """(canvas) => {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server in a thread of its own: its first address, without a token that admits once."""
+    """The page of images: its first address."""
     styled = str(toys.style_file(tmp_path_factory.mktemp("styled") / "styles.safetensors"))
-    with server.listen("127.0.0.1", 0) as opened:
-        access = Access("127.0.0.1", opened.getsockname()[1])
-        app = server.create([images.view([DIGITS, styled], "cpu", Worker())], access)
-        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-        thread = threading.Thread(target=running.run, args=[[opened]])
-        thread.start()
-        yield access.address(access.token)
-        running.should_exit = True
-        thread.join()
+    with browser.served(images.view([DIGITS, styled], "cpu", Worker())) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

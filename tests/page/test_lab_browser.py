@@ -1,6 +1,5 @@
 """The lab and the view of runs, used by clicks and keys in a browser."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,7 @@ import browser
 import pytest
 from PIL import Image
 
-from gancli.page import lab, runs, server
-from gancli.page.access import Access
+from gancli.page import lab, runs
 from gancli.runs.metrics_log import append
 
 ROUND = "() => Number(document.querySelector('.plane').dataset.round)"
@@ -36,11 +34,9 @@ def grow(folder: Path, number: int) -> None:
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Iterator[Any]:
     """The page with both views; errors and requests to elsewhere are collected."""
-    views = [lab.view("ring"), runs.view([folder])]
-    socket = server.listen("127.0.0.1", None)
-    access = Access("127.0.0.1", socket.getsockname()[1])
-    threading.Thread(target=server.serve, args=[server.create(views, access), socket], daemon=True).start()
-    with browser.opened(access.address(access.token), viewport={"width": 1600, "height": 900}) as found:
+    views = lab.view("ring"), runs.view([folder])
+    options = {"viewport": {"width": 1600, "height": 900}}
+    with browser.served(*views) as address, browser.opened(address, **options) as found:
         found.set_default_timeout(120_000)
         found.wait_for_selector(".plane[data-round]")
         yield found
