@@ -42,10 +42,10 @@ def explore(
 ) -> None:
     """Open a page in the browser: models, trainings, a lab.
 
-    The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; and the
-    command line for all that it does. Of runs it also shows curves, findings and samples over time, while they are
-    trained as well. Points of the plane are trained on the page itself, step by step. It is served on this machine
-    alone and needs no network. Ctrl-C ends it.
+    The page shows seeds, classes, codes, truncation, latent dimensions, walks, and models beside each other; it finds
+    the latents of pictures and fills holes in them; and it shows the command line for all that it does. Of runs it also
+    shows curves, findings and samples over time, while they are trained as well. Points of the plane are trained on the
+    page itself, step by step. It is served on this machine alone and needs no network. Ctrl-C ends it.
 
     \b
     Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,6 @@ from gancli.cli import _images, _options
 from gancli.cli._imports import import_quickly
 from gancli.cli._outputs import picture_or_folder
 from gancli.cli.terminal.progress import counting
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gancli.editing.inversion import SearchSpace
-    from gancli.model import Model
 
 
 def reconstruct(
@@ -52,42 +46,30 @@ def reconstruct(
     one = picture_or_folder(out)
 
     import_quickly("gancli.model")
-    from gancli.editing import inversion
-    from gancli.metrics.images import psnr
+    from gancli.editing import reconstruction
 
     subject, path = _images.open_model(model, out, "-reconstructed.png", device=device, latents=True)
     given = _images.read_images(subject, images, path, one, n, data_dir)
-    results = _reconstructions(subject, given.images, steps, space)
-    each = psnr(given.images, results).tolist()
-    if one:
-        _images.save_pairs(path, given.images, results)
+    if reconstruction.encodes(subject, space):
+        made = reconstruction.reconstruct(subject, given.images, space=space)
     else:
-        _images.save_each(path, given.names, results)
+        with counting("search steps", len(given.images) * steps) as progress:
+            made = reconstruction.reconstruct(subject, given.images, space=space, steps=steps, progress=progress)
+    if one:
+        _images.save_pairs(path, given.images, made.images)
+    else:
+        _images.save_each(path, given.names, made.images)
     _images.tell_of_images(subject, given)
-    by_encoder = subject.has_encoder and space in (None, "z")
-    where = "z" if by_encoder else inversion.search_space(subject, space)
-    mean, way = sum(each) / len(each), "encoder" if by_encoder else "search"
-    inside = "" if where == "z" else f" in {where}"
+    inside = "" if made.space == "z" else f" in {made.space}"
+    mean = sum(made.psnr) / len(made.psnr)
     _images.report(
         as_json,
         subject,
         path,
-        f"{_images.count_of(len(each))} by {way}{inside}, PSNR {mean:.2f} dB on average",
-        by=way,
-        space=where,
-        images=len(each),
+        f"{_images.count_of(len(made.psnr))} by {made.by}{inside}, PSNR {mean:.2f} dB on average",
+        by=made.by,
+        space=made.space,
+        images=len(made.psnr),
         psnr=mean,
-        each=_images.by_name(given.names, each),
+        each=_images.by_name(given.names, made.psnr),
     )
-
-
-def _reconstructions(model: Model, images: Tensor, steps: int, space: SearchSpace | None) -> Tensor:
-    """Reconstructions of uint8 (N, C, H, W) images, in the same form."""
-    from gancli.evaluation.evaluators.reconstruction import reconstruct as by_encoder
-
-    if model.has_encoder and space in (None, "z"):
-        return by_encoder(model, images)
-    from gancli.editing.inversion import invert
-
-    with counting("search steps", len(images) * steps) as progress:
-        return model.generate(invert(model, images, space=space, steps=steps, progress=progress))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
@@ -23,7 +22,8 @@ from gancli.editing import directions, discovery, traversal
 from gancli.errors import UsageError
 from gancli.latents import Inputs, batches, path
 from gancli.model import Model
-from gancli.page.points import Images, Point, Source, Walk
+from gancli.page import pictures
+from gancli.page.points import Images, Point, Search, Source, Walk
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import default_scale, encode_png, enlarge, grid, mark
 
@@ -110,6 +110,7 @@ class Subject:
         found |= {
             "distribution": latent.distribution,
             "space": model.space(),
+            "spaces": ["z", "w", "w+"][: 1 if model.space() == "z" else 2 if generator.layers == 1 else 3],
             "dims": self.dims,
             "codes": latent.codes,
             "layers": generator.layers,
@@ -136,7 +137,8 @@ class Subject:
         found = {"label": inputs["y"].tolist()[0] if "y" in inputs else None}
         found["codes"] = inputs["c"][0].tolist() if "c" in inputs else []
         space = self.model.space()
-        values = self.model.points(self._conditioned(point, inputs), space)[space][0]
+        inputs = self._replaced(point.latent, self._conditioned(point, inputs))
+        values = (inputs if space in inputs else self.model.points(inputs, space))[space][0]
         if space == "w":
             mean, std = self._w
             values = ((values if values.dim() == 1 else values[0]) - mean) / std.clamp_min(1e-8)
@@ -159,7 +161,7 @@ class Subject:
     def _inputs(self, point: Point) -> Inputs:
         """One row of what the generator takes."""
         model, space = self.model, self.model.space()
-        inputs = self._conditioned(point, model.latent.from_seeds([point.seed]))
+        inputs = self._replaced(point.latent, self._conditioned(point, model.latent.from_seeds([point.seed])))
         along = directions.chosen(model, point.moves)
         moved = directions.move(model, inputs, along)
         if point.other is not None and point.share:
@@ -173,6 +175,20 @@ class Subject:
             moved = moved if space in moved else model.points(moved, space)
             moved = {**moved, space: self._steered(point, moved[space].clone())}
         return moved
+
+    def _replaced(self, latent: list[float] | None, inputs: Inputs) -> Inputs:
+        """Inputs of one row with other values in the model's best space, where there are any."""
+        model, space = self.model, self.model.space()
+        if latent is None:
+            return inputs
+        if len(latent) != self.dims:
+            raise UsageError(f"the latent has {len(latent)} values", f"{space} of '{model.name}' has {self.dims}")
+        values = torch.tensor([latent])
+        if space == "z":
+            return {**inputs, "z": values}
+        layers = model.latents().layers
+        w = values if layers == 1 else values[:, None].repeat(1, layers, 1)
+        return {name: value for name, value in inputs.items() if name == "y"} | {"w": w}
 
     def _steered(self, point: Point, values: Tensor) -> Tensor:
         """One row of the model's best space with dimensions and layers replaced, in place."""
@@ -298,22 +314,16 @@ class Subject:
             UsageError: pixels of another number, a network or a degradation that it does not have, a model of seeds.
         """
         self.model.translator(asked.network)
-        channels, height, width = self.model.shape
-        try:
-            pixels = b64decode(asked.pixels, validate=True)
-        except ValueError:
-            pixels = b""
-        if len(pixels) != channels * height * width:
-            raise UsageError(
-                f"the image has {len(pixels)} bytes", f"{self.model.name} takes {height}x{width}x{channels}"
-            )
-        image = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(1, height, width, channels)
-        image = image.permute(0, 3, 1, 2).contiguous()
+        image = pictures.read(self.model, asked.pixels)
         if asked.degrade:
             if self._degradation is None or asked.network:
                 raise UsageError(f"'{self.model.name}' knows no degradation here", "leave out `degrade`")
             image = self._degradation(image)
         return torch.cat([image, self.model.translate(image, network=asked.network)])
+
+    def search(self, asked: Search, progress: Callable[[int], None]) -> dict[str, Any]:
+        """What a search makes of a picture; see :func:`gancli.page.pictures.search`."""
+        return pictures.search(self.model, asked, progress)
 
     def changes(self, dims: Sequence[int]) -> list[float]:
         """How much each of some dimensions changes images; see :func:`gancli.editing.traversal.changes`."""

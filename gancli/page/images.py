@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Response
 
 from gancli.errors import UsageError, nearest
-from gancli.page.points import Directions, Images, Named, Source, Walk, newest, offered
+from gancli.page.points import Directions, Images, Named, Search, Source, Walk, newest, offered
+from gancli.page.progress import followed
 from gancli.page.server import View
 from gancli.page.worker import Worker
 
@@ -103,6 +104,11 @@ def router(gallery: Gallery) -> APIRouter:
     async def translate(asked: Source) -> Response:
         """Two images: what the model gets, and what it makes of it."""
         return await gallery.use(asked.model, lambda subject: _pixels(subject.translate(asked)))
+
+    @routes.post("/search")
+    async def search(asked: Search) -> Response:
+        """A picture's latent, or what fills its hole, with the progress of the search."""
+        return followed(lambda progress: gallery.use(asked.model, lambda subject: subject.search(asked, progress)))
 
     @routes.post("/order")
     async def order(asked: Named) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,11 +18,16 @@ MOST_IMAGES = 256
 MOST_FRAMES = 1_000
 """Frames of a walk at most."""
 
+MOST_STEPS = 1_000
+"""Steps of a search at most."""
+
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Index = Annotated[int, Field(ge=0, le=65_535)]
 Value = Annotated[float, Field(ge=-100, le=100)]
+Latent = Annotated[float, Field(ge=-1e6, le=1e6)]
 Steps = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 Name = Annotated[str, Field(min_length=1, max_length=1_000)]
+Pixels = Annotated[str, Field(max_length=1_000_000)]
 
 
 class Request(BaseModel):
@@ -36,6 +41,8 @@ class Point(Request):
 
     Attributes:
         seed: whose latent it starts from.
+        latent: values of the model's best latent space that replace the seed's: of z all of them, of w one row for all
+            layers. None for the seed's.
         label: class, by its number; None for the seed's own.
         other: a second class to mix in.
         share: of the second class, from 0 to 1.
@@ -48,6 +55,7 @@ class Point(Request):
     """
 
     seed: Seed
+    latent: list[Latent] | None = Field(None, min_length=1, max_length=10_000)
     label: Index | None = None
     other: Index | None = None
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -88,9 +96,27 @@ class Source(Request):
     """
 
     model: Name
-    pixels: Annotated[str, Field(max_length=1_000_000)]
+    pixels: Pixels
     degrade: bool = False
     network: Name | None = None
+
+
+class Search(Request):
+    """A picture whose latent is searched for, and with a mask, whose hole is filled.
+
+    Attributes:
+        model: by one of the names that the page offers.
+        pixels: uint8 (H, W, C) of the model's shape, in base64.
+        mask: uint8 (H, W), in base64, 255 in the hole and 0 elsewhere; None to reconstruct the picture.
+        space: to search in; None for the command's default.
+        steps: of the search.
+    """
+
+    model: Name
+    pixels: Pixels
+    mask: Pixels | None = None
+    space: Literal["z", "w", "w+"] | None = None
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 300
 
 
 class Directions(Named):

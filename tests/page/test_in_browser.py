@@ -1,6 +1,7 @@
 """The page in a browser: one server, one browser, used by clicks and keys."""
 
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from PIL import Image
 
 import gancli
 from gancli.data.pairs import degradations
-from gancli.page import images
+from gancli.page import images, pictures
 from gancli.page.worker import Worker
 
 DIGITS, POINTS, PAIRS, COLOURS = "cgan/digits", "points-gan/ring", "pix2pix/mnist", "pictures/emoji"
+TABS = ("seeds", "steer", "walk", "picture", "compare")
 SHOWN = "document.querySelector('.frame canvas')?.dataset.shown"
 PIXELS = """(canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -190,6 +192,112 @@ def test_a_walk_plays_and_its_command_makes_the_same_file(page: Any, run_cli: An
     page.wait_for_function("() => document.querySelectorAll('.keys li').length === 2")
 
 
+@pytest.fixture
+def drawn(page: Any, home: Path) -> np.ndarray:
+    """A picture of a digit on the page: uint8 (8, 8)."""
+    pixels = gancli.load(DIGITS, device="cpu").sample([41])[0, 0].numpy()
+    Image.fromarray(pixels).save(home / "mine.png")
+    page.click("#tab-picture")
+    page.set_input_files("#picture", home / "mine.png")
+    page.get_by_label("Steps").fill("5")
+    return pixels
+
+
+def result(page: Any, what: str) -> np.ndarray:
+    """The pixels that a search came to, uint8 (8, 8)."""
+    page.wait_for_selector(f"[aria-label='What the model makes of it'][data-shown='{what} mine.png']")
+    height, width, data = page.eval_on_selector("[aria-label='What the model makes of it']", PIXELS)
+    return np.array(data, dtype=np.uint8).reshape(height, width, 4)[..., 0]
+
+
+def test_the_latent_of_a_picture_is_found_held_and_linked(
+    page: Any, drawn: np.ndarray, run_cli: Any, home: Path
+) -> None:
+    page.click("text=Find its latent")
+    found = result(page, "reconstruct")
+    words = shlex.split(command(page, "#panel-picture"))
+    assert words == ["gancli", "reconstruct", DIGITS, "mine.png", "--steps", "5"]
+    assert run_cli(*words[1:], "--device", "cpu", "--out", "made/").code == 0
+    with Image.open(home / "made/mine.png") as image:
+        assert np.array_equal(found, np.asarray(image))
+    page.click("text=Hold this image")
+    assert np.array_equal(shown(page, "point.latent")[..., 0], found)
+    assert page.inner_text(".caption").startswith("Found for mine.png, class ")
+    assert command(page) == shlex.join(words)
+    assert page.is_disabled("[aria-label='Favourite']")
+    page.wait_for_function("() => location.hash.includes('found=')")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector(".frame canvas[data-shown]")
+    assert np.array_equal(shown(page, "point.latent")[..., 0], found)
+    page.click("#tab-steer")
+    page.wait_for_selector("[aria-label='Dimensions'] input")
+    page.locator("[aria-label='Dimensions'] input").first.fill("2.5")
+    assert not np.array_equal(shown(page, "Object.keys(point.dims).length")[..., 0], found)
+    assert page.inner_text(".stage .command .note") == "Without what was set since."
+    page.click("#tab-seeds")
+    page.click("[aria-label='Seed 5']")
+    shown(page, "!point.latent")
+
+
+def test_a_hole_is_drawn_and_filled(page: Any, drawn: np.ndarray, run_cli: Any, home: Path) -> None:
+    hole = page.locator("[aria-label^='Hole in your picture']")
+    page.get_by_role("slider", name="Brush").fill("1")
+    assert page.is_disabled("text=Fill the hole")
+    box = hole.bounding_box()
+    page.mouse.move(box["x"] + 2.5 * box["width"] / 8, box["y"] + 3.5 * box["height"] / 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 5.5 * box["width"] / 8, box["y"] + 3.5 * box["height"] / 8)
+    page.mouse.up()
+    page.wait_for_selector("text=The hole has 4 pixels, 6 % of the picture.")
+    hole.press("ArrowDown")
+    hole.press("Enter")
+    page.wait_for_selector("text=The hole has 5 pixels")
+    page.click("text=Undo")
+    page.wait_for_selector("text=The hole has 4 pixels")
+    hole.press("Enter")
+    page.click("text=Fill the hole")
+    filled = result(page, "inpaint")
+    with page.expect_download() as waiting:
+        page.click("text=Download mask")
+    waiting.value.save_as(home / waiting.value.suggested_filename)
+    words = shlex.split(command(page, "#panel-picture"))
+    assert words == ["gancli", "inpaint", DIGITS, "mine.png", "--mask", "mask.png", "--steps", "5"]
+    with Image.open(home / "mask.png") as image:
+        mask = np.asarray(image.convert("L"))
+    assert np.argwhere(mask == 255).tolist() == [[3, 2], [3, 3], [3, 4], [3, 5], [4, 5]]
+    assert run_cli(*words[1:], "--device", "cpu", "--out", "made/").code == 0
+    with Image.open(home / "made/mine.png") as image:
+        assert np.array_equal(filled, np.asarray(image))
+
+
+def endless(*_: Any, progress: Any, **__: Any) -> None:
+    """A search that ends only when it is cancelled."""
+    while True:
+        progress(1)
+        time.sleep(0.01)
+
+
+def test_a_search_is_cancelled(page: Any, drawn: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(pictures, "reconstruct", endless)
+        page.click("text=Find its latent")
+        page.wait_for_function("() => document.querySelector('.progress output').textContent.endsWith('of 5 steps')")
+        page.click("text=Cancel")
+        page.wait_for_selector("text=Cancelled.")
+    page.click("text=Find its latent")  # which waits for the thread
+    result(page, "reconstruct")
+
+
+def test_what_is_no_picture_is_refused(page: Any, drawn: np.ndarray, home: Path) -> None:
+    (home / "text.png").write_text("hello")
+    page.set_input_files("#picture", home / "text.png")
+    page.wait_for_selector("text=text.png is no image that this browser can read.")
+    page.set_input_files("#picture", home / "mine.png")
+    page.wait_for_function("() => document.querySelector('#message').textContent === ''")
+
+
 def test_models_side_by_side(page: Any) -> None:
     page.click("#tab-compare")
     page.wait_for_selector(".column >> nth=1 >> canvas")
@@ -201,7 +309,7 @@ def test_models_side_by_side(page: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("tab", ["seeds", "steer", "walk", "compare"])
+@pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("width", [380, 1600])
 def test_nothing_overflows_or_overlaps_and_all_is_named(page: Any, width: int, tab: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -214,7 +322,7 @@ def test_nothing_overflows_or_overlaps_and_all_is_named(page: Any, width: int, t
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_fault_of_accessibility(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
-    for tab in ("seeds", "steer", "walk", "compare"):
+    for tab in TABS:
         page.click(f"#tab-{tab}")
         assert browser.accessibility(page) == [], tab
     page.click("#tab-seeds")

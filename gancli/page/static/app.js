@@ -50,6 +50,21 @@ function api(view, about) {
       const response = await post(path, body, signal);
       return { headers: response.headers, data: await response.arrayBuffer() };
     },
+    /** The result of a POST that answers with lines of JSON; `take` gets those before it. */
+    lines: async (path, body, signal, take) => {
+      const reader = (await post(path, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let text = ""; ;) {
+        const { done, value } = await reader.read();
+        if (done) throw new Error("gancli has ended before it was done.");
+        const lines = (text + value).split("\n");
+        text = lines.pop();
+        for (const line of lines.map(JSON.parse)) {
+          if (line.error) throw new Refused(200, line);
+          if (line.result) return line.result;
+          take(line);
+        }
+      }
+    },
     /** What the address says after `#VIEW?`, URLSearchParams. */
     params: () => new URLSearchParams(location.hash.split("?")[1] ?? ""),
     /** Set it, without a step in the browser's history. */

@@ -1,5 +1,8 @@
 // The command lines that do what the page does.
 
+/** Steps of a search unless a command names others. */
+export const STEPS = 300;
+
 /** A word as a shell reads it. */
 export function quoted(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${String(text).replaceAll("'", "'\\''")}'`;
@@ -19,7 +22,13 @@ const classOf = (facts, label) => (label === null || label === undefined ? null 
 
 /** [command, note]: the image that is held. */
 export function held(program, state, facts) {
-  const { model, seed, truncation } = state;
+  const { model, seed, truncation, found } = state;
+  if (found) {
+    const steered = state.label !== null || state.share > 0 || [state.codes, state.dims, state.moves].some((table) => Object.keys(table).length);
+    const made = found.mask ? inpaint(program, state, found.name, "mask.png", found.space, found.steps) : reconstruct(program, state, found.name, found.space, found.steps);
+    return [made, [found.mask ? "It fills the hole from this image." : "",
+      steered || (state.style !== null && state.layers.length) ? "Without what was set since." : ""].filter(Boolean).join(" ")];
+  }
   if (state.style !== null && state.layers.length) {
     const alone = state.label === null && !Object.keys(state.codes).length && !Object.keys(state.moves).length;
     return [
@@ -49,6 +58,16 @@ export function sample(program, state, facts, seeds, columns = null) {
   return line(program, ["sample", state.model, ["--seeds", ranges(seeds)], ["--class", classOf(facts, state.label)],
     ...pairs("--code", state.codes), ...pairs("--move", state.moves), ["--truncation", state.truncation],
     ["--grid", columns && !facts.numbers && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null]]);
+}
+
+/** A picture that a model reconstructs; `space` is null for the default. */
+export function reconstruct(program, state, name, space, steps) {
+  return line(program, ["reconstruct", state.model, name, ["--space", space], ["--steps", steps === STEPS ? null : steps]]);
+}
+
+/** A hole in a picture that a model fills; the mask is a file. */
+export function inpaint(program, state, name, mask, space, steps) {
+  return line(program, ["inpaint", state.model, name, ["--mask", mask], ["--space", space], ["--steps", steps === STEPS ? null : steps]]);
 }
 
 /** A walk through keyframes { seed, label }. */

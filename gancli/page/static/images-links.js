@@ -3,7 +3,7 @@
 /** The state of a model that is opened. */
 export function fresh(model) {
   return {
-    model, seed: 0, label: null, other: null, share: 0, codes: {}, dims: {}, moves: {}, style: null, layers: [],
+    model, seed: 0, found: null, label: null, other: null, share: 0, codes: {}, dims: {}, moves: {}, style: null, layers: [],
     truncation: null, own: { label: null, codes: [], dims: [] },
   };
 }
@@ -19,9 +19,23 @@ export function write(state, hash, tab) {
   if (state.other !== null) keep("mix", `${state.other}:${state.share}`);
   keep("truncation", state.truncation);
   for (const name of ["codes", "dims", "moves"]) keep(name, table(state[name]));
+  if (state.found) keep("found", JSON.stringify(state.found));
   if (state.style !== null) keep("style", [state.style, ...state.layers].join(","));
   if (tab !== "seeds") keep("tab", tab);
   return params;
+}
+
+/** A latent that was found of a picture, from JSON; null for anything else. */
+function found(text) {
+  try {
+    const { name, space, steps, mask, label, codes, values } = JSON.parse(text);
+    const numbers = (list) => Array.isArray(list) && list.length <= 10_000 && list.every(Number.isFinite);
+    const whole = label === null || Number.isInteger(label);
+    if (typeof name !== "string" || !Number.isInteger(steps) || !whole || !numbers(codes) || !numbers(values)) return null;
+    return { name, space: space === null ? null : String(space), steps, mask: mask === true, label, codes, values };
+  } catch {
+    return null;
+  }
 }
 
 /** { state, hash, tab } of an address, whatever somebody wrote there: the server refuses what cannot be. */
@@ -33,6 +47,7 @@ export function read(params, model) {
     .filter(([key, value]) => key && Number.isFinite(value)));
   state.seed = whole("seed") ?? 0;
   state.label = whole("class");
+  state.found = found(params.get("found"));
   const truncation = Number(params.get("truncation") ?? NaN);
   state.truncation = Number.isFinite(truncation) ? truncation : null;
   for (const name of ["codes", "dims", "moves"]) state[name] = pairs(name);

@@ -23,7 +23,7 @@ export function seedsTab(page) {
     make("div", { class: "row between" },
       make("div", { class: "row" }, button("←", () => go(first - COUNT), { "aria-label": "Seeds before" }), from,
         button("→", () => go(first + COUNT), { "aria-label": "Seeds after" })),
-      button("Download grid", () => page.save(seeds().map((seed) => page.point(seed)), COLUMNS, `seeds${first}`))),
+      button("Download grid", () => page.save(seeds().map((seed) => page.alike(seed)), COLUMNS, `seeds${first}`))),
     grid, command.element, make("h2", { class: "small" }, "Favourites"), none, favourites);
 
   function go(seed) {
@@ -40,7 +40,7 @@ export function seedsTab(page) {
   async function draw() {
     const shown = seeds();
     from.value = first;
-    const points = shown.map((seed) => ({ ...page.point(seed), dims: {}, style: null, layers: [] }));
+    const points = shown.map((seed) => page.alike(seed));
     const state = JSON.stringify([points, page.state.truncation, page.state.model]);
     command.show(commands.sample(page.api.program, page.state, page.facts, shown, COLUMNS));
     if (state === drawn) return mark();
@@ -57,8 +57,8 @@ export function seedsTab(page) {
   }
 
   function mark() {
-    for (const each of grid.children) each.setAttribute("aria-pressed", Number(each.dataset.seed) === page.state.seed);
-    const kept = stored().some(same);
+    for (const each of grid.children) each.setAttribute("aria-pressed", !page.state.found && Number(each.dataset.seed) === page.state.seed);
+    const kept = !page.state.found && stored().some(same);
     page.star.textContent = kept ? "★" : "☆";
     page.star.setAttribute("aria-pressed", kept);
   }

@@ -39,7 +39,7 @@ export function steerTab(page) {
     refresh();
     page.changed();
   });
-  element.append(make("div", { class: "row between" }, make("p", { class: "note" }, "Each slider starts where the seed is."), all),
+  element.append(make("div", { class: "row between" }, make("p", { class: "note" }, "Each slider starts where the image is."), all),
     make("div", { class: "parts" }, parts.map((part) => part.element)));
   const refresh = () => parts.forEach((part) => part.refresh?.());
   return { name: "steer", title: "Steer", element, owned: refresh, shown: () => { refresh(); parts.forEach((part) => part.shown?.()); } };
@@ -65,7 +65,8 @@ function classes(page) {
     other.value = state.other ?? "";
     share.element.hidden = state.other === null;
     share.move(state.share, false);
-    own.options[0].textContent = state.own.label === null ? "The seed's own" : `The seed's own: ${facts.classes[state.own.label]}`;
+    const whose = state.found ? "As it was found" : "The seed's own";
+    own.options[0].textContent = state.own.label === null ? whose : `${whose}: ${facts.classes[state.own.label]}`;
   };
   return { element: section("Class", field("Class", own), field("Mixed with", other), share.element), refresh };
 }

@@ -55,7 +55,7 @@ export function walkTab(page) {
     stop();
     frames = null;
     play.disabled = save.disabled = keys.length < 2;
-    add.disabled = keys.length >= MOST;
+    mark();
     list.replaceChildren(...keys.map((key, index) => keyframe(key, index)));
     const { frames: between, fps } = asked();
     command.element.hidden = keys.length < 2;
@@ -64,6 +64,11 @@ export function walkTab(page) {
         "End --out in .webp, .apng or .mp4 for another kind of file.");
     }
     preview();
+  }
+
+  /** A walk goes from seed to seed, and what was found for a picture is none. */
+  function mark() {
+    add.disabled = keys.length >= MOST || state.found !== null;
   }
 
   function keyframe(key, index) {
@@ -123,8 +128,10 @@ export function walkTab(page) {
   }
 
   async function shown() {
+    mark();
     if (keys.length) return;
-    keys.push({ seed: state.seed, label: state.label ?? state.own.label });
+    if (state.found) await random();
+    else keys.push({ seed: state.seed, label: state.label ?? state.own.label });
     await random();
     await random();
     altered();

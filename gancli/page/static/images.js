@@ -4,6 +4,7 @@ import * as commands from "./commands.js";
 import { button, commandLine, copyButton, download, latest, make, tabs } from "./parts.js";
 import { decoded, paint, rows } from "./pixels.js";
 import { compareTab } from "./images-compare.js";
+import { pictureTab } from "./images-picture.js";
 import { seedsTab } from "./images-seeds.js";
 import { steerTab } from "./images-steer.js";
 import { translator } from "./images-translate.js";
@@ -117,7 +118,7 @@ class Page {
         copyButton("Copy link", "Copy a link to this image", () => this.link())),
       this.command.element);
     this.seeds = seedsTab(this);
-    this.tabs = [this.seeds, steerTab(this), walkTab(this), compareTab(this)];
+    this.tabs = [this.seeds, steerTab(this), walkTab(this), facts.numbers ? null : pictureTab(this), compareTab(this)].filter(Boolean);
     const row = tabs("Ways to images", this.tabs.map(({ name, title, element }) => [name, title, element]), (name) => {
       this.tab = name;
       this.element.dataset.tab = name;
@@ -134,11 +135,17 @@ class Page {
     return undefined;
   }
 
-  /** The point of the image that is held, or of another seed steered alike. */
-  point(seed = this.state.seed) {
-    const { label, other, share, codes, dims, moves, style, layers } = this.state;
-    const alone = seed === this.state.seed;
-    return { seed, label, other, share, codes, moves, dims: alone ? dims : {}, style: alone ? style : null, layers: alone ? layers : [] };
+  /** The point of the image that is held. */
+  point() {
+    const { seed, found, label, other, share, codes, dims, moves, style, layers } = this.state;
+    const base = found ? { seed, latent: found.values, label: label ?? found.label, codes: { ...found.codes, ...codes } } : { seed, label, codes };
+    return { ...base, other, share, dims, moves, style, layers };
+  }
+
+  /** The point of another seed, with what is set for any. */
+  alike(seed) {
+    const { label, other, share, codes, moves } = this.state;
+    return { seed, label, other, share, codes, moves };
   }
 
   /** Images of points. */
@@ -148,7 +155,13 @@ class Page {
 
   /** Hold another seed; what was set for this one's latent alone is given up. */
   hold(seed) {
-    Object.assign(this.state, { seed, dims: {}, style: null, layers: [] });
+    Object.assign(this.state, { seed, found: null, dims: {}, style: null, layers: [] });
+    this.changed();
+  }
+
+  /** Hold a latent that was found for a picture; nothing is set for it yet. */
+  holdFound(found) {
+    Object.assign(this.state, { found, label: null, other: null, share: 0, codes: {}, dims: {}, moves: {}, style: null, layers: [] });
     this.changed();
   }
 
@@ -172,10 +185,11 @@ class Page {
     return location.href;
   }
 
-  /** What a seed has by itself. */
-  own(seed, label = null, codes = {}) {
+  /** What a seed, or a latent that was found, has by itself. */
+  async own(seed, label = null, codes = {}, found = null) {
     const { model, truncation } = this.state;
-    return this.api.post("own", { model, points: [{ seed, label, codes }], truncation });
+    const own = await this.api.post("own", { model, points: [{ seed, label, codes, latent: found?.values ?? null }], truncation });
+    return found ? { ...own, label: found.label, codes: found.codes } : own;
   }
 
   /** Other seeds' points of the plane, around the one that is held. */
@@ -197,9 +211,10 @@ class Page {
     const { state, facts } = this;
     const point = this.point();
     const shown = JSON.stringify([point, state.truncation]);
-    const owner = JSON.stringify([state.seed, state.label, state.codes, state.truncation]);
+    const { found } = state;
+    const owner = JSON.stringify([state.seed, found, state.label, state.codes, state.truncation]);
     const known = this.owner === owner;
-    const [own, made] = await Promise.all([known ? state.own : this.own(state.seed, state.label, state.codes), this.images([point])]);
+    const [own, made] = await Promise.all([known ? state.own : this.own(point.seed, point.label, point.codes, found), this.images([point])]);
     if (facts !== this.facts) return;
     if (!known) {
       state.own = own;
@@ -208,15 +223,16 @@ class Page {
     }
     paint(this.canvas, made, facts, this.cloud);
     const label = point.label ?? own.label;
-    const text = `Seed ${point.seed}${label === null ? "" : `, class ${facts.classes[label]}`}`;
+    const text = `${found ? `Found for ${found.name}` : `Seed ${point.seed}`}${label === null ? "" : `, class ${facts.classes[label]}`}`;
     this.caption.textContent = text;
     this.canvas.setAttribute("aria-label", `Generated ${facts.numbers ? "numbers" : "image"}: ${text}`);
+    this.star.disabled = found !== null; // favourites are seeds
     this.command.show(...commands.held(this.api.program, state, facts));
     this.canvas.dataset.shown = shown;
   }
 
   /** Download the PNG of points; of several, a grid. */
-  async save(points, columns = null, name = `seed${this.state.seed}`) {
+  async save(points, columns = null, name = this.state.found ? "found" : `seed${this.state.seed}`) {
     try {
       const { data } = await this.api.bytes("png", { model: this.state.model, points, truncation: this.state.truncation, columns });
       download(data, `${this.stem()}-${name}.png`, "image/png");
