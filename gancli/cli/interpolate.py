@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +12,10 @@ import typer
 from gancli.cli import _numbers, _options
 from gancli.cli._images import BATCH, open_model, report, save_generated
 from gancli.cli.terminal.progress import counting
-from gancli.editing import directions
+from gancli.editing import directions, walks
 from gancli.errors import UsageError
-from gancli.latents import Inputs, Seeds, Space, batches, parse_seeds, path
+from gancli.latents import Ease, Inputs, batches, parse_seeds
+from gancli.latents import truncation as truncations
 from gancli.latents.conditions import parse_classes
 
 if TYPE_CHECKING:
@@ -52,7 +53,19 @@ def interpolate(
         ),
     ] = None,
     space: _options.Space = None,
-    truncation: _options.Truncation = None,
+    truncation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T|T,T,...",
+            help="Limit latents to [-T, T]; from 2 down to about 1, quality rises, variety falls. With a mapping "
+            "network: the factor psi, from 1 down to 0. One for the whole walk, or one for each seed, where 'none' "
+            "stands for no limit.",
+        ),
+    ] = None,
+    ease: Annotated[
+        Ease,
+        typer.Option(help="linear: an even pace; smooth: slow down before each seed, and speed up after it."),
+    ] = "linear",
     device: _options.Device = "auto",
     as_json: _options.AsJson = False,
 ) -> None:
@@ -67,6 +80,7 @@ def interpolate(
       gancli interpolate dcgan/mnist --seeds 3,14 --out strip.png
       gancli interpolate cgan/mnist --seeds 3,14,15 --class 7
       gancli interpolate cgan/mnist --seeds 3,3 --class 3,8
+      gancli interpolate dcgan/mnist --seeds 3,14,15 --loop --ease smooth --truncation none,1,0.5
       gancli interpolate FILE.safetensors --seeds 3,14 --move smile=2
     """
     from gancli.rendering.animation import save_animation
@@ -81,11 +95,16 @@ def interpolate(
             "take fewer seeds or fewer --frames",
         )
 
-    source, target = open_model(model, out, "-walk.gif", device=device, truncation=truncation)
+    limits = _truncations(truncation, len(chosen))
+    one = limits[0] if len(limits) == 1 else None
+    source, target = open_model(model, out, "-walk.gif", device=device, truncation=one)
     if source.numbers:
         _numbers.refuse_options(source, scale=scale, move=moves[0] if moves else None)
-    keyframes = _keyframes(source, chosen, ",".join(classes) if classes else None)
-    walk = path(source.latent, _points(source, keyframes, steps, space), frames, loop=loop)
+    labels = _labels(source, len(chosen), ",".join(classes) if classes else None)
+    several = limits if len(limits) > 1 else ()
+    walk = walks.walk(
+        source, chosen, frames, labels=labels, moves=steps, truncation=several, space=space, loop=loop, ease=ease
+    )
     with counting("images", length) as progress:
         if strip and source.numbers:
             _numbers.save(source, batches(walk, BATCH), target, progress)
@@ -97,31 +116,28 @@ def interpolate(
     report(as_json, source, target, f"{length:,} frames of {source.name}", seeds=list(chosen), frames=length)
 
 
-def _keyframes(model: Model, seeds: Seeds, text: str | None) -> Inputs:
-    """The inputs of the seeds, with the classes that ``--class`` names unless they keep their own."""
-    import torch
-
-    inputs = model.latent.from_seeds(seeds)
-    if text is not None:
-        numbers = parse_classes(text, model.classes, model.name)
-        if len(numbers) not in (1, len(seeds)):
-            raise UsageError(
-                f"--class '{text}' names {len(numbers)} classes for {len(seeds)} seeds",
-                "name one for all, or one for each seed",
-            )
-        inputs["y"] = torch.tensor(numbers).expand(len(seeds))
-    return inputs
+def _labels(model: Model, count: int, text: str | None) -> Sequence[int]:
+    """The classes that ``--class`` names for so many seeds; none where they keep their own."""
+    if text is None:
+        return ()
+    numbers = parse_classes(text, model.classes, model.name)
+    if len(numbers) not in (1, count):
+        raise UsageError(
+            f"--class '{text}' names {len(numbers)} classes for {count} seeds",
+            "name one for all, or one for each seed",
+        )
+    return numbers
 
 
-def _points(model: Model, keyframes: Inputs, moves: Mapping[str, float], space: Space | None) -> Inputs:
-    """Keyframes, moved along directions, in the space of the walk."""
-    chosen = directions.chosen(model, moves)
-    where = model.space(space)
-    of_w = next((direction.name for direction, _ in chosen if direction.space == "w"), None)
-    if where == "z" and of_w is not None:
-        raise UsageError(f"--move {of_w} is a direction of w", "leave out --space z")
-    moved = directions.move(model, keyframes, chosen)
-    return moved if where in moved else model.points(moved, where)
+def _truncations(text: str | None, count: int) -> tuple[float | None, ...]:
+    """What ``--truncation`` says for so many seeds: one value for all, or one for each."""
+    values = (None,) if text is None else truncations.parse(text)
+    if len(values) not in (1, count):
+        raise UsageError(
+            f"--truncation '{text}' has {len(values)} values for {count} seeds",
+            "give one for all, or one for each seed",
+        )
+    return values
 
 
 def _check(target: Path, fps: float | None) -> bool:

@@ -5,7 +5,7 @@ also takes ``y`` and one with codes ``c``, and callers that pass the whole dicti
 space that a mapping network makes is ``w``.
 """
 
-from gancli.latents.paths import path, way
+from gancli.latents.paths import Ease, path, way
 from gancli.latents.seeds import MAX_SEED, MAX_SEEDS, Seeds, parse_seeds, seeds_text
 from gancli.latents.spec import Inputs, LatentSpec, Space, batches
 from gancli.latents.truncation import Strategy
@@ -13,6 +13,7 @@ from gancli.latents.truncation import Strategy
 __all__ = [
     "MAX_SEED",
     "MAX_SEEDS",
+    "Ease",
     "Inputs",
     "LatentSpec",
     "Seeds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gancli.errors import UsageError
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 Way = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 """From a to b (..., dim) at t."""
 
+Ease = Literal["linear", "smooth"]
+"""How a path passes its keyframes: at an even pace, or slowing down before each and speeding up after it."""
 
-def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, loop: bool = False) -> Inputs:
+
+def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, loop: bool = False, ease: Ease = "linear") -> Inputs:
     """Points along a path through keyframes, float32 on the CPU: {"z": (T, dim)} or {"w": (T, …)}.
 
     Normal z follow the great circle (Shoemake 1985, "Animating rotation with quaternion curves", section 3.3), which
@@ -32,6 +35,7 @@ def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, loop: bool = False
         keyframes: two or more points, as :meth:`LatentSpec.from_seeds` or :meth:`gancli.model.Model.points` makes them.
         frames: steps a segment, at least 1.
         loop: return to the first keyframe.
+        ease: "smooth" replaces the time t of a segment, from 0 to 1, by 3 t^2 - 2 t^3, whose rate is 0 at both ends.
 
     Raises:
         UsageError: fewer than two keyframes.
@@ -45,6 +49,8 @@ def path(spec: LatentSpec, keyframes: Inputs, frames: int, *, loop: bool = False
     if "y" in points and points["y"].dim() == 1:
         points["y"] = torch.nn.functional.one_hot(points["y"], spec.classes)
     t = torch.arange(frames, dtype=torch.float64) / frames
+    if ease == "smooth":
+        t = t * t * (3 - 2 * t)
     return {name: _through(values.double(), t, way(spec, name), loop) for name, values in points.items()}
 
 

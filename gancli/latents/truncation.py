@@ -9,6 +9,7 @@ from math import erf
 from typing import TYPE_CHECKING, Literal
 
 from gancli.errors import UsageError
+from gancli.latents.seeds import short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,20 @@ def check(strategy: Strategy, value: float) -> None:
             f"`truncation` {value:g} is out of range: this model moves w toward its mean by a factor",
             f"from -{MOST_PSI:g} to {MOST_PSI:g}; 1 changes nothing, 0.7 is usual, at 0 all images are the mean's",
         )
+
+
+def parse(text: str) -> tuple[float | None, ...]:
+    """Read ``0.7`` or ``1,0.5,none``: values separated by commas.
+
+    Raises:
+        UsageError: another form.
+    """
+    try:
+        return tuple(None if part.strip() == "none" else float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"`truncation` '{short(text)}' is neither a number nor several", "as in 0.7, or 1,0.5,none for three seeds"
+        ) from None
 
 
 def cutoff(z: Tensor, limit: float, distribution: str) -> Tensor:

@@ -18,12 +18,12 @@ from gancli.checkpoint import count_parameters
 from gancli.data.pairs import degradations
 from gancli.data.pairs.styles import STYLES, restyle
 from gancli.data.synthetic import FORMULAS, Curve
-from gancli.editing import directions, discovery, traversal
+from gancli.editing import directions, discovery, traversal, walks
 from gancli.errors import UsageError
 from gancli.latents import Inputs, batches, path
 from gancli.model import Model
 from gancli.page import pictures
-from gancli.page.points import Images, Point, Search, Source, Walk
+from gancli.page.points import Animation, Images, Point, Search, Source, Walk
 from gancli.rendering.animation import save_animation
 from gancli.rendering.images import default_scale, encode_png, enlarge, grid, mark
 
@@ -268,25 +268,25 @@ class Subject:
             UsageError: what the model does not have, or too many frames.
         """
         self._check(asked.length)
-        model, latent = self.model, self.model.latent
+        model, classes = self.model, self.model.latent.classes
+        for name, values in (("classes", asked.labels), ("truncations", asked.truncations)):
+            if len(values) not in (0, len(asked.seeds)):
+                raise UsageError(f"{len(values)} {name} for {len(asked.seeds)} seeds", "give one for each seed")
+        if asked.labels and max(asked.labels) >= classes:
+            raise UsageError(f"'{model.name}' has no class {max(asked.labels)}", f"it has {classes} classes")
         model.truncate(asked.truncation)
-        inputs = model.latent.from_seeds(asked.seeds)
-        if asked.labels:
-            if len(asked.labels) != len(asked.seeds) or max(asked.labels) >= latent.classes:
-                raise UsageError(
-                    f"{len(asked.labels)} classes up to {max(asked.labels)} for {len(asked.seeds)} seeds",
-                    f"give one of the {latent.classes} classes for each seed",
-                )
-            inputs["y"] = torch.tensor(asked.labels)
-        frames = path(model.latent, model.points(inputs, model.space()), asked.frames, loop=asked.loop)
+        frames = walks.walk(
+            model, asked.seeds, asked.frames,
+            labels=asked.labels, truncation=asked.truncations, loop=asked.loop, ease=asked.ease,
+        )  # fmt: skip
         made = torch.cat([model.generate(part) for part in batches(frames, 256)])
         return made.flatten(1) if model.numbers else made
 
-    def animation(self, asked: Walk) -> bytes:
-        """The GIF that `gancli interpolate` writes."""
+    def animation(self, asked: Animation) -> bytes:
+        """The file that `gancli interpolate` writes."""
         frames = self.walk(asked)
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "walk.gif"
+            file = Path(folder) / f"walk.{asked.kind}"
             save_animation(self._frames(frames), file, fps=asked.fps)
             return file.read_bytes()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Response
 
 from gancli.errors import UsageError, nearest
-from gancli.page.points import Directions, Images, Named, Search, Source, Walk, newest, offered
+from gancli.page.points import Animation, Directions, Images, Named, Search, Source, Walk, newest, offered
 from gancli.page.progress import followed
 from gancli.page.server import View
 from gancli.page.worker import Worker
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from gancli.page.drawing import Shelf, Subject
 
 Result = TypeVar("Result")
+
+ANIMATIONS = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
+"""Kinds of files of a walk; the last needs PyAV."""
 
 PART = 4
 """Dimensions that are measured at a time: a slider waits no longer than that."""
@@ -72,7 +76,9 @@ def router(gallery: Gallery) -> APIRouter:
 
     @routes.get("/models")
     async def models() -> dict[str, Any]:
-        return {"models": {name: offer.kind for name, offer in gallery.names.items()}, "named": gallery.named}
+        models = {name: offer.kind for name, offer in gallery.names.items()}
+        animations = [kind for kind in ANIMATIONS if kind != "mp4" or find_spec("av")]
+        return {"models": models, "named": gallery.named, "animations": animations}
 
     @routes.post("/model")
     async def model(asked: Named) -> dict[str, Any]:
@@ -94,10 +100,10 @@ def router(gallery: Gallery) -> APIRouter:
     async def walk(asked: Walk) -> Response:
         return await gallery.use(asked.model, lambda subject: _pixels(subject.walk(asked)))
 
-    @routes.post("/gif")
-    async def gif(asked: Walk) -> Response:
+    @routes.post("/animation")
+    async def animation(asked: Animation) -> Response:
         return await gallery.use(
-            asked.model, lambda subject: Response(subject.animation(asked), media_type="image/gif")
+            asked.model, lambda subject: Response(subject.animation(asked), media_type=ANIMATIONS[asked.kind])
         )
 
     @routes.post("/translate")

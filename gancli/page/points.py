@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gancli.editing.directions import FARTHEST
 from gancli.errors import UsageError
-from gancli.latents import MAX_SEED
+from gancli.latents import MAX_SEED, Ease
 from gancli.zoo import catalogue
 
 MOST_IMAGES = 256
@@ -135,6 +135,8 @@ class Walk(Named):
     Attributes:
         seeds: to pass through.
         labels: a class for each; none for the seeds' own.
+        truncations: one for each, null for none; of all alike unless given.
+        ease: how it passes them.
         frames: from seed to seed.
         loop: return to the first.
         fps: frames a second, of a file.
@@ -142,6 +144,8 @@ class Walk(Named):
 
     seeds: list[Seed] = Field(min_length=2, max_length=64)
     labels: list[Index] = Field([], max_length=64)
+    truncations: list[float | None] = Field([], max_length=64)
+    ease: Ease = "linear"
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] = 30
     loop: bool = False
     fps: Annotated[float, Field(ge=1, le=50)] = 24.0
@@ -150,6 +154,16 @@ class Walk(Named):
     def length(self) -> int:
         """Frames in all."""
         return (len(self.seeds) - (not self.loop)) * self.frames + (not self.loop)
+
+
+class Animation(Walk):
+    """A walk as a file.
+
+    Attributes:
+        kind: of file.
+    """
+
+    kind: Literal["gif", "webp", "mp4"] = "gif"
 
 
 class Offer(NamedTuple):

@@ -23,7 +23,7 @@ TYPED = st.one_of(
 ).filter(lambda text: "\0" not in text)
 OPTIONS = {
     "sample": ("--seeds", "-n", "--grid", "--class", "--code", "--truncation", "--device"),
-    "interpolate": ("--seeds", "--frames", "--fps", "--device"),
+    "interpolate": ("--seeds", "--frames", "--fps", "--truncation", "--ease", "--device"),
     "traverse": ("--seed", "--range", "--device"),
     "evaluate": ("--images", "--metrics", "--seed-start", "--extractor", "--repeats", "--data"),
 }

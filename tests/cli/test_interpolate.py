@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from gancli.latents import LatentSpec
 
@@ -74,6 +74,19 @@ def test_a_loop(run_cli):
     assert (int(frames[0, 0, 0]), int(frames[5, 0, 0])) == (shade(3), shade(14))
 
 
+def test_a_smooth_walk_lingers_at_its_seeds(run_cli):
+    arguments = ["--seeds", "3,14", "--frames", "4", "--scale", "1"]
+    for ease in ("linear", "smooth"):
+        assert run_cli("interpolate", *arguments, "--ease", ease, "--out", f"{ease}.webp", "--fps", "25").code == 0
+    assert run_cli("interpolate", *arguments[:2], "--frames", "32", "--scale", "1", "--out", "fine.webp").code == 0
+    with Image.open("fine.webp") as image:
+        fine = [int(np.array(frame.convert("L"))[0, 0]) for frame in ImageSequence.Iterator(image)]
+    found = [int(frame[0, 0]) for frame in shown("smooth.webp")]
+    # 3 t^2 - 2 t^3 at the quarters, in 32nds: 0, 5, 16, 27, 32.
+    assert found == [fine[number] for number in (0, 5, 16, 27, 32)]
+    assert found != [int(frame[0, 0]) for frame in shown("linear.webp")]
+
+
 def test_a_strip(run_cli):
     assert run_cli("interpolate", "--seeds", "0,1", "--out", "strip.png").code == 0
     with Image.open("strip.png") as image:
@@ -113,6 +126,16 @@ def test_one_seed_is_no_walk(run_cli):
             ["--seeds", "1,2", "--out", "a.png", "--fps", "3"],
             "--fps 3 has no meaning for the strip 'a.png'",
             "leave it out, or name an animation",
+        ),
+        (
+            ["--seeds", "1,2", "--truncation", "0.5,1,2"],
+            "--truncation '0.5,1,2' has 3 values for 2 seeds",
+            "give one for all, or one for each seed",
+        ),
+        (
+            ["--seeds", "1,2", "--truncation", "1,,2"],
+            "--truncation '1,,2' is neither a number nor several",
+            "as in 0.7, or 1,0.5,none for three seeds",
         ),
         (
             ["--seeds", "1,2", "--fps", "0"],

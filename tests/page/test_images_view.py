@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 import gancli
 from gancli.data.pairs import degradations
-from gancli.editing import directions, styles, traversal
+from gancli.editing import directions, styles, traversal, walks
+from gancli.errors import UsageError
 from gancli.latents import path
 from gancli.page import images, points, server
 from gancli.page.access import Access
@@ -177,7 +178,9 @@ def test_a_walk_has_interpolate_s_frames(client: TestClient, run_cli: Any, home:
         "1.5",
     ]
     assert run_cli(*command, "--device", "cpu", "--fps", "10", "--out", "walk.gif").code == 0
-    made = asked(client, "gif", CLASSES, seeds=[3, 14], labels=[1, 7], frames=4, loop=True, truncation=1.5, fps=10)
+    made = asked(
+        client, "animation", CLASSES, seeds=[3, 14], labels=[1, 7], frames=4, loop=True, truncation=1.5, fps=10
+    )
     assert made.headers["content-type"] == "image/gif"
     assert made.content == (home / "walk.gif").read_bytes()
     raw = asked(client, "walk", CLASSES, seeds=[3, 14], labels=[1, 7], frames=4, loop=True, truncation=1.5)
@@ -237,7 +240,7 @@ def test_what_is_no_image_of_the_model_is_refused(
         ("draw", {"points": [{"seed": 0}] * (points.MOST_IMAGES + 1)}),
         ("walk", {"seeds": [1]}),
         ("walk", {"seeds": [1, 2], "frames": 0}),
-        ("gif", {"seeds": [1, 2], "fps": 1000}),
+        ("animation", {"seeds": [1, 2], "fps": 1000}),
     ],
     ids=str,
 )
@@ -280,13 +283,50 @@ def test_truncation_of_one_request_is_not_that_of_the_next(client: TestClient) -
     assert torch.equal(drawn(client, DIGITS, {"seed": 0}), load(DIGITS).sample([0]))
 
 
+def test_each_seed_of_a_walk_has_its_truncation(client: TestClient, styled: str) -> None:
+    for name, values in ((DIGITS, [None, 0.8, 1.5]), (styled, [1.0, 0.3, None])):
+        answer = asked(client, "walk", name, seeds=[3, 14, 15], truncations=values, frames=2)
+        frames = torch.tensor(np.frombuffer(answer.content, np.uint8).reshape(5, 1, 8, 8))
+        for number, (seed, value) in enumerate(zip([3, 14, 15], values, strict=True)):
+            assert torch.equal(frames[[2 * number]], load(name, value).sample([seed])), (name, seed)
+
+
+def test_a_walk_in_z_has_one_psi(styled: str) -> None:
+    with pytest.raises(UsageError, match="a walk in z has one `truncation`"):
+        walks.walk(load(styled), [1, 2], 3, truncation=[0.5, 1], space="z")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"truncations": [1.0]}, "1 truncations for 2 seeds"),
+        ({"labels": [1]}, "1 classes for 2 seeds"),
+        ({"labels": [1, 10]}, "'cgan/digits' has no class 10"),
+        ({"truncations": [1.0, -1.0]}, "`truncation` -1 leaves nothing to draw from"),
+    ],
+)
+def test_a_walk_with_other_lists_is_refused(client: TestClient, values: dict[str, Any], message: str) -> None:
+    answer = asked(client, "walk", CLASSES, seeds=[1, 2], **values)
+    assert (answer.status_code, answer.json()["error"]) == (400, message)
+
+
 def test_more_frames_than_an_answer_holds_are_refused(client: TestClient) -> None:
     answer = asked(client, "walk", "pictures/emoji", seeds=list(range(64)), frames=1000, loop=True)
     assert answer.status_code == 400
     assert answer.json()["error"] == "64,000 images of this size are too many for one answer"
 
 
+def test_files_of_other_kinds(client: TestClient) -> None:
+    """MP4 is offered where PyAV is, as in a development environment."""
+    assert client.get("/api/images/models").json()["animations"] == ["gif", "webp", "mp4"]
+    walk = {"seeds": [3, 14], "frames": 2}
+    assert asked(client, "animation", DIGITS, kind="mp4", **walk).content[4:8] == b"ftyp"
+    with Image.open(io.BytesIO(asked(client, "animation", DIGITS, kind="webp", **walk).content)) as file:
+        assert (file.format, file.n_frames) == ("WEBP", 3)
+    assert asked(client, "animation", DIGITS, kind="../x", **walk).status_code == 422
+
+
 def test_a_gif_repeats_its_walk(client: TestClient) -> None:
-    made = asked(client, "gif", "sine-gan/sine", seeds=[3, 14], frames=2)
+    made = asked(client, "animation", "sine-gan/sine", seeds=[3, 14], frames=2)
     with Image.open(io.BytesIO(made.content)) as file:
         assert sum(1 for _ in ImageSequence.Iterator(file)) == 3

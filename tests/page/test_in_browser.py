@@ -175,19 +175,30 @@ def test_favourites_outlive_a_reload(page: Any) -> None:
     page.wait_for_selector("text=keeps an image here")
 
 
-def test_a_walk_plays_and_its_command_makes_the_same_file(page: Any, run_cli: Any, home: Path) -> None:
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_a_walk_plays_and_its_command_makes_the_same_file(page: Any, run_cli: Any, home: Path, kind: str) -> None:
     page.click("#tab-walk")
     page.get_by_label("Frames between").fill("3")
     page.wait_for_function("() => document.querySelector('.preview [aria-label=Frame]').max === '8'")
     page.click("text=Play")
     page.wait_for_function("() => document.querySelector('.preview canvas').dataset.frame > 2")
     page.click("text=Pause")
+    if kind == "webp":
+        page.get_by_label("Pace", exact=True).select_option("smooth")
+        page.locator("[aria-label^='Truncation of']").nth(1).fill("0.9")
+        page.locator("[aria-label^='Truncation of']").nth(1).press("Tab")
+        page.get_by_label("File", exact=True).select_option("webp")
     with page.expect_download() as waiting:
-        page.click("text=Download GIF")
-    waiting.value.save_as(home / "page.gif")
+        page.click("#panel-walk >> text=Download")
+    waiting.value.save_as(home / "page")
     words = shlex.split(command(page, "#panel-walk"))
+    assert (words[-4:-1] == ["--truncation", "none,0.9,none", "--out"]) == (kind == "webp")
     assert run_cli(*words[1:], "--device", "cpu").code == 0
-    assert (home / "cgan-digits-walk.gif").read_bytes() == (home / "page.gif").read_bytes()
+    assert (home / f"cgan-digits-walk.{kind}").read_bytes() == (home / "page").read_bytes()
+
+
+def test_a_keyframe_is_removed(page: Any) -> None:
+    page.click("#tab-walk")
     page.locator("[aria-label^='Remove']").first.click()
     page.wait_for_function("() => document.querySelectorAll('.keys li').length === 2")
 

@@ -70,11 +70,12 @@ export function inpaint(program, state, name, mask, space, steps) {
   return line(program, ["inpaint", state.model, name, ["--mask", mask], ["--space", space], ["--steps", steps === STEPS ? null : steps]]);
 }
 
-/** A walk through keyframes { seed, label }. */
-export function walk(program, state, facts, keys, frames, loop, fps, out) {
-  const labels = facts.classes.length ? keys.map(({ label }) => classOf(facts, label)).join(",") : null;
-  return line(program, ["interpolate", state.model, ["--seeds", keys.map(({ seed }) => seed).join(",")], ["--class", labels],
-    ["--frames", frames], ["--fps", fps], ...(loop ? ["--loop"] : []), ["--truncation", state.truncation], ["--out", out]]);
+/** A walk as the server is asked for it, to a file. */
+export function walk(program, facts, asked, out) {
+  const { model, seeds, labels, truncation, truncations, ease, frames, fps, loop } = asked;
+  const limits = truncations.length ? truncations.map((value) => (value === null ? "none" : number(value))).join(",") : truncation;
+  return line(program, ["interpolate", model, ["--seeds", seeds.join(",")], ["--class", labels.length ? labels.map((label) => classOf(facts, label)).join(",") : null],
+    ["--frames", frames], ["--fps", fps], ...(loop ? ["--loop"] : []), ["--ease", ease === "linear" ? null : ease], ["--truncation", limits], ["--out", out]]);
 }
 
 /** Numbers as ranges, as in 0-3,7. */

@@ -15,16 +15,15 @@ const MOST = 2 ** 32 - 1;
 const CLOUD = 256;
 
 export async function mount(element, api) {
-  const { models, named } = await api.get("models");
-  const page = new Page(element, api, models, named);
+  const page = new Page(element, api, await api.get("models"));
   await page.start();
   return () => page.leave();
 }
 
 /** What the tabs share: the model, the state of the image that is held, and drawing. */
 class Page {
-  constructor(element, api, models, named) {
-    Object.assign(this, { element, api, models, named });
+  constructor(element, api, { models, named, animations }) {
+    Object.assign(this, { element, api, models, named, animations });
     this.state = links.fresh(named[0]);
     this.facts = null;
     this.tabs = [];
