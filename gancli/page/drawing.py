@@ -21,11 +21,12 @@ from gancli.data.synthetic import FORMULAS, Curve
 from gancli.editing import directions, discovery, traversal, walks
 from gancli.errors import UsageError
 from gancli.latents import Inputs, batches, path
+from gancli.latents.conditions import folder_names
 from gancli.model import Model
 from gancli.page import pictures
-from gancli.page.points import Animation, Images, Point, Search, Source, Walk
+from gancli.page.points import MOST_IMAGES, Animation, Archive, Images, Point, Search, Source, Walk
 from gancli.rendering.animation import save_animation
-from gancli.rendering.images import default_scale, encode_png, enlarge, grid, mark
+from gancli.rendering.images import default_scale, encode_png, enlarge, file_name, grid, mark, save_images
 
 MOST_MODELS = 4
 """Models that are held in memory."""
@@ -252,6 +253,36 @@ class Subject:
         buffer = BytesIO()
         grid(made, columns=asked.columns).save(buffer, "PNG", **mark("PNG"))
         return buffer.getvalue()
+
+    def archive(self, asked: Archive) -> bytes:
+        """A ZIP with a PNG for each image, named as `gancli sample` names them: in a folder of its class where one is
+        asked for. Images of several truncations are in folders of these.
+
+        Raises:
+            UsageError: a model of numbers, too many images, or what the model does not have.
+        """
+        if self.model.numbers:
+            raise UsageError(f"'{self.model.name}' makes numbers, not pictures", "name another model")
+        count = sum(len(group.points) for group in asked.groups)
+        if count > MOST_IMAGES:
+            raise UsageError(f"{count:,} images are too many for one answer", f"{MOST_IMAGES} are the most")
+        self._check(count)
+        several = len({group.truncation for group in asked.groups}) > 1
+        made, names = [], []
+        for group in asked.groups:
+            made.append(self.images(Images(model=asked.model, points=group.points, truncation=group.truncation)))
+            inside = f"truncation-{group.truncation:g}/" if several and group.truncation is not None else ""
+            names += [inside + self._file(point) for point in group.points]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "images.zip"
+            save_images(made, names, file)
+            return file.read_bytes()
+
+    def _file(self, point: Point) -> str:
+        """The name of a point's image in an archive."""
+        if point.label is None:
+            return file_name(point.seed)
+        return f"{folder_names(self.model.classes, [point.label])[0]}/{file_name(point.seed)}"
 
     def _plot(self) -> Any:
         from gancli.rendering.numbers import Plot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Response
 
 from gancli.errors import UsageError, nearest
-from gancli.page.points import Animation, Directions, Images, Named, Search, Source, Walk, newest, offered
+from gancli.page.points import Animation, Archive, Directions, Images, Named, Search, Source, Walk, newest, offered
 from gancli.page.progress import followed
 from gancli.page.server import View
 from gancli.page.worker import Worker
@@ -95,6 +95,12 @@ def router(gallery: Gallery) -> APIRouter:
     @routes.post("/png")
     async def png(asked: Images) -> Response:
         return await gallery.use(asked.model, lambda subject: Response(subject.picture(asked), media_type="image/png"))
+
+    @routes.post("/zip")
+    async def archive(asked: Archive) -> Response:
+        return await gallery.use(
+            asked.model, lambda subject: Response(subject.archive(asked), media_type="application/zip")
+        )
 
     @routes.post("/walk")
     async def walk(asked: Walk) -> Response:

@@ -85,6 +85,30 @@ class Images(Named):
     columns: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = None
 
 
+class Group(Request):
+    """Images of one truncation.
+
+    Attributes:
+        points: one each.
+        truncation: of all.
+    """
+
+    points: list[Point] = Field(min_length=1, max_length=MOST_IMAGES)
+    truncation: float | None = None
+
+
+class Archive(Request):
+    """Images of a model in one archive.
+
+    Attributes:
+        model: by one of the names that the page offers.
+        groups: of images.
+    """
+
+    model: Name
+    groups: list[Group] = Field(min_length=1, max_length=64)
+
+
 class Source(Request):
     """An image for a model that makes images from images.
 

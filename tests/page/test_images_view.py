@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -197,6 +198,30 @@ def test_pictures_are_those_of_sample(client: TestClient, run_cli: Any, home: Pa
     for made, file in ((grid, "grid.png"), (one, "one/seed0000004.png")):
         with Image.open(io.BytesIO(made)) as left, Image.open(home / file) as right:
             assert np.array_equal(np.asarray(left), np.asarray(right))
+
+
+def test_an_archive_is_that_of_sample(client: TestClient, run_cli: Any, home: Path) -> None:
+    seeds = [{"seed": seed, "label": 3} for seed in (4, 5, 9)]
+    made = asked(client, "zip", CLASSES, groups=[{"points": seeds, "truncation": 1.5}]).content
+    command = ["sample", CLASSES, "--seeds", "4-5,9", "--class", "3", "--truncation", "1.5", "--out", "made.zip"]
+    assert run_cli(*command, "--device", "cpu").code == 0
+    assert made == (home / "made.zip").read_bytes()
+
+
+def test_an_archive_of_favourites_has_a_folder_for_each_truncation(client: TestClient) -> None:
+    groups = [{"points": [{"seed": 7}, {"seed": 7, "label": 3}]}, {"points": [{"seed": 7}], "truncation": 0.5}]
+    with ZipFile(io.BytesIO(asked(client, "zip", CLASSES, groups=groups).content)) as archive:
+        assert archive.namelist() == ["seed0000007.png", "3/seed0000007.png", "truncation-0.5/seed0000007.png"]
+        with Image.open(archive.open("truncation-0.5/seed0000007.png")) as image:
+            assert np.array_equal(np.asarray(image), load(CLASSES, 0.5).sample([7])[0, 0].numpy())
+
+
+def test_archives_that_cannot_be_are_refused(client: TestClient) -> None:
+    many = [{"points": [{"seed": 0}] * 200}] * 2
+    assert asked(client, "zip", DIGITS, groups=many).json()["error"] == "400 images are too many for one answer"
+    some = [{"points": [{"seed": 0}]}]
+    assert asked(client, "zip", POINTS, groups=some).json()["error"] == f"'{POINTS}' makes numbers, not pictures"
+    assert asked(client, "zip", DIGITS, groups=some * 65).status_code == 422
 
 
 def test_a_translator_gets_the_image_or_its_degraded_form(client: TestClient) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import browser
 import numpy as np
@@ -95,6 +96,10 @@ def test_other_seeds_and_the_grid(page: Any) -> None:
     page.click("[aria-label='Seeds after']")
     page.wait_for_selector("[aria-label='Seed 24']")
     assert command(page, "#panel-seeds") == f"gancli sample {DIGITS} --seeds 24-47 --grid 6x4"
+    with page.expect_download() as waiting:
+        page.click("#panel-seeds >> text=Download ZIP >> nth=0")
+    with ZipFile(waiting.value.path()) as archive:
+        assert archive.namelist() == [f"seed{seed:07d}.png" for seed in range(24, 48)]
     page.fill("[aria-label='First seed']", "4294967290")
     page.press("[aria-label='First seed']", "Enter")
     page.wait_for_selector("[aria-label='Seed 4294967295']")
@@ -170,6 +175,14 @@ def test_favourites_outlive_a_reload(page: Any) -> None:
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
     page.reload()
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
+    with page.expect_download() as waiting:
+        page.click("[aria-label='Download ZIP of favourites']")
+    assert waiting.value.suggested_filename == "cgan-digits-favourites.zip"
+    with ZipFile(waiting.value.path()) as archive:
+        assert archive.namelist() == ["seed0000003.png"]
+    assert page.inner_text("#panel-seeds .command code >> nth=1") == (
+        f"gancli sample {DIGITS} --seeds 3 --out favourites/"
+    )
     page.wait_for_selector("[aria-label='Favourite']:has-text('★')")
     page.click("[aria-label='Favourite']")
     page.wait_for_selector("text=keeps an image here")

@@ -53,11 +53,11 @@ export function held(program, state, facts) {
   return [sample(program, state, facts, [seed]), ""];
 }
 
-/** A grid of seeds, with the class, codes and moves of the image that is held. */
-export function sample(program, state, facts, seeds, columns = null) {
+/** Seeds with the class, codes and moves of the image that is held: as a grid of columns, or to a folder or an archive. */
+export function sample(program, state, facts, seeds, columns = null, out = null) {
   return line(program, ["sample", state.model, ["--seeds", ranges(seeds)], ["--class", classOf(facts, state.label)],
     ...pairs("--code", state.codes), ...pairs("--move", state.moves), ["--truncation", state.truncation],
-    ["--grid", columns && !facts.numbers && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null]]);
+    ["--grid", columns && !facts.numbers && seeds.length % columns === 0 ? `${columns}x${seeds.length / columns}` : null], ["--out", out]]);
 }
 
 /** A picture that a model reconstructs; `space` is null for the default. */

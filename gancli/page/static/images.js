@@ -240,6 +240,16 @@ class Page {
     }
   }
 
+  /** Download an archive of groups of images { points, truncation }. */
+  async saveZip(groups, name) {
+    try {
+      const { data } = await this.api.bytes("zip", { model: this.state.model, groups });
+      download(data, `${this.stem()}-${name}.zip`, "application/zip");
+    } catch (error) {
+      this.api.fail(error);
+    }
+  }
+
   stem() {
     return this.state.model.replaceAll(/[^A-Za-z0-9._-]+/g, "-");
   }

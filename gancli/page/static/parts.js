@@ -57,7 +57,8 @@ export function commandLine() {
     copyButton("Copy", "Copy the command line", () => code.textContent), note);
   return { element, show: (text, said = "") => {
     // Lines end between words, and not after a hyphen within one.
-    code.replaceChildren(...text.split(" ").flatMap((word, index) => [index ? " " : "", make("span", {}, word)]));
+    const words = (line) => line.split(" ").flatMap((word, index) => [index ? " " : "", make("span", {}, word)]);
+    code.replaceChildren(...text.split("\n").flatMap((line, index) => [index ? "\n" : "", ...words(line)]));
     note.textContent = said;
   } };
 }
