@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -90,11 +90,12 @@ class Page:
 
 
 @contextmanager
-def served(model: str) -> Generator[Page]:
-    """The page of a model, by the command."""
+def served(model: str, gancli: Sequence[str] = (sys.executable, "-m", "gancli")) -> Generator[Page]:
+    """The page of a model, by the command that starts with these words."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "gancli", "explore", model, "--no-open"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [*gancli, "explore", model, "--no-open"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()

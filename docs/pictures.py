@@ -3,7 +3,7 @@
 ``tests/test_docs.py`` checks that they are those of the zoo's present weights and of the stored figures. Pictures of
 trainings depend on the machine and are made by hand: ``training.svg`` by ``docs/terminal.py``, ``trouble-*.png`` by
 ``gancli doctor`` after the commands of docs/troubleshooting.md, ``tutorial-ring-*.png`` by those of docs/tutorial.md;
-``explore.png`` is the page of ``gancli explore quick/mnist`` in a window of 1280 x 740 pixels.
+``explore.png`` and ``explore.gif`` are the page of ``gancli explore quick/mnist``, by ``python -m benchmarks.tour``.
 """
 
 import json
