@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +43,7 @@ class Gallery:
     def __init__(self, names: list[str], device: str, worker: Worker) -> None:
         self.named = names or [newest()]
         self.names = offered(self.named)
-        self._device, self._worker = device, worker
+        self._device, self.worker = device, worker
         self._shelf: Shelf | None = None
 
     async def use(self, name: str, work: Callable[[Subject], Result]) -> Result:
@@ -54,7 +54,7 @@ class Gallery:
         """
         if name not in self.names:
             raise UsageError(f"the page has no model '{name[:40]}'", nearest(name[:40], self.names))
-        return await self._worker.run(lambda: work(self._opened().get(self.names[name].path)))
+        return await self.worker.run(lambda: work(self._opened().get(self.names[name].path)))
 
     def _opened(self) -> Shelf:
         if self._shelf is None:
@@ -119,8 +119,16 @@ def router(gallery: Gallery) -> APIRouter:
 
     @routes.post("/search")
     async def search(asked: Search) -> Response:
-        """A picture's latent, or what fills its hole, with the progress of the search."""
-        return followed(lambda progress: gallery.use(asked.model, lambda subject: subject.search(asked, progress)))
+        """A picture's latent, or what fills its hole, with the search's progress; others are answered meanwhile."""
+
+        def start(progress: Callable[[int], None]) -> Awaitable[dict[str, Any]]:
+            def step(steps: int) -> None:
+                progress(steps)
+                gallery.worker.next()
+
+            return gallery.use(asked.model, lambda subject: subject.search(asked, step))
+
+        return followed(start)
 
     @routes.post("/order")
     async def order(asked: Named) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def search(model: Model, asked: Search, progress: Callable[[int], None]) -> dict
     Args:
         model: any that makes pictures from latents.
         asked: the picture.
-        progress: told the number of steps just made.
+        progress: told the number of steps just made; it may use the model, and change its truncation.
 
     Returns:
         ``pixels`` (H, W, C) in base64, ``psnr`` against the picture in dB, ``by`` what it was found, ``space`` where,
@@ -57,14 +57,19 @@ def search(model: Model, asked: Search, progress: Callable[[int], None]) -> dict
     check_latents(model)
     model.truncate(None)
     image = read(model, asked.pixels)
+
+    def step(made: int) -> None:
+        progress(made)
+        model.truncate(None)
+
     if asked.mask is None:
-        found = reconstruct(model, image, space=asked.space, steps=asked.steps, progress=progress)
+        found = reconstruct(model, image, space=asked.space, steps=asked.steps, progress=step)
         made, inputs, by, space = found.images, found.inputs, found.by, found.space
     else:
         hole = _unpacked(model, asked.mask, model.shape[1:], "mask") >= 128
         beside = discriminator_of(model)
         made, inputs = inpaint(
-            model, image, hole[None], discriminator=beside, space=asked.space, steps=asked.steps, progress=progress
+            model, image, hole[None], discriminator=beside, space=asked.space, steps=asked.steps, progress=step
         )
         by, space = "discriminator" if beside else "latent", asked.space or model.space()
     return {

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 import gancli
 from gancli.errors import UsageError
-from gancli.page import images, points, server
+from gancli.page import images, pictures, points, server
 from gancli.page.access import Access
 from gancli.page.progress import Cancelled, followed
 from gancli.page.worker import Worker
@@ -206,3 +206,35 @@ def test_a_search_ends_when_the_browser_has_gone() -> None:
         assert await worker.run(lambda: ended.is_set())  # the thread is free again
 
     asyncio.run(asyncio.wait_for(leave(), 30))
+
+
+def test_others_are_answered_between_the_steps_of_a_search() -> None:
+    async def both() -> str:
+        worker = Worker()
+        begun, answered = threading.Event(), threading.Event()
+
+        def search() -> str:
+            begun.set()
+            while not answered.is_set():
+                worker.next()
+            return "found"
+
+        found = asyncio.ensure_future(worker.run(search))
+        await asyncio.to_thread(begun.wait)
+        await worker.run(answered.set)
+        return await found
+
+    assert asyncio.run(asyncio.wait_for(both(), 30)) == "found"
+
+
+def test_what_others_set_meanwhile_does_not_reach_a_search(styled: str, picture: np.ndarray) -> None:
+    for name, space in ((DIGITS, None), (styled, "z")):
+        model = gancli.load(name, device="cpu")
+        asked = points.Search(model=name, pixels=packed(picture), space=space, steps=STEPS)
+        alone = pictures.search(model, asked, lambda steps: None)
+
+        def meanwhile(steps: int, model: gancli.Model = model) -> None:
+            model.truncate(0.01)
+            model.sample([3])
+
+        assert pictures.search(model, asked, meanwhile) == alone
