@@ -23,7 +23,9 @@ LARGEST_BODY = 1 << 20
 
 HEADERS = {
     # Scripts, styles, requests and WebSockets of this server alone; no other page may show this one in a frame.
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    # Images of the page's own memory too, where it measures a picture before decoding it.
+    "content-security-policy": "default-src 'self'; img-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",

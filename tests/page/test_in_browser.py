@@ -1,7 +1,10 @@
 """The page in a browser: one server, one browser, used by clicks and keys."""
 
 import shlex
+import struct
 import time
+import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -314,12 +317,38 @@ def test_a_search_is_cancelled(page: Any, drawn: np.ndarray, monkeypatch: pytest
     result(page, "reconstruct")
 
 
-def test_what_is_no_picture_is_refused(page: Any, drawn: np.ndarray, home: Path) -> None:
+DROPPED = """(text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0))], "mine.png"));
+    return transfer;
+}"""
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of a few kilobytes and side x side black pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (side + 7) // 8) * side))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def test_a_picture_is_dropped_anywhere_and_what_is_none_is_refused(page: Any, drawn: np.ndarray, home: Path) -> None:
     (home / "text.png").write_text("hello")
     page.set_input_files("#picture", home / "text.png")
     page.wait_for_selector("text=text.png is no image that this browser can read.")
-    page.set_input_files("#picture", home / "mine.png")
+    (home / "bomb.png").write_bytes(bomb(10_000))
+    page.set_input_files("#picture", home / "bomb.png")
+    page.wait_for_selector("text=bomb.png has 10,000 × 10,000 pixels, which are too many. Make it smaller first.")
+    page.click("#tab-seeds")
+    data = page.evaluate_handle(DROPPED, b64encode((home / "mine.png").read_bytes()).decode())
+    page.dispatch_event(".stage", "drop", {"dataTransfer": data})
+    page.wait_for_selector("#panel-picture .drop:has-text('mine.png')")
     page.wait_for_function("() => document.querySelector('#message').textContent === ''")
+    height, width, pixels = page.eval_on_selector("[aria-label='Your picture']", PIXELS)
+    assert np.array_equal(np.array(pixels).reshape(height, width, 4)[..., 0], drawn)
 
 
 def test_models_side_by_side(page: Any) -> None:

@@ -2,14 +2,16 @@
 
 import { make } from "./parts.js";
 
-/** Where to drop a picture; `take` gets the file. */
-export function dropZone(take) {
+const MOST = 89_478_485; // pixels of a picture, as in the command line
+
+/** Where to choose a picture, or to drop one, as anywhere in `area` until the signal; `take` gets the file. */
+export function dropZone(area, signal, take) {
   const input = make("input", { type: "file", accept: "image/*", class: "unseen", id: "picture", change: () => chosen(input.files[0]) });
-  const zone = make("label", { for: "picture", class: "drop",
-    dragover: (event) => { event.preventDefault(); zone.classList.add("over"); },
-    dragleave: () => zone.classList.remove("over"),
-    drop: (event) => { event.preventDefault(); zone.classList.remove("over"); chosen(event.dataTransfer.files[0]); } },
-  "Drop a picture here, or choose one");
+  const zone = make("label", { for: "picture", class: "drop" }, "Drop a picture here, or choose one");
+  const listen = (name, work) => area.addEventListener(name, work, { signal });
+  listen("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
+  listen("dragleave", () => zone.classList.remove("over"));
+  listen("drop", (event) => { event.preventDefault(); zone.classList.remove("over"); chosen(event.dataTransfer.files[0]); });
   function chosen(file) {
     if (!file) return;
     zone.textContent = `${file.name} · drop or choose another`;
@@ -18,8 +20,25 @@ export function dropZone(take) {
   return make("div", { class: "chosen" }, input, zone);
 }
 
+/** Refuse what is no image, and by its header what would take gigabytes to decode. */
+async function check(file) {
+  const image = new Image();
+  const loaded = new Promise((done, fail) => Object.assign(image, { onload: done, onerror: fail }));
+  image.src = URL.createObjectURL(file);
+  try {
+    await loaded;
+  } catch {
+    throw new Error(`${file.name} is no image that this browser can read.`);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+  const { naturalWidth: width, naturalHeight: height } = image;
+  if (width * height > MOST) throw new Error(`${file.name} has ${width.toLocaleString("en")} × ${height.toLocaleString("en")} pixels, which are too many. Make it smaller first.`);
+}
+
 /** The pixels of an image file in the size and channels of a model, (H, W, C): its middle, on white without alpha. */
 export async function pixelsOf(file, [channels, height, width]) {
+  await check(file);
   const image = await createImageBitmap(file).catch(() => { throw new Error(`${file.name} is no image that this browser can read.`); });
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");

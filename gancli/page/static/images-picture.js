@@ -15,7 +15,7 @@ export function pictureTab(page) {
   let pixels = null;
   let found = null; // what a search came to, with the file that it was for
   let running = null;
-  const zone = dropZone((chosen) => open(chosen));
+  const zone = dropZone(page.element, page.dropping.signal, (chosen) => { page.choose("picture"); open(chosen); });
   const picture = holed(facts, () => tell(picture.empty() ? "reconstruct" : "inpaint"));
   const result = make("canvas", { role: "img", "aria-label": "What the model makes of it" });
   const caption = make("figcaption", {}, "Not searched yet");

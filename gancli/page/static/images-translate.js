@@ -8,7 +8,7 @@ import { decoded, one, paint } from "./pixels.js";
 export function translator(page) {
   const { facts, api, state } = page;
   let file = null;
-  const zone = dropZone((chosen) => { file = chosen; show(); });
+  const zone = dropZone(page.element, page.dropping.signal, (chosen) => { file = chosen; show(); });
   const degrade = make("input", { type: "checkbox", checked: facts.degrades, change: () => { if (degrade.checked) back.checked = false; show(); } });
   const back = make("input", { type: "checkbox", change: () => { if (back.checked) degrade.checked = false; show(); } });
   const source = make("canvas", { role: "img", "aria-label": "What the model gets" });

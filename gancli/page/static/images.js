@@ -46,6 +46,7 @@ class Page {
   leave() {
     this.gone = true;
     clearTimeout(this.keeping);
+    this.dropping?.abort();
     this.tabs.forEach((tab) => tab.leave?.());
   }
 
@@ -104,6 +105,7 @@ class Page {
 
   build() {
     const { facts } = this;
+    this.dropping = new AbortController(); // of listeners for pictures
     if (facts.takes === "source") return this.element.replaceChildren(this.head(), translator(this));
     if (facts.numbers && !facts.formula) {
       return this.element.replaceChildren(this.head(), make("p", {}, "This model makes numbers of unknown data, which the page cannot draw."));
@@ -130,6 +132,7 @@ class Page {
     this.cloud = null;
     if (facts.numbers && !facts.formula.x) this.surround().catch((error) => this.api.fail(error));
     this.changed();
+    this.choose = row.choose;
     row.choose(row.names.includes(this.tab) ? this.tab : "seeds");
     return undefined;
   }
