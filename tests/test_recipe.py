@@ -296,12 +296,36 @@ def test_what_holds_for_data_with_classes_is_laid_between_the_recipe_and_its_dat
         "training": {"batch": 3},
         "data": {"name": "digits"},
     }
-    assert recipe.for_data(tables, "digits", labelled=True) == {
+    assert recipe.for_data(tables, "digits", ["labelled"]) == {
         "latent": {"dim": 1, "classes": "data"},
         "training": {"batch": 3},
         "data": {"name": "digits"},
     }
-    assert recipe.for_data(tables, "mnist", labelled=True)["training"] == {"batch": 2}
+    assert recipe.for_data(tables, "mnist", ["labelled"])["training"] == {"batch": 2}
+
+
+def test_small_and_many_images_have_parts_of_a_recipe_which_may_leave_tables_out() -> None:
+    assert recipe.parts_for(True, (3, 32, 32), 50_000) == ("labelled", "small", "many")
+    assert recipe.parts_for(False, (3, 33, 32), 49_999) == ()
+    assert recipe.parts_for(False, (), 50_000) == ("many",)
+    tables = {"training": {"batch": 8}, "objective": {"loss": "hinge", "augment": {"name": "ada"}}}
+    tables |= {"small": {"training": {"batch": 4}}, "many": {"objective": {"augment": "none"}}}
+    assert recipe.for_data(tables, "mine") == {key: tables[key] for key in ("training", "objective")} | {
+        "data": {"name": "mine"}
+    }
+    assert recipe.for_data(tables, "mine", ["small", "many"]) == {
+        "training": {"batch": 4},
+        "objective": {"loss": "hinge"},
+        "data": {"name": "mine"},
+    }
+
+
+def test_the_default_for_colour_does_not_augment_many_images() -> None:
+    pictures = catalogue.recipe_table("pictures")
+    few, many = (recipe.parse(recipe.for_data(pictures, "mine", parts)).to_dict() for parts in ([], ["small", "many"]))
+    assert few["objective"]["augment"]["policy"] == ["translation", "cutout"]
+    assert "augment" not in many["objective"]
+    assert many["objective"]["regularizers"]["r1"] == {"weight": 0.02, "every": 8}
 
 
 def test_errors_that_only_the_objective_knows_come_with_the_others() -> None:

@@ -120,7 +120,7 @@ def show(
         compared = "".join(f" ({title} {figure:.4g})" for title, figure in others if figure is not None)
         print(f"{result['metric']:<12} {result['value']:.4g}{compared}")
     table = card["recipe"]
-    whole = table if {"datasets", "labelled"} & table.keys() else recipe.parse(table, components=False).to_dict()
+    whole = table if {"datasets", *recipe.PARTS} & table.keys() else recipe.parse(table, components=False).to_dict()
     print("\n" + tomli_w.dumps(whole), end="")
 
 

@@ -104,7 +104,7 @@ def _described(
     Raises:
         UsageError: it is not valid, or its generator makes images from images.
     """
-    own = recipe.merge(recipe.for_data(table, "", labelled), found)
+    own = recipe.merge(recipe.for_data(table, "", ["labelled"] if labelled else []), found)
     made = recipe.parse(recipe.override(own, assignments))
     if NETWORK not in made.networks:
         raise UsageError(f"the recipe of '{made.model}' has no network '{NETWORK}'", "name another recipe")

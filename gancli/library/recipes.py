@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ def new(
     training: Mapping[str, Any],
     assignments: Sequence[Assignment],
     model: str | Mapping[str, Any],
-    labelled: bool = False,
+    parts: Collection[str] = (),
 ) -> Recipe:
     """A new recipe, unresolved.
 
@@ -75,13 +75,13 @@ def new(
         assignments: ``section.key=value``, or pairs of a key and its value.
         model: of the zoo, or a TOML file, or the tables of a recipe; empty for one that will be chosen by the shape of
             the images, so that options of networks are not checked yet.
-        labelled: whether the data has classes and the recipe's ``[labelled]`` part applies.
+        parts: those of :data:`gancli.recipe.PARTS` that hold for the data.
     """
     from gancli import recipe
     from gancli.zoo import catalogue
 
     own = catalogue.recipe_table(model or "quick") if isinstance(model, str) else model
-    table = recipe.for_data(own, _absolute(data), labelled)
+    table = recipe.for_data(own, _absolute(data), parts)
     if table["data"].get("source") and _has_domains(data):
         table = recipe.merge(table, {"data": {"source": "domains"}})
     section = recipe.override({"training": training}, assignments).get("training")

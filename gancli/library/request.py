@@ -10,7 +10,7 @@ Checked.run()           the run, which trains
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -171,13 +171,13 @@ class Request:
             raise UsageError(f"tf32 needs an NVIDIA GPU, and this device is {device.type}", "`precision=fp32`, or auto")
         return Checked(self, folder, recipe, device, settings, weights)
 
-    def new_recipe(self, weights: Weights | None, shape: Sequence[int] = (), labelled: bool = False) -> Recipe:
+    def new_recipe(self, weights: Weights | None, shape: Sequence[int] = (), parts: Collection[str] = ()) -> Recipe:
         """A new recipe, unresolved.
 
         Args:
             weights: to start from, whose own recipe is the default.
             shape: (C, H, W) of the images; empty where it is not known yet.
-            labelled: whether the data has classes.
+            parts: those of :data:`gancli.recipe.PARTS` that hold for the data.
         """
         from gancli.runs import start
 
@@ -187,8 +187,8 @@ class Request:
         if weights is not None:
             training["start"] = weights.start(self.freeze_d or 0)
             if self.model is None:
-                model = start.recipe_table(weights, self.data, labelled)
-        return recipes.new(self.data, training, self.assignments, model, labelled)
+                model = start.recipe_table(weights, self.data, "labelled" in parts)
+        return recipes.new(self.data, training, self.assignments, model, parts)
 
     def _check_start(self, folder: Path, recipe: Recipe) -> None:
         """Refuse to resume a run that started otherwise; it needs the weights that it started from no more."""
@@ -252,15 +252,17 @@ class Checked:
         Raises:
             UsageError: the model does not fit the data, or the weights do not fit the model.
         """
+        from gancli.recipe import parts_for
         from gancli.runs import planning, start
 
         recipe = self.recipe
         if self.folder is None:
-            labelled, shape = len(dataset.classes) > 1, dataset.images.shape[1:]
-            recipe = self.request.new_recipe(self.weights, shape, labelled)
-            if labelled and not recipe.latent.classes:
+            shape, count = dataset.images.shape[1:], len(dataset.images)
+            parts = parts_for(len(dataset.classes) > 1, shape, count)
+            recipe = self.request.new_recipe(self.weights, shape, parts)
+            if "labelled" in parts and not recipe.latent.classes:
                 # A command that sets latent.classes to 0 gets an unconditional model.
-                recipe = self.request.new_recipe(self.weights, shape)
+                recipe = self.request.new_recipe(self.weights, shape, parts_for(False, shape, count))
         self._check_kind(recipe, dataset)
         if self.folder is not None:
             return self

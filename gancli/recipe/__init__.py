@@ -5,13 +5,14 @@ A recipe names an architecture, an objective, data and optimizers. Sections that
 against the signature of the code behind the name. All faults are reported at once, each with its path and value.
 """
 
-from gancli.recipe.overrides import Assignment, differences, for_data, merge, override
+from gancli.recipe.overrides import PARTS, Assignment, differences, for_data, merge, override, parts_for
 from gancli.recipe.schema import DESCRIPTIVE, FORMAT, Recipe, parse, read
 from gancli.recipe.sections import Ema, Latent, Network, Optimizer, Training
 
 __all__ = [
     "DESCRIPTIVE",
     "FORMAT",
+    "PARTS",
     "Assignment",
     "Ema",
     "Latent",
@@ -24,5 +25,6 @@ __all__ = [
     "merge",
     "override",
     "parse",
+    "parts_for",
     "read",
 ]

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gancli.errors import UsageError
 from gancli.recipe import validation_errors as words
 
+SMALL, MANY = 32, 50_000
+"""Pixels a side up to which images are small, and training images from which there are many."""
 
-def for_data(table: Mapping[str, Any], data: str, labelled: bool = False) -> dict[str, Any]:
+PARTS = ("labelled", "small", "many")
+"""Tables of a recipe that are laid over it in this order: for data with classes that the model is to be told, for small
+images, for many of them."""
+
+
+def parts_for(labelled: bool, shape: Sequence[int], images: int) -> tuple[str, ...]:
+    """Which of :data:`PARTS` hold for data.
+
+    Args:
+        labelled: whether the data has classes that the model is to be told.
+        shape: (C, H, W) of the images; empty where it is not known yet.
+        images: how many there are to train on.
+    """
+    hold = {"labelled": labelled, "small": len(shape) == 3 and max(shape[1:]) <= SMALL, "many": images >= MANY}
+    return tuple(part for part in PARTS if hold[part])
+
+
+def for_data(table: Mapping[str, Any], data: str, parts: Collection[str] = ()) -> dict[str, Any]:
     """A recipe's tables for one data set.
 
     Args:
-        table: with, if any, ``[labelled]`` for data with classes, and ``[datasets.NAME]``; both are laid over the rest.
+        table: with, if any, those of :data:`PARTS` and ``[datasets.NAME]``, which are laid over the rest.
         data: the data set's name.
-        labelled: whether the data has classes that the model is to be told.
+        parts: those of :data:`PARTS` that hold.
 
     Raises:
         UsageError: there is something else where a table belongs.
     """
-    own = {key: value for key, value in table.items() if key not in ("datasets", "labelled")}
-    told = _tables("labelled", table.get("labelled", {}))
+    own = {key: value for key, value in table.items() if key not in ("datasets", *PARTS)}
+    over = {part: _tables(part, table.get(part, {})) for part in PARTS}
     variants = _tables("datasets", table.get("datasets", {}))
     variant = _tables(f"datasets.{words.dotted([data])}", variants.get(data, {}))
-    for part in (own, told, variant):
+    for part in (own, *over.values(), variant):
         for section in ("data", "training"):  # the command line lays its own over these
             _tables(section, part.get(section, {}))
-    own = merge(own, told) if labelled else own
+    for part, table in over.items():
+        own = merge(own, table) if part in parts else own
     return merge(merge(own, variant), {"data": {"name": data}})
 
 
@@ -39,10 +59,13 @@ def _tables(where: str, value: Any) -> Mapping[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested tables, ``over`` winning."""
+    """Nested tables, ``over`` winning; its ``none`` leaves a table out."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
+        if value == "none" and isinstance(old, Mapping):
+            del merged[key]
+            continue
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 

@@ -20,8 +20,9 @@ REFERENCES = {"floor": "real data (floor)", "baseline": "baseline"}
 def changes(header: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Where a model's recipe differs from the zoo's for its data: (dotted path, the zoo's value, the model's)."""
     stored = recipe.parse(header["recipe"]).to_dict()
-    labelled = bool(stored["latent"]["classes"])
-    table = recipe.for_data(catalogue.recipe_table(stored["model"]), stored["data"]["name"], labelled=labelled)
+    data, images = stored["data"], header.get("dataset", {}).get("images", 0)
+    parts = recipe.parts_for(bool(stored["latent"]["classes"]), (data["channels"], *(data["size"] or ())), images)
+    table = recipe.for_data(catalogue.recipe_table(stored["model"]), data["name"], parts)
     found = recipe.differences(recipe.parse(table).to_dict(), stored)
     return [change for change in found if change[0] not in recipe.DESCRIPTIVE]
 

@@ -136,6 +136,18 @@ def test_files_that_are_left_out_are_named(home: Path) -> None:
     assert run.recipe.data.hold_out == 0.4
 
 
+@pytest.mark.parametrize("many", [20, 21])
+def test_the_parts_of_a_recipe_go_by_the_data_as_they_are(home: Path, monkeypatch, many: int) -> None:
+    monkeypatch.setattr("gancli.recipe.overrides.MANY", many)
+    save_images([load("digits").images[:20]], range(20), home / "photos")
+    narrow = {f"networks.{side}.{name}": 4 for side in ("generator", "discriminator") for name in ("width", "fine")}
+    run = gancli.train(
+        home / "photos", model="pictures", rounds=1, out=home / "r", overrides={**narrow, "training.samples": 4}
+    )
+    assert ("augment" in run.recipe.objective.options) == (many > 20)
+    assert run.recipe.objective.options["regularizers"]["r1"]["weight"] == 0.02
+
+
 def test_the_package_is_imported_without_torch() -> None:
     code = "import gancli, sys; gancli.GancliError, gancli.Progress; sys.exit('torch' in sys.modules)"
     assert (
