@@ -49,10 +49,15 @@ def table(found: Mapping[str, Differences]) -> str:
     return "\n".join(lines)
 
 
+def between(text: str, start: str, made: str, end: str) -> str:
+    """A page with what a command wrote between two marks replaced."""
+    before, rest = text.split(start)
+    return before + start + made + end + rest.split(end)[1]
+
+
 def updated(text: str, found: Mapping[str, Differences]) -> str:
     """The page with a fresh table."""
-    before, rest = text.split(START)
-    return before + START + table(found) + END + rest.split(END)[1]
+    return between(text, START, table(found), END)
 
 
 def main() -> None:
