@@ -63,4 +63,8 @@ def test_a_run_is_evaluated_on_the_folder_that_it_was_trained_on(run_cli, home: 
     assert lost.err == (
         f"error: 'r' was trained on '{trained}', which is not here\n\nhint: --data PATH says where it is\n"
     )
-    assert run_cli("evaluate", "r", "--data", "elsewhere", "--metrics", "fid").code == 0
+    moved = json.loads(run_cli("evaluate", "r", "--data", "elsewhere", "--metrics", "fid", "--json").out)
+    assert (moved["protocol"]["resize"], moved["results"]) == (found["protocol"]["resize"], found["results"])
+    save_images([load("digits").images[12:24]], range(12), home / "other/train")  # other data have a size of their own
+    other = json.loads(run_cli("evaluate", "r", "--data", "other", "--metrics", "fid", "--json").out)
+    assert other["protocol"]["resize"] == "generated 10x10 to 128x128, real 8x8 to 128x128, bicubic, antialiased"

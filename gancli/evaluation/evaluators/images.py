@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,8 +71,8 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     alone = subject.recipe("data").get("only_class")
     alone = alone if isinstance(alone, str) else None
     read = cache(partial(load, data, data_dir=options.data_dir, progress=options.progress))
-    if split and not own:
-        own = _same_data(read(split="train", **view), alone, split)
+    if view and not own:
+        own = _same_data(read(split="train", **view), alone, split, subject.header)
     if not own:
         view, alone, split = {key: 4 for key in view if key == "channels" and view[key] == 4}, None, None
     training, held_out, origin = _splits(partial(read, **view), extractor, alone, split)
@@ -152,11 +153,13 @@ def _splits(
     return training, held_out if alone is None else only_class(held_out, alone), origin
 
 
-def _same_data(whole: Dataset, alone: str | None, split: Split) -> bool:
-    """Whether data that were named are those of which images were held out, perhaps moved."""
+def _same_data(whole: Dataset, alone: str | None, split: Split | None, header: Mapping[str, Any]) -> bool:
+    """Whether data that were named are those of the training, of which images may be held out, at another path."""
     if alone is not None and alone in whole.classes:
         whole = only_class(whole, alone)
-    return whole.fingerprint == split.fingerprint
+    dataset = header.get("dataset")
+    stored = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
+    return whole.fingerprint == (split.fingerprint if split else stored)
 
 
 def _measure(
