@@ -19,6 +19,8 @@ FOLDER = Path(__file__).with_name("pictures")
 COMMANDS = {
     "samples.png": "sample quick/mnist",
     "walk.gif": "interpolate quick/mnist --seeds 3,14,15 --loop",
+    "mixing.png": "mix stylegan2-small/mnist --styles --rows 0-5 --columns 20-27 --layers coarse",
+    "directions.png": "directions stylegan2-small/mnist -n 4 --method sefa --seed 3",
     "tutorial-sine.png": "sample sine-gan/sine",
     "tutorial-grid.png": "sample points-gan/grid",
 }
