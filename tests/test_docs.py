@@ -41,9 +41,9 @@ def test_pictures_are_those_of_the_present_weights(name: str, tmp_path: Path) ->
 
 
 def test_the_commands_below_pictures_are_those_that_draw_them() -> None:
-    page = README + (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    page = README + "".join((ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("tutorial", "editing"))
     for command in PICTURES.COMMANDS.values():
-        assert f"`gancli {command}" in page
+        assert f"gancli {command}" in page
 
 
 def test_the_tables_of_models_are_fresh() -> None:
