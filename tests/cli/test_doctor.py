@@ -106,8 +106,8 @@ def test_a_real_run_is_healthy_and_the_newest_is_taken(run_cli, home: Path) -> N
         ("quick", 16, "too early to tell: about 4,059 rounds show whether quick works"),
         ("quick", 160, "no failure found in 20 previews"),
         ("points-gan", 16, "too early to tell: about 32,000 rounds show whether points-gan works"),
-        ("mine", 16, "no failure found in 20 previews"),
-        ("mine", 8, "too early to tell: about 2,704 rounds show whether mine works"),
+        ("mine", 8, "no failure found in 20 previews"),
+        ("mine", 2, "too early to tell: about 3,067 rounds show whether mine works"),
     ],
 )
 def test_nothing_is_said_before_a_tenth_of_the_shortest_training_in_the_zoo(
