@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.marks import between
 from benchmarks.timing import machine
 from gancli import exporting, model
 from gancli.zoo import catalogue
@@ -47,12 +48,6 @@ def table(found: Mapping[str, Differences]) -> str:
     lines += [f"| `{name}` | {each['onnx']:.1e} | {each['torch']:.1e} |" for name, each in found.items()]
     lines += ["", f"Measured on {here['date']}: {here['cpu']} CPU, PyTorch {here['torch']}.", ""]
     return "\n".join(lines)
-
-
-def between(text: str, start: str, made: str, end: str) -> str:
-    """A page with what a command wrote between two marks replaced."""
-    before, rest = text.split(start)
-    return before + start + made + end + rest.split(end)[1]
 
 
 def updated(text: str, found: Mapping[str, Differences]) -> str:

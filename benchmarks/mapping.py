@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.export import between
+from benchmarks.marks import between
 from benchmarks.timing import machine
 from gancli.evaluation.evaluate import evaluate
 from gancli.evaluation.extractors import usual
@@ -82,7 +82,8 @@ def measure(name: str = NAME, pairs: int = PAIRS, images: int = IMAGES) -> dict[
     lengths = {space: path_length(model, space, pairs) for space in spaces}
     traded = {}
     for psi in PSI:
-        report = evaluate(load(name, device="cpu", truncation=psi), metrics=["precision", "recall"], images=images)
+        model.truncate(psi)
+        report = evaluate(model, metrics=["precision", "recall"], images=images)
         traded[psi] = {result.figure.name: result.value for result in report.results}
     return {"lengths": lengths, "traded": traded}
 

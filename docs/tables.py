@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from benchmarks.marks import between
 from gancli import checkpoint
 from gancli.evaluation.scores import score, title
 from gancli.zoo import cards, catalogue
@@ -46,8 +47,7 @@ def table() -> str:
 
 def updated(text: str) -> str:
     """The README with a fresh table."""
-    before, rest = text.split(START)
-    return before + START + table() + END + rest.split(END)[1]
+    return between(text, START, table(), END)
 
 
 def zoo() -> str:

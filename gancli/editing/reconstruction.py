@@ -60,11 +60,11 @@ def reconstruct(
         UsageError: a model that makes no pictures from latents, images of another shape, no such space.
     """
     check_latents(model)
-    if encodes(model, space):
-        inputs = {"z": model.encode(images)}
+    by: Literal["encoder", "search"] = "encoder" if encodes(model, space) else "search"
+    if by == "encoder":
+        inputs, where = {"z": model.encode(images)}, "z"
     else:
         inputs = invert(model, images, space=space, steps=steps, progress=progress)
+        where = search_space(model, space)
     made = model.generate(inputs)
-    where = "z" if encodes(model, space) else search_space(model, space)
-    by = "encoder" if encodes(model, space) else "search"
     return Reconstruction(made, inputs, by, where, tuple(psnr(images, made).tolist()))

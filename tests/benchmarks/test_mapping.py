@@ -30,7 +30,10 @@ class Linear:
 @pytest.fixture
 def pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels for features."""
-    network = lambda images: (images.flatten(1), None)  # noqa: E731
+
+    def network(images: Tensor) -> tuple[Tensor, None]:
+        return images.flatten(1), None
+
     extractor = SimpleNamespace(channels=1, size=(1, 4), filter="", load=lambda: (network, ""))
     monkeypatch.setattr(mapping, "usual", lambda _data: extractor)
 

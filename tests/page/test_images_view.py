@@ -2,7 +2,6 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -10,7 +9,6 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
-import toys
 from PIL import Image, ImageSequence
 from starlette.testclient import TestClient
 
@@ -19,12 +17,9 @@ from gancli.data.pairs import degradations
 from gancli.editing import directions, styles, traversal, walks
 from gancli.errors import UsageError
 from gancli.latents import path
-from gancli.page import images, points, server
-from gancli.page.access import Access
-from gancli.page.worker import Worker
+from gancli.page import points
 from gancli.zoo import catalogue
 
-HERE = "http://127.0.0.1:8642"
 DIGITS, CLASSES, CODES, POINTS, PAIRS = (
     "dcgan/digits",
     "cgan/digits",
@@ -32,22 +27,6 @@ DIGITS, CLASSES, CODES, POINTS, PAIRS = (
     "points-gan/ring",
     "pix2pix/mnist",
 )
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model with layers, as a file."""
-    return str(toys.style_file(tmp_path_factory.mktemp("styled") / "styles.safetensors"))
-
-
-@pytest.fixture(scope="module")
-def client(styled: str) -> Iterator[TestClient]:
-    """A client that has opened the page."""
-    access = Access("127.0.0.1", 8642)
-    view = images.view([DIGITS, styled], "cpu", Worker())
-    with TestClient(server.create([view], access), base_url=HERE, headers={"origin": HERE}) as client:
-        client.get("/", params={"token": access.token})
-        yield client
 
 
 def asked(client: TestClient, path: str, model: str, **values: Any) -> Any:

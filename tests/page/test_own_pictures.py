@@ -4,25 +4,21 @@ import asyncio
 import json
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import toys
 from PIL import Image
 from starlette.testclient import TestClient
 
 import gancli
 from gancli.errors import UsageError
-from gancli.page import images, pictures, points, server
-from gancli.page.access import Access
+from gancli.page import pictures, points
 from gancli.page.progress import Cancelled, followed
 from gancli.page.worker import Worker
 
-HERE = "http://127.0.0.1:8642"
 DIGITS, CLASSES, CODES, ENCODER, PAIRS = (
     "dcgan/digits",
     "cgan/digits",
@@ -31,22 +27,6 @@ DIGITS, CLASSES, CODES, ENCODER, PAIRS = (
     "pix2pix/mnist",
 )
 STEPS = 4
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model with layers, as a file."""
-    return str(toys.style_file(tmp_path_factory.mktemp("styled") / "styles.safetensors"))
-
-
-@pytest.fixture(scope="module")
-def client(styled: str) -> Iterator[TestClient]:
-    """A client that has opened the page."""
-    access = Access("127.0.0.1", 8642)
-    view = images.view([DIGITS, styled], "cpu", Worker())
-    with TestClient(server.create([view], access), base_url=HERE, headers={"origin": HERE}) as client:
-        client.get("/", params={"token": access.token})
-        yield client
 
 
 @pytest.fixture

@@ -74,10 +74,15 @@ def refuse_addresses(subject: Subject) -> None:
         )
 
 
+def trained_on(subject: Subject) -> str | None:
+    """The fingerprint of the images that a model was trained on; None where its header has none."""
+    dataset = subject.header.get("dataset")
+    return dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
+
+
 def check_own(subject: Subject, data: str, training: Dataset) -> None:
     """Refuse a data set that only has the name of the one that the model was trained on."""
-    dataset, how = subject.header.get("dataset"), subject.recipe("data")
-    then = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
+    then, how = trained_on(subject), subject.recipe("data")
     # Images that the training resized or fitted in a way of its own have another fingerprint here in any case.
     alike = tuple(training.images.shape[1:]) == tuple(subject.shape)
     alike = alike and (how.get("fit", "crop"), how.get("background", "white")) == ("crop", "white")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,8 +70,9 @@ def evaluate(subject: Subject, data: str | None, options: Options) -> Report:
     alone = subject.recipe("data").get("only_class")
     alone = alone if isinstance(alone, str) else None
     read = cache(partial(load, data, data_dir=options.data_dir, progress=options.progress))
-    if view and not own:
-        own = _same_data(read(split="train", **view), alone, split, subject.header)
+    fingerprint = split.fingerprint if split else checks.trained_on(subject)
+    if view and fingerprint is not None and not own:
+        own = _same_data(read(split="train", **view), alone, fingerprint)
     if not own:
         view, alone, split = {key: 4 for key in view if key == "channels" and view[key] == 4}, None, None
     training, held_out, origin = _splits(partial(read, **view), extractor, alone, split)
@@ -153,13 +153,11 @@ def _splits(
     return training, held_out if alone is None else only_class(held_out, alone), origin
 
 
-def _same_data(whole: Dataset, alone: str | None, split: Split | None, header: Mapping[str, Any]) -> bool:
+def _same_data(found: Dataset, alone: str | None, fingerprint: str) -> bool:
     """Whether data that were named are those of the training, of which images may be held out, at another path."""
-    if alone is not None and alone in whole.classes:
-        whole = only_class(whole, alone)
-    dataset = header.get("dataset")
-    stored = dataset.get("fingerprint") if isinstance(dataset, Mapping) else None
-    return whole.fingerprint == (split.fingerprint if split else stored)
+    if alone is not None and alone in found.classes:
+        found = only_class(found, alone)
+    return found.fingerprint == fingerprint
 
 
 def _measure(
