@@ -48,10 +48,16 @@ NAME = "name a model of `gancli zoo list`, the folder of a training, or its mode
 """What to name instead of a file that is no model."""
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, make: bool = True) -> None:
     """Write tensors and header to a temporary name, flush to disk, rename.
 
     The same content gives the same bytes: all metadata stands under one key, with sorted names.
+
+    Args:
+        path: of the file.
+        tensors: by name.
+        header: a JSON document.
+        make: make its folder if need be.
 
     Raises:
         OSError: it cannot be written, as where the disk is full.
@@ -61,7 +67,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
 
     document = json.dumps(header, sort_keys=True, ensure_ascii=False, allow_nan=False)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic(path) as temporary:
+    with atomic(path, make=make) as temporary:
         try:
             save_file(whole, temporary, metadata={KEY: document})
         except SafetensorError as error:

@@ -77,28 +77,34 @@ def _unmakable(path: Path, error: OSError) -> UsageError:
 
 
 @contextmanager
-def atomic(path: Path) -> Generator[Path]:
+def atomic(path: Path, *, make: bool = True) -> Generator[Path]:
     """A temporary path beside ``path`` to write to, which takes its place on success and vanishes on failure.
 
-    The bytes are on the disk before they take the place of an older file; its folder is made if need be.
+    The bytes are on the disk before they take the place of an older file.
+
+    Args:
+        path: of the file.
+        make: make its folder if need be; otherwise a folder that vanishes meanwhile does not come back.
 
     Raises:
         UsageError: see :func:`check_file`.
+        OSError: it cannot be written.
     """
     check_file(path)
-    with whole(path) as temporary:
+    with whole(path, make=make) as temporary:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
 
 
 @contextmanager
-def whole(path: Path) -> Generator[Path]:
+def whole(path: Path, *, make: bool = True) -> Generator[Path]:
     """As :func:`atomic`, for one of thousands of files: no checks, and no wait for the disk.
 
-    The file outlives the program's death, but not always the machine's. Its folder is made if need be.
+    The file outlives the program's death, but not always the machine's.
     """
-    make_folder(path.parent)
+    if make:
+        make_folder(path.parent)
     # A free name that no pattern such as *.png matches.
     temporary = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     try:

@@ -129,10 +129,15 @@ def grid(images: Tensor, *, columns: int | None = None, scale: int | None = None
     return to_pil(arrange(images, columns=columns, scale=scale or default_scale(height, width)))
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
+def save_picture(picture: Image.Image, path: Path, *, make: bool = True) -> None:
     """Write one picture, without torch, so that a writer thread does not compete with training.
 
     The suffix decides the format: a JPEG of high quality on white, a lossless WebP, or else a PNG.
+
+    Args:
+        picture: to write.
+        path: of the file.
+        make: make its folder if need be.
 
     Raises:
         UsageError: more pixels in a row or a column than the format has room for, or a path that cannot be written.
@@ -140,7 +145,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix == ".webp" and max(picture.size) > MAX_WEBP_SIDE:
         raise UsageError(f"{picture.width} x {picture.height} pixels are too many for a WebP", "name a .png")
-    with files.atomic(path) as temporary:
+    with files.atomic(path, make=make) as temporary:
         if suffix in (".jpg", ".jpeg"):
             opaque(picture).save(temporary, "JPEG", quality=95, subsampling=0, **mark("JPEG"))
         elif suffix == ".webp":

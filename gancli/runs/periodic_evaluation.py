@@ -178,9 +178,9 @@ class Evaluator:
         best = _better(by, self._best(report["fingerprint"], by["metric"]) if stored else None)
         header[EVALUATION] = report
         if best:
-            checkpoint.write(folder / catalogue.BEST_FILE, tensors, header)
+            checkpoint.write(folder / catalogue.BEST_FILE, tensors, header, make=False)
         if finished:
-            checkpoint.write(folder / catalogue.MODEL_FILE, tensors, header)
+            checkpoint.write(folder / catalogue.MODEL_FILE, tensors, header, make=False)
         keys = ("value", "floor", "baseline")
         return {
             "results": {each["metric"]: {k: each[k] for k in keys if each.get(k) is not None} for each in results},
@@ -248,7 +248,7 @@ class Evaluator:
         """Store the settings in the run's folder."""
         if self.settings is not None and self.settings != stored_settings(folder):
             settings = asdict(replace(self.settings, data_dir=None))
-            with atomic(folder / FILE) as temporary:
+            with atomic(folder / FILE, make=False) as temporary:
                 temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -269,7 +269,7 @@ class Run:
         images = self.preview.images()
         picture = grid(shrunk(images, FRAME), columns=self.preview.columns)
         path = self.folder / SAMPLES / f"{self.trainer.rounds:08d}.png"
-        self.files.writer.do(partial(save_picture, picture, path))
+        self.files.writer.do(partial(save_picture, picture, path, make=False))
         reporter.pictures(self.preview.examples(images))
         return self.world.broadcast(self.preview.statistics())
 

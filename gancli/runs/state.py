@@ -102,6 +102,8 @@ class RunFiles:
         tensors, header = model_file(self.trainer, self.dataset)
         _check(tensors)
         done, folder = self.trainer.rounds, self.path / catalogue.SNAPSHOTS
+        if self.first:
+            folder.mkdir(exist_ok=True)
         self.writer.write(folder / f"{done:08d}.safetensors", tensors, header)
         self.writer.do(partial(prune, folder, done, self.keep))
 

@@ -49,9 +49,9 @@ class Writer:
         self._waiting.append(self._thread.submit(self._attempt, work))
 
     def write(self, path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-        """Queue a safetensors file with the tensors' present values; see :func:`gancli.checkpoint.write`."""
+        """Queue :func:`gancli.checkpoint.write` of the present values, into a folder that exists."""
         if self._active:
-            self.do(partial(checkpoint.write, path, snapshot(tensors), header))
+            self.do(partial(checkpoint.write, path, snapshot(tensors), header, make=False))
 
     def _attempt(self, work: Callable[[], None]) -> None:
         if self._failed:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tiny import CPU, Silent, dataset, left, run, tiny
 
 from gancli import checkpoint
 from gancli.lock import FILE, Taken, holder
+from gancli.runs.folder import RunFolder
 from gancli.runs.metrics_log import read_metrics
 from gancli.runs.periodic_evaluation import Evaluator
 from gancli.runs.run import Interrupted, Run
@@ -149,12 +151,27 @@ def test_a_full_disk_while_the_folder_is_made_leaves_none(run_cli, disk: Path) -
 # A folder that is not there any more.
 
 
-def test_a_removed_folder_is_told_and_not_made_anew(run_cli, home: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("when", ["between writes", "as a write begins"])
+def test_a_removed_folder_is_told_and_not_made_anew(run_cli, home: Path, monkeypatch, when: str) -> None:
+    reached = threading.Event()
+
     def removed() -> None:
         (home / "r").rename(home / "gone")  # at once: nobody can write into the midst of it
         shutil.rmtree(home / "gone")
 
-    at_round(monkeypatch, 20, removed)
+    check = RunFolder.check
+
+    def last_check(self: RunFolder) -> None:
+        check(self)
+        if reached.is_set():  # it is there now, and is not when the file is opened
+            reached.clear()
+            removed()
+
+    if when == "between writes":
+        at_round(monkeypatch, 20, removed)
+    else:
+        at_round(monkeypatch, 20, reached.set)
+        monkeypatch.setattr(RunFolder, "check", last_check)
     result = run_cli(*WHOLE, "--out", "r", "--save-every", 0)
     assert result.code == 1
     assert result.err.endswith(
