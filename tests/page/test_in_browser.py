@@ -176,6 +176,7 @@ def test_favourites_outlive_a_reload(page: Any) -> None:
     shown(page, "point.seed === 3")
     page.click("[aria-label='Favourite']")
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
+    page.wait_for_function("() => location.hash.includes('seed=3')")
     page.reload()
     page.wait_for_selector("#panel-seeds .grid >> nth=1 >> [aria-label='Seed 3']")
     with page.expect_download() as waiting:

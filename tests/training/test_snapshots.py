@@ -1,6 +1,7 @@
 """Models on the way: the last few, by the numbers of their sample grids."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,10 +54,10 @@ def test_an_older_model_goes_only_when_the_newer_is_whole(tmp_path, monkeypatch)
     one = Run(tmp_path / "r", tiny(9), dataset(tiny(9)), CPU, save_every=1e9, keep=1)
     real = checkpoint.write
 
-    def full(path: Path, *what: object) -> None:
+    def full(path: Path, *what: Any, **how: Any) -> None:
         if path.name == "00000006.safetensors":
             raise OSError(28, "No space left on device", str(path))
-        real(path, *what)
+        real(path, *what, **how)
 
     monkeypatch.setattr(checkpoint, "write", full)
     with pytest.raises(GancliError, match="no space left on device"):

@@ -46,6 +46,7 @@ class Page {
   leave() {
     this.gone = true;
     clearTimeout(this.keeping);
+    this.keeping = null;
     this.dropping?.abort();
     this.tabs.forEach((tab) => tab.leave?.());
   }
@@ -174,15 +175,15 @@ class Page {
     return this.show().catch((error) => this.api.fail(error));
   }
 
-  /** Set the address a little later: browsers allow few changes a second. */
+  /** Set the address a little later: Safari allows a hundred changes in 30 seconds. */
   keep() {
-    clearTimeout(this.keeping);
-    this.keeping = setTimeout(() => this.link(), 200);
+    this.keeping ??= setTimeout(() => this.link(), 350);
   }
 
   /** The address, which is a link to the image that is held. */
   link() {
     clearTimeout(this.keeping);
+    this.keeping = null;
     this.api.keep(links.write(this.state, this.facts?.identity, this.tab));
     return location.href;
   }
