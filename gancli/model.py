@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -210,13 +211,20 @@ class Model:
         """Features of a row of w; 0 without a mapping network."""
         return self.generator.w_mean.numel() if isinstance(self.generator, MappingGenerator) else 0
 
+    @cached_property
+    def w_means(self) -> Tensor:
+        """The means toward which psi moves w: (1, width) or (classes, width); (0, 0) without a mapping network."""
+        generator = self.generator
+        return generator.w_means() if isinstance(generator, MappingGenerator) else torch.empty(0, 0)
+
     def map(self, inputs: Inputs) -> Tensor:
         """Generator inputs z, y and c to w on the model's device, truncated where psi was given."""
         generator = self.latents()
         w = generator.map(**{name: value.to(self.device) for name, value in inputs.items()})
         if self.truncation is None or not isinstance(generator, MappingGenerator):
             return w
-        return truncation.toward_mean(w, generator.w_mean, self.truncation, generator.truncated_layers)
+        y = inputs["y"].to(self.device) if "y" in inputs else None
+        return truncation.toward_mean(w, self.w_means, y, self.truncation, generator.truncated_layers)
 
     def render(self, inputs: Inputs) -> Tensor:
         """Generator inputs, or points of w, to its output (N, C, H, W) on its device; gradients flow to the inputs."""

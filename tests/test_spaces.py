@@ -92,9 +92,25 @@ def test_psi_moves_w_toward_its_mean() -> None:
     model.truncate(0.0)
     assert len(model.sample(seeds=range(9)).unique(dim=0)) == 1
     w = torch.randn(4, 3, 2)
-    few = toward_mean(w, torch.ones(2), 0.0, layers=1)
+    few = toward_mean(w, torch.ones(1, 2), None, 0.0, layers=1)
     assert torch.equal(few[:, 0], torch.ones(4, 2))
     assert torch.equal(few[:, 1:], w[:, 1:])
+
+
+def test_psi_moves_w_toward_the_mean_of_its_class() -> None:
+    model = model_of(mapped(latent=LatentSpec(6, classes=3)))
+    z = model.latent.from_seeds(range(2000, 6000))["z"]  # others than those that the means are taken over
+    means = torch.stack([model.map({"z": z, "y": torch.full((4000,), number)})[:, 0].mean(0) for number in range(3)])
+    apart = (means[0] - means[1]).norm()
+    torch.testing.assert_close(model.w_means, means, atol=0.1 * apart, rtol=0)
+    inputs = {"z": z[:6], "y": torch.tensor([0, 1, 2, 0, 1, 2])}
+    w = model.map(inputs)
+    model.truncate(0.25)
+    torch.testing.assert_close(model.map(inputs), model.w_means[inputs["y"]][:, None] * 0.75 + w * 0.25)
+    model.truncate(0.0)
+    mixed = {"z": z[:1], "y": torch.tensor([[0.5, 0.0, 0.5]])}
+    torch.testing.assert_close(model.map(mixed)[0, 0], (model.w_means[0] + model.w_means[2]) / 2)
+    assert len(model.generate(inputs).unique(dim=0)) == 3
 
 
 @pytest.mark.parametrize("value", [-2.5, 3.0, float("nan")])

@@ -182,11 +182,15 @@ class Generator(Network):
         return None
 
 
+MOST_SEEDS, MEAN_ROWS = 1_000, 2**18
+"""Seeds of a class's mean of w, and rows of w over all classes."""
+
+
 class MappingGenerator(Generator):
     """A generator with a mapping network (Karras et al. 2019, "A style-based generator architecture", section 2).
 
-    A family implements ``mapping`` in place of ``map``. The running mean of w, toward which w-psi truncates, is a
-    buffer: it is followed in training, and saved and averaged with the weights.
+    A family implements ``mapping`` in place of ``map``. The running mean of w, toward which w-psi truncates where there
+    are no classes, is a buffer: it is followed in training, and saved and averaged with the weights.
 
     Args:
         spec: shape and latent.
@@ -220,6 +224,23 @@ class MappingGenerator(Generator):
             with torch.no_grad():
                 self.w_mean.lerp_(self.over_all(w.detach().float().flatten(0, -2).mean(0)), self.w_momentum)
         return w
+
+    @torch.no_grad()
+    def w_means(self) -> Tensor:
+        """The means toward which w-psi truncates: (1, width), or with classes one for each, (classes, width).
+
+        The mean over all classes lies between them, where there are images of none. Several means are those of Mokady
+        et al. 2022, "Self-distilled StyleGAN: towards generation from internet photos", section 3, with the classes for
+        its clusters. Each is taken over the z of the first seeds, of as many as :data:`MEAN_ROWS` allows.
+        """
+        classes = self.latent.classes
+        if not classes:
+            return self.w_mean[None]
+        with torch.inference_mode(False):  # they are kept, and gradients may flow through them later
+            seeds = range(max(1, min(MOST_SEEDS, MEAN_ROWS // classes)))
+            inputs = {name: values.to(self.w_mean.device) for name, values in self.latent.from_seeds(seeds).items()}
+            rows = (self.mapping(**inputs | {"y": torch.full_like(inputs["y"], number)}) for number in range(classes))
+            return torch.stack([w.float().flatten(0, -2).mean(0) for w in rows])
 
 
 class Translator(Network):

@@ -26,9 +26,13 @@ class Sampler(nn.Module):
         generator: in evaluation mode.
     """
 
+    w_means: Tensor
+
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
+        if isinstance(generator, MappingGenerator):
+            self.register_buffer("w_means", generator.w_means())
 
     def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None, psi: Tensor | None = None) -> Tensor:
         """z (N, dim), y (N,) or weights of classes (N, classes), c (N, codes) and psi (), each where the generator
@@ -36,7 +40,7 @@ class Sampler(nn.Module):
         w = self.generator.map(z, y, c)
         if psi is not None:
             assert isinstance(self.generator, MappingGenerator)
-            w = truncation.toward_mean(w, self.generator.w_mean, psi, self.generator.truncated_layers)
+            w = truncation.toward_mean(w, self.w_means, y, psi, self.generator.truncated_layers)
         return to_unit(self.generator.synthesize(w), self.generator.range)
 
 
@@ -113,7 +117,7 @@ def expected(model: Model, inputs: Mapping[str, Tensor], network: str | None = N
         latents = {name: values for name, values in inputs.items() if name != "psi"}
         w = model.map(latents)
         if "psi" in inputs and isinstance(model.generator, MappingGenerator):
-            generator = model.generator
-            w = truncation.toward_mean(w, generator.w_mean, float(inputs["psi"]), generator.truncated_layers)
+            y = latents["y"].to(model.device) if "y" in latents else None
+            w = truncation.toward_mean(w, model.w_means, y, float(inputs["psi"]), model.generator.truncated_layers)
         made = model.latents().synthesize(w)
     return to_unit(made.float(), model.generator.range).cpu()

@@ -70,15 +70,19 @@ def cutoff(z: Tensor, limit: float, distribution: str) -> Tensor:
     return ((z.double() / 2**0.5).erf() * erf(limit / 2**0.5)).erfinv().mul(2**0.5).clamp(-limit, limit).float()
 
 
-def toward_mean(w: Tensor, mean: Tensor, psi: float | Tensor, layers: int | None = None) -> Tensor:
+def toward_mean(w: Tensor, means: Tensor, y: Tensor | None, psi: float | Tensor, layers: int | None = None) -> Tensor:
     """mean + psi (w - mean): Karras et al. 2019, "A style-based generator architecture", appendix B.
 
     Args:
         w: (N, width) or (N, rows, width).
-        mean: (width,), the mean of w over many z.
+        means: of w over many z: (1, width), or of each class, (classes, width).
+        y: classes (N,), or weights of them (N, classes), where there are any.
         psi: 1 leaves w as it is; a number, or a tensor ().
         layers: only the first of the rows; None for all.
     """
+    mean = means if y is None else means[y] if y.dim() == 1 else y.to(means.dtype) @ means
+    if w.dim() == 3:
+        mean = mean[:, None]
     moved = mean + psi * (w - mean)
     if layers is None or w.dim() == 2:
         return moved
