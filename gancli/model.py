@@ -213,18 +213,21 @@ class Model:
 
     @cached_property
     def w_means(self) -> Tensor:
-        """The means toward which psi moves w: (1, width) or (classes, width); (0, 0) without a mapping network."""
-        generator = self.generator
-        return generator.w_means() if isinstance(generator, MappingGenerator) else torch.empty(0, 0)
+        """The means toward which psi moves w, of a model with a mapping network: (1, width) or (classes, width)."""
+        assert isinstance(self.generator, MappingGenerator)
+        return self.generator.w_means()
+
+    def toward_mean(self, w: Tensor, y: Tensor | None, psi: float) -> Tensor:
+        """w as :func:`gancli.latents.truncation.toward_mean` moves it; as it is without a mapping network."""
+        if not isinstance(self.generator, MappingGenerator):
+            return w
+        y = None if y is None else y.to(self.device)
+        return truncation.toward_mean(w, self.w_means, y, psi, self.generator.truncated_layers)
 
     def map(self, inputs: Inputs) -> Tensor:
         """Generator inputs z, y and c to w on the model's device, truncated where psi was given."""
-        generator = self.latents()
-        w = generator.map(**{name: value.to(self.device) for name, value in inputs.items()})
-        if self.truncation is None or not isinstance(generator, MappingGenerator):
-            return w
-        y = inputs["y"].to(self.device) if "y" in inputs else None
-        return truncation.toward_mean(w, self.w_means, y, self.truncation, generator.truncated_layers)
+        w = self.latents().map(**{name: value.to(self.device) for name, value in inputs.items()})
+        return w if self.truncation is None else self.toward_mean(w, inputs.get("y"), self.truncation)
 
     def render(self, inputs: Inputs) -> Tensor:
         """Generator inputs, or points of w, to its output (N, C, H, W) on its device; gradients flow to the inputs."""

@@ -24,15 +24,15 @@ class Sampler(nn.Module):
 
     Args:
         generator: in evaluation mode.
+        w_means: toward which psi moves w, where there is a mapping network.
     """
 
     w_means: Tensor
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, w_means: Tensor | None) -> None:
         super().__init__()
         self.generator = generator
-        if isinstance(generator, MappingGenerator):
-            self.register_buffer("w_means", generator.w_means())
+        self.register_buffer("w_means", w_means)
 
     def forward(self, z: Tensor, y: Tensor | None = None, c: Tensor | None = None, psi: Tensor | None = None) -> Tensor:
         """z (N, dim), y (N,) or weights of classes (N, classes), c (N, codes) and psi (), each where the generator
@@ -84,7 +84,9 @@ def program_of(model: Model, network: str | None = None) -> nn.Module:
     if isinstance(chosen, Translator):
         return Translation(chosen)
     assert isinstance(chosen, Generator)
-    return Sampler(chosen)
+    # A copy: the mean of a model without classes shares the memory of its generator's.
+    means = model.w_means.cpu().clone() if isinstance(chosen, MappingGenerator) else None
+    return Sampler(chosen, means)
 
 
 def examples(model: Model, seeds: range, *, mixing: bool = False) -> dict[str, Tensor]:
@@ -116,8 +118,7 @@ def expected(model: Model, inputs: Mapping[str, Tensor], network: str | None = N
     else:
         latents = {name: values for name, values in inputs.items() if name != "psi"}
         w = model.map(latents)
-        if "psi" in inputs and isinstance(model.generator, MappingGenerator):
-            y = latents["y"].to(model.device) if "y" in latents else None
-            w = truncation.toward_mean(w, model.w_means, y, float(inputs["psi"]), model.generator.truncated_layers)
+        if "psi" in inputs:
+            w = model.toward_mean(w, latents.get("y"), float(inputs["psi"]))
         made = model.latents().synthesize(w)
     return to_unit(made.float(), model.generator.range).cpu()

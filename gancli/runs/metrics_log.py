@@ -96,8 +96,8 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Replace all rows."""
-    with atomic(path) as temporary:
+    """Replace all rows, in a folder that exists."""
+    with atomic(path, make=False) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 

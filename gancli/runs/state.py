@@ -102,8 +102,7 @@ class RunFiles:
         tensors, header = model_file(self.trainer, self.dataset)
         _check(tensors)
         done, folder = self.trainer.rounds, self.path / catalogue.SNAPSHOTS
-        if self.first:
-            folder.mkdir(exist_ok=True)
+        self.writer.do(partial(folder.mkdir, exist_ok=True))
         self.writer.write(folder / f"{done:08d}.safetensors", tensors, header)
         self.writer.do(partial(prune, folder, done, self.keep))
 
@@ -180,7 +179,7 @@ class RunFiles:
 
     def save_recipe(self) -> None:
         """Write ``recipe.toml``."""
-        with atomic(self.path / RECIPE_FILE) as temporary:
+        with atomic(self.path / RECIPE_FILE, make=False) as temporary:
             temporary.write_text(self.trainer.recipe.to_toml(), encoding="utf-8")
 
     def _apply(self, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
